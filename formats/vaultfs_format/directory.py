@@ -1,0 +1,99 @@
+"""The directory of a file: a row for each frame with its place, its commit numbers, its header and its sealed entries.
+
+Journal groups and segments hold the same rows, so settling copies what is sealed and rewrites only what is placed.
+Commit numbers stand here and not in the sealed entries, because the committer assigns them after sealing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from struct import Struct
+
+from vaultfs_format import limits
+from vaultfs_format.errors import LimitExceeded, Structure, Truncated
+from vaultfs_format.frame import HEADER, FrameHeader
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
+
+HERE = 0
+"""Home of a body that lies in the same file."""
+
+PLACE = Layout(
+    Structure.SEGMENT,
+    "frame row: place",
+    Field("body_offset", "Q", "where the sealed body begins in its file; in a journal from the start of the group"),
+    Field("home", "H", "0 this file; n: the n-th part file that the journal group names"),
+    Field("runs", "H", "number of runs of commit numbers"),
+    Field(RESERVED, "4s"),
+)
+RUN = Layout(
+    Structure.SEGMENT,
+    "frame row: run",
+    Field("entries", "I", "number of consecutive entries"),
+    Field("commit", "Q", "their commit number"),
+)
+_RUNS = Struct("<IQ")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """Where a frame lies, when its entries were committed, and its sealed entries.
+
+    Parameters
+    ----------
+    runs
+        Pairs (number of entries, commit number) that cover the entries in order.
+    """
+
+    header: FrameHeader
+    body_offset: int
+    home: int
+    runs: Sequence[tuple[int, int]]
+    entries: bytes
+
+    def encode(self) -> bytes:
+        """Return the bytes of the row."""
+        place = PLACE.pack(self.body_offset, self.home, len(self.runs))
+        runs = b"".join(_RUNS.pack(*run) for run in self.runs)
+        return b"".join([place, self.header.encode(), runs, self.entries])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded row."""
+        return PLACE.size + HEADER.size + RUN.size * len(self.runs) + len(self.entries)
+
+    def commits(self) -> Iterator[int]:
+        """Yield the commit number of each entry."""
+        for count, commit in self.runs:
+            for _ in range(count):
+                yield commit
+
+    @classmethod
+    def decode(cls, data: Buffer, offset: int = 0) -> tuple[FrameRow, int]:
+        """Parse the row at `offset`; return it and where the next one begins."""
+        body_offset, home, run_count = PLACE.unpack(data, offset)
+        header = FrameHeader.decode(data, offset + PLACE.size)
+        at = offset + PLACE.size + HEADER.size
+        if run_count > limits.MAX_RUNS:
+            raise LimitExceeded(structure=Structure.SEGMENT, runs=run_count)
+        end = at + RUN.size * run_count + header.entries_sealed
+        if len(data) < end:
+            raise Truncated(structure=Structure.SEGMENT, expected=end - offset, got=len(data) - offset)
+        start = at + RUN.size * run_count
+        runs = tuple(_RUNS.iter_unpack(memoryview(data)[at:start]))
+        require(all(count > 0 for count, _ in runs), Structure.SEGMENT, 20)
+        require(sum(count for count, _ in runs) == header.entry_count, Structure.SEGMENT, 21)
+        require(body_offset < 1 << 63, Structure.SEGMENT, 22)
+        return cls(header, body_offset, home, runs, bytes(data[start:end])), end
+
+
+def decode_rows(data: Buffer, count: int) -> list[FrameRow]:
+    """Parse exactly `count` rows that fill `data`."""
+    if count > limits.MAX_SEGMENT_FRAMES or count * (PLACE.size + HEADER.size) > len(data):
+        raise LimitExceeded(structure=Structure.SEGMENT, frames=count)
+    rows, offset = [], 0
+    for _ in range(count):
+        row, offset = FrameRow.decode(data, offset)
+        rows.append(row)
+    require(offset == len(data), Structure.SEGMENT, 23)
+    return rows

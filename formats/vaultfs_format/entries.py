@@ -1,0 +1,151 @@
+"""The directory entries of a frame: what it holds and where, sealed apart from the body.
+
+An entry block is a prologue that names the shred unit, one fixed row an entry, and the part list of a blob. It holds
+all that an index needs, so an index is rebuilt without opening a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from vaultfs_format import limits
+from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, TrailingBytes, Truncated
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
+
+NO_DATE = 0
+NO_OFFSET = -32768
+"""Stored where a date states no offset from UTC."""
+
+
+class Role(IntEnum):
+    """What an entry is."""
+
+    RECORD = 1
+    DELETE = 2
+    UNDELETE = 3
+    PART = 4
+    SUBJECT = 5
+    ALIAS = 6
+    LINK = 7
+    UNLINK = 8
+    STATE = 9
+    EVENTS = 10
+
+
+ROLES = frozenset(Role)
+
+PROLOGUE = Layout(
+    Structure.ENTRIES,
+    "entry block: prologue",
+    Field("subject", "16s", "surrogate of the subject; zero: no subject"),
+    Field("disposition", "I", "disposition class; 0 until retention exists"),
+    Field("rows", "I", "number of rows"),
+    Field("parts", "I", "number of part ids after the rows"),
+    Field(RESERVED, "4s"),
+)
+ROW = Layout(
+    Structure.ENTRIES,
+    "entry block: row",
+    Field(
+        "role", "B", "1 record, 2 delete, 3 undelete, 4 part, 5 subject, 6 alias, 7 link, 8 unlink, 9 state, 10 events"
+    ),
+    Field("flags", "B", "bit 0: weak alias; other bits zero"),
+    Field("kind", "H", "number in the kind registry; 0: none"),
+    Field("media", "H", "number in the media type registry; 0: none"),
+    Field("precision", "B", "0 no date, 1 year, 2 month, 3 day, 4 minute, 5 second, 6 millisecond"),
+    Field(RESERVED, "B"),
+    Field("offset_minutes", "h", "minutes east of UTC; -32768: not stated"),
+    Field(RESERVED, "2s"),
+    Field("incarnation", "I", "high part of the record number"),
+    Field("date", "q", "wall-clock milliseconds since 1970-01-01T00:00"),
+    Field("number", "Q", "record number; 0: the entry is not of a record"),
+    Field("version", "I", "version of the record or of the state"),
+    Field("offset", "I", "where the bytes begin in the body; part: number of the part"),
+    Field("length", "Q", "bytes of the record, without those around it"),
+    Field("before", "I", "bytes stored before the record's own"),
+    Field("after", "I", "bytes stored after the record's own"),
+    Field("token", "16s", "record: content id; alias, state: token; link: the other subject; else zero"),
+)
+WEAK = 1
+
+
+class Entry(NamedTuple):
+    """One row. Fields as in the table `ROW`."""
+
+    role: int
+    flags: int = 0
+    kind: int = 0
+    media: int = 0
+    precision: int = 0
+    offset_minutes: int = NO_OFFSET
+    incarnation: int = 0
+    date: int = NO_DATE
+    number: int = 0
+    version: int = 0
+    offset: int = 0
+    length: int = 0
+    before: int = 0
+    after: int = 0
+    token: bytes = bytes(16)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBlock:
+    """All entries of a frame.
+
+    Parameters
+    ----------
+    subject, disposition
+        The shred unit.
+    entries
+        At least one.
+    parts
+        Frame ids of the parts of a blob before this frame, which is the last part; empty for what lies in one frame.
+    """
+
+    subject: bytes
+    disposition: int
+    entries: Sequence[Entry]
+    parts: Sequence[bytes] = ()
+
+    def encode(self) -> bytes:
+        """Return the plaintext bytes of the block."""
+        pack = ROW.struct.pack
+        rows = [
+            pack(e[0], e[1], e[2], e[3], e[4], 0, e[5], b"", e[6], e[7], e[8], e[9], e[10], e[11], e[12], e[13], e[14])
+            for e in self.entries
+        ]
+        prologue = PROLOGUE.pack(self.subject, self.disposition, len(rows), len(self.parts))
+        return b"".join([prologue, *rows, *self.parts])
+
+    @classmethod
+    def decode(cls, data: Buffer) -> EntryBlock:
+        """Parse a block.
+
+        Raises
+        ------
+        Truncated, TrailingBytes, LimitExceeded, FieldInvalid
+        """
+        subject, disposition, rows, parts = PROLOGUE.unpack(data)
+        if rows > limits.MAX_ENTRIES or parts > limits.MAX_PARTS:
+            raise LimitExceeded(structure=Structure.ENTRIES, rows=rows, parts=parts)
+        require(rows > 0, Structure.ENTRIES, 1)
+        end = PROLOGUE.size + rows * ROW.size
+        expected = end + 16 * parts
+        if len(data) != expected:
+            error = Truncated if len(data) < expected else TrailingBytes
+            raise error(structure=Structure.ENTRIES, expected=expected, got=len(data))
+        found = [_entry(values) for values in ROW.struct.iter_unpack(memoryview(data)[PROLOGUE.size : end])]
+        ids = [bytes(data[at : at + 16]) for at in range(end, expected, 16)]
+        return cls(subject, disposition, found, ids)
+
+
+def _entry(values: tuple[int | bytes, ...]) -> Entry:
+    role, flags, kind, media, precision, zero, offset_minutes, zeros, *rest = values
+    known = role in ROLES and flags in (0, WEAK)
+    if not known or zero != 0 or zeros != b"\x00\x00" or not (isinstance(precision, int) and precision <= 6):
+        raise FieldInvalid(structure=Structure.ENTRIES, field=0)
+    return Entry._make((role, flags, kind, media, precision, offset_minutes, *rest))

@@ -1,0 +1,200 @@
+"""Every error of VaultFS, one tree, one registry of stable codes.
+
+A class is an error; its docstring's first line is the message; ``code`` never changes once released. Instances carry
+*facts*: integers, booleans and enum members, which cannot hold data of a patient. Text never enters an error.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar
+
+Fact = int | bool | Enum | None
+
+_REGISTRY: dict[int, type[VaultError]] = {}
+
+
+class VaultError(Exception):
+    """VaultFS could not do what was asked.
+
+    Parameters
+    ----------
+    **facts
+        Sizes, offsets, counts, code numbers and enum members that describe the failure. Never text from the input.
+    """
+
+    code: ClassVar[int] = 1000
+    retryable: ClassVar[bool] = False
+    advice: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        _register(cls)
+
+    def __init__(self, **facts: Fact) -> None:
+        for name, value in facts.items():
+            if value is not None and not isinstance(value, (int, Enum)):
+                raise TypeError(f"fact {name!r} must be an integer or an enum member")
+        self.facts = facts
+        super().__init__(self.message())
+
+    def message(self) -> str:
+        """Return ``VFS-<code>: <text> (<facts>)``, free of data."""
+        text = (type(self).__doc__ or "").partition("\n")[0]
+        facts = ", ".join(f"{name}={_show(value)}" for name, value in self.facts.items())
+        return f"VFS-{self.code}: {text}" + (f" ({facts})" if facts else "")
+
+
+def _show(value: Fact) -> str:
+    return value.name.lower() if isinstance(value, Enum) else str(value)
+
+
+def _register(cls: type[VaultError]) -> None:
+    holder = _REGISTRY.setdefault(cls.code, cls)
+    if holder is not cls and holder.__qualname__ != cls.__qualname__:
+        raise TypeError(f"error code {cls.code} is taken by {holder.__name__}")
+
+
+_register(VaultError)
+
+
+def registry() -> dict[int, type[VaultError]]:
+    """Return every error class that has been defined, by its code."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+class Structure(Enum):
+    """The structures of the format, named in the facts of an error."""
+
+    SUPERBLOCK = 1
+    STANZA = 2
+    KEYRING = 3
+    HEAD = 4
+    FRAME = 5
+    ENTRIES = 6
+    JOURNAL_HEADER = 7
+    JOURNAL_GROUP = 8
+    SEGMENT = 9
+    KEY_TABLE = 10
+    DICTIONARY = 11
+    AUDIT_ENTRY = 12
+    EPOCH_SECRET = 13
+    VALUE = 14
+
+
+# 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------
+
+
+class FormatError(VaultError):
+    """A structure of the vault does not follow the format."""
+
+    code = 1100
+    advice = "Run vaultfs-fsck; restore the file from its copy or a backup."
+
+
+class BadMagic(FormatError):
+    """The file or structure does not begin as its kind must."""
+
+    code = 1101
+
+
+class Truncated(FormatError):
+    """The structure ends before its last byte."""
+
+    code = 1102
+
+
+class TrailingBytes(FormatError):
+    """Bytes follow the end of the structure."""
+
+    code = 1103
+
+
+class FieldInvalid(FormatError):
+    """A field holds a value that the format does not allow."""
+
+    code = 1104
+
+
+class LimitExceeded(FormatError):
+    """A length or count is larger than the format allows."""
+
+    code = 1105
+
+
+class DigestMismatch(FormatError):
+    """The bytes do not have the digest that is recorded for them."""
+
+    code = 1106
+
+
+class ChainBroken(FormatError):
+    """A journal group does not continue the group before it."""
+
+    code = 1107
+
+
+class Unsupported(VaultError):
+    """The vault needs a feature, version or suite that this program does not know."""
+
+    code = 1110
+    advice = "Use a newer VaultFS. The vault is not damaged."
+
+
+class UnsupportedVersion(Unsupported):
+    """The structure has a version that this program does not know."""
+
+    code = 1111
+
+
+class UnsupportedSuite(Unsupported):
+    """The vault uses a cryptographic suite that this program does not know."""
+
+    code = 1112
+
+
+class UnsupportedFeature(Unsupported):
+    """The vault uses a feature that this program does not know."""
+
+    code = 1113
+
+
+# 1200-1299: bytes that are well formed and not authentic. ----------------------------------------------------------
+
+
+class NotAuthentic(VaultError):
+    """A structure is well formed but was not written with the keys of this vault."""
+
+    code = 1200
+    advice = "Treat the vault as tampered with until vaultfs-fsck has named the damage."
+
+
+class MacMismatch(NotAuthentic):
+    """The message authentication code does not match."""
+
+    code = 1201
+
+
+class CommitmentMismatch(NotAuthentic):
+    """The key is not the one that the structure commits to."""
+
+    code = 1202
+
+
+class DecryptionFailed(NotAuthentic):
+    """The ciphertext cannot be opened with its key."""
+
+    code = 1203
+
+
+class DecompressionFailed(NotAuthentic):
+    """The decrypted bytes do not expand to the size that is recorded for them."""
+
+    code = 1204
+
+
+class NoRecipientMatches(VaultError):
+    """None of the vault's recipients can be opened with what was given."""
+
+    code = 1210
+    advice = "Check the passphrase; another recipient of the vault may still open it."

@@ -1,0 +1,217 @@
+"""The frame: one shred unit's bytes, compressed and sealed under a key of their own.
+
+From the frame key K and the frame id come a body key, an entries key and a commitment. The commitment stands in the
+clear header and is checked first, so that a key opens exactly one frame. The header is bound into both ciphertexts and
+holds nothing of its place: a frame is copied verbatim between files; any change makes a new frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from vaultfs_format import labels, limits
+from vaultfs_format.compression import DICTIONARY, Codec, check_dictionary, compress, expand
+from vaultfs_format.entries import EntryBlock
+from vaultfs_format.errors import (
+    BadMagic,
+    CommitmentMismatch,
+    LimitExceeded,
+    Structure,
+    UnsupportedVersion,
+)
+from vaultfs_format.layout import VERSION, Buffer, Field, Layout, require
+from vaultfs_format.suite import KEY, Suite, same
+
+MAGIC = b"VFRM"
+
+
+class FrameClass(IntEnum):
+    """What a frame, and the segment that holds it, is for."""
+
+    RECORD = 1
+    BLOB = 2
+    CONTROL = 3
+    AUDIT = 4
+    TERMINOLOGY = 5
+
+
+HEADER = Layout(
+    Structure.FRAME,
+    "frame header",
+    Field("magic", "4s", "VFRM"),
+    Field("version", "B", "0"),
+    Field("class", "B", "1 record, 2 blob, 3 control, 4 audit, 5 terminology"),
+    Field("body_codec", "B", "0 stored, 1 zstd"),
+    Field("entries_codec", "B", "0 stored, 1 zstd"),
+    Field("dictionary", "I", "dictionary of the body; 0: none"),
+    Field("entry_count", "I", "number of entries"),
+    Field("body_plain", "I", "bytes of the body before compression"),
+    Field("body_sealed", "I", "bytes of the sealed body"),
+    Field("entries_plain", "I", "bytes of the entry block before compression"),
+    Field("entries_sealed", "I", "bytes of the sealed entry block"),
+    Field("frame_id", "16s", "random"),
+    Field("commitment", "32s", "commitment to the frame key"),
+)
+
+
+class FrameHeader(NamedTuple):
+    """The clear part of a frame. Fields as in the table `HEADER`."""
+
+    frame_class: FrameClass
+    body_codec: Codec
+    entries_codec: Codec
+    dictionary: int
+    entry_count: int
+    body_plain: int
+    body_sealed: int
+    entries_plain: int
+    entries_sealed: int
+    frame_id: bytes
+    commitment: bytes
+
+    def encode(self) -> bytes:
+        """Return the 84 bytes of the header."""
+        return HEADER.pack(MAGIC, VERSION, *self)
+
+    @classmethod
+    def decode(cls, data: Buffer, offset: int = 0) -> FrameHeader:
+        """Parse the header at `offset`, all sizes bounded."""
+        magic, version, kind, body_codec, entries_codec, dictionary, *sizes, frame_id, commitment = HEADER.unpack(
+            data, offset
+        )
+        if magic != MAGIC:
+            raise BadMagic(structure=Structure.FRAME)
+        if version != VERSION:
+            raise UnsupportedVersion(structure=Structure.FRAME, version=version)
+        require(kind in set(FrameClass), Structure.FRAME, 2)
+        require(body_codec <= 1 and entries_codec <= 1, Structure.FRAME, 3)
+        entry_count, body_plain, body_sealed, entries_plain, entries_sealed = sizes
+        _bounded(body_plain, body_sealed, limits.MAX_BODY, body_codec)
+        _bounded(entries_plain, entries_sealed, limits.MAX_ENTRIES_PLAIN, entries_codec)
+        require(0 < entry_count <= limits.MAX_ENTRIES, Structure.FRAME, 5)
+        require(dictionary == 0 or body_codec == Codec.ZSTD, Structure.FRAME, 4)
+        check_dictionary(dictionary)
+        return cls(
+            FrameClass(kind),
+            Codec(body_codec),
+            Codec(entries_codec),
+            dictionary,
+            entry_count,
+            body_plain,
+            body_sealed,
+            entries_plain,
+            entries_sealed,
+            frame_id,
+            commitment,
+        )
+
+
+def _bounded(plain: int, sealed: int, limit: int, codec: int) -> None:
+    """A stored form is exactly its plaintext and the tag; a compressed one is shorter."""
+    if plain > limit:
+        raise LimitExceeded(structure=Structure.FRAME, size=plain, limit=limit)
+    stored = sealed - limits.SEAL_OVERHEAD
+    require(stored == plain if codec == Codec.STORED else 0 < stored < plain, Structure.FRAME, 6)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SealedFrame:
+    """A frame ready to be placed, with its key, which goes into a key table and nowhere else."""
+
+    header: FrameHeader
+    body: bytes
+    entries: bytes
+    key: bytes
+
+
+class _Keys(NamedTuple):
+    body: bytes
+    entries: bytes
+    commitment: bytes
+
+
+def _keys(suite: Suite, key: bytes, frame_id: bytes) -> _Keys:
+    derived = suite.derive(key, labels.FRAME, frame_id, 2 * KEY + 32)
+    return _Keys(derived[:32], derived[32:64], derived[64:])
+
+
+def seal_frame(
+    suite: Suite,
+    frame_class: FrameClass,
+    block: EntryBlock,
+    body: Buffer,
+    *,
+    frame_id: bytes,
+    key: bytes,
+    compressible: bool = True,
+) -> SealedFrame:
+    """Return `body` and its entries sealed.
+
+    Parameters
+    ----------
+    frame_id, key
+        16 and 32 bytes straight from the operating system's random source, used once.
+    compressible
+        False stores the body as it is, for bytes that are compressed already.
+    """
+    dictionary = DICTIONARY if frame_class is FrameClass.RECORD else 0
+    body_codec, packed = compress(body, dictionary) if compressible else (Codec.STORED, body)
+    plain_entries = block.encode()
+    entries_codec, packed_entries = compress(plain_entries)
+    keys = _keys(suite, key, frame_id)
+    header = FrameHeader(
+        frame_class,
+        body_codec,
+        entries_codec,
+        dictionary if body_codec is Codec.ZSTD else 0,
+        len(block.entries),
+        len(body),
+        len(packed) + limits.SEAL_OVERHEAD,
+        len(plain_entries),
+        len(packed_entries) + limits.SEAL_OVERHEAD,
+        frame_id,
+        keys.commitment,
+    )
+    bound = header.encode()
+    return SealedFrame(
+        header,
+        suite.seal(keys.body, packed, bound),
+        suite.seal(keys.entries, packed_entries, bound),
+        key,
+    )
+
+
+def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> EntryBlock:
+    """Return the entries of a frame.
+
+    Raises
+    ------
+    CommitmentMismatch, DecryptionFailed, DecompressionFailed, FormatError
+    """
+    keys = _committed(suite, header, key)
+    packed = suite.open(keys.entries, sealed, header.encode(), Structure.ENTRIES)
+    plain = expand(header.entries_codec, packed, header.entries_plain, limits.MAX_ENTRIES_PLAIN)
+    block = EntryBlock.decode(plain)
+    require(len(block.entries) == header.entry_count, Structure.ENTRIES, 2)
+    return block
+
+
+def open_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> bytes:
+    """Return the plaintext body of a frame.
+
+    Raises
+    ------
+    CommitmentMismatch, DecryptionFailed, DecompressionFailed
+    """
+    keys = _committed(suite, header, key)
+    packed = suite.open(keys.body, sealed, header.encode(), Structure.FRAME)
+    return expand(header.body_codec, packed, header.body_plain, limits.MAX_BODY, header.dictionary)
+
+
+def _committed(suite: Suite, header: FrameHeader, key: bytes) -> _Keys:
+    keys = _keys(suite, key, header.frame_id)
+    if not same(keys.commitment, header.commitment):
+        raise CommitmentMismatch(structure=Structure.FRAME)
+    return keys

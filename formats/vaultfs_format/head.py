@@ -1,0 +1,241 @@
+"""The head: one statement over the whole vault. Which files are live, with their digests, and the audit tree so far.
+
+The live set is the digest over everything that the head names; it is the last leaf of the audit tree whose root the head
+states. The next journal begins by repeating that leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vaultfs_format import labels, limits, merkle
+from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.layout import (
+    MAGIC_FIELDS,
+    RESERVED,
+    VERSION,
+    Buffer,
+    Field,
+    Layout,
+    check_magic,
+    file_magic,
+    require,
+)
+from vaultfs_format.suite import DIGEST, KEY, Suite, same, suite_of
+import itertools
+
+MAGIC = file_magic("H")
+HEADER = Layout(
+    Structure.HEAD,
+    "head",
+    *MAGIC_FIELDS,
+    Field("vault_id", "16s", "the vault"),
+    Field("generation", "Q", "1 at creation, one more with every head"),
+    Field("epoch", "I", "current epoch"),
+    Field("incarnation", "I", "high part of new record numbers"),
+    Field("superblock_generation", "Q", "which VAULT file is live"),
+    Field("superblock_digest", "32s", "digest of that file"),
+    Field("keyring_digest", "32s", "digest of the keyring of the epoch"),
+    Field("last_commit", "Q", "highest commit number that is settled"),
+    Field("next_number", "Q", "record numbers from here on have never been reserved"),
+    Field("journals", "I", "number of journal rows"),
+    Field("segments", "I", "number of segment rows"),
+    Field("tree_size", "Q", "leaves of the audit tree, the live-set leaf included"),
+    Field("tree_root", "32s", "root of the audit tree"),
+    Field("peaks", "B", "number of peaks of the audit tree"),
+    Field(RESERVED, "3s"),
+    Field("signatures_length", "I", "bytes of signatures; 0 in the unsigned draft"),
+)
+JOURNAL_ROW = Layout(
+    Structure.HEAD,
+    "head: journal row",
+    Field("journal_id", "16s", "a journal that is live"),
+    Field("lowest_group", "Q", "its first group that is not settled"),
+)
+SEGMENT_ROW = Layout(
+    Structure.HEAD,
+    "head: segment row",
+    Field("segment_id", "16s", "a live segment"),
+    Field("class", "B", "as in its superblock"),
+    Field(RESERVED, "3s"),
+    Field("disposition", "I", "as in its superblock"),
+    Field("first_year", "H", "as in its superblock"),
+    Field("last_year", "H", "as in its superblock"),
+    Field("table_epoch", "I", "epoch of its key table"),
+    Field("length", "Q", "bytes of the file"),
+    Field("frames", "I", "number of frames"),
+    Field(RESERVED, "4s"),
+    Field("entries", "Q", "number of entries"),
+    Field("root", "32s", "root over its leaf hashes"),
+    Field("table_digest", "32s", "digest of its key table"),
+)
+
+
+class JournalRow(NamedTuple):
+    """A live journal. Fields as in `JOURNAL_ROW`."""
+
+    journal_id: bytes
+    lowest_group: int
+
+
+class SegmentRow(NamedTuple):
+    """A live segment. Fields as in `SEGMENT_ROW`."""
+
+    segment_id: bytes
+    frame_class: FrameClass
+    disposition: int
+    first_year: int
+    last_year: int
+    table_epoch: int
+    length: int
+    frames: int
+    entries: int
+    root: bytes
+    table_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The content of a head. Rows are sorted by id; the tree includes the live-set leaf."""
+
+    suite: Suite
+    vault_id: bytes
+    generation: int
+    epoch: int
+    incarnation: int
+    superblock_generation: int
+    superblock_digest: bytes
+    keyring_digest: bytes
+    last_commit: int
+    next_number: int
+    journals: Sequence[JournalRow]
+    segments: Sequence[SegmentRow]
+    tree_size: int
+    peaks: Sequence[bytes]
+
+    def live_set(self) -> AuditEntry:
+        """Return the leaf that commits to everything the head names but the tree itself."""
+        fixed = self.suite.hasher()
+        fixed.update(self._header(0, bytes(DIGEST), 0))
+        fixed.update(self._rows())
+        return AuditEntry(LeafKind.LIVESET, self.generation, fixed.digest())
+
+    def tree(self) -> merkle.CompactRange:
+        """Return the audit tree up to and with the live-set leaf."""
+        return merkle.CompactRange(merkle.audit_node, self.tree_size, self.peaks)
+
+    def _header(self, tree_size: int, root: bytes, peaks: int) -> bytes:
+        return HEADER.pack(
+            MAGIC,
+            VERSION,
+            self.suite.id,
+            0,
+            self.vault_id,
+            self.generation,
+            self.epoch,
+            self.incarnation,
+            self.superblock_generation,
+            self.superblock_digest,
+            self.keyring_digest,
+            self.last_commit,
+            self.next_number,
+            len(self.journals),
+            len(self.segments),
+            tree_size,
+            root,
+            peaks,
+            0,
+        )
+
+    def _rows(self) -> bytes:
+        rows = [JOURNAL_ROW.pack(*row) for row in self.journals]
+        rows += [SEGMENT_ROW.pack(*row) for row in self.segments]
+        return b"".join(rows)
+
+    def encode(self, epoch_root: bytes) -> bytes:
+        """Return the bytes of the file, with MAC and digest."""
+        root = self.tree().root(merkle.AUDIT_EMPTY)
+        content = b"".join([self._header(self.tree_size, root, len(self.peaks)), self._rows(), *self.peaks])
+        content += self.suite.mac(_key(self, epoch_root), labels.HEAD_MAC, content)
+        return content + self.suite.digest(content)
+
+    @classmethod
+    def decode(cls, data: Buffer) -> Head:
+        """Parse a whole file; its digest and its tree are checked, `verify` checks the MAC."""
+        magic, version, suite, features, vault_id, *numbers, root, peak_count, signatures = HEADER.unpack(data)
+        check_magic(Structure.HEAD, MAGIC, magic, version, suite, features)
+        (
+            generation,
+            epoch,
+            incarnation,
+            sb_generation,
+            sb_digest,
+            ring_digest,
+            commit,
+            number,
+            journals,
+            segments,
+            size,
+        ) = numbers
+        if journals > limits.MAX_HEAD_JOURNALS or segments > limits.MAX_HEAD_SEGMENTS or peak_count > 64:
+            raise LimitExceeded(structure=Structure.HEAD, journals=journals, segments=segments)
+        rows_at = HEADER.size
+        segments_at = rows_at + JOURNAL_ROW.size * journals
+        peaks_at = segments_at + SEGMENT_ROW.size * segments
+        end = peaks_at + DIGEST * peak_count
+        require(len(data) == end + 2 * DIGEST, Structure.HEAD, 1)
+        found = suite_of(suite)
+        if found.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
+            raise DigestMismatch(structure=Structure.HEAD)
+        require(signatures == 0 and generation > 0, Structure.HEAD, 2)
+        require(peak_count == size.bit_count() and size > 0, Structure.HEAD, 3)
+        head = cls(
+            found,
+            vault_id,
+            generation,
+            epoch,
+            incarnation,
+            sb_generation,
+            sb_digest,
+            ring_digest,
+            commit,
+            number,
+            [JournalRow(*JOURNAL_ROW.unpack(data, rows_at + i * JOURNAL_ROW.size)) for i in range(journals)],
+            [_segment_row(data, segments_at + i * SEGMENT_ROW.size) for i in range(segments)],
+            size,
+            [bytes(data[at : at + DIGEST]) for at in range(peaks_at, end, DIGEST)],
+        )
+        _check_sorted(head)
+        require(head.tree().root(merkle.AUDIT_EMPTY) == root, Structure.HEAD, 6)
+        return head
+
+    def verify(self, data: Buffer, epoch_root: bytes) -> None:
+        """Check that the head was written with the keys of this vault.
+
+        Raises
+        ------
+        MacMismatch
+        """
+        end = len(data) - 2 * DIGEST
+        if not same(self.suite.mac(_key(self, epoch_root), labels.HEAD_MAC, data[:end]), data[end : end + DIGEST]):
+            raise MacMismatch(structure=Structure.HEAD)
+
+
+def _key(head: Head, epoch_root: bytes) -> bytes:
+    context = head.vault_id + head.epoch.to_bytes(4, "little")
+    return head.suite.derive(epoch_root, labels.HEAD_KEY, context, KEY)
+
+
+def _segment_row(data: Buffer, at: int) -> SegmentRow:
+    segment_id, kind, *rest = SEGMENT_ROW.unpack(data, at)
+    require(kind in set(FrameClass), Structure.HEAD, 4)
+    return SegmentRow(segment_id, FrameClass(kind), *rest)
+
+
+def _check_sorted(head: Head) -> None:
+    for ids in ([row.journal_id for row in head.journals], [row.segment_id for row in head.segments]):
+        require(all(left < right for left, right in itertools.pairwise(ids)), Structure.HEAD, 5)

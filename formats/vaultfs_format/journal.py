@@ -1,0 +1,480 @@
+"""The journal: the write-ahead log of a vault. A file is a header and a sequence of groups.
+
+A header names the file before it and how much of that file counts; bytes beyond are void. A group carries whole
+commits: frames, their sealed keys, audit entries; its trailer has an unkeyed hash chain, which shows damage without a
+key, and a MAC over journal id, group number and the chain, so that a group copied elsewhere is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from vaultfs_format import labels, limits
+from vaultfs_format.audit import ENTRY, AuditEntry
+from vaultfs_format.directory import HERE, FrameRow, decode_rows
+from vaultfs_format.errors import (
+    BadMagic,
+    ChainBroken,
+    DigestMismatch,
+    LimitExceeded,
+    MacMismatch,
+    Structure,
+    Truncated,
+    UnsupportedVersion,
+)
+from vaultfs_format.layout import (
+    MAGIC_FIELDS,
+    RESERVED,
+    VERSION,
+    Buffer,
+    Field,
+    Layout,
+    check_magic,
+    file_magic,
+    require,
+)
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same, suite_of
+
+MAGIC = file_magic("J")
+GROUP_MAGIC = b"VGRP"
+HEADER_SIZE = 4096
+NO_JOURNAL = bytes(16)
+
+
+class JournalRole(IntEnum):
+    """Who writes the journal."""
+
+    WRITER = 1
+    READER = 2
+
+
+HEADER = Layout(
+    Structure.JOURNAL_HEADER,
+    "journal header",
+    *MAGIC_FIELDS,
+    Field("role", "B", "1 writer, 2 reader"),
+    Field(RESERVED, "3s"),
+    Field("epoch", "I", "epoch of the table key"),
+    Field("vault_id", "16s", "the vault"),
+    Field("journal_id", "16s", "random"),
+    Field("salt", "32s", "random"),
+    Field("predecessor", "16s", "id of the journal before this one; zero: none that lives"),
+    Field("predecessor_group", "Q", "its last good group; 0: none"),
+    Field("predecessor_end", "Q", "its good bytes; all beyond are void"),
+    Field("predecessor_chain", "32s", "the chain value of its last good group"),
+    Field("generation", "Q", "generation of the head when the journal began"),
+    Field("incarnation", "I", "high part of the record numbers of this file"),
+    Field(RESERVED, "4s"),
+    Field("first_number", "Q", "first record number that is reserved for this file"),
+    Field("last_number", "Q", "last record number that is reserved for this file"),
+    Field("first_leaf", "Q", "index in the audit tree of the first audit entry of this file"),
+    Field("sealed_key_length", "I", "reader: bytes of the sealed journal key; writer: 0"),
+    Field(RESERVED, "4s"),
+)
+_SEALED_KEY_AT = HEADER.size
+MAX_SEALED_KEY = 2048
+_DIGEST_AT = HEADER_SIZE - 2 * DIGEST
+"""The header is zero from its fields (and the reader's sealed key) up to the digest, and ends in digest and MAC."""
+
+
+class JournalKeys(NamedTuple):
+    """The keys of one journal file."""
+
+    table: bytes
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHeader:
+    """The first 4,096 bytes of a journal. Fields as in the table `HEADER`."""
+
+    suite: Suite
+    role: JournalRole
+    epoch: int
+    vault_id: bytes
+    journal_id: bytes
+    salt: bytes
+    predecessor: bytes
+    predecessor_group: int
+    predecessor_end: int
+    predecessor_chain: bytes
+    generation: int
+    incarnation: int
+    first_number: int
+    last_number: int
+    first_leaf: int
+    sealed_key: bytes = b""
+
+    def keys(self, epoch_root: bytes) -> JournalKeys:
+        """Return the keys of a writer's journal."""
+        context = self.journal_id + self.epoch.to_bytes(4, "little") + self.salt
+        derived = self.suite.derive(epoch_root, labels.JOURNAL, context, 2 * KEY)
+        return JournalKeys(derived[:KEY], derived[KEY:])
+
+    def encode(self, keys: JournalKeys) -> bytes:
+        """Return the header's bytes, with digest and MAC."""
+        fields = HEADER.pack(
+            MAGIC,
+            VERSION,
+            self.suite.id,
+            0,
+            self.role,
+            self.epoch,
+            self.vault_id,
+            self.journal_id,
+            self.salt,
+            self.predecessor,
+            self.predecessor_group,
+            self.predecessor_end,
+            self.predecessor_chain,
+            self.generation,
+            self.incarnation,
+            self.first_number,
+            self.last_number,
+            self.first_leaf,
+            len(self.sealed_key),
+        )
+        content = (fields + self.sealed_key).ljust(_DIGEST_AT, b"\0")
+        return content + self.suite.digest(content) + self.suite.mac(keys.mac, labels.JOURNAL_HEADER_MAC, content)
+
+    @classmethod
+    def decode(cls, data: Buffer) -> JournalHeader:
+        """Parse a header and check its digest; `verify` checks the MAC.
+
+        Raises
+        ------
+        FormatError, Unsupported
+        """
+        if len(data) < HEADER_SIZE:
+            raise Truncated(structure=Structure.JOURNAL_HEADER, expected=HEADER_SIZE, got=len(data))
+        magic, version, suite, features, role, *fields, sealed_length = HEADER.unpack(data)
+        check_magic(Structure.JOURNAL_HEADER, MAGIC, magic, version, suite, features)
+        found = suite_of(suite)
+        content = bytes(data[:_DIGEST_AT])
+        if found.digest(content) != bytes(data[_DIGEST_AT : _DIGEST_AT + DIGEST]):
+            raise DigestMismatch(structure=Structure.JOURNAL_HEADER)
+        require(role in set(JournalRole), Structure.JOURNAL_HEADER, 1)
+        if sealed_length > MAX_SEALED_KEY:
+            raise LimitExceeded(structure=Structure.JOURNAL_HEADER, size=sealed_length)
+        require((sealed_length > 0) == (role == JournalRole.READER), Structure.JOURNAL_HEADER, 2)
+        end = _SEALED_KEY_AT + sealed_length
+        require(not any(content[end:]), Structure.JOURNAL_HEADER, 3)
+        header = cls(found, JournalRole(role), *(*fields, content[_SEALED_KEY_AT:end]))
+        require(0 < header.first_number <= header.last_number, Structure.JOURNAL_HEADER, 4)
+        return header
+
+    def verify(self, data: Buffer, keys: JournalKeys) -> None:
+        """Check that the header was written with the keys of this vault.
+
+        Raises
+        ------
+        MacMismatch
+        """
+        code = self.suite.mac(keys.mac, labels.JOURNAL_HEADER_MAC, bytes(data[:_DIGEST_AT]))
+        if not same(code, data[HEADER_SIZE - DIGEST : HEADER_SIZE]):
+            raise MacMismatch(structure=Structure.JOURNAL_HEADER)
+
+    def chain(self, data: Buffer) -> bytes:
+        """Return the value that the first group's chain begins with: the digest of the whole header."""
+        return self.suite.digest(bytes(data[:HEADER_SIZE]))
+
+
+class GroupKind(IntEnum):
+    """What a group is."""
+
+    COMMIT = 1
+    CLOSING = 2
+
+
+GROUP = Layout(
+    Structure.JOURNAL_GROUP,
+    "journal group header",
+    Field("magic", "4s", "VGRP"),
+    Field("version", "B", "0"),
+    Field("kind", "B", "1 commit, 2 closing"),
+    Field("part_files", "H", "number of part files named"),
+    Field("number", "Q", "1 for the first group of a file, then one more each"),
+    Field("last_durable", "Q", "number of the last group that was known to be durable when this one was written"),
+    Field("first_commit", "Q", "commit number of the first commit; 0: none"),
+    Field("commits", "I", "number of commits, numbered consecutively"),
+    Field("frames", "I", "number of frame rows"),
+    Field("audit_entries", "I", "number of audit entries"),
+    Field(RESERVED, "4s"),
+    Field("bodies_length", "Q", "bytes of the bodies"),
+    Field("directory_length", "Q", "bytes of the frame rows"),
+    Field("keys_length", "Q", "bytes of the sealed frame keys; 0 where there are no frames"),
+    Field("salt", "16s", "random"),
+)
+PART = Layout(
+    Structure.JOURNAL_GROUP,
+    "journal group: part file",
+    Field("segment_id", "16s", "id of the open blob segment"),
+    Field("valid_end", "Q", "its bytes that were durable before this group was written"),
+)
+TRAILER = 2 * DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """An open blob segment that holds bodies of a group."""
+
+    segment_id: bytes
+    valid_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of a journal, parsed. `keys` is still sealed; offsets are from the start of the group."""
+
+    kind: GroupKind
+    number: int
+    last_durable: int
+    first_commit: int
+    commits: int
+    salt: bytes
+    parts: Sequence[PartFile]
+    rows: Sequence[FrameRow]
+    sealed_keys: bytes
+    audit: bytes
+    chain: bytes
+    size: int
+    directory_offset: int
+    keys_offset: int
+
+    def audit_entries(self) -> list[AuditEntry]:
+        """Return the audit entries of the group."""
+        return [AuditEntry.decode(self.audit, at) for at in range(0, len(self.audit), ENTRY.size)]
+
+    def open_keys(self, suite: Suite, journal_id: bytes, keys: JournalKeys) -> list[bytes]:
+        """Return the frame keys of the group, in row order."""
+        if not self.rows:
+            return []
+        return open_group_keys(suite, journal_id, keys, self.number, self.salt, self.sealed_keys)
+
+
+def open_group_keys(
+    suite: Suite, journal_id: bytes, keys: JournalKeys, number: int, salt: bytes, sealed: Buffer
+) -> list[bytes]:
+    """Return the frame keys of group `number`, in row order.
+
+    Raises
+    ------
+    DecryptionFailed
+    """
+    key, bound = _keys_key(suite, journal_id, keys, number, salt)
+    plain = suite.open(key, sealed, bound, Structure.JOURNAL_GROUP)
+    return [plain[at : at + KEY] for at in range(0, len(plain), KEY)]
+
+
+def _keys_key(suite: Suite, journal_id: bytes, keys: JournalKeys, number: int, salt: bytes) -> tuple[bytes, bytes]:
+    context = journal_id + number.to_bytes(8, "little") + salt
+    return suite.derive(keys.table, labels.JOURNAL_KEYS, context, KEY), context
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GroupDraft:
+    """What a group is made of before it has bytes.
+
+    Parameters
+    ----------
+    rows
+        Frame rows; `body_offset` of rows that lie here must count from the start of `bodies` and is moved by `encode`.
+    bodies
+        Sealed bodies of the rows that lie here, in order.
+    frame_keys
+        Keys of all rows, in row order.
+    audit
+        Encoded audit entries.
+    """
+
+    kind: GroupKind
+    number: int
+    last_durable: int
+    first_commit: int
+    commits: int
+    salt: bytes
+    parts: Sequence[PartFile] = ()
+    rows: Sequence[FrameRow] = ()
+    bodies: Sequence[bytes] = ()
+    frame_keys: Sequence[bytes] = ()
+    audit: bytes = b""
+
+    def encode(self, suite: Suite, journal_id: bytes, keys: JournalKeys, chain: bytes) -> tuple[list[bytes], bytes]:
+        """Return the group's bytes in pieces, and its chain value.
+
+        Parameters
+        ----------
+        chain
+            The chain value of the group before, or of the header.
+        """
+        base = GROUP.size + PART.size * len(self.parts)
+        rows = [_moved(row, base).encode() for row in self.rows]
+        directory = b"".join(rows)
+        sealed = b""
+        if self.frame_keys:
+            key, bound = _keys_key(suite, journal_id, keys, self.number, self.salt)
+            sealed = suite.seal(key, b"".join(self.frame_keys), bound)
+        header = GROUP.pack(
+            GROUP_MAGIC,
+            VERSION,
+            self.kind,
+            len(self.parts),
+            self.number,
+            self.last_durable,
+            self.first_commit,
+            self.commits,
+            len(self.rows),
+            len(self.audit) // ENTRY.size,
+            sum(map(len, self.bodies)),
+            len(directory),
+            len(sealed),
+            self.salt,
+        )
+        parts = [PART.pack(part.segment_id, part.valid_end) for part in self.parts]
+        pieces = [header, *parts, *self.bodies, directory, sealed, self.audit]
+        value = _chain(suite, chain, pieces)
+        mac = _mac(suite, journal_id, keys, self.number, value)
+        return [*pieces, value + mac], value
+
+
+def _moved(row: FrameRow, base: int) -> FrameRow:
+    if row.home != HERE:
+        return row
+    return FrameRow(row.header, row.body_offset + base, row.home, row.runs, row.entries)
+
+
+def _chain(suite: Suite, before: bytes, pieces: Sequence[Buffer]) -> bytes:
+    hasher = suite.hasher()
+    hasher.update(before)
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.digest()
+
+
+def _mac(suite: Suite, journal_id: bytes, keys: JournalKeys, number: int, chain: bytes) -> bytes:
+    return suite.mac(keys.mac, labels.JOURNAL_GROUP_MAC, journal_id + number.to_bytes(8, "little") + chain)
+
+
+class GroupSizes(NamedTuple):
+    """The sizes that a group header states, checked against the limits."""
+
+    parts: int
+    frames: int
+    audit_entries: int
+    bodies: int
+    directory: int
+    keys: int
+
+    @property
+    def directory_offset(self) -> int:
+        """Where the frame rows begin."""
+        return GROUP.size + PART.size * self.parts + self.bodies
+
+    @property
+    def keys_offset(self) -> int:
+        """Where the sealed frame keys begin."""
+        return self.directory_offset + self.directory
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole group."""
+        return self.keys_offset + self.keys + ENTRY.size * self.audit_entries + TRAILER
+
+
+def group_sizes(data: Buffer, offset: int = 0) -> GroupSizes:
+    """Parse and bound the sizes in the group header at `offset`.
+
+    Raises
+    ------
+    FormatError, Unsupported
+    """
+    magic, version, kind, parts, *_, frames, audit, bodies, directory, keys, _salt = GROUP.unpack(data, offset)
+    if magic != GROUP_MAGIC:
+        raise BadMagic(structure=Structure.JOURNAL_GROUP)
+    if version != VERSION:
+        raise UnsupportedVersion(structure=Structure.JOURNAL_GROUP, version=version)
+    require(kind in set(GroupKind), Structure.JOURNAL_GROUP, 1)
+    over = parts > limits.MAX_GROUP_PARTS or frames > limits.MAX_GROUP_FRAMES or audit > limits.MAX_GROUP_AUDIT
+    sizes = GroupSizes(parts, frames, audit, bodies, directory, keys)
+    if over or max(bodies, directory, keys) > limits.MAX_GROUP or sizes.total > limits.MAX_GROUP:
+        raise LimitExceeded(structure=Structure.JOURNAL_GROUP, size=min(sizes.total, 1 << 63))
+    require(keys == (frames * KEY + TAG if frames else 0), Structure.JOURNAL_GROUP, 2)
+    require(kind == GroupKind.COMMIT or not (frames or audit or parts or bodies), Structure.JOURNAL_GROUP, 3)
+    return sizes
+
+
+def decode_group(suite: Suite, data: Buffer, offset: int, number: int, chain: bytes) -> Group:
+    """Parse the group at `offset` and check its place in the chain; needs no key.
+
+    Parameters
+    ----------
+    number, chain
+        The number that the group must have, and the chain value before it.
+
+    Raises
+    ------
+    FormatError, Unsupported
+    """
+    sizes = group_sizes(data, offset)
+    if len(data) - offset < sizes.total:
+        raise Truncated(structure=Structure.JOURNAL_GROUP, expected=sizes.total, got=len(data) - offset)
+    view = memoryview(data)[offset : offset + sizes.total]
+    end = sizes.total - TRAILER
+    value = _chain(suite, chain, [view[:end]])
+    if value != bytes(view[end : end + DIGEST]):
+        raise ChainBroken(structure=Structure.JOURNAL_GROUP, number=number)
+    _, _, kind, _, stated, last_durable, first_commit, commits, *_, salt = GROUP.unpack(view)
+    require(stated == number, Structure.JOURNAL_GROUP, 4)
+    require(last_durable < number, Structure.JOURNAL_GROUP, 5)
+    require((commits > 0) == (first_commit > 0), Structure.JOURNAL_GROUP, 6)
+    parts = [PartFile(*PART.unpack(view, GROUP.size + i * PART.size)) for i in range(sizes.parts)]
+    bodies_at = GROUP.size + PART.size * sizes.parts
+    directory_at, keys_at = sizes.directory_offset, sizes.keys_offset
+    audit_at = keys_at + sizes.keys
+    rows = decode_rows(view[directory_at:keys_at], sizes.frames)
+    _check_places(rows, parts, bodies_at, directory_at)
+    return Group(
+        GroupKind(kind),
+        number,
+        last_durable,
+        first_commit,
+        commits,
+        salt,
+        parts,
+        rows,
+        bytes(view[keys_at:audit_at]),
+        bytes(view[audit_at:end]),
+        value,
+        sizes.total,
+        directory_at,
+        keys_at,
+    )
+
+
+def _check_places(rows: Sequence[FrameRow], parts: Sequence[PartFile], start: int, end: int) -> None:
+    """Bodies that lie here follow each other and fill their section; others lie within a named part file."""
+    at = start
+    for row in rows:
+        if row.home == HERE:
+            require(row.body_offset == at, Structure.JOURNAL_GROUP, 7)
+            at += row.header.body_sealed
+        else:
+            require(row.home <= len(parts), Structure.JOURNAL_GROUP, 8)
+            last = parts[row.home - 1].valid_end
+            require(row.body_offset + row.header.body_sealed <= last, Structure.JOURNAL_GROUP, 9)
+    require(at == end, Structure.JOURNAL_GROUP, 10)
+
+
+def verify_group(suite: Suite, data: Buffer, offset: int, group: Group, journal_id: bytes, keys: JournalKeys) -> None:
+    """Check that the group was written with the keys of this journal, for this place in it.
+
+    Raises
+    ------
+    MacMismatch
+    """
+    end = offset + group.size
+    if not same(_mac(suite, journal_id, keys, group.number, group.chain), data[end - DIGEST : end]):
+        raise MacMismatch(structure=Structure.JOURNAL_GROUP)

@@ -1,0 +1,175 @@
+"""The keyring of an epoch: secrets of the vault that outlive an epoch, in compartments sealed apart.
+
+A session opens the compartments that it needs: readers never open the one with signing keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from vaultfs_format import labels, limits
+from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure
+from vaultfs_format.layout import (
+    MAGIC_FIELDS,
+    RESERVED,
+    VERSION,
+    Buffer,
+    Field,
+    Layout,
+    check_magic,
+    file_magic,
+    require,
+)
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same, suite_of
+
+MAGIC = file_magic("K")
+HEADER = Layout(
+    Structure.KEYRING,
+    "keyring header",
+    *MAGIC_FIELDS,
+    Field("vault_id", "16s", "the vault"),
+    Field("epoch", "I", "the epoch"),
+    Field("compartments", "H", "number of compartments"),
+    Field(RESERVED, "2s"),
+    Field("salt", "32s", "random"),
+    Field("commitment", "32s", "commitment to the keyring key"),
+)
+COMPARTMENT = Layout(
+    Structure.KEYRING,
+    "keyring compartment",
+    Field("compartment", "H", "1 data, 2 signing"),
+    Field(RESERVED, "2s"),
+    Field("length", "I", "bytes of the sealed compartment"),
+)
+ITEM = Layout(
+    Structure.KEYRING,
+    "keyring item",
+    Field("tag", "H", "what the value is; ascending"),
+    Field(RESERVED, "2s"),
+    Field("length", "I", "bytes of the value"),
+)
+
+
+class Compartment(IntEnum):
+    """Who needs what."""
+
+    DATA = 1
+    SIGNING = 2
+
+
+class Tag(IntEnum):
+    """Values of the data compartment."""
+
+    RECORD_ID_KEY = 1
+    IDENTIFIER_KEY = 2
+    REGISTRY = 3
+
+
+Values = Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """A parsed keyring, its compartments still sealed."""
+
+    suite: Suite
+    vault_id: bytes
+    epoch: int
+    salt: bytes
+    commitment: bytes
+    compartments: Mapping[int, bytes]
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file."""
+        header = HEADER.pack(
+            MAGIC, VERSION, self.suite.id, 0, self.vault_id, self.epoch, len(self.compartments), self.salt,
+            self.commitment,
+        )  # fmt: skip
+        sealed = [
+            COMPARTMENT.pack(number, len(self.compartments[number])) + self.compartments[number]
+            for number in sorted(self.compartments)
+        ]
+        content = b"".join([header, *sealed])
+        return content + self.suite.digest(content)
+
+    @classmethod
+    def decode(cls, data: Buffer) -> Keyring:
+        """Parse a whole file; its digest is checked."""
+        magic, version, suite, features, vault_id, epoch, count, salt, commitment = HEADER.unpack(data)
+        check_magic(Structure.KEYRING, MAGIC, magic, version, suite, features)
+        if count > limits.MAX_COMPARTMENTS:
+            raise LimitExceeded(structure=Structure.KEYRING, compartments=count)
+        require(len(data) >= HEADER.size + DIGEST, Structure.KEYRING, 1)
+        found = suite_of(suite)
+        end = len(data) - DIGEST
+        if found.digest(data[:end]) != bytes(data[end:]):
+            raise DigestMismatch(structure=Structure.KEYRING)
+        compartments: dict[int, bytes] = {}
+        at, last = HEADER.size, 0
+        for _ in range(count):
+            number, length = COMPARTMENT.unpack(data[:end], at)
+            if length > limits.MAX_COMPARTMENT + TAG:
+                raise LimitExceeded(structure=Structure.KEYRING, size=length)
+            at += COMPARTMENT.size
+            require(last < number <= max(Compartment) and TAG <= length <= end - at, Structure.KEYRING, 2)
+            compartments[number] = bytes(data[at : at + length])
+            at, last = at + length, number
+        require(at == end and Compartment.DATA in compartments, Structure.KEYRING, 3)
+        return cls(found, vault_id, epoch, salt, commitment, compartments)
+
+    def open(self, epoch_root: bytes, compartment: Compartment) -> Values:
+        """Return the values of a compartment by tag.
+
+        Raises
+        ------
+        CommitmentMismatch, DecryptionFailed, FormatError
+        """
+        keys = _keys(self.suite, epoch_root, self.vault_id, self.epoch, self.salt)
+        if not same(keys[0], self.commitment):
+            raise CommitmentMismatch(structure=Structure.KEYRING)
+        sealed = self.compartments.get(compartment)
+        if sealed is None:
+            raise NotAuthentic(structure=Structure.KEYRING, compartment=compartment)
+        key, bound = _compartment_key(self.suite, keys[1], self.salt, compartment)
+        return _decode_values(self.suite.open(key, sealed, bound, Structure.KEYRING))
+
+
+def seal_keyring(
+    suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, salt: bytes, content: Mapping[int, Values]
+) -> Keyring:
+    """Return a keyring that holds `content`: values by tag, by compartment. `salt`: 32 random bytes, used once."""
+    commitment, ring_key = _keys(suite, epoch_root, vault_id, epoch, salt)
+    compartments = {}
+    for number, values in content.items():
+        key, bound = _compartment_key(suite, ring_key, salt, number)
+        compartments[number] = suite.seal(key, _encode_values(values), bound)
+    return Keyring(suite, vault_id, epoch, salt, commitment, compartments)
+
+
+def _keys(suite: Suite, epoch_root: bytes, vault_id: bytes, epoch: int, salt: bytes) -> tuple[bytes, bytes]:
+    context = vault_id + epoch.to_bytes(4, "little") + salt
+    derived = suite.derive(epoch_root, labels.KEYRING, context, 32 + KEY)
+    return derived[:32], derived[32:]
+
+
+def _compartment_key(suite: Suite, ring_key: bytes, salt: bytes, number: int) -> tuple[bytes, bytes]:
+    context = number.to_bytes(2, "little") + salt
+    return suite.derive(ring_key, labels.KEYRING, context, KEY), context
+
+
+def _encode_values(values: Values) -> bytes:
+    return b"".join(ITEM.pack(tag, len(values[tag])) + values[tag] for tag in sorted(values))
+
+
+def _decode_values(data: bytes) -> Values:
+    values: dict[int, bytes] = {}
+    at, last = 0, 0
+    while at < len(data):
+        tag, length = ITEM.unpack(data, at)
+        at += ITEM.size
+        require(tag > last and length <= len(data) - at, Structure.KEYRING, 4)
+        values[tag] = data[at : at + length]
+        at, last = at + length, tag
+    return values

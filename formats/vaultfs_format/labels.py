@@ -1,0 +1,22 @@
+"""Domain-separation labels: every derived, MACed or signed thing has its own."""
+
+from __future__ import annotations
+
+EPOCH_ROOT = b"vaultfs/0/epoch-root"
+STANZA_KEK = b"vaultfs/0/stanza-kek"
+SUPERBLOCK_MAC = b"vaultfs/0/superblock-mac"
+KEYRING = b"vaultfs/0/keyring"
+FRAME = b"vaultfs/0/frame"
+JOURNAL = b"vaultfs/0/journal"
+JOURNAL_KEYS = b"vaultfs/0/journal-keys"
+JOURNAL_HEADER_MAC = b"vaultfs/0/journal-header-mac"
+JOURNAL_GROUP_MAC = b"vaultfs/0/journal-group-mac"
+KEY_TABLE = b"vaultfs/0/key-table"
+KEY_BLOCK = b"vaultfs/0/key-block"
+HEAD_KEY = b"vaultfs/0/head-key"
+HEAD_MAC = b"vaultfs/0/head-mac"
+ALIAS_EPOCH = b"vaultfs/0/alias-epoch"
+ALIAS = b"vaultfs/0/alias"
+STATE = b"vaultfs/0/state"
+SOURCE = b"vaultfs/0/source"
+CONTENT = b"vaultfs/0/content"

@@ -1,0 +1,92 @@
+"""The Merkle tree shape of RFC 9162 section 2.1: roots over leaf hashes, and the compact range that grows one.
+
+Two trees use it: the audit tree (SHA-256, leaves and nodes exactly as in the RFC) and the slice tree of a segment (the
+suite's digest, leaves bound to the segment and their position).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from vaultfs_format.layout import Buffer
+from vaultfs_format.suite import Suite
+
+Node = Callable[[bytes, bytes], bytes]
+
+
+def audit_leaf(entry: Buffer) -> bytes:
+    """Return the hash of an audit leaf: SHA-256(0x00 || entry), RFC 9162 section 2.1.1."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def audit_node(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node of the audit tree: SHA-256(0x01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+AUDIT_EMPTY = hashlib.sha256(b"").digest()
+"""The root of the audit tree of size 0."""
+
+
+def slice_leaf(suite: Suite, segment: bytes, index: int, data: Buffer) -> bytes:
+    """Return the hash of slice `index` of a segment, bound to both."""
+    hasher = suite.hasher()
+    hasher.update(b"\x00" + segment + index.to_bytes(8, "little"))
+    hasher.update(data)
+    return hasher.digest()
+
+
+def slice_node(suite: Suite) -> Node:
+    """Return the inner-node hash of a slice tree."""
+    return lambda left, right: suite.digest(b"\x01" + left + right)
+
+
+class CompactRange:
+    """The peaks of a tree of `size` leaves: enough to append to it and to state its root, not to prove a leaf.
+
+    Parameters
+    ----------
+    node
+        The inner-node hash.
+    size
+        Number of leaves.
+    peaks
+        Roots of the perfect subtrees, largest first; one for each bit set in `size`.
+    """
+
+    __slots__ = ("_node", "peaks", "size")
+
+    def __init__(self, node: Node, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        if len(peaks) != size.bit_count():
+            raise ValueError("a compact range has one peak for each bit of its size")
+        self._node = node
+        self.size = size
+        self.peaks = list(peaks)
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf hash."""
+        size, peaks, node = self.size, self.peaks, self._node
+        while size & 1:
+            leaf = node(peaks.pop(), leaf)
+            size >>= 1
+        peaks.append(leaf)
+        self.size += 1
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes in order."""
+        for leaf in leaves:
+            self.append(leaf)
+
+    def root(self, empty: bytes) -> bytes:
+        """Return the root of the tree, `empty` for a tree of size 0."""
+        if not self.peaks:
+            return empty
+        root = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            root = self._node(peak, root)
+        return root
+
+    def copy(self) -> CompactRange:
+        """Return an independent copy."""
+        return CompactRange(self._node, self.size, self.peaks)

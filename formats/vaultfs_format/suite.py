@@ -1,0 +1,111 @@
+"""Cryptographic suites: one byte in every file, no negotiation. All keyed work of the format goes through here.
+
+Suite 1, ``default``: AES-256-GCM (NIST SP 800-38D) with a fixed all-zero 96-bit IV under keys that each seal one
+message, ever; BLAKE3 for digests, and in keyed mode for MACs and derivation.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Protocol
+
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vaultfs_format.errors import DecryptionFailed, Structure, UnsupportedSuite
+from vaultfs_format.layout import Buffer
+
+KEY = 32
+DIGEST = 32
+TAG = 16
+_IV = bytes(12)
+
+
+class Hasher(Protocol):
+    """An incremental digest."""
+
+    def update(self, data: Buffer, /) -> object:
+        """Take in more bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the digest of all bytes taken in."""
+        ...
+
+
+class DefaultSuite:
+    """Suite 1."""
+
+    id = 1
+    name = "default"
+
+    def hasher(self) -> Hasher:
+        """Return a fresh unkeyed digest."""
+        return blake3()
+
+    def digest(self, data: Buffer) -> bytes:
+        """Return the unkeyed 32-byte digest of `data`: it shows damage, not authenticity."""
+        return blake3(data).digest()
+
+    def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
+        """Return the 32-byte MAC of `data` under `key`, for the purpose `label`."""
+        code = self.mac_hasher(key, label)
+        code.update(data)
+        return code.digest()
+
+    def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
+        """Return a `mac` that takes its data in pieces."""
+        return blake3(bytes([len(label)]) + label, key=key)
+
+    def derive(self, key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+        """Return `length` bytes derived from the 32-byte `key` for the purpose `label` and `context`."""
+        return blake3(bytes([len(label)]) + label + context, key=key).digest(length=length)
+
+    def seal(self, key: bytes, plaintext: Buffer, bound: bytes) -> bytes:
+        """Return `plaintext` sealed under `key`, which must never seal anything else; `bound` is authenticated."""
+        return AESGCM(key).encrypt(_IV, plaintext, bound)
+
+    def open(self, key: bytes, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
+        """Return the plaintext of `sealed`.
+
+        Raises
+        ------
+        DecryptionFailed
+        """
+        try:
+            return AESGCM(key).decrypt(_IV, sealed, bound)
+        except (InvalidTag, ValueError):
+            raise DecryptionFailed(structure=structure) from None
+
+    def encrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
+        """Return each 16-byte block of `blocks` enciphered by AES-256: a keyed permutation, for ids and tokens."""
+        encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+        return encryptor.update(blocks) + encryptor.finalize()
+
+    def decrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
+        """Undo `encrypt_blocks`."""
+        decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()
+        return decryptor.update(blocks) + decryptor.finalize()
+
+
+Suite = DefaultSuite
+DEFAULT = DefaultSuite()
+
+
+def suite_of(number: int) -> Suite:
+    """Return the suite with this number.
+
+    Raises
+    ------
+    UnsupportedSuite
+    """
+    if number != DEFAULT.id:
+        raise UnsupportedSuite(suite=number)
+    return DEFAULT
+
+
+def same(left: Buffer, right: Buffer) -> bool:
+    """Return whether two secrets or codes are equal, in constant time."""
+    return hmac.compare_digest(left, right)

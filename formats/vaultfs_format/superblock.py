@@ -1,0 +1,134 @@
+"""VAULT: the superblock of the vault. Ids, suite, public keys and recipients, all under a MAC by the root key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vaultfs_format import labels, limits
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure, Truncated
+from vaultfs_format.layout import (
+    MAGIC_FIELDS,
+    RESERVED,
+    VERSION,
+    Buffer,
+    Field,
+    Layout,
+    check_magic,
+    file_magic,
+    require,
+)
+from vaultfs_format.stanza import Stanza
+from vaultfs_format.suite import DIGEST, Suite, same, suite_of
+
+MAGIC = file_magic("V")
+HEADER = Layout(
+    Structure.SUPERBLOCK,
+    "VAULT header",
+    *MAGIC_FIELDS,
+    Field("vault_id", "16s", "random"),
+    Field("generation", "Q", "1 at creation; one more whenever this file is replaced"),
+    Field("stanzas", "H", "number of recipient stanzas"),
+    Field("public_keys", "H", "number of public keys"),
+    Field("body_length", "I", "bytes of the items that follow"),
+)
+ITEM = Layout(
+    Structure.SUPERBLOCK,
+    "VAULT item",
+    Field("type", "H", "stanza: 1 passphrase; public key: 1 inbox, 2 signer"),
+    Field(RESERVED, "2s"),
+    Field("length", "I", "bytes that follow"),
+)
+_MAX_BODY = limits.MAX_STANZAS * (limits.MAX_STANZA + 8) + limits.MAX_PUBLIC_KEYS * (limits.MAX_PUBLIC_KEY + 8)
+
+
+class PublicKey(NamedTuple):
+    """A public key of the vault: 1 the inbox that reader journals seal to, 2 a signer."""
+
+    purpose: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """The content of VAULT."""
+
+    suite: Suite
+    vault_id: bytes
+    generation: int
+    stanzas: Sequence[Stanza]
+    public_keys: Sequence[PublicKey]
+
+    def _content(self) -> bytes:
+        items = [_item(s.kind, s.body) for s in self.stanzas] + [_item(k.purpose, k.value) for k in self.public_keys]
+        body = b"".join(items)
+        header = HEADER.pack(
+            MAGIC,
+            VERSION,
+            self.suite.id,
+            0,
+            self.vault_id,
+            self.generation,
+            len(self.stanzas),
+            len(self.public_keys),
+            len(body),
+        )
+        return header + body
+
+    def encode(self, root_key: bytes) -> bytes:
+        """Return the bytes of the file, with its MAC and digest."""
+        content = self._content()
+        content += self.suite.mac(root_key, labels.SUPERBLOCK_MAC, content)
+        return content + self.suite.digest(content)
+
+    @classmethod
+    def decode(cls, data: Buffer) -> Superblock:
+        """Parse a whole file and check its digest; `verify` checks the MAC."""
+        magic, version, suite, features, vault_id, generation, stanzas, keys, length = HEADER.unpack(data)
+        check_magic(Structure.SUPERBLOCK, MAGIC, magic, version, suite, features)
+        if stanzas > limits.MAX_STANZAS or keys > limits.MAX_PUBLIC_KEYS or length > _MAX_BODY:
+            raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=stanzas, keys=keys, size=length)
+        require(len(data) == HEADER.size + length + 2 * DIGEST, Structure.SUPERBLOCK, 1)
+        found = suite_of(suite)
+        if found.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
+            raise DigestMismatch(structure=Structure.SUPERBLOCK)
+        require(generation > 0 and stanzas > 0, Structure.SUPERBLOCK, 2)
+        items, at = [], HEADER.size
+        for number in range(stanzas + keys):
+            limit = limits.MAX_STANZA if number < stanzas else limits.MAX_PUBLIC_KEY
+            kind, value, at = _parse_item(data, at, limit)
+            items.append((kind, value))
+        require(at == HEADER.size + length, Structure.SUPERBLOCK, 3)
+        return cls(
+            found,
+            vault_id,
+            generation,
+            [Stanza(*item) for item in items[:stanzas]],
+            [PublicKey(*item) for item in items[stanzas:]],
+        )
+
+    def verify(self, data: Buffer, root_key: bytes) -> None:
+        """Check that the file was written by a holder of the root key.
+
+        Raises
+        ------
+        MacMismatch
+        """
+        end = len(data) - 2 * DIGEST
+        if not same(self.suite.mac(root_key, labels.SUPERBLOCK_MAC, data[:end]), data[end : end + DIGEST]):
+            raise MacMismatch(structure=Structure.SUPERBLOCK)
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return ITEM.pack(kind, len(value)) + value
+
+
+def _parse_item(data: Buffer, at: int, limit: int) -> tuple[int, bytes, int]:
+    kind, length = ITEM.unpack(data, at)
+    if length > limit:
+        raise LimitExceeded(structure=Structure.SUPERBLOCK, size=length, limit=limit)
+    end = at + ITEM.size + length
+    if end > len(data) - 2 * DIGEST:
+        raise Truncated(structure=Structure.SUPERBLOCK, expected=end, got=len(data))
+    return kind, bytes(data[at + ITEM.size : end]), end

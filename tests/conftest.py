@@ -1,0 +1,24 @@
+"""Options and fixtures of every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.plugins.report", "tests.plugins.skips"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the run say where the sample data lie that are too large for the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.addoption("--samples", type=Path, default=beside, metavar="DIR", help="sample data (default: %(default)s)")
+
+
+@pytest.fixture(scope="session")
+def samples(pytestconfig: pytest.Config) -> Path:
+    """Return the folder of the sample data, or skip the test by name where it is absent."""
+    folder: Path = pytestconfig.getoption("--samples")
+    if not folder.is_dir():
+        pytest.skip("sample data not present: --samples")
+    return folder

@@ -1,0 +1,1 @@
+"""What the test run adds to pytest: a report fit to be committed, and skips that nobody overlooks."""

@@ -1,0 +1,128 @@
+"""Laws that hold for every input of both adapters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.vaultfs.interop.sources import FHIR, FHIR_SCRAPS, HL7, HL7_SCRAPS
+from tests.vaultfs.interop.support import AdapterClass, Dripping, drain, joined, mutations, run
+from vaultfs.errors import SourceError
+from vaultfs.interop.fhir import RESOURCE_TYPES, FhirAdapter
+from vaultfs.interop.hl7v2 import KINDS, Hl7v2Adapter
+
+_CASES = [(FhirAdapter, data) for data in FHIR] + [(Hl7v2Adapter, data) for data in HL7]
+
+_NEAR_FHIR = mutations(FHIR, FHIR_SCRAPS).map(lambda data: (FhirAdapter, data))
+_NEAR_HL7 = mutations(HL7, HL7_SCRAPS).map(lambda data: (Hl7v2Adapter, data))
+_NOISE = st.tuples(st.sampled_from([FhirAdapter, Hl7v2Adapter]), st.binary(max_size=200))
+_CROSSED = st.sampled_from([(Hl7v2Adapter, data) for data in FHIR] + [(FhirAdapter, data) for data in HL7])
+_ANY = _NEAR_FHIR | _NEAR_HL7 | _NOISE | _CROSSED
+
+Case = tuple[AdapterClass, bytes]
+
+
+@pytest.mark.parametrize(("kind", "data"), _CASES)
+def test_every_seed_is_understood(kind: AdapterClass, data: bytes) -> None:
+    outcome = run(kind, data)
+    assert outcome.error is None
+    assert joined(outcome.pieces) == data
+
+
+@given(_ANY)
+@settings(max_examples=1500, deadline=None)
+def test_pieces_joined_are_the_source(case: Case) -> None:
+    kind, data = case
+    outcome = run(kind, data)
+    if outcome.error is None:
+        assert joined(outcome.pieces) == data
+    else:
+        assert data.startswith(joined(outcome.pieces))
+    for piece in outcome.pieces:
+        assert (piece.facts is None) != (piece.problem is None)
+
+
+@given(_ANY, st.sampled_from([20, 90, 400]), st.sampled_from([1, 7, 64, 300]))
+@settings(max_examples=1000, deadline=None)
+def test_the_size_of_reads_changes_nothing(case: Case, maximum: int, chunk: int) -> None:
+    """Also where records do not fit, so that the source is read entry by entry and may end early."""
+    kind, data = case
+    expected = run(kind, data, maximum).comparable()
+    assert run(kind, data, maximum, chunk).comparable() == expected
+    assert drain(kind(maximum, chunk).pieces(Dripping(data, 3))).comparable() == expected  # type: ignore[arg-type]
+
+
+@given(_ANY, st.sampled_from([20, 90, 400]))
+@settings(max_examples=500, deadline=None)
+def test_no_record_is_larger_than_the_maximum(case: Case, maximum: int) -> None:
+    kind, data = case
+    for piece in run(kind, data, maximum, 16).pieces:
+        assert len(piece.data) <= maximum
+
+
+@given(_ANY)
+@settings(max_examples=500, deadline=None)
+def test_reading_a_record_again_gives_the_same_facts(case: Case) -> None:
+    """What is stored is the record alone, so its facts must not hang on what stood around it (but for fullUrl)."""
+    kind, data = case
+    for piece in run(kind, data).pieces:
+        if piece.facts is None or piece.facts.is_subject or piece.facts.kind in ("Bundle", "hl7v2.batch"):
+            continue
+        (again,) = run(kind, piece.data).pieces
+        assert again.facts == piece.facts
+        assert again.data == piece.data
+
+
+@given(_ANY)
+@settings(max_examples=500, deadline=None)
+def test_kinds_come_from_the_announced_tables(case: Case) -> None:
+    kind, data = case
+    for piece in run(kind, data).pieces:
+        if piece.facts:
+            assert piece.facts.kind in (RESOURCE_TYPES if kind is FhirAdapter else KINDS)
+
+
+# No secret of a source leaves it but in the pieces. ----------------------------------------------------------------
+
+_CANARY = "Zq7canary"
+_FHIR_CANARY = [
+    data.replace(b"p1", b"Zq7canaryA")
+    .replace(b"4711", b"Zq7canaryB")
+    .replace(b"Brace", b"Zq7canaryC")
+    .replace(b"2020-02-29", b"Zq7canaryD")
+    .replace(b"mmol", b"Zq7canaryE")
+    .replace(b"final", b"Zq7canaryF")
+    for data in FHIR
+]
+_HL7_CANARY = [
+    data.replace(b"4711", b"Zq7canaryA")
+    .replace(b"4712", b"Zq7canaryB")
+    .replace(b"Doe", b"Zq7canaryC")
+    .replace(b"FAC", b"Zq7canaryD")
+    .replace(b"M1", b"Zq7canaryE")
+    .replace(b"second", b"MSH Zq7canaryF")
+    for data in HL7
+]
+
+
+@given(
+    mutations(_FHIR_CANARY, FHIR_SCRAPS).map(lambda data: (FhirAdapter, data))
+    | mutations(_HL7_CANARY, HL7_SCRAPS).map(lambda data: (Hl7v2Adapter, data))
+)
+@settings(max_examples=800, deadline=None)
+def test_no_text_of_a_source_shows_in_an_error_or_a_repr(case: Case) -> None:
+    kind, data = case
+    outcome = run(kind, data)
+    shown: list[Any] = [outcome.pieces]
+    errors: list[SourceError | None] = [outcome.error, *(piece.problem for piece in outcome.pieces)]
+    for error in errors:
+        if error is not None:
+            assert error.__cause__ is None
+            assert error.__context__ is None
+            shown += [error, str(error), error.args, error.facts]
+    assert _CANARY not in repr(shown)
+    for problem in errors[1:]:
+        assert problem is None or problem.__traceback__ is None, "frames of a kept error would hold the record"

@@ -1,0 +1,51 @@
+"""VaultFS: an embedded archive engine for healthcare records.
+
+`create` or `open` a vault, open a session with a principal and a purpose, and work in transactions. SPEC.md describes
+what lies on disk.
+"""
+
+from importlib.metadata import version
+
+from vaultfs.access.policy import Action, PermitAll, Policy, Request
+from vaultfs.audit.events import Event, EventType, Outcome
+from vaultfs.engine.engine import Options
+from vaultfs.engine.records import Record, RecordInfo
+from vaultfs.engine.session import Session
+from vaultfs.engine.state import State
+from vaultfs.engine.transaction import Transaction
+from vaultfs.engine.vault import Vault, create, open
+from vaultfs.errors import VaultError
+from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.stores import DirectoryStore
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, Precision, Principal, RecordId, SubjectId
+
+__version__ = version("vaultfs")
+
+__all__ = [
+    "NOBODY",
+    "Action",
+    "ClinicalDate",
+    "DirectoryStore",
+    "Event",
+    "EventType",
+    "Identifier",
+    "Options",
+    "Outcome",
+    "Passphrase",
+    "PermitAll",
+    "Policy",
+    "Precision",
+    "Principal",
+    "Record",
+    "RecordId",
+    "RecordInfo",
+    "Request",
+    "Session",
+    "State",
+    "SubjectId",
+    "Transaction",
+    "Vault",
+    "VaultError",
+    "create",
+    "open",
+]

@@ -1,0 +1,155 @@
+"""Audit events: what happened, when, in which session, to which record of which subject, with which outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+from vaultfs_format import audit
+
+from vaultfs.errors import FieldInvalid, Structure
+
+_LENGTH = 4
+
+
+class EventType(IntEnum):
+    """What happened."""
+
+    VAULT_CREATED = 1
+    VAULT_OPENED = 2
+    VAULT_CLOSED = 3
+    RECOVERED = 4
+    SETTLED = 5
+    SESSION_OPENED = 10
+    RECORD_PUT = 20
+    RECORD_DELETED = 21
+    RECORD_UNDELETED = 22
+    RECORD_READ = 23
+    RECORDS_SEARCHED = 24
+    VERSIONS_LISTED = 25
+    SUBJECT_CREATED = 30
+    SUBJECT_SEARCHED = 31
+    IDENTIFIER_ASSERTED = 32
+    SUBJECTS_LINKED = 33
+    SUBJECTS_UNLINKED = 34
+    STATE_SET = 40
+    STATE_READ = 41
+    SUBJECT_EXPORTED = 50
+    SOURCE_COMPARED = 51
+    ACCESS_DENIED = 60
+
+
+class Outcome(IntEnum):
+    """How it ended."""
+
+    DONE = 0
+    DENIED = 1
+    FAILED = 2
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """One event.
+
+    Parameters
+    ----------
+    type
+        `EventType`.
+    at
+        Microseconds since 1970-01-01T00:00Z.
+    session
+        Random id of the session; zero for acts of the vault itself.
+    subject, record
+        Surrogate of the subject and record id, empty where not concerned.
+    version
+        Version of the record or state; a count for searches and acts of the vault; for a denial the action.
+    outcome
+        `Outcome`.
+    detail
+        For `SESSION_OPENED`: principal and purpose, as msgpack. Else empty.
+    """
+
+    type: int
+    at: int
+    session: bytes
+    subject: bytes = b""
+    record: bytes = b""
+    version: int = 0
+    outcome: int = 0
+    detail: bytes = b""
+
+
+class SessionDetail(msgspec.Struct, frozen=True, array_like=True):
+    """Who opened a session, and why."""
+
+    principal: str
+    roles: tuple[str, ...]
+    purpose: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+_details = msgspec.msgpack.Decoder(SessionDetail)
+encode_detail = _encoder.encode
+
+
+def decode_detail(event: Event) -> SessionDetail:
+    """Return the detail of a `SESSION_OPENED` event."""
+    return _details.decode(event.detail)
+
+
+MAX_CHUNK = 512 * 1024
+"""Bytes after which the events of a commit go on in another chunk, so that each fits a frame."""
+
+
+class Sealable(NamedTuple):
+    """Events on their way into a group: the bytes to seal, in chunks, and the commitment of each event."""
+
+    chunks: list[bytes]
+    commitments: list[bytes]
+
+
+def sealable(events: Sequence[Event]) -> Sealable:
+    """Return `events` encoded, each with a fresh salt, and their commitments."""
+    salts = os.urandom(audit.SALT * len(events))
+    chunks: list[bytes] = []
+    pieces: list[bytes] = []
+    commitments: list[bytes] = []
+    size = 0
+    encode, commit = _encoder.encode, audit.commitment
+    for number, event in enumerate(events):
+        salt = salts[number * audit.SALT : (number + 1) * audit.SALT]
+        data = encode(event)
+        pieces += (len(data).to_bytes(_LENGTH, "little"), salt, data)
+        commitments.append(commit(salt, data))
+        size += len(data) + _LENGTH + audit.SALT
+        if size > MAX_CHUNK:
+            chunks.append(b"".join(pieces))
+            pieces, size = [], 0
+    if pieces:
+        chunks.append(b"".join(pieces))
+    return Sealable(chunks, commitments)
+
+
+def unsealed(body: bytes) -> Iterator[tuple[Event, bytes]]:
+    """Yield the events of an opened audit body with their commitments.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    at = 0
+    while at < len(body):
+        length = int.from_bytes(body[at : at + _LENGTH], "little")
+        start = at + _LENGTH + audit.SALT
+        data = body[start : start + length]
+        if len(data) != length:
+            raise FieldInvalid(structure=Structure.AUDIT_ENTRY)
+        try:
+            event = _decoder.decode(data)
+        except msgspec.MsgspecError:
+            raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None
+        yield event, audit.commitment(body[at + _LENGTH : start], data)
+        at = start + length

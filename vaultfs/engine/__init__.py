@@ -1,0 +1,6 @@
+"""The engine: vault, sessions, transactions, journal, settling, recovery, index.
+
+Promises: a commit that returned is durable and stays; one that did not is absent or whole; every access is audited in
+the same commit or before its data is released; the index may be deleted at any time. Everything durable goes through
+`vaultfs.vfs`. May import `vaultfs_format`, `vaultfs.keys`, `vaultfs.audit`, `vaultfs.access`.
+"""

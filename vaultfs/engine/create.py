@@ -1,0 +1,106 @@
+"""Creating a vault: everything is built beside its place and appears there by one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from vaultfs_format import merkle
+from vaultfs_format.epoch import EpochSecret, epoch_root
+from vaultfs_format.head import Head
+from vaultfs_format.suite import DEFAULT, KEY
+from vaultfs_format.superblock import Superblock
+
+from vaultfs.engine.heads import write_head
+from vaultfs.engine.pairs import write_pair
+from vaultfs.engine.paths import Layout
+from vaultfs.errors import ArgumentInvalid, VaultExists
+from vaultfs.keys.chain import new_keyring
+from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.stores import EpochStore
+from vaultfs.kinds import encode_names
+from vaultfs.vfs import Vfs, converted
+
+FIRST_EPOCH = 1
+RESERVE = 1024 * 1024
+"""Bytes that are preallocated so that a journal can be begun on a full disk."""
+
+README = """\
+This directory is a VaultFS vault: an encrypted archive of patient records (format version 0, a draft).
+
+Nothing in it can be read without a recipient's secret (a passphrase, for one) AND the epoch secret, which is kept
+outside this directory. Keep both, on separate media; a backup must not hold this directory and the epoch store together.
+
+VAULT.<n>      who can open the vault            head            which files count, and their digests
+keyring.<n>    sealed secrets                    journal/        what was written last
+segments/      everything else, with .vkey       copies/         second copies of the small files
+index/         may be deleted at any time        lock            of the process that writes
+
+vaultfs-fsck DIRECTORY checks it without any key.
+"""
+
+
+def create_files(
+    vfs: Vfs,
+    path: Path,
+    recipients: Sequence[Passphrase],
+    epoch_stores: Sequence[EpochStore],
+    kinds: Sequence[str],
+    media_types: Sequence[str],
+) -> None:
+    """Write a new, empty vault to `path`; the epoch secret is in every store before the vault appears.
+
+    Raises
+    ------
+    VaultExists, ArgumentInvalid, StorageFull, StorageReadOnly, StorageFailed
+    """
+    if not recipients or not epoch_stores:
+        raise ArgumentInvalid(recipients=len(recipients), stores=len(epoch_stores))
+    with converted():
+        if path.exists() or path.is_symlink():
+            raise VaultExists
+    registry = encode_names(kinds, media_types)
+    suite, vault_id = DEFAULT, os.urandom(16)
+    secret = EpochSecret(suite, vault_id, FIRST_EPOCH, os.urandom(KEY))
+    for store in epoch_stores:
+        store.put(secret)
+        store.get(vault_id, FIRST_EPOCH)
+    root_key = os.urandom(KEY)
+    stanzas = [one.stanza(suite, vault_id, root_key, os.urandom(32)) for one in recipients]
+    superblock = Superblock(suite, vault_id, 1, stanzas, ()).encode(root_key)
+    top = epoch_root(suite, root_key, secret.secret, vault_id, FIRST_EPOCH)
+    keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry).encode()
+    head = first_head(vault_id, suite.digest(superblock), suite.digest(keyring))
+    building = path.with_name(f".{path.name}.{vault_id.hex()[:8]}")
+    layout = Layout(building)
+    try:
+        vfs.make_directory(building)
+        for directory in (layout.journals, layout.segments):
+            vfs.make_directory(directory)
+        vfs.replace(building / "README.txt", README.encode())
+        write_pair(vfs, layout, layout.superblock(1), superblock)
+        write_pair(vfs, layout, layout.keyring(FIRST_EPOCH), keyring)
+        vfs.preallocate(layout.reserve, RESERVE)
+        vfs.sync_directory(layout.journals)
+        write_head(vfs, layout, head, top)
+        with converted():
+            if path.exists():
+                raise VaultExists
+        vfs.rename(building, path)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def first_head(vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes) -> Head:
+    """Return the head of an empty vault: the audit tree has one leaf, its live set."""
+    head = Head(
+        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),)
+    )
+    tree = merkle.CompactRange(merkle.audit_node)
+    tree.append(merkle.audit_leaf(head.live_set().encode()))
+    return Head(
+        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, tuple(tree.peaks)
+    )

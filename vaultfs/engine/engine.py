@@ -1,0 +1,210 @@
+"""The state of an open vault that its parts share: files, keys, index, live journals, and the numbers given out."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vaultfs_format.head import Head
+from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
+from vaultfs_format.suite import Suite
+
+from vaultfs.engine.index import ContainerKind, Index
+from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.parts import PartFiles
+from vaultfs.engine.paths import Layout
+from vaultfs.engine.store import FrameStore
+from vaultfs.errors import Closed, Forked, WriterPoisoned
+from vaultfs.keys.chain import KeyChain
+from vaultfs.kinds import Registry
+from vaultfs.vfs import Vfs
+
+NUMBER_BLOCK = 1 << 32
+"""Record numbers that a journal reserves: far more than it can hold, so that it never needs a second block."""
+
+
+def microseconds() -> int:
+    """Return the time now, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class LiveJournal:
+    """A journal that is not settled yet.
+
+    Parameters
+    ----------
+    number
+        Its number in the index.
+    frames
+        Frames in its groups so far.
+    parts
+        Ids of the part files that its groups name.
+    """
+
+    number: int
+    journal: JournalFile
+    frames: int = 0
+    parts: set[bytes] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a vault is run.
+
+    Parameters
+    ----------
+    settle_bytes
+        Journal size at which commits settle it into segments.
+    sync_bound
+        Seconds within which a buffered audit event is made durable.
+    clock
+        Microseconds since 1970 in UTC.
+    """
+
+    settle_bytes: int = 256 * 1024 * 1024
+    sync_bound: float = 1.0
+    clock: Callable[[], int] = microseconds
+
+
+class Engine:
+    """What an open vault consists of. Changed under `lock` only, which the committer holds while it writes."""
+
+    def __init__(
+        self, vfs: Vfs, layout: Layout, head: Head, chain: KeyChain, registries: tuple[Registry, Registry],
+        index: Index, options: Options,
+    ) -> None:  # fmt: skip
+        self.vfs = vfs
+        self.layout = layout
+        self.head = head
+        self.chain = chain
+        self.suite: Suite = head.suite
+        self.vault_id = head.vault_id
+        self.kinds, self.media_types = registries
+        self.options = options
+        self.index = index
+        self.store = FrameStore(vfs, layout, self.suite, chain, index)
+        self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
+        self.lock = threading.RLock()
+        self.live: list[LiveJournal] = []
+        self.active: LiveJournal | None = None
+        self.leaves = head.tree_size
+        self.last_commit = head.last_commit
+        self.next_container = 1
+        self.poisoned = False
+        self.closed = False
+        self._process = os.getpid()
+        self._numbers = threading.Lock()
+        self._next_number = 0
+        self._last_number = -1
+
+    def check(self) -> None:
+        """Refuse a closed vault, and one that was opened before a fork.
+
+        Raises
+        ------
+        Closed, Forked
+        """
+        if self._process != os.getpid():
+            raise Forked
+        if self.closed:
+            raise Closed
+
+    def check_writable(self) -> None:
+        """Refuse a writer that has failed.
+
+        Raises
+        ------
+        Closed, Forked, WriterPoisoned
+        """
+        self.check()
+        if self.poisoned:
+            raise WriterPoisoned
+
+    def take_container(self) -> int:
+        """Return a container number that was never used."""
+        number = self.next_container
+        self.next_container += 1
+        return number
+
+    def part_container(self, segment_id: bytes) -> tuple[int, bool]:
+        """Return the container number of a part file, and whether it is new to the index."""
+        number = self.store.number_of(ContainerKind.PART, segment_id)
+        if number is not None:
+            return number, False
+        number = self.take_container()
+        self.store.add_part(number, segment_id)
+        return number, True
+
+    def renew_index(self, index: Index) -> None:
+        """Go on with an empty index: containers are numbered anew."""
+        self.index = index
+        self.store.renew(index)
+        self.next_container = 1
+        for live in self.live:
+            live.number = self.take_container()
+            self.store.add_journal(live.number, live.journal)
+
+    def draw_numbers(self, count: int) -> tuple[int, int]:
+        """Return incarnation and first of `count` record numbers that nobody else gets, ever."""
+        with self._numbers:
+            if self._next_number + count - 1 > self._last_number:
+                with self.lock:
+                    header = self.writer().journal.header
+                self._next_number, self._last_number = header.first_number, header.last_number
+            first = self._next_number
+            self._next_number += count
+            return self.head.incarnation, first
+
+    def writer(self) -> LiveJournal:
+        """Return the journal that is appended to, begun if need be. Call under `lock`.
+
+        The header, which reserves record numbers, is durable before any of them is given out.
+        """
+        self.check_writable()
+        if self.active is None:
+            header = self.next_header()
+            path = self.layout.journal(header.journal_id)
+            journal = JournalFile.create(self.vfs, path, header, header.keys(self.chain.epoch_root))
+            journal.sync()
+            self.vfs.sync_directory(path.parent)
+            self.adopt(journal, active=True)
+        assert self.active is not None
+        return self.active
+
+    def next_header(self, last: JournalFile | None = None) -> JournalHeader:
+        """Return a header for a journal that follows the live ones (or `last`, the last good state of the last one)."""
+        if last is None and self.live:
+            last = self.live[-1].journal
+        first = self.head.next_number
+        if self.live:
+            first = max(first, max(live.journal.header.last_number for live in self.live) + 1)
+        return JournalHeader(
+            self.suite,
+            JournalRole.WRITER,
+            self.chain.epoch,
+            self.vault_id,
+            os.urandom(16),
+            os.urandom(32),
+            last.header.journal_id if last else NO_JOURNAL,
+            last.last_group if last else 0,
+            last.end if last else 0,
+            last.chain if last else bytes(32),
+            self.head.generation,
+            self.head.incarnation,
+            first,
+            first + NUMBER_BLOCK - 1,
+            self.leaves if last else self.head.tree_size - 1,
+        )
+
+    def adopt(self, journal: JournalFile, *, active: bool) -> LiveJournal:
+        """Take a journal into the live ones and make it readable."""
+        live = LiveJournal(self.take_container(), journal)
+        self.live.append(live)
+        self.store.add_journal(live.number, journal)
+        if active:
+            self.active = live
+        return live

@@ -1,0 +1,261 @@
+"""The index: an LMDB environment that says where to look. A hint, rebuilt from the files at any time.
+
+It holds random surrogates, keyed tokens, numbers and years; never a key, patient data or an exact date. Every hit is
+confirmed against sealed entries by whoever uses it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+
+import lmdb
+from vaultfs_format.entries import Role
+
+from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull
+
+MAP_SIZE = 1 << 38
+"""Address space of the map: LMDB takes disk for what is used only."""
+
+SCHEMA = 1
+
+
+class ContainerKind(IntEnum):
+    """What kind of file a container is."""
+
+    JOURNAL = 1
+    SEGMENT = 2
+    PART = 3
+
+
+class Address(NamedTuple):
+    """A frame: the number of its container in this index, and its ordinal there."""
+
+    container: int
+    ordinal: int
+
+
+class Place(NamedTuple):
+    """Where a frame's row, body and key lie. `group` is the offset of its group in a journal, 0 in a segment."""
+
+    row_offset: int
+    row_length: int
+    body_container: int
+    body_offset: int
+    group: int
+    slot: int
+
+
+class Hit(NamedTuple):
+    """The version of a record that the index found, to be confirmed at its address."""
+
+    version: int
+    role: int
+    address: Address
+    row: int
+
+
+class Stamp(NamedTuple):
+    """What the index covers: all of the head's generation, and the journal up to a durable group."""
+
+    vault_id: bytes
+    generation: int
+    journal_id: bytes
+    group: int
+
+
+ADDRESS = Struct(">II")
+PLACE = Struct(">QIIQQI")
+RECORD = Struct(">IIHB")
+VERSION = Struct(">I")
+STATE = Struct(">IIIH")
+LINK = Struct(">QB")
+CONTAINER = Struct(">B16s")
+YEARS = Struct(">HH")
+_STAMP = Struct(">B16sQ16sQ")
+_STAMP_KEY = b"stamp"
+TABLES = ("frames", "records", "subjects", "aliases", "names", "units", "states", "links", "parts", "containers")
+
+
+class Tables(NamedTuple):
+    """The databases of the environment.
+
+    frames: address to place. records: number and version to address. subjects: surrogate and address to years. aliases:
+    token and surrogate to address. names: surrogate and address of frames with aliases. units: surrogate to the frame with its content key. states: token to version and
+    address. links: surrogate and surrogate to commit and role. parts: frame id of a blob frame to address. containers:
+    number to file.
+    """
+
+    frames: lmdb._Database
+    records: lmdb._Database
+    subjects: lmdb._Database
+    aliases: lmdb._Database
+    names: lmdb._Database
+    units: lmdb._Database
+    states: lmdb._Database
+    links: lmdb._Database
+    parts: lmdb._Database
+    containers: lmdb._Database
+
+
+@contextmanager
+def converted() -> Iterator[None]:
+    """Turn errors of LMDB into coded errors."""
+    try:
+        yield
+    except (lmdb.MapFullError, lmdb.DiskError) as error:
+        raise (StorageFull if isinstance(error, lmdb.MapFullError) else StorageFailed) from None
+    except lmdb.Error:
+        raise IndexDamaged from None
+
+
+class Index:
+    """An open index."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with converted():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._env = lmdb.open(
+                str(path), map_size=MAP_SIZE, max_dbs=len(TABLES), sync=True, metasync=False, mode=0o600
+            )
+            self.tables = Tables(*(self._env.open_db(name.encode()) for name in TABLES))
+            self._main = self._env.open_db()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+    def size(self) -> int:
+        """Return the bytes of pages in use."""
+        info, stat = self._env.info(), self._env.stat()
+        return (int(info["last_pgno"]) + 1) * int(stat["psize"])
+
+    @contextmanager
+    def writing(self) -> Iterator[lmdb.Transaction]:
+        """Open the write transaction; commit it at the end, drop it on an error."""
+        with converted(), self._env.begin(write=True) as txn:
+            yield txn
+
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Transaction]:
+        """Open a short read transaction. Never keep one across a yield to the host."""
+        with converted(), self._env.begin(buffers=False) as txn:
+            yield txn
+
+    # The stamp and the containers.
+
+    def stamp(self) -> Stamp | None:
+        """Return the stamp, None where there is none or it has another shape."""
+        with self.reading() as txn:
+            data = txn.get(_STAMP_KEY, db=self._main)
+        if data is None or len(data) != _STAMP.size:
+            return None
+        schema, *fields = _STAMP.unpack(data)
+        return Stamp(*fields) if schema == SCHEMA else None
+
+    def put_stamp(self, txn: lmdb.Transaction, stamp: Stamp) -> None:
+        """Set the stamp."""
+        txn.put(_STAMP_KEY, _STAMP.pack(SCHEMA, *stamp), db=self._main)
+
+    def containers(self) -> dict[int, tuple[ContainerKind, bytes]]:
+        """Return every container by its number."""
+        found = {}
+        with self.reading() as txn:
+            for key, value in txn.cursor(self.tables.containers):
+                kind, file_id = CONTAINER.unpack(value)
+                found[VERSION.unpack(key)[0]] = (ContainerKind(kind), file_id)
+        return found
+
+    def put_container(self, txn: lmdb.Transaction, number: int, kind: ContainerKind, file_id: bytes) -> None:
+        """Name a container."""
+        txn.put(VERSION.pack(number), CONTAINER.pack(kind, file_id), db=self.tables.containers)
+
+    # Look-ups.
+
+    def place(self, txn: lmdb.Transaction, address: Address) -> Place | None:
+        """Return where a frame lies."""
+        data = txn.get(ADDRESS.pack(*address), db=self.tables.frames)
+        return None if data is None else Place(*PLACE.unpack(data))
+
+    def history(self, txn: lmdb.Transaction, number: bytes) -> list[Hit]:
+        """Return all versions of a record number, oldest first, deletions included."""
+        return [_hit(key, value) for key, value in _rows(txn, self.tables.records, number)]
+
+    def latest(self, txn: lmdb.Transaction, number: bytes) -> Hit | None:
+        """Return the newest version of a record number, which may be a deletion."""
+        cursor = txn.cursor(self.tables.records)
+        found = cursor.prev() if cursor.set_range(number + b"\xff\xff\xff\xff") else cursor.last()
+        key = bytes(cursor.key()) if found else b""
+        return _hit(key, bytes(cursor.value())) if key.startswith(number) else None
+
+    def frames_of(self, txn: lmdb.Transaction, subject: bytes) -> list[tuple[Address, int, int]]:
+        """Return the frames of a subject with their first and last year (0, 0: no dates)."""
+        rows = _rows(txn, self.tables.subjects, subject)
+        return [(Address(*ADDRESS.unpack(key[16:])), *YEARS.unpack(value)) for key, value in rows]
+
+    def aliases_of(self, txn: lmdb.Transaction, token: bytes) -> list[tuple[bytes, Address]]:
+        """Return the subjects for which an alias token is asserted, and where."""
+        rows = _rows(txn, self.tables.aliases, token)
+        return [(key[16:], Address(*ADDRESS.unpack(value))) for key, value in rows]
+
+    def unit(self, txn: lmdb.Transaction, subject: bytes) -> Address | None:
+        """Return the frame that holds a subject's content key."""
+        return _address(txn.get(subject, db=self.tables.units))
+
+    def alias_frames(self, txn: lmdb.Transaction, subject: bytes) -> list[Address]:
+        """Return the frames that assert identifiers of a subject."""
+        rows = _rows(txn, self.tables.names, subject)
+        return [Address(*ADDRESS.unpack(key[16:])) for key, _ in rows]
+
+    def all_units(self, txn: lmdb.Transaction) -> list[bytes]:
+        """Return the surrogates of all subjects."""
+        return [key for key, _ in _rows(txn, self.tables.units, b"")]
+
+    def state(self, txn: lmdb.Transaction, token: bytes) -> tuple[int, Address, int] | None:
+        """Return version, address and row of a control state."""
+        data = txn.get(token, db=self.tables.states)
+        if data is None:
+            return None
+        version, container, ordinal, row = STATE.unpack(data)
+        return version, Address(container, ordinal), row
+
+    def links(self, txn: lmdb.Transaction, subject: bytes) -> list[bytes]:
+        """Return the subjects that are linked to a subject directly."""
+        rows = _rows(txn, self.tables.links, subject)
+        return [key[16:] for key, value in rows if LINK.unpack(value)[1] == Role.LINK]
+
+    def part(self, txn: lmdb.Transaction, frame_id: bytes) -> Address | None:
+        """Return where a blob frame is."""
+        return _address(txn.get(frame_id, db=self.tables.parts))
+
+
+def _rows(txn: lmdb.Transaction, table: lmdb._Database, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    cursor = txn.cursor(table)
+    more = cursor.set_range(prefix)
+    while more:
+        key = bytes(cursor.key())
+        if not key.startswith(prefix):
+            return
+        yield key, bytes(cursor.value())
+        more = cursor.next()
+
+
+def _address(data: bytes | memoryview | None) -> Address | None:
+    return None if data is None else Address(*ADDRESS.unpack(data))
+
+
+def _hit(key: bytes, value: bytes) -> Hit:
+    container, ordinal, row, role = RECORD.unpack(value)
+    return Hit(VERSION.unpack(key[12:])[0], role, Address(container, ordinal), row)
+
+
+def discard(path: Path) -> None:
+    """Remove an index, so that a new one is built."""
+    with converted():
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,190 @@
+"""A journal file of the writer: appended in groups, scanned group by group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from vaultfs_format import limits
+from vaultfs_format.journal import (
+    GROUP,
+    GROUP_MAGIC,
+    HEADER_SIZE,
+    Group,
+    GroupDraft,
+    GroupKind,
+    JournalHeader,
+    JournalKeys,
+    decode_group,
+    group_sizes,
+    open_group_keys,
+    verify_group,
+)
+
+from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
+from vaultfs.vfs import File, Vfs
+
+
+class Scanned(NamedTuple):
+    """A group and where it begins in its file."""
+
+    offset: int
+    group: Group
+
+
+class JournalFile:
+    """An open journal. Writing happens under the committer's lock.
+
+    Attributes
+    ----------
+    end, last_group, chain
+        Bytes, number and chain value of what has been written or scanned.
+    first_chain
+        The chain value before the first group.
+    durable
+        Number of the last group that is known to be durable.
+    """
+
+    def __init__(self, file: File, header: JournalHeader, keys: JournalKeys, chain: bytes) -> None:
+        self.file = file
+        self.header = header
+        self.keys = keys
+        self.end = HEADER_SIZE
+        self.last_group = 0
+        self.durable = 0
+        self.chain = chain
+        self.first_chain = chain
+        self.closed = False
+
+    @classmethod
+    def create(cls, vfs: Vfs, path: Path, header: JournalHeader, keys: JournalKeys) -> JournalFile:
+        """Create a journal at `path`; it is durable with its first group and its name."""
+        data = header.encode(keys)
+        file = vfs.create(path)
+        try:
+            file.append([data], 0)
+        except BaseException:
+            file.close()
+            vfs.unlink(path)
+            raise
+        return cls(file, header, keys, header.chain(data))
+
+    @classmethod
+    def open(cls, vfs: Vfs, path: Path, epoch_root: bytes) -> JournalFile:
+        """Open a journal for scanning; its header is checked with the vault's keys."""
+        file = vfs.open(path)
+        try:
+            data = file.read(0, HEADER_SIZE)
+            header = JournalHeader.decode(data)
+            keys = header.keys(epoch_root)
+            header.verify(data, keys)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, header, keys, header.chain(data))
+
+    def append(self, draft: GroupDraft) -> int:
+        """Write a group at the end and return its offset. Not durable before `sync`."""
+        suite = self.header.suite
+        pieces, chain = draft.encode(suite, self.header.journal_id, self.keys, self.chain)
+        offset = self.end
+        self.end += self.file.append(pieces, offset)
+        self.chain = chain
+        self.last_group = draft.number
+        self.closed = draft.kind is GroupKind.CLOSING
+        return offset
+
+    def sync(self) -> None:
+        """Return when every group written is durable."""
+        self.file.sync()
+        self.durable = self.last_group
+
+    def close_with_record(self) -> None:
+        """Write the closing record, durably."""
+        draft = GroupDraft(GroupKind.CLOSING, self.last_group + 1, self.durable, 0, 0, os.urandom(16))
+        self.append(draft)
+        self.sync()
+
+    def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:
+        """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
+
+        Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
+        """
+        suite = self.header.suite
+        size = self.file.size()
+        while stop_group is None or self.last_group < stop_group:
+            try:
+                data = self._group_bytes(size)
+                if data is None:
+                    return
+                group = decode_group(suite, data, 0, self.last_group + 1, self.chain)
+                verify_group(suite, data, 0, group, self.header.journal_id, self.keys)
+            except (FormatError, MacMismatch):
+                return
+            offset = self.end
+            self.end += group.size
+            self.chain = group.chain
+            self.last_group = group.number
+            self.durable = max(self.durable, group.last_durable)
+            self.closed = group.kind is GroupKind.CLOSING
+            yield Scanned(offset, group)
+
+    def _group_bytes(self, size: int) -> bytes | None:
+        if size - self.end < GROUP.size:
+            return None
+        sizes = group_sizes(self.file.read(self.end, GROUP.size))
+        if sizes.total > size - self.end:
+            return None
+        return self.file.read(self.end, sizes.total)
+
+    def check_tail(self, floor: int) -> int:
+        """Judge what follows the last good group; return the number of void bytes.
+
+        Parameters
+        ----------
+        floor
+            Number of the last group that is known, from elsewhere, to have been durable.
+
+        Raises
+        ------
+        VaultDamaged
+            Durable groups are missing: the bytes are damaged, not torn.
+        """
+        tail = self.file.size() - self.end
+        if self.last_group < floor:
+            raise VaultDamaged(group=self.last_group + 1)
+        at, kept = self.end, b""
+        while at < self.end + tail:
+            data = kept + self.file.read(at, limits.MIB)
+            position = data.find(GROUP_MAGIC)
+            while position >= 0:
+                if self._claims_durable(data[position : position + GROUP.size]):
+                    raise VaultDamaged(group=self.last_group + 1)
+                position = data.find(GROUP_MAGIC, position + 1)
+            at += limits.MIB
+            kept = data[-(GROUP.size - 1) :]
+        return tail
+
+    def _claims_durable(self, data: bytes) -> bool:
+        """Return whether a later group says that the one after the last good group was durable."""
+        try:
+            group_sizes(data)
+        except FormatError:
+            return False
+        _, _, _, _, number, last_durable, *_ = GROUP.unpack(data)
+        return bool(number > last_durable > self.last_group)
+
+    def group_keys(self, offset: int) -> list[bytes]:
+        """Return the frame keys of the group at `offset`."""
+        head = self.file.read(offset, GROUP.size)
+        sizes = group_sizes(head)
+        _, _, _, _, number, *_, salt = GROUP.unpack(head)
+        at = offset + sizes.keys_offset
+        sealed = self.file.read(at, sizes.keys)
+        return open_group_keys(self.header.suite, self.header.journal_id, self.keys, number, salt, sealed)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()

@@ -1,0 +1,214 @@
+"""What a host gets back: records, what is known of them, and files that read them in ranges."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vaultfs_format import limits
+from vaultfs_format.entries import Entry, Role
+
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.index import Hit
+from vaultfs.engine.store import LoadedFrame
+from vaultfs.engine.units import date_of
+from vaultfs.errors import Closed, Deleted, IndexDamaged, NotFound
+from vaultfs.model import ClinicalDate, RecordId, SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """What the vault knows of one version of a record.
+
+    Parameters
+    ----------
+    length
+        Bytes of the record.
+    commit
+        Number of the commit that stored this version.
+    """
+
+    id: RecordId
+    version: int
+    subject: SubjectId
+    kind: str
+    media_type: str
+    date: ClinicalDate | None = field(repr=False)
+    length: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record with its bytes, exactly as they were put, and the bytes that were stored around it."""
+
+    info: RecordInfo
+    data: bytes = field(repr=False)
+    before: bytes = field(default=b"", repr=False)
+    after: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Located:
+    """A version of a record, confirmed against its sealed entry."""
+
+    number: bytes
+    frame: LoadedFrame
+    entry: Entry
+    commit: int
+
+
+def locate(engine: Engine, number: bytes, hit: Hit) -> Located:
+    """Confirm what the index found.
+
+    Raises
+    ------
+    IndexDamaged
+        The sealed entry says otherwise.
+    """
+    frame = engine.store.load(hit.address)
+    if hit.row >= len(frame.block.entries):
+        raise IndexDamaged
+    entry = frame.block.entries[hit.row]
+    stored = entry.incarnation.to_bytes(4, "big") + entry.number.to_bytes(8, "big")
+    if (stored, entry.version, entry.role) != (number, hit.version, hit.role):
+        raise IndexDamaged
+    return Located(number, frame, entry, frame.commits[hit.row])
+
+
+def find_version(engine: Engine, number: bytes, version: int | None) -> Located:
+    """Return a version of a record, the visible one by default.
+
+    Raises
+    ------
+    NotFound, Deleted
+    """
+    with engine.index.reading() as txn:
+        latest = engine.index.latest(txn, number)
+        plain = version is None and latest is not None and latest.role == Role.RECORD
+        history = [] if plain or latest is None else engine.index.history(txn, number)
+    if latest is None:
+        raise NotFound
+    if plain:
+        return locate(engine, number, latest)
+    if latest.role == Role.DELETE:
+        locate(engine, number, latest)
+        raise Deleted
+    versions = [hit for hit in history if hit.role == Role.RECORD and version in (None, hit.version)]
+    if not versions:
+        raise NotFound
+    return locate(engine, number, versions[-1])
+
+
+def info_of(engine: Engine, located: Located) -> RecordInfo:
+    """Return what is known of a located version."""
+    entry = located.entry
+    return RecordInfo(
+        engine.chain.record_id(entry.incarnation, entry.number),
+        entry.version,
+        SubjectId(located.frame.block.subject),
+        engine.kinds.name(entry.kind),
+        engine.media_types.name(entry.media),
+        date_of(entry),
+        entry.length,
+        located.commit,
+    )
+
+
+def stored_bytes(engine: Engine, located: Located, start: int, stop: int) -> bytes:
+    """Return bytes `start` to `stop` of what is stored for a version: before, data and after, joined."""
+    entry, frame = located.entry, located.frame
+    parts = frame.block.parts
+    if not parts:
+        body = engine.store.body(frame)
+        return body[entry.offset + start : entry.offset + stop]
+    pieces = []
+    for number in range(start // limits.BLOB_FRAME, -(-stop // limits.BLOB_FRAME)):
+        base = number * limits.BLOB_FRAME
+        body = engine.store.body(_part(engine, located, number))
+        pieces.append(body[max(0, start - base) : stop - base])
+    return b"".join(pieces)
+
+
+def _part(engine: Engine, located: Located, number: int) -> LoadedFrame:
+    """Return the frame of a part, confirmed to be that part of that version."""
+    frame, entry = located.frame, located.entry
+    parts = frame.block.parts
+    if number == len(parts):
+        return frame
+    if number > len(parts):
+        raise IndexDamaged
+    with engine.index.reading() as txn:
+        address = engine.index.part(txn, parts[number])
+    if address is None:
+        raise IndexDamaged
+    part = engine.store.load(address)
+    found = part.block.entries[0]
+    expected = (Role.PART, entry.incarnation, entry.number, entry.version, number)
+    stated = (found.role, found.incarnation, found.number, found.version, found.offset)
+    if part.header.frame_id != parts[number] or stated != expected or part.block.subject != frame.block.subject:
+        raise IndexDamaged
+    return part
+
+
+def read_record(engine: Engine, located: Located) -> Record:
+    """Return a version with all its bytes."""
+    entry = located.entry
+    end = entry.before + entry.length
+    stored = stored_bytes(engine, located, 0, end + entry.after)
+    return Record(info_of(engine, located), stored[entry.before : end], stored[: entry.before], stored[end:])
+
+
+class RecordFile(io.RawIOBase):
+    """A record as a read-only, seekable binary file. Only the frames that are read are opened.
+
+    Parameters
+    ----------
+    relocate
+        Finds the version again after its frames have moved.
+    """
+
+    def __init__(self, engine: Engine, located: Located, relocate: Callable[[], Located]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._located = located
+        self._relocate = relocate
+        self._position = 0
+        self.info = info_of(engine, located)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position, never before the beginning."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.info.length}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+        """Read the next bytes into `buffer`; return how many, 0 at the end."""
+        if self.closed:
+            raise Closed
+        view = memoryview(buffer)
+        wanted = min(len(view), max(0, self.info.length - self._position), 4 * limits.BLOB_FRAME)
+        if not wanted:
+            return 0
+        start = self._located.entry.before + self._position
+        try:
+            data = stored_bytes(self._engine, self._located, start, start + wanted)
+        except IndexDamaged:
+            self._located = self._relocate()
+            data = stored_bytes(self._engine, self._located, start, start + wanted)
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,154 @@
+"""Reading the files as they are, without the index: every frame of the live journals and segments, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vaultfs_format.directory import HERE, FrameRow
+from vaultfs_format.entries import EntryBlock
+from vaultfs_format.frame import open_body, open_entries
+from vaultfs_format.head import SegmentRow
+from vaultfs_format.journal import Group
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_format.suite import Suite
+
+from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.index import Address, Place
+from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.store import read_table
+from vaultfs.errors import VaultDamaged
+from vaultfs.vfs import File
+
+
+@dataclass(slots=True, repr=False)
+class FoundFrame:
+    """A frame in a file: its row, its key, and where its body lies."""
+
+    suite: Suite
+    row: FrameRow
+    key: bytes
+    ordinal: int
+    row_offset: int
+    body_file: File
+    body_offset: int
+    segment_id: bytes
+    group_offset: int
+    slot: int
+
+    def entries(self) -> EntryBlock:
+        """Return the opened entries."""
+        return open_entries(self.suite, self.row.header, self.key, self.row.entries)
+
+    def sealed_body(self) -> bytes:
+        """Return the body as it lies in its file."""
+        return self.body_file.read(self.body_offset, self.row.header.body_sealed)
+
+    def body(self) -> bytes:
+        """Return the opened body."""
+        return open_body(self.suite, self.row.header, self.key, self.sealed_body())
+
+    def address(self, container: int) -> Address:
+        """Return the address in a container."""
+        return Address(container, self.ordinal)
+
+    def place(self, body_container: int) -> Place:
+        """Return the place for the index."""
+        return Place(self.row_offset, self.row.size, body_container, self.body_offset, self.group_offset, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """A group of a live journal and its frames."""
+
+    group: Group
+    frames: list[FoundFrame]
+
+
+def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> Iterator[FoundGroup]:
+    """Yield the good groups of a live journal from its first on, up to what counts of it.
+
+    Parameters
+    ----------
+    parts
+        Open part files by id; files that are needed and not in it are opened and added. The caller closes them.
+    """
+    journal = live.journal
+    again = JournalFile(journal.file, journal.header, journal.keys, journal.first_chain)
+    ordinal = 0
+    for scanned in again.scan(journal.last_group):
+        keys = scanned.group.open_keys(engine.suite, journal.header.journal_id, journal.keys)
+        frames = []
+        row_offset = scanned.offset + scanned.group.directory_offset
+        for slot, row in enumerate(scanned.group.rows):
+            segment_id, file, offset = b"", journal.file, scanned.offset + row.body_offset
+            if row.home != HERE:
+                segment_id = scanned.group.parts[row.home - 1].segment_id
+                if segment_id not in parts:
+                    parts[segment_id] = engine.vfs.open(engine.layout.part(segment_id))
+                file, offset = parts[segment_id], row.body_offset
+            frames.append(
+                FoundFrame(
+                    engine.suite, row, keys[slot], ordinal, row_offset, file, offset, segment_id, scanned.offset, slot
+                )
+            )
+            row_offset += row.size
+            ordinal += 1
+        yield FoundGroup(scanned.group, frames)
+    if again.last_group != journal.last_group or again.chain != journal.chain:
+        raise VaultDamaged(group=again.last_group + 1)
+
+
+def live_frames(engine: Engine) -> Iterator[FoundFrame]:
+    """Yield every frame of the live journals, in commit order."""
+    parts: dict[bytes, File] = {}
+    try:
+        for live in engine.live:
+            for found in live_groups(engine, live, parts):
+                yield from found.frames
+    finally:
+        for file in parts.values():
+            file.close()
+
+
+def segment_frames(engine: Engine, row: SegmentRow) -> Iterator[FoundFrame]:
+    """Yield every frame of a segment, in directory order.
+
+    Raises
+    ------
+    VaultDamaged
+        The file is not the one that the head names.
+    """
+    table = read_table(engine.vfs, engine.layout, engine.chain, row)
+    file = engine.vfs.open(engine.layout.segment(row))
+    try:
+        length = file.size()
+        footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
+        if (footer.root, footer.frames, footer.head.segment_id) != (row.root, row.frames, row.segment_id):
+            raise VaultDamaged
+        data = file.read(footer.directory_offset, footer.directory_length)
+        at = 0
+        for ordinal in range(footer.frames):
+            frame, end = FrameRow.decode(data, at)
+            yield FoundFrame(
+                engine.suite,
+                frame,
+                table.key(ordinal),
+                ordinal,
+                footer.directory_offset + at,
+                file,
+                frame.body_offset,
+                b"",
+                0,
+                ordinal,
+            )
+            at = end
+    finally:
+        file.close()
+
+
+def container_of(engine: Engine, frame: FoundFrame, own: int) -> int:
+    """Return the container that holds a frame's body: its own file, or a part file."""
+    if not frame.segment_id:
+        return own
+    return engine.part_container(frame.segment_id)[0]

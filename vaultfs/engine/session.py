@@ -1,0 +1,331 @@
+"""A session: one principal with one purpose. Every access goes through one, is decided by the policy and audited."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from datetime import date as calendar_date
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, cast
+
+from vaultfs_format.entries import Role
+
+from vaultfs.access.policy import Action, Policy, Request
+from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail, sealable
+from vaultfs.engine.committer import Intent
+from vaultfs.engine.index import Address
+from vaultfs.engine.records import (
+    Located,
+    Record,
+    RecordFile,
+    RecordInfo,
+    find_version,
+    info_of,
+    locate,
+    read_record,
+)
+from vaultfs.engine.state import State
+from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
+from vaultfs.engine.transaction import Transaction
+from vaultfs.errors import AccessDenied, ArgumentInvalid, Closed, Deleted, IndexDamaged, NotFound
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId
+
+if TYPE_CHECKING:
+    from vaultfs.engine.vault import Vault
+
+T = TypeVar("T")
+
+
+class Session:
+    """Access by one principal for one purpose.
+
+    Reads are buffered by default: their audit event is written before the data is returned and durable within the
+    vault's bound. A strict session returns data only once the event is durable.
+    """
+
+    def __init__(self, vault: Vault, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
+        if not 0 < len(purpose) <= 256:
+            raise ArgumentInvalid(length=len(purpose))
+        self._vault = vault
+        self.engine = vault.engine
+        self.states = vault.states
+        self.principal = principal
+        self.purpose = purpose
+        self._policy = policy
+        self._strict = strict
+        self._id = os.urandom(16)
+        self._closed = False
+        detail = SessionDetail(principal.id, tuple(sorted(principal.roles)), purpose)
+        opened = Event(EventType.SESSION_OPENED, self.engine.options.clock(), self._id, detail=encode_detail(detail))
+        self._note([opened])
+
+    # Reading.
+
+    def get(self, record_id: RecordId, version: int | None = None) -> Record:
+        """Return a record, the newest version by default.
+
+        Raises
+        ------
+        NotFound, Deleted, AccessDenied
+        """
+        return self._read(record_id, version, lambda located: read_record(self.engine, located))
+
+    def info(self, record_id: RecordId, version: int | None = None) -> RecordInfo:
+        """Return what is known of a record, without its bytes."""
+        return self._read(record_id, version, lambda located: info_of(self.engine, located))
+
+    def open(self, record_id: RecordId, version: int | None = None) -> io.BufferedReader:
+        """Return a record as a seekable binary file; only what is read of it is decrypted."""
+
+        def make(located: Located) -> RecordFile:
+            exact = located.entry.version
+            return RecordFile(self.engine, located, lambda: find_version(self.engine, located.number, exact))
+
+        return io.BufferedReader(cast(io.RawIOBase, self._read(record_id, version, make)), 1 << 20)
+
+    def _read(self, record_id: RecordId, version: int | None, use: Callable[[Located], T]) -> T:
+        self.check()
+        number = self.engine.chain.number_of(record_id)
+
+        def read() -> tuple[Located, T]:
+            located = find_version(self.engine, number, version)
+            self.authorize(
+                Action.READ, self.engine.kinds.name(located.entry.kind), SubjectId(located.frame.block.subject)
+            )
+            return located, use(located)
+
+        located, result = self._vault.steady(read)
+        event = self.event(EventType.RECORD_READ, located.frame.block.subject, bytes(record_id), located.entry.version)
+        self._note([event])
+        return result
+
+    def versions(self, record_id: RecordId) -> list[RecordInfo]:
+        """Return all versions of a record, oldest first, those of a deleted record too."""
+        self.check()
+        number = self.engine.chain.number_of(record_id)
+
+        def read() -> list[RecordInfo]:
+            with self.engine.index.reading() as txn:
+                history = self.engine.index.history(txn, number)
+            hits = [hit for hit in history if hit.role == Role.RECORD]
+            return [info_of(self.engine, locate(self.engine, number, hit)) for hit in hits]
+
+        found = self._vault.steady(read)
+        if not found:
+            raise NotFound
+        self.authorize(Action.READ, found[-1].kind, found[-1].subject)
+        self._note([self.event(EventType.VERSIONS_LISTED, found[-1].subject, bytes(record_id), len(found))])
+        return found
+
+    def find(
+        self,
+        *,
+        subject: Identifier | SubjectId,
+        kind: str | None = None,
+        since: calendar_date | datetime | ClinicalDate | None = None,
+        until: calendar_date | datetime | ClinicalDate | None = None,
+    ) -> list[RecordInfo]:
+        """Return the records of a subject and of those linked to it, in the order in which they were stored.
+
+        Parameters
+        ----------
+        subject
+            An identifier, a surrogate, or `NOBODY` for the records that belong to no subject.
+        kind
+            Only records of this kind.
+        since, until
+            Only dated records that begin at or after, and before this instant; a missing offset counts as UTC.
+
+        Raises
+        ------
+        NotFound
+            Nobody has claimed the identifier.
+        SubjectAmbiguous, AccessDenied, KindUnknown
+        """
+        self.check()
+        number = None if kind is None else self.engine.kinds.number(kind)
+        lower = None if since is None else ClinicalDate.of(since)
+        upper = None if until is None else ClinicalDate.of(until)
+        subjects = self._vault.steady(lambda: self._people(subject))
+        for one in subjects:
+            self.authorize(Action.SEARCH, kind, one)
+        found = self._vault.steady(
+            lambda: [info for one in subjects for info in self._records_of(one, number, lower, upper)]
+        )
+        found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
+        self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
+        return found
+
+    def _people(self, subject: Identifier | SubjectId) -> list[SubjectId]:
+        if not isinstance(subject, Identifier):
+            return linked(self.engine, subject)
+        one = one_subject(self.engine, subjects_of(self.engine, subject))
+        if one is None:
+            raise NotFound
+        return linked(self.engine, one)
+
+    def _records_of(
+        self, subject: bytes, kind: int | None, since: ClinicalDate | None, until: ClinicalDate | None
+    ) -> Iterator[RecordInfo]:
+        for address in self._frames_of(subject, since, until):
+            frame = self.engine.store.load(address)
+            if frame.block.subject != subject:
+                raise IndexDamaged
+            for row, entry in enumerate(frame.block.entries):
+                if entry.role != Role.RECORD or (kind is not None and entry.kind != kind):
+                    continue
+                number = entry.incarnation.to_bytes(4, "big") + entry.number.to_bytes(8, "big")
+                info = self._visible(Located(number, frame, entry, frame.commits[row]))
+                if info is not None and _within(info.date, since, until):
+                    yield info
+
+    def _frames_of(self, subject: bytes, since: ClinicalDate | None, until: ClinicalDate | None) -> Iterator[Address]:
+        with self.engine.index.reading() as txn:
+            frames = self.engine.index.frames_of(txn, subject)
+        for address, first, last in frames:
+            # A year's slack: the index keeps wall-clock years, the search compares instants.
+            early = since is not None and last < since.instant().year - 1
+            late = until is not None and first > until.instant().year + 1
+            if not early and not late:
+                yield address
+
+    def _visible(self, located: Located) -> RecordInfo | None:
+        """Return the record if this is the version that is to be seen now."""
+        try:
+            current = find_version(self.engine, located.number, None)
+        except Deleted:
+            return None
+        same = current.entry.version == located.entry.version
+        return info_of(self.engine, located) if same else None
+
+    def subjects(self, identifier: Identifier) -> list[SubjectId]:
+        """Return every subject for which an identifier is asserted."""
+        self.check()
+        self.authorize(Action.SEARCH, None, None)
+        found = self._vault.steady(lambda: subjects_of(self.engine, identifier))
+        self._note([self.event(EventType.SUBJECT_SEARCHED, one) for one in found])
+        return found
+
+    def identifiers(self, subject: SubjectId) -> list[Identifier]:
+        """Return the identifiers that are asserted for a subject."""
+        self.check()
+        self.authorize(Action.SEARCH, None, subject)
+        found = self._vault.steady(lambda: list(self._identifiers(subject)))
+        self._note([self.event(EventType.SUBJECT_SEARCHED, subject)])
+        return found
+
+    def _identifiers(self, subject: SubjectId) -> Iterator[Identifier]:
+        with self.engine.index.reading() as txn:
+            unit = self.engine.index.unit(txn, subject)
+            addresses = self.engine.index.alias_frames(txn, subject)
+        if unit is None:
+            raise NotFound
+        for address in addresses:
+            frame = self.engine.store.load(address)
+            body = self.engine.store.body(frame)
+            for entry in frame.block.entries:
+                if entry.role == Role.ALIAS:
+                    yield decode_identifier(body[entry.offset : entry.offset + entry.length])
+
+    def all_subjects(self) -> Iterator[SubjectId]:
+        """Yield every subject of the vault, `NOBODY` first; the list is taken when the iteration begins."""
+        self.check()
+        self.authorize(Action.SEARCH, None, None)
+        with self.engine.index.reading() as txn:
+            units = self.engine.index.all_units(txn)
+        self._note([self.event(EventType.SUBJECT_SEARCHED, version=len(units))])
+        yield NOBODY
+        for unit in units:
+            yield SubjectId(unit)
+
+    def state(self, namespace: str, key: bytes) -> State:
+        """Return a control state; version 0 where there is none."""
+        self.check()
+        self.authorize(Action.READ_STATE, None, None)
+        found = self._vault.steady(lambda: self.states.read(namespace, key))
+        self._note([self.event(EventType.STATE_READ, version=found.version)])
+        return found
+
+    # Writing.
+
+    def transaction(self) -> Transaction:
+        """Begin a transaction."""
+        self.check()
+        return Transaction(self)
+
+    def commit(self, intent: Intent) -> int:
+        """Commit a transaction's intent (called by the transaction)."""
+        number = self._vault.committer.commit(intent)
+        self.states.learn(set(intent.states))
+        return number
+
+    def disclose(self, subject: SubjectId, count: int) -> None:
+        """Record that `count` records of a subject are about to leave the vault; durable when this returns.
+
+        Source: 45 CFR 164.528, accounting of disclosures.
+        """
+        self.check()
+        self.authorize(Action.EXPORT, None, subject)
+        self._commit_events([self.event(EventType.SUBJECT_EXPORTED, subject, version=count)], durable=True)
+
+    # Deciding and recording.
+
+    def authorize(self, action: Action, kind: str | None, subject: SubjectId | None) -> None:
+        """Ask the policy; a denial is audited, durably, before this raises.
+
+        Raises
+        ------
+        AccessDenied
+        """
+        request = Request(self.principal, self.purpose, action, kind, subject)
+        if self._policy.permits(request):
+            return
+        event = self.event(EventType.ACCESS_DENIED, subject or b"", version=action, outcome=Outcome.DENIED)
+        self._commit_events([event], durable=True)
+        raise AccessDenied(action=action)
+
+    def event(
+        self,
+        kind: EventType,
+        subject: bytes = b"",
+        record: bytes = b"",
+        version: int = 0,
+        outcome: Outcome = Outcome.DONE,
+    ) -> Event:
+        """Return an event of this session, now."""
+        now = self.engine.options.clock()
+        return Event(int(kind), now, self._id, bytes(subject), bytes(record), version, int(outcome))
+
+    def _note(self, events: list[Event]) -> None:
+        if events:
+            self._commit_events(events, durable=self._strict)
+
+    def _commit_events(self, events: list[Event], *, durable: bool) -> None:
+        self._vault.committer.commit(Intent([], sealable(events), durable=durable))
+
+    def check(self) -> None:
+        """Refuse a closed session."""
+        self.engine.check()
+        if self._closed:
+            raise Closed
+
+    def close(self) -> None:
+        """End the session."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+
+def _within(date: ClinicalDate | None, since: ClinicalDate | None, until: ClinicalDate | None) -> bool:
+    if since is None and until is None:
+        return True
+    if date is None:
+        return False
+    instant = date.instant()
+    return (since is None or instant >= since.instant()) and (until is None or instant < until.instant())

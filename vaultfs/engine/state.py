@@ -1,0 +1,111 @@
+"""Control state: small versioned values under a namespace and key, which checkpoints, consents and holds are made of.
+
+That a state is *absent* is never concluded from the index alone: the tokens of all states are read from the files once,
+when the first absence is asked about, and kept current from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vaultfs_format.entries import Role
+from vaultfs_format.frame import FrameClass
+
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.replay import live_frames, segment_frames
+from vaultfs.errors import ArgumentInvalid, IndexDamaged
+
+MAX_STATE = 48 * 1024
+MAX_NAMESPACE = 256
+MAX_KEY = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A control state.
+
+    Parameters
+    ----------
+    version
+        1 for the first value; 0 where there is none.
+    value
+        The value, None where there is none.
+    """
+
+    version: int
+    value: bytes | None = field(repr=False)
+
+
+def encode_state(namespace: str, key: bytes, value: bytes) -> bytes:
+    """Return a state as an entry's bytes: lengths of namespace and key, namespace, key, value."""
+    name = namespace.encode()
+    if not 0 < len(name) <= MAX_NAMESPACE or len(key) > MAX_KEY or len(value) > MAX_STATE:
+        raise ArgumentInvalid(key=len(key), value=len(value))
+    return len(name).to_bytes(2, "little") + len(key).to_bytes(2, "little") + name + key + value
+
+
+def decode_state(data: bytes) -> tuple[str, bytes, bytes]:
+    """Return namespace, key and value of a state entry's bytes."""
+    name_end = 4 + int.from_bytes(data[:2], "little")
+    key_end = name_end + int.from_bytes(data[2:4], "little")
+    return data[4:name_end].decode(), data[name_end:key_end], data[key_end:]
+
+
+class States:
+    """The control states of an open vault."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tokens: set[bytes] | None = None
+
+    def version(self, token: bytes) -> int:
+        """Return the current version of a state by its token, 0 where there is none."""
+        with self._engine.index.reading() as txn:
+            found = self._engine.index.state(txn, token)
+        if found is not None:
+            return found[0]
+        if token in self._census():
+            raise IndexDamaged
+        return 0
+
+    def read(self, namespace: str, key: bytes) -> State:
+        """Return a state, confirmed against its sealed entry."""
+        engine = self._engine
+        token = engine.chain.state_token(namespace, key)
+        if self.version(token) == 0:
+            return State(0, None)
+        with engine.index.reading() as txn:
+            found = engine.index.state(txn, token)
+        if found is None:
+            raise IndexDamaged
+        version, address, row = found
+        frame = engine.store.load(address)
+        if row >= len(frame.block.entries):
+            raise IndexDamaged
+        entry = frame.block.entries[row]
+        if (entry.role, entry.token, entry.version) != (Role.STATE, token, version):
+            raise IndexDamaged
+        body = engine.store.body(frame)
+        stored_namespace, stored_key, value = decode_state(body[entry.offset : entry.offset + entry.length])
+        if (stored_namespace, stored_key) != (namespace, key):
+            raise IndexDamaged
+        return State(version, value)
+
+    def learn(self, tokens: set[bytes]) -> None:
+        """Take note of states that a commit has made."""
+        if self._tokens is not None:
+            self._tokens |= tokens
+
+    def _census(self) -> set[bytes]:
+        if self._tokens is None:
+            tokens: set[bytes] = set()
+            with self._engine.lock:
+                for frame in live_frames(self._engine):
+                    if frame.row.header.frame_class is FrameClass.CONTROL:
+                        tokens.update(e.token for e in frame.entries().entries if e.role == Role.STATE)
+                for row in self._engine.head.segments:
+                    if row.frame_class is FrameClass.CONTROL:
+                        for frame in segment_frames(self._engine, row):
+                            tokens.update(e.token for e in frame.entries().entries if e.role == Role.STATE)
+                self._tokens = tokens
+        return self._tokens

@@ -1,0 +1,408 @@
+"""A transaction: puts, deletions, identities and states that become durable together, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date as calendar_date
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from vaultfs_format import limits
+from vaultfs_format.entries import WEAK, Entry, Role
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.suite import KEY
+
+from vaultfs.access.policy import Action
+from vaultfs.audit.events import Event, EventType, sealable
+from vaultfs.engine.blobs import BlobWriter, is_blob, take
+from vaultfs.engine.committer import Intent
+from vaultfs.engine.records import find_version, locate
+from vaultfs.engine.state import State, encode_state
+from vaultfs.engine.subjects import content_key, encode_identifier, one_subject, subjects_of
+from vaultfs.engine.units import Drafted, Unit, date_fields, role_entry
+from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, TooLarge, TransactionEnded
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, RecordId, SubjectId
+
+if TYPE_CHECKING:
+    from vaultfs.engine.session import Session
+
+MAX_TRANSACTION = 512 * limits.MIB
+"""Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
+
+_ID_BATCH = 256
+_ZERO = bytes(16)
+
+Date = calendar_date | datetime | ClinicalDate | None
+
+
+@dataclass(slots=True, repr=False)
+class _Subject:
+    """A subject as this transaction sees it."""
+
+    id: SubjectId
+    content_key: bytes
+    unit: Unit
+
+
+class Transaction:
+    """Work of one session, by one thread. Commits at the end of a ``with`` block, rolls back when it raises.
+
+    Nothing of it is visible before the commit, not even to its own session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._ended = False
+        self._ids: Iterator[RecordId] = iter(())
+        self._numbers: Iterator[tuple[int, int]] = iter(())
+        self._subjects: dict[bytes, _Subject] = {}
+        self._resolved: dict[Identifier, SubjectId] = {}
+        self._control: Unit | None = None
+        self._blobs: list[Drafted] = []
+        self._events: list[Event] = []
+        self._intent = Intent([], sealable([]))
+        self.commit_number = 0
+
+    # Records.
+
+    def put(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        kind: str,
+        subject: Identifier | SubjectId | None,
+        date: Date = None,
+        media_type: str = "application/octet-stream",
+        replaces: RecordId | None = None,
+        before: bytes = b"",
+        after: bytes = b"",
+    ) -> RecordId:
+        """Store a record, or a new version of one.
+
+        Parameters
+        ----------
+        data
+            The bytes, kept verbatim; a binary file is read to its end in constant memory.
+        kind, media_type
+            Names in the vault's registries.
+        subject
+            Whose record it is; an identifier that nobody has claimed creates a subject. None: nobody's.
+        date
+            The clinically relevant date.
+        replaces
+            The record that this is a new version of; it keeps its id.
+        before, after
+            Bytes stored with the record, in its shred unit, and returned beside it.
+
+        Returns
+        -------
+        RecordId
+            Never given out before. Readable once the transaction has committed.
+
+        Raises
+        ------
+        KindUnknown, SubjectAmbiguous, AccessDenied, NotFound, Deleted, TooLarge, StorageFull, StorageFailed
+        """
+        self._check()
+        engine = self._engine
+        kind_number, media_number = engine.kinds.number(kind), engine.media_types.number(media_type)
+        holder = self._holder(NOBODY if subject is None else subject)
+        self._session.authorize(Action.WRITE, kind, holder.id)
+        when = None if date is None else ClinicalDate.of(date)
+        if replaces is None:
+            record_id = self._next_id()
+            incarnation, number = next(self._numbers)
+            version = 1
+        else:
+            record_id = replaces
+            incarnation, number, version = self._next_version(replaces)
+        precision, offset_minutes, milliseconds = date_fields(when)
+        content, stream = take(data)
+        if stream is not None or is_blob(len(before) + len(content) + len(after)):
+            template = Entry(
+                Role.RECORD, 0, kind_number, media_number, precision, offset_minutes, incarnation, milliseconds,
+                number, version, 0, 0, len(before), len(after),
+            )  # fmt: skip
+            self._put_blob(holder, template, content, stream, before, after)
+        else:
+            offset = holder.unit.room(len(before) + len(content) + len(after))
+            token = engine.chain.content_id(holder.content_key, content)
+            entry = Entry(
+                Role.RECORD, 0, kind_number, media_number, precision, offset_minutes, incarnation, milliseconds,
+                number, version, offset, len(content), len(before), len(after), token,
+            )  # fmt: skip
+            holder.unit.add(entry, before, content, after)
+        self._event(EventType.RECORD_PUT, holder.id, record_id, version)
+        return record_id
+
+    def _put_blob(
+        self, holder: _Subject, entry: Entry, content: bytes, stream: BinaryIO | None, before: bytes, after: bytes
+    ) -> None:
+        writer = BlobWriter(self._engine, holder.id, entry, self._engine.chain.content_hasher(holder.content_key))
+        try:
+            writer.write(content, stream, before, after)
+        finally:
+            self._blobs += writer.frames
+
+    def delete(self, record_id: RecordId) -> None:
+        """Hide a record. Its bytes stay until disposal; `undelete` shows it again.
+
+        Raises
+        ------
+        NotFound, Deleted, AccessDenied
+        """
+        self._mark(record_id, Role.DELETE, Action.DELETE, EventType.RECORD_DELETED)
+
+    def undelete(self, record_id: RecordId) -> None:
+        """Show a deleted record again; one that is visible is left as it is.
+
+        Raises
+        ------
+        NotFound, AccessDenied
+        """
+        self._mark(record_id, Role.UNDELETE, Action.UNDELETE, EventType.RECORD_UNDELETED)
+
+    def _mark(self, record_id: RecordId, role: Role, action: Action, event: EventType) -> None:
+        self._check()
+        engine = self._engine
+        number = engine.chain.number_of(record_id)
+        with engine.index.reading() as txn:
+            history = engine.index.history(txn, number)
+        records = [hit for hit in history if hit.role == Role.RECORD]
+        if not records:
+            raise NotFound
+        located = locate(engine, number, records[-1])
+        subject = SubjectId(located.frame.block.subject)
+        self._session.authorize(action, engine.kinds.name(located.entry.kind), subject)
+        deleted = history[-1].role == Role.DELETE
+        if deleted and role is Role.DELETE:
+            raise Deleted
+        if not deleted and role is Role.UNDELETE:
+            return
+        version = self._base(number, history[-1].version) + 1
+        self._intent.versions[number] = version
+        entry = located.entry
+        holder = self._holder(subject)
+        holder.unit.room(0)
+        holder.unit.add(
+            Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version)
+        )
+        self._event(event, subject, record_id, version)
+
+    def _next_id(self) -> RecordId:
+        record_id = next(self._ids, None)
+        if record_id is None:
+            incarnation, first = self._engine.draw_numbers(_ID_BATCH)
+            self._ids = self._engine.chain.record_ids(incarnation, first, _ID_BATCH)
+            self._numbers = iter([(incarnation, number) for number in range(first, first + _ID_BATCH)])
+            record_id = next(self._ids)
+        return record_id
+
+    def _next_version(self, record_id: RecordId) -> tuple[int, int, int]:
+        number = self._engine.chain.number_of(record_id)
+        known = self._intent.versions.get(number)
+        if known is None:
+            find_version(self._engine, number, None)
+            with self._engine.index.reading() as txn:
+                hit = self._engine.index.latest(txn, number)
+            if hit is None:
+                raise NotFound
+            known = self._base(number, hit.version)
+        self._intent.versions[number] = known + 1
+        return int.from_bytes(number[:4], "big"), int.from_bytes(number[4:], "big"), known + 1
+
+    def _base(self, number: bytes, version: int) -> int:
+        """Take note that this transaction builds on a version of a record; return what it has made of it so far."""
+        self._intent.bases.setdefault(number, version)
+        return self._intent.versions.get(number, version)
+
+    # Subjects.
+
+    def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
+        """Return the subject of an identifier, created if nobody has claimed it.
+
+        Raises
+        ------
+        SubjectAmbiguous
+        """
+        self._check()
+        known = self._resolved.get(identifier)
+        if known is None:
+            known = one_subject(self._engine, subjects_of(self._engine, identifier))
+            if known is None:
+                known = self.new_subject()
+                self.identify(known, identifier, date)
+            self._resolved[identifier] = known
+        return known
+
+    def new_subject(self) -> SubjectId:
+        """Create a subject that no identifier names yet."""
+        self._check()
+        subject = SubjectId(os.urandom(16))
+        key = os.urandom(KEY)
+        unit = Unit(self._engine.suite, FrameClass.RECORD, subject)
+        unit.add(role_entry(Role.SUBJECT, _ZERO, unit.room(KEY), KEY), key)
+        self._subjects[subject] = _Subject(subject, key, unit)
+        self._event(EventType.SUBJECT_CREATED, subject)
+        return subject
+
+    def identify(self, subject: SubjectId, identifier: Identifier, date: Date = None, *, weak: bool = False) -> None:
+        """Assert that an identifier names a subject, from `date` on.
+
+        Parameters
+        ----------
+        weak
+            The identifier may be shared or mistyped, and does not by itself decide whose record something is.
+        """
+        self._check()
+        holder = self._holder(subject)
+        self._session.authorize(Action.LINK, None, subject)
+        token = self._engine.chain.identifier_token(identifier)
+        with self._engine.index.reading() as txn:
+            claims = [s for s, _ in self._engine.index.aliases_of(txn, self._engine.chain.alias_key(token))]
+        if subject in claims:
+            return
+        if not claims and token not in self._intent.claimed:
+            self._intent.unclaimed.add(token)
+        self._intent.claimed.add(token)
+        body = encode_identifier(identifier)
+        when = None if date is None else ClinicalDate.of(date)
+        offset = holder.unit.room(len(body))
+        holder.unit.add(role_entry(Role.ALIAS, token, offset, len(body), when, WEAK if weak else 0), body)
+        self._resolved.setdefault(identifier, subject)
+        self._event(EventType.IDENTIFIER_ASSERTED, subject)
+
+    def link(self, one: SubjectId, other: SubjectId) -> None:
+        """State that two subjects are the same person. Nothing is moved; searches find the records of both."""
+        self._relate(one, other, Role.LINK, EventType.SUBJECTS_LINKED)
+
+    def unlink(self, one: SubjectId, other: SubjectId) -> None:
+        """Take back a link."""
+        self._relate(one, other, Role.UNLINK, EventType.SUBJECTS_UNLINKED)
+
+    def _relate(self, one: SubjectId, other: SubjectId, role: Role, event: EventType) -> None:
+        self._check()
+        if one == other or NOBODY in (one, other):
+            raise ArgumentInvalid
+        for subject in (one, other):
+            self._session.authorize(Action.LINK, None, subject)
+        self._holder(other)
+        holder = self._holder(one)
+        holder.unit.room(0)
+        holder.unit.add(role_entry(role, bytes(other), 0, 0))
+        self._event(event, one)
+        self._event(event, other)
+
+    def _holder(self, subject: Identifier | SubjectId) -> _Subject:
+        subject_id = self.subject(subject) if isinstance(subject, Identifier) else subject
+        holder = self._subjects.get(subject_id)
+        if holder is None:
+            key = content_key(self._engine, subject_id)
+            unit = Unit(self._engine.suite, FrameClass.RECORD, subject_id)
+            holder = self._subjects[subject_id] = _Subject(SubjectId(subject_id), key, unit)
+        return holder
+
+    # Control state.
+
+    def state(self, namespace: str, key: bytes) -> State:
+        """Return a control state and rely on it: the commit fails if it has changed by then."""
+        self._check()
+        found = self._session.state(namespace, key)
+        self.guard(namespace, key, found.version)
+        return found
+
+    def guard(self, namespace: str, key: bytes, expected_version: int) -> None:
+        """Let the commit fail unless a control state has this version (0: does not exist) then."""
+        self._check()
+        token = self._engine.chain.state_token(namespace, key)
+        if self._intent.guards.setdefault(token, expected_version) != expected_version:
+            raise ArgumentInvalid
+
+    def set_state(self, namespace: str, key: bytes, value: bytes) -> int:
+        """Set a control state and return its new version. A change by another transaction makes the commit fail."""
+        self._check()
+        self._session.authorize(Action.WRITE_STATE, None, None)
+        token = self._engine.chain.state_token(namespace, key)
+        known = self._intent.states.get(token)
+        if known is None:
+            known = self._intent.guards.get(token)
+            if known is None:
+                known = self._session.states.version(token)
+                self._intent.guards[token] = known
+        version = known + 1
+        self._intent.states[token] = version
+        body = encode_state(namespace, key, value)
+        if self._control is None:
+            self._control = Unit(self._engine.suite, FrameClass.CONTROL, NOBODY)
+        offset = self._control.room(len(body))
+        entry = role_entry(Role.STATE, token, offset, len(body))._replace(version=version)
+        self._control.add(entry, body)
+        self._event(EventType.STATE_SET, version=version)
+        return version
+
+    # Ending.
+
+    def commit(self) -> int:
+        """Make everything durable; return the commit number, 0 if there was nothing to commit.
+
+        Raises
+        ------
+        TransactionConflict
+            Run the transaction again.
+        CommitUnknown, StorageFull, StorageFailed, WriterPoisoned, TooLarge
+        """
+        self._check()
+        self._ended = True
+        try:
+            units = [holder.unit for holder in self._subjects.values()]
+            units += [self._control] if self._control else []
+            frames = list(self._blobs)
+            for unit in units:
+                unit.flush()
+                frames += unit.frames
+            if not frames and not self._intent.guards:
+                return 0
+            self._intent.frames = frames
+            self._intent.events = sealable(self._events)
+            if self._intent.weight() > MAX_TRANSACTION or len(frames) > limits.MAX_GROUP_FRAMES // 2:
+                raise TooLarge(frames=len(frames))
+            self.commit_number = self._session.commit(self._intent)
+        except BaseException:
+            self._abandon()
+            raise
+        return self.commit_number
+
+    def rollback(self) -> None:
+        """Forget everything."""
+        if not self._ended:
+            self._ended = True
+            self._abandon()
+
+    def _abandon(self) -> None:
+        landed = [frame.landed for frame in self._blobs if frame.landed]
+        if landed and not self._engine.poisoned and not self._engine.closed:
+            self._engine.parts.abandon(landed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if self._ended:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    def _check(self) -> None:
+        if self._ended:
+            raise TransactionEnded
+        self._engine.check_writable()
+        self._session.check()
+
+    def _event(self, kind: EventType, subject: bytes = b"", record: bytes = b"", version: int = 0) -> None:
+        self._events.append(self._session.event(kind, subject, record, version))

@@ -1,0 +1,107 @@
+"""The key chain of an open vault: everything derived from the epoch root and the keyring, and the tokens made with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from vaultfs_format import labels
+from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
+from vaultfs_format.suite import KEY, Hasher, Suite
+
+from vaultfs.errors import NotFound
+from vaultfs.model import Identifier, RecordId
+
+_NUMBER_BYTES = 12
+_PAD = bytes(4)
+
+
+class _Ciphers(threading.local):
+    """AES contexts are kept for a thread: making one costs more than using it."""
+
+    def __init__(self, id_key: bytes, alias_key: bytes) -> None:
+        ids = Cipher(algorithms.AES(id_key), modes.ECB())
+        self.to_id: CipherContext = ids.encryptor()
+        self.from_id: CipherContext = ids.decryptor()
+        self.alias: CipherContext = Cipher(algorithms.AES(alias_key), modes.ECB()).encryptor()
+
+
+class KeyChain:
+    """Keys of an unlocked vault. Holds secrets: never shown, never stored."""
+
+    def __init__(self, suite: Suite, epoch: int, epoch_root: bytes, keyring: Keyring) -> None:
+        values = keyring.open(epoch_root, Compartment.DATA)
+        self.suite = suite
+        self.epoch = epoch
+        self.epoch_root = epoch_root
+        self.registry = values[Tag.REGISTRY]
+        self._identifier_key = values[Tag.IDENTIFIER_KEY]
+        alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
+        self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
+        self.nobody_content_key = suite.derive(self._identifier_key, labels.CONTENT, b"", KEY)
+
+    def record_ids(self, incarnation: int, first: int, count: int) -> Iterator[RecordId]:
+        """Yield the ids of `count` record numbers from `first` on."""
+        high = incarnation.to_bytes(4, "big")
+        plain = b"".join([high + number.to_bytes(8, "big") + _PAD for number in range(first, first + count)])
+        ids = self._ciphers.to_id.update(plain)
+        for at in range(0, len(ids), 16):
+            yield RecordId(ids[at : at + 16])
+
+    def record_id(self, incarnation: int, number: int) -> RecordId:
+        """Return the id of a record number."""
+        return RecordId(self._ciphers.to_id.update(incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") + _PAD))
+
+    def number_of(self, record_id: bytes) -> bytes:
+        """Return incarnation and number of a record id, twelve bytes, big-endian.
+
+        Raises
+        ------
+        NotFound
+            The id was not given out by this vault.
+        """
+        plain = self._ciphers.from_id.update(record_id)
+        if len(record_id) != 16 or plain[_NUMBER_BYTES:] != _PAD:
+            raise NotFound
+        return plain[:_NUMBER_BYTES]
+
+    def identifier_token(self, identifier: Identifier) -> bytes:
+        """Return the token of an identifier, as entries keep it."""
+        system = identifier.system.encode()
+        text = len(system).to_bytes(4, "little") + system + identifier.value.encode()
+        return self.suite.mac(self._identifier_key, labels.ALIAS, text)[:16]
+
+    def alias_key(self, token: bytes) -> bytes:
+        """Return the index key of an identifier token: it changes with the epoch."""
+        return self._ciphers.alias.update(token)
+
+    def state_token(self, namespace: str, key: bytes) -> bytes:
+        """Return the token of a control-state key."""
+        name = namespace.encode()
+        return self.suite.mac(self._identifier_key, labels.STATE, len(name).to_bytes(4, "little") + name + key)[:16]
+
+    def source_token(self, root: str, path: str) -> bytes:
+        """Return the token of a source file: a keyed id of its root and relative path."""
+        name = root.encode(errors="surrogateescape")
+        text = len(name).to_bytes(4, "little") + name + path.encode(errors="surrogateescape")
+        return self.suite.mac(self._identifier_key, labels.SOURCE, text)[:16]
+
+    def content_id(self, content_key: bytes, data: bytes) -> bytes:
+        """Return the content id of `data` in the shred unit with `content_key`."""
+        return self.suite.mac(content_key, labels.CONTENT, data)[:16]
+
+    def content_hasher(self, content_key: bytes) -> Hasher:
+        """Return a hasher whose digest begins with the content id of what it takes in."""
+        return self.suite.mac_hasher(content_key, labels.CONTENT)
+
+
+def new_keyring(suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, registry: bytes) -> Keyring:
+    """Return a keyring with fresh secrets."""
+    data: dict[int, bytes] = {
+        Tag.RECORD_ID_KEY: os.urandom(KEY),
+        Tag.IDENTIFIER_KEY: os.urandom(KEY),
+        Tag.REGISTRY: registry,
+    }
+    return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), {Compartment.DATA: data})

@@ -1,0 +1,144 @@
+"""The values that hosts and rooms exchange: who a patient is, when something happened, who asks and why.
+
+All are immutable. Those that can hold patient data (`Identifier`, `ClinicalDate`) never show it in their repr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone
+from enum import IntEnum
+
+from vaultfs.errors import ArgumentInvalid
+
+MAX_IDENTIFIER_CHARS = 1024
+"""Longest system or value of an identifier, in characters."""
+
+
+class RecordId(bytes):
+    """Sixteen bytes that name a record for as long as the vault exists. Random to look at; holds no date."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes) -> RecordId:
+        if len(value) != 16:
+            raise ArgumentInvalid(length=len(value))
+        return super().__new__(cls, value)
+
+    def __repr__(self) -> str:
+        return f"RecordId({self.hex()})"
+
+    __str__ = __repr__
+
+
+class SubjectId(bytes):
+    """Sixteen random bytes that stand for a subject inside one vault."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes) -> SubjectId:
+        if len(value) != 16:
+            raise ArgumentInvalid(length=len(value))
+        return super().__new__(cls, value)
+
+    def __repr__(self) -> str:
+        return f"SubjectId({self.hex()})"
+
+    __str__ = __repr__
+
+
+NOBODY = SubjectId(bytes(16))
+"""The subject of records that belong to no subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A business identifier: who assigned it, and the value. Never a bare number.
+
+    Parameters
+    ----------
+    system
+        URI of the assigning authority, as in FHIR ``Identifier.system``
+        (for an HL7v2 HD with an ISO universal id: ``urn:oid:<id>``).
+    value
+        The identifier as assigned; compared exactly.
+    """
+
+    system: str = field(repr=False)
+    value: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for text in (self.system, self.value):
+            if not 0 < len(text) <= MAX_IDENTIFIER_CHARS:
+                raise ArgumentInvalid(length=len(text))
+
+
+class Precision(IntEnum):
+    """How much of a clinical date is known (FHIR R4 ``dateTime``; HL7v2 DTM)."""
+
+    YEAR = 1
+    MONTH = 2
+    DAY = 3
+    MINUTE = 4
+    SECOND = 5
+    MILLISECOND = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalDate:
+    """A date as a record states it: wall-clock time, its precision, and the offset from UTC where one is stated.
+
+    Parameters
+    ----------
+    when
+        Naive wall-clock time; parts beyond `precision` are at their minimum.
+    precision
+        The last part that the source states.
+    offset_minutes
+        Minutes east of UTC, or None where the source states none.
+    """
+
+    when: datetime = field(repr=False)
+    precision: Precision
+    offset_minutes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.when.tzinfo is not None:
+            raise ArgumentInvalid
+        if self.offset_minutes is not None and abs(self.offset_minutes) >= 24 * 60:
+            raise ArgumentInvalid(offset=self.offset_minutes)
+
+    @classmethod
+    def of(cls, value: date | datetime | ClinicalDate) -> ClinicalDate:
+        """Return `value` as a clinical date: a `date` is known to the day, a `datetime` to the millisecond."""
+        if isinstance(value, ClinicalDate):
+            return value
+        if isinstance(value, datetime):
+            offset = value.utcoffset()
+            minutes = None if offset is None else round(offset.total_seconds() / 60)
+            wall = value.replace(tzinfo=None, microsecond=value.microsecond // 1000 * 1000)
+            return cls(wall, Precision.MILLISECOND, minutes)
+        return cls(datetime(value.year, value.month, value.day), Precision.DAY)
+
+    def instant(self) -> datetime:
+        """Return the earliest instant meant, aware; a missing offset counts as UTC. Saturates at years 1 and 9999."""
+        zone = timezone(timedelta(minutes=self.offset_minutes or 0))
+        try:
+            return self.when.replace(tzinfo=zone).astimezone(UTC)
+        except OverflowError:
+            return self.when.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: the host's own, non-shared id of a person or service, with the roles that the host vouches for.
+
+    Source: 45 CFR 164.312(a)(2)(i), unique user identification.
+    """
+
+    id: str
+    roles: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.id) <= MAX_IDENTIFIER_CHARS:
+            raise ArgumentInvalid(length=len(self.id))

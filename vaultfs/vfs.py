@@ -1,0 +1,226 @@
+"""The one door to the file system for durable data: few operations, each with the kernel's rules written down.
+
+Errors of the operating system become coded errors without a path in them. Hosts and tests may pass another `Vfs` that
+counts, fails or forgets.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from vaultfs.errors import StorageFailed, StorageFull, StorageReadOnly, VaultError, VaultMissing, WriterBusy
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
+_MAX_VECTOR = 512
+"""Buffers handed to one writev; Linux takes up to 1,024 (IOV_MAX)."""
+
+
+def coded(error: OSError) -> VaultError:
+    """Return the coded error for an error of the operating system."""
+    number = error.errno or 0
+    if number in _FULL:
+        return StorageFull(errno=number)
+    if number in _READ_ONLY:
+        return StorageReadOnly(errno=number)
+    if number in _MISSING:
+        return VaultMissing(errno=number)
+    return StorageFailed(errno=number)
+
+
+@contextmanager
+def converted() -> Iterator[None]:
+    """Turn every `OSError` that is not coded yet into a coded error without the path."""
+    try:
+        yield
+    except VaultError:
+        raise
+    except OSError as error:
+        raise coded(error) from None
+
+
+class File:
+    """An open file. Offsets and sizes in bytes; nothing is buffered here."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def append(self, pieces: Sequence[bytes], offset: int) -> int:
+        """Write `pieces` one after the other at `offset`; return the bytes written, which is all of them."""
+        written, first = 0, 0
+        pending = [memoryview(piece) for piece in pieces if piece]
+        with converted():
+            while first < len(pending):
+                count = os.pwritev(self._descriptor, pending[first : first + _MAX_VECTOR], offset + written)
+                written += count
+                while first < len(pending) and count >= len(pending[first]):
+                    count -= len(pending[first])
+                    first += 1
+                if count:
+                    pending[first] = pending[first][count:]
+        return written
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes at `offset`, fewer at the end of the file."""
+        with converted():
+            data = os.pread(self._descriptor, length, offset)
+            if len(data) == length or not data:
+                return data
+            pieces = [data]
+            missing = length - len(data)
+            while missing:
+                data = os.pread(self._descriptor, missing, offset + length - missing)
+                if not data:
+                    break
+                pieces.append(data)
+                missing -= len(data)
+            return b"".join(pieces)
+
+    def sync(self) -> None:
+        """Return when all bytes written are durable. After a failure the cache proves nothing: give the file up."""
+        with converted():
+            os.fdatasync(self._descriptor)
+
+    def truncate(self, length: int) -> None:
+        """Cut the file to `length` bytes."""
+        with converted():
+            os.ftruncate(self._descriptor, length)
+
+    def size(self) -> int:
+        """Return the size of the file."""
+        with converted():
+            return os.fstat(self._descriptor).st_size
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Vfs:
+    """The operating system's files."""
+
+    def create(self, path: Path) -> File:
+        """Create a file that must not exist, for reading and writing, private to the user."""
+        with converted():
+            return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def open(self, path: Path, *, writable: bool = False) -> File:
+        """Open a file that exists."""
+        with converted():
+            return File(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """Return a whole file of at most `limit` bytes, `limit` + 1 bytes of a longer one."""
+        file = self.open(path)
+        try:
+            return file.read(0, min(file.size(), limit) + 1)
+        finally:
+            file.close()
+
+    def replace(self, path: Path, data: bytes) -> None:
+        """Make `path` hold `data`, durably: the old or the new content is there at any time, never a mixture."""
+        temporary = path.with_name(path.name + ".tmp")
+        with converted():
+            temporary.unlink(missing_ok=True)
+        file = self.create(temporary)
+        try:
+            file.append([data], 0)
+            file.sync()
+        except BaseException:
+            file.close()
+            self.unlink(temporary)
+            raise
+        file.close()
+        self.rename(temporary, path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a synced file its name, durably. The directory is synced after: a rename alone may be forgotten."""
+        with converted():
+            os.rename(source, target)
+        self.sync_directory(target.parent)
+        if source.parent != target.parent:
+            self.sync_directory(source.parent)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file if it exists."""
+        with converted():
+            path.unlink(missing_ok=True)
+
+    def make_directory(self, path: Path) -> None:
+        """Create a directory and its parents, durably, private to the user."""
+        missing = []
+        while not path.is_dir():
+            missing.append(path)
+            path = path.parent
+        for directory in reversed(missing):
+            with converted():
+                directory.mkdir(mode=0o700, exist_ok=True)
+            self.sync_directory(directory.parent)
+
+    def sync_directory(self, path: Path) -> None:
+        """Return when the names in a directory are durable."""
+        with converted():
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names in a directory, sorted; none where it does not exist."""
+        with converted():
+            return sorted(os.listdir(path)) if path.is_dir() else []
+
+    def preallocate(self, path: Path, length: int) -> None:
+        """Create a file of `length` zero bytes whose blocks are reserved."""
+        file = self.create(path)
+        try:
+            with converted():
+                os.posix_fallocate(file._descriptor, 0, length)  # noqa: SLF001 - the same module
+            file.sync()
+        finally:
+            file.close()
+
+
+class WriterLock:
+    """The writer's lock: an exclusive `flock` on a file that is never renamed. The kernel drops it with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self, wait: float) -> None:
+        """Take the lock within `wait` seconds.
+
+        Raises
+        ------
+        WriterBusy
+        """
+        deadline = time.monotonic() + wait
+        with converted():
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        os.close(descriptor)
+                        raise WriterBusy from None
+                    time.sleep(0.02)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
