@@ -4,8 +4,6 @@
 what lies on disk.
 """
 
-from importlib.metadata import version
-
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.engine.engine import Options
@@ -19,7 +17,15 @@ from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, Precision, Principal, RecordId, SubjectId
 
-__version__ = version("vaultfs")
+
+def __getattr__(name: str) -> str:
+    """Return the version when it is asked for: looking it up costs more than importing the package."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vaultfs")
+    raise AttributeError(name)
+
 
 __all__ = [
     "NOBODY",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date as calendar_date
 from datetime import datetime
 from types import TracebackType
@@ -101,6 +101,31 @@ class Session:
         self._note([event])
         return result
 
+    def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
+        """Return many records, each in the version asked for (None: the newest), in the order asked for.
+
+        One audit event a subject says how many of its records were read.
+
+        Raises
+        ------
+        NotFound, Deleted, AccessDenied
+            Nothing is returned.
+        """
+        self.check()
+        numbers = [(self.engine.chain.number_of(record_id), version) for record_id, version in wanted]
+
+        def read() -> list[Located]:
+            return [find_version(self.engine, number, version) for number, version in numbers]
+
+        counts: dict[bytes, int] = {}
+        for located in self._vault.steady(read):
+            subject = SubjectId(located.frame.block.subject)
+            self.authorize(Action.READ, self.engine.kinds.name(located.entry.kind), subject)
+            counts[subject] = counts.get(subject, 0) + 1
+        found = self._vault.steady(lambda: [read_record(self.engine, located) for located in read()])
+        self._note([self.event(EventType.RECORDS_READ, subject, version=count) for subject, count in counts.items()])
+        return found
+
     def versions(self, record_id: RecordId) -> list[RecordInfo]:
         """Return all versions of a record, oldest first, those of a deleted record too."""
         self.check()
@@ -126,6 +151,7 @@ class Session:
         kind: str | None = None,
         since: calendar_date | datetime | ClinicalDate | None = None,
         until: calendar_date | datetime | ClinicalDate | None = None,
+        follow_links: bool = True,
     ) -> list[RecordInfo]:
         """Return the records of a subject and of those linked to it, in the order in which they were stored.
 
@@ -137,6 +163,8 @@ class Session:
             Only records of this kind.
         since, until
             Only dated records that begin at or after, and before this instant; a missing offset counts as UTC.
+        follow_links
+            False for the records of this one subject alone.
 
         Raises
         ------
@@ -148,7 +176,7 @@ class Session:
         number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
-        subjects = self._vault.steady(lambda: self._people(subject))
+        subjects = self._vault.steady(lambda: self._people(subject, follow_links=follow_links))
         for one in subjects:
             self.authorize(Action.SEARCH, kind, one)
         found = self._vault.steady(
@@ -158,13 +186,13 @@ class Session:
         self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
         return found
 
-    def _people(self, subject: Identifier | SubjectId) -> list[SubjectId]:
-        if not isinstance(subject, Identifier):
-            return linked(self.engine, subject)
-        one = one_subject(self.engine, subjects_of(self.engine, subject))
-        if one is None:
-            raise NotFound
-        return linked(self.engine, one)
+    def _people(self, subject: Identifier | SubjectId, *, follow_links: bool) -> list[SubjectId]:
+        if isinstance(subject, Identifier):
+            one = one_subject(self.engine, subjects_of(self.engine, subject))
+            if one is None:
+                raise NotFound
+            subject = one
+        return linked(self.engine, subject) if follow_links else [subject]
 
     def _records_of(
         self, subject: bytes, kind: int | None, since: ClinicalDate | None, until: ClinicalDate | None

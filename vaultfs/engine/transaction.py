@@ -18,10 +18,11 @@ from vaultfs_format.suite import KEY
 from vaultfs.access.policy import Action
 from vaultfs.audit.events import Event, EventType, sealable
 from vaultfs.engine.blobs import BlobWriter, is_blob, take
+from vaultfs.engine.claims import Claims
 from vaultfs.engine.committer import Intent
 from vaultfs.engine.records import find_version, locate
 from vaultfs.engine.state import State, encode_state
-from vaultfs.engine.subjects import content_key, encode_identifier, one_subject, subjects_of
+from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
 from vaultfs.engine.units import Drafted, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, TooLarge, TransactionEnded
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, RecordId, SubjectId
@@ -60,7 +61,8 @@ class Transaction:
         self._ids: Iterator[RecordId] = iter(())
         self._numbers: Iterator[tuple[int, int]] = iter(())
         self._subjects: dict[bytes, _Subject] = {}
-        self._resolved: dict[Identifier, SubjectId] = {}
+        self._created: set[SubjectId] = set()
+        self._claims = Claims(self._engine)
         self._control: Unit | None = None
         self._blobs: list[Drafted] = []
         self._events: list[Event] = []
@@ -230,14 +232,27 @@ class Transaction:
         SubjectAmbiguous
         """
         self._check()
-        known = self._resolved.get(identifier)
+        known = one_subject(self._engine, self._claims.claimants(identifier))
         if known is None:
-            known = one_subject(self._engine, subjects_of(self._engine, identifier))
-            if known is None:
-                known = self.new_subject()
-                self.identify(known, identifier, date)
-            self._resolved[identifier] = known
+            known = self.new_subject()
+            self.identify(known, identifier, date)
         return known
+
+    def claimants(self, identifier: Identifier) -> list[SubjectId]:
+        """Return the subjects for which an identifier is asserted, by the vault or by this transaction."""
+        self._check()
+        return list(self._claims.claimants(identifier))
+
+    def identifiers(self, subject: SubjectId) -> list[Identifier]:
+        """Return the identifiers that the vault or this transaction asserts for a subject."""
+        self._check()
+        own = self._claims.own(subject)
+        return own if subject in self._created else [*self._session.identifiers(subject), *own]
+
+    def linked(self, one: SubjectId, other: SubjectId) -> bool:
+        """Return whether two subjects are stated to be one person."""
+        self._check()
+        return self._claims.linked(one, other)
 
     def new_subject(self) -> SubjectId:
         """Create a subject that no identifier names yet."""
@@ -247,6 +262,7 @@ class Transaction:
         unit = Unit(self._engine.suite, FrameClass.RECORD, subject)
         unit.add(role_entry(Role.SUBJECT, _ZERO, unit.room(KEY), KEY), key)
         self._subjects[subject] = _Subject(subject, key, unit)
+        self._created.add(subject)
         self._event(EventType.SUBJECT_CREATED, subject)
         return subject
 
@@ -262,18 +278,17 @@ class Transaction:
         holder = self._holder(subject)
         self._session.authorize(Action.LINK, None, subject)
         token = self._engine.chain.identifier_token(identifier)
-        with self._engine.index.reading() as txn:
-            claims = [s for s, _ in self._engine.index.aliases_of(txn, self._engine.chain.alias_key(token))]
+        claims = self._claims.claimants(identifier)
         if subject in claims:
             return
-        if not claims and token not in self._intent.claimed:
+        if not claims:
             self._intent.unclaimed.add(token)
+        self._claims.assert_for(subject, identifier)
         self._intent.claimed.add(token)
         body = encode_identifier(identifier)
         when = None if date is None else ClinicalDate.of(date)
         offset = holder.unit.room(len(body))
         holder.unit.add(role_entry(Role.ALIAS, token, offset, len(body), when, WEAK if weak else 0), body)
-        self._resolved.setdefault(identifier, subject)
         self._event(EventType.IDENTIFIER_ASSERTED, subject)
 
     def link(self, one: SubjectId, other: SubjectId) -> None:
@@ -294,6 +309,7 @@ class Transaction:
         holder = self._holder(one)
         holder.unit.room(0)
         holder.unit.add(role_entry(role, bytes(other), 0, 0))
+        self._claims.relate(one, other, same=role is Role.LINK)
         self._event(event, one)
         self._event(event, other)
 

@@ -37,7 +37,8 @@ def join(window: Window, slots: Iterable[Slot], whole: Facts, maximum: int) -> I
     Parameters
     ----------
     slots
-        In the order of the source, without overlap; drawn one ahead of the piece that is yielded.
+        In the order of the source, without overlap; drawn one ahead of the piece that is yielded, and ending only when
+        the source has been read to its end.
     whole
         What is known of the source itself, for a source without a single record.
     maximum
@@ -61,8 +62,6 @@ def join(window: Window, slots: Iterable[Slot], whole: Facts, maximum: int) -> I
         data = window.part(slot.start, slot.end)
         window.release(slot.end)
         last = slot
-    while window.more():
-        pass
     if last is not None:
         yield Piece(before, data, window.part(last.end, window.end), last.facts, last.problem)
         return

@@ -11,7 +11,7 @@ from vaultfs.interop.fhir.bundle import bundle, resource
 from vaultfs.interop.fhir.cursor import END, Cursor
 from vaultfs.interop.fhir.facts import MEDIA_TYPE
 from vaultfs.interop.fhir.lines import is_lines, lines
-from vaultfs.interop.fhir.resources import KNOWN
+from vaultfs.interop.fhir.resources import KIND_OF
 from vaultfs.interop.joiner import Slot, join
 from vaultfs.interop.pieces import MAX_PIECE_BYTES, Facts, Piece
 from vaultfs.interop.window import CHUNK_BYTES, Window
@@ -97,7 +97,7 @@ def _large(cursor: Cursor, first: int) -> Iterator[Slot]:
         yield from _array(cursor)
     elif first == _OBJECT:
         kind = yield from bundle(cursor, cursor.at)
-        if kind is None or kind not in KNOWN:
+        if kind is None or kind not in KIND_OF:
             raise NotAResource
         if kind != "Bundle":
             raise PieceTooLarge

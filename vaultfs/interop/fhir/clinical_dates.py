@@ -77,6 +77,6 @@ _ELEMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def date_elements(kind: str) -> tuple[tuple[str, ...], ...]:
+def date_elements(resource_type: str) -> tuple[tuple[str, ...], ...]:
     """Return the paths of the elements that may date a resource, best first; ``date`` for all that have no row."""
-    return _ELEMENTS.get(kind, _DEFAULT)
+    return _ELEMENTS.get(resource_type, _DEFAULT)

@@ -8,7 +8,7 @@ from vaultfs.interop.fhir.clinical_dates import date_elements
 from vaultfs.interop.fhir.compartment import SUBJECT_ELEMENTS
 from vaultfs.interop.fhir.cursor import Cursor
 from vaultfs.interop.fhir.references import literal
-from vaultfs.interop.fhir.resources import KNOWN
+from vaultfs.interop.fhir.resources import KIND_OF
 from vaultfs.interop.fhir.subjects import identifiers_of, leaves, subject_of, usable
 from vaultfs.interop.fhir.values import Fields, text_of, value
 from vaultfs.interop.pieces import Facts
@@ -31,24 +31,24 @@ def describe(text: bytes, fields: Fields, full_url: str | None) -> Facts | Sourc
     full_url
         The ``fullUrl`` of its bundle entry.
     """
-    kind = text_of(fields.get("resourceType"))
-    if kind is None or kind not in KNOWN:
+    resource_type = text_of(fields.get("resourceType"))
+    if resource_type is None or resource_type not in KIND_OF:
         return NotAResource()
-    if _repeats(text, kind):
+    if _repeats(text, resource_type):
         return FieldMalformed()
     own_id = text_of(fields.get("id"))
-    name = f"{kind}/{own_id}" if usable(own_id) else None
+    name = f"{resource_type}/{own_id}" if own_id else None
     if not usable(name):
         name = None
-    if kind == "Patient":
+    if resource_type == "Patient":
         return _patient(fields, name, full_url)
-    subject = subject_of(kind, fields)
+    subject = subject_of(resource_type, fields)
     if subject.malformed:
         return FieldMalformed()
     return Facts(
-        kind,
+        KIND_OF[resource_type],
         MEDIA_TYPE,
-        date=_date(kind, fields),
+        date=_date(resource_type, fields),
         identifiers=subject.identifiers,
         subject_references=subject.references,
         logical_id=name,
@@ -57,19 +57,19 @@ def describe(text: bytes, fields: Fields, full_url: str | None) -> Facts | Sourc
 
 def _patient(fields: Fields, name: str | None, full_url: str | None) -> Facts:
     listed = fields.get("identifier")
-    own = (literal(full_url) if full_url else None, name)
+    own = (literal(full_url) if usable(full_url) else None, name)
     return Facts(
         "Patient",
         MEDIA_TYPE,
         identifiers=identifiers_of(value(listed)) if listed is not None else (),
-        own_references=tuple(dict.fromkeys(one for one in own if usable(one))),
+        own_references=tuple(dict.fromkeys(one for one in own if one)),
         logical_id=name,
         is_subject=True,
     )
 
 
-def _date(kind: str, fields: Fields) -> ClinicalDate | None:
-    for path in date_elements(kind):
+def _date(resource_type: str, fields: Fields) -> ClinicalDate | None:
+    for path in date_elements(resource_type):
         raw = fields.get(path[0])
         if raw is None:
             continue
@@ -80,14 +80,14 @@ def _date(kind: str, fields: Fields) -> ClinicalDate | None:
     return None
 
 
-def _repeats(text: bytes, kind: str) -> bool:
+def _repeats(text: bytes, resource_type: str) -> bool:
     """Return whether a name that decides where the record belongs stands in the object twice.
 
     Readers differ in which of two equal names they take (RFC 8259, section 4), and so in whose record it is. Counting
     the name's text is cheap and rules most records out; the others are read member by member.
     """
-    deciding = {path[0] for path in SUBJECT_ELEMENTS.get(kind, ())} | {"resourceType"}
-    if kind == "Patient":
+    deciding = {path[0] for path in SUBJECT_ELEMENTS.get(resource_type, ())} | {"resourceType"}
+    if resource_type == "Patient":
         deciding |= {"id", "identifier"}
     quoted = {b'"%s"' % name.encode() for name in deciding}
     if all(text.count(name) < 2 for name in quoted):

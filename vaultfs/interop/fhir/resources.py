@@ -1,35 +1,13 @@
-"""The resource types that the adapter knows.
+"""The resource types that the adapter knows, and the kind under which a vault keeps each.
 
-Source: https://hl7.org/fhir/R4/resourcelist.html (4.0.1), and for the names that exports of other releases have,
-https://hl7.org/fhir/STU3/resourcelist.html, https://hl7.org/fhir/R4B/resourcelist.html and
+Sources: https://hl7.org/fhir/R4/resourcelist.html (4.0.1) for the registry of kinds, and for the names that exports of
+other releases have, https://hl7.org/fhir/STU3/resourcelist.html, https://hl7.org/fhir/R4B/resourcelist.html and
 https://hl7.org/fhir/R5/resourcelist.html.
 """
 
 from __future__ import annotations
 
-_R4 = """
-Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic Binary
-BiologicallyDerivedProduct BodyStructure Bundle CapabilityStatement CarePlan CareTeam CatalogEntry ChargeItem
-ChargeItemDefinition Claim ClaimResponse ClinicalImpression CodeSystem Communication CommunicationRequest
-CompartmentDefinition Composition ConceptMap Condition Consent Contract Coverage CoverageEligibilityRequest
-CoverageEligibilityResponse DetectedIssue Device DeviceDefinition DeviceMetric DeviceRequest DeviceUseStatement
-DiagnosticReport DocumentManifest DocumentReference EffectEvidenceSynthesis Encounter Endpoint EnrollmentRequest
-EnrollmentResponse EpisodeOfCare EventDefinition Evidence EvidenceVariable ExampleScenario ExplanationOfBenefit
-FamilyMemberHistory Flag Goal GraphDefinition Group GuidanceResponse HealthcareService ImagingStudy Immunization
-ImmunizationEvaluation ImmunizationRecommendation ImplementationGuide InsurancePlan Invoice Library Linkage List
-Location Measure MeasureReport Media Medication MedicationAdministration MedicationDispense MedicationKnowledge
-MedicationRequest MedicationStatement MedicinalProduct MedicinalProductAuthorization MedicinalProductContraindication
-MedicinalProductIndication MedicinalProductIngredient MedicinalProductInteraction MedicinalProductManufactured
-MedicinalProductPackaged MedicinalProductPharmaceutical MedicinalProductUndesirableEffect MessageDefinition
-MessageHeader MolecularSequence NamingSystem NutritionOrder Observation ObservationDefinition OperationDefinition
-OperationOutcome Organization OrganizationAffiliation Parameters Patient PaymentNotice PaymentReconciliation Person
-PlanDefinition Practitioner PractitionerRole Procedure Provenance Questionnaire QuestionnaireResponse RelatedPerson
-RequestGroup ResearchDefinition ResearchElementDefinition ResearchStudy ResearchSubject RiskAssessment
-RiskEvidenceSynthesis Schedule SearchParameter ServiceRequest Slot Specimen SpecimenDefinition StructureDefinition
-StructureMap Subscription Substance SubstanceNucleicAcid SubstancePolymer SubstanceProtein
-SubstanceReferenceInformation SubstanceSourceMaterial SubstanceSpecification SupplyDelivery SupplyRequest Task
-TerminologyCapabilities TestReport TestScript ValueSet VerificationResult VisionPrescription
-"""
+from vaultfs.kinds import FHIR
 
 _STU3_ONLY = """
 BodySite DataElement DeviceComponent EligibilityRequest EligibilityResponse ExpansionProfile ImagingManifest
@@ -44,7 +22,8 @@ MedicinalProductDefinition NutritionIntake NutritionProduct PackagedProductDefin
 RequestOrchestration Requirements SubscriptionStatus SubscriptionTopic SubstanceDefinition TestPlan Transport
 """
 
-RESOURCE_TYPES = tuple(_R4.split()) + tuple(_STU3_ONLY.split()) + tuple(_R4B_AND_R5_ONLY.split())
-"""Every name that makes a JSON object a resource; the kinds that this adapter reports."""
-
-KNOWN = frozenset(RESOURCE_TYPES)
+# Basic is the resource for what FHIR has no type for (https://hl7.org/fhir/R4/basic.html): so R4 sees these.
+KIND_OF: dict[str, str] = dict.fromkeys((_STU3_ONLY + _R4B_AND_R5_ONLY).split(), "Basic") | {
+    name: name for name in FHIR
+}
+"""The kind of every resource type that is known; ``Basic`` for types that R4 does not have."""

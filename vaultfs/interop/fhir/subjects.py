@@ -33,6 +33,10 @@ _WEAK_USES = frozenset({"old", "temp"})
 _PATIENT_TYPES = ("Patient", "http://hl7.org/fhir/StructureDefinition/Patient")
 
 
+Contained = dict[str, tuple[SourceIdentifier, ...]]
+"""The identifiers of the Patients that a resource contains, by their local id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """How a record names its subject.
@@ -54,7 +58,7 @@ _NOBODY = Subject()
 _MALFORMED = Subject(malformed=True)
 
 
-def subject_of(kind: str, fields: Fields) -> Subject:
+def subject_of(resource_type: str, fields: Fields) -> Subject:
     """Return how a resource names its patient.
 
     The first element of the type's row that names a patient decides. If it names several different ones (a group
@@ -62,13 +66,14 @@ def subject_of(kind: str, fields: Fields) -> Subject:
     another's. For the same reason a better element that cannot be read is not passed over in favour of a lesser one.
     """
     unreadable = False
-    for path in SUBJECT_ELEMENTS.get(kind, ()):
+    contained = _contained(fields)
+    for path in SUBJECT_ELEMENTS.get(resource_type, ()):
         raw = fields.get(path[0])
         if raw is None:
             continue
         targets: set[Subject] = set()
         for leaf in leaves(value(raw), path[1:]):
-            target = _target(leaf, fields, says_patient=path not in OPEN_ELEMENTS)
+            target = _target(leaf, contained, says_patient=path not in OPEN_ELEMENTS)
             if target is _MALFORMED:
                 unreadable = True
             elif target is not _NOBODY:
@@ -110,7 +115,7 @@ def usable(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and 0 < len(text) <= MAX_IDENTIFIER_CHARS
 
 
-def _target(reference: object, fields: Fields, *, says_patient: bool) -> Subject:
+def _target(reference: object, contained: Contained, *, says_patient: bool) -> Subject:
     """Return whom a reference names, `_NOBODY` if it is no patient, `_MALFORMED` if it cannot be read.
 
     Parameters
@@ -129,26 +134,28 @@ def _target(reference: object, fields: Fields, *, says_patient: bool) -> Subject
         foreign = not says_patient and (stated is None or stated.startswith("urn:"))
     else:
         foreign = stated_type not in _PATIENT_TYPES
-    if foreign:
+    if foreign or not (stated is None or usable(stated)):
         return _NOBODY
     patient = literal(stated) if stated is not None else None
     if stated is None or patient is not None:
         identifiers = identifiers_of(reference.get("identifier"))
     elif stated.startswith("#"):
-        identifiers = _contained(stated[1:], fields)
+        identifiers = contained.get(stated[1:], ())
     else:
         identifiers = _searched(stated)
-    references = (patient,) if usable(patient) else ()
+    references = (patient,) if patient else ()
     return Subject(references, identifiers) if references or identifiers else _NOBODY
 
 
-def _contained(local_id: str, fields: Fields) -> tuple[SourceIdentifier, ...]:
-    """Return the identifiers of a Patient that the resource itself contains."""
+def _contained(fields: Fields) -> Contained:
     raw = fields.get("contained")
+    found: Contained = {}
     for resource in leaves(value(raw), ()) if raw is not None else ():
-        if isinstance(resource, dict) and resource.get("id") == local_id and resource.get("resourceType") == "Patient":
-            return identifiers_of(resource.get("identifier"))
-    return ()
+        if isinstance(resource, dict) and resource.get("resourceType") == "Patient":
+            local_id = resource.get("id")
+            if isinstance(local_id, str):
+                found[local_id] = identifiers_of(resource.get("identifier"))
+    return found
 
 
 def _searched(reference: str) -> tuple[SourceIdentifier, ...]:

@@ -2,11 +2,10 @@
 
 Promises: the pieces joined are the source; no text of a source in an error; memory bounded by the largest record; a
 `Message` never changes its bytes and can say where each part of it lies. May import `vaultfs.interop`,
-`vaultfs.model` and `vaultfs.errors`.
+`vaultfs.model`, `vaultfs.errors` and `vaultfs.kinds`.
 """
 
 from vaultfs.interop.hl7v2.adapter import Hl7v2Adapter
 from vaultfs.interop.hl7v2.message import Message, Span
-from vaultfs.interop.hl7v2.tables import KINDS
 
-__all__ = ["KINDS", "Hl7v2Adapter", "Message", "Span"]
+__all__ = ["Hl7v2Adapter", "Message", "Span"]

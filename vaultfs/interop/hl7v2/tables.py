@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+from vaultfs.kinds import HL7V2
+
 MEDIA_TYPE = "x-application/hl7-v2+er7"
 
-# HL7 table 0076, message type: https://hl7.org/fhir/R4/v2/0076/index.html (v2.1 to v2.8.2, retired ones too).
-_MESSAGE_TYPES = """
-ACK ADR ADT ARD BAR BPS BRP BRT BTS CCF CCI CCM CCQ CCU CNQ CQU CRM CSU DBC DBU DEL DEO DER DFT DOC DPR DRC DSR
-EAC EAN EAR EDR EHC EQQ ERP ERQ ESR ESU INR INU LSR LSU MCF MDM MFD MFK MFN MFQ MFR NMD NMQ NMR OMB OMD OMG OMI OML OMN
-OMP OMQ OMS OPL OPR OPU ORA ORB ORD ORF ORG ORI ORL ORM ORN ORP ORR ORS ORU ORX OSM OSQ OSR OSU OUL PEX PGL PIN PMU PPG
-PPP PPR PPT PPV PRR PTR QBP QCK QCN QRY QSB QSX QVR RAR RAS RCI RCL RDE RDR RDS RDY REF RER RGR RGV ROC ROD ROR RPA
-RPI RPL RPR RQA RQC RQI RQP RQQ RRA RRD RRE RRG RRI RSP RTB SCN SDN SDR SIU SLN SLR SMD SPQ SQM SQR SRM SRR SSR SSU STC
-STI SUR TBR TCR TCU UDM VQQ VXQ VXR VXU VXX
-"""
-
-MESSAGE_TYPES = frozenset(_MESSAGE_TYPES.split())
 OTHER = "hl7v2.other"
 BATCH = "hl7v2.batch"
-KINDS = (*(f"hl7v2.{code}" for code in _MESSAGE_TYPES.split()), OTHER, BATCH)
-"""Every kind that this adapter reports."""
+
+MESSAGE_TYPES = frozenset(HL7V2) - {"batch", "other"}
+"""HL7 table 0076, message type: https://hl7.org/fhir/R4/v2/0076/index.html."""
 
 Element = tuple[bytes, int, int]
 

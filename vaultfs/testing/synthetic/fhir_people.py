@@ -146,7 +146,7 @@ def location(page: Page, hospital: Hospital) -> dict[str, Json]:
         "position": {"longitude": hospital.address.longitude, "latitude": hospital.address.latitude},
         "managingOrganization": page.organization(hospital),
     }
-    return page.resource("Location", hospital.id, "location", body)
+    return page.resource("Location", hospital.site_id, "location", body)
 
 
 def coverage(page: Page, cover: Cover) -> dict[str, Json]:

@@ -29,9 +29,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """An organization that treats, and that assigns medical record numbers under `oid`."""
+    """An organization that treats at the one location `site_id`, and assigns medical record numbers under `oid`."""
 
     id: str
+    site_id: str
     name: str
     oid: str
     phone: str

@@ -97,11 +97,11 @@ class Page:
         return self.reference("Organization", hospital.id, hospital.name if self.dialect.profiles else "")
 
     def location(self, hospital: Hospital) -> dict[str, Json]:
-        """Return the reference to the location of a hospital, which shares its id."""
+        """Return the reference to the location of a hospital."""
         if self.dialect.conditional:
-            target = f"Location?identifier={self.dialect.system}|{hospital.id}"
+            target = f"Location?identifier={self.dialect.system}|{hospital.site_id}"
             return {"reference": target, "display": hospital.name}
-        return self.reference("Location", hospital.id, hospital.name)
+        return self.reference("Location", hospital.site_id, hospital.name)
 
     def own_identifier(self, id: str) -> dict[str, Json]:
         """Return the member that states the exporter's own id, where it has a system for it."""

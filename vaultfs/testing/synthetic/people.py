@@ -44,7 +44,9 @@ def phone(draw: Draw) -> str:
 def hospitals(seed: int) -> tuple[Hospital, ...]:
     """Return the hospitals of the world that `seed` makes."""
     draw = Draw(seed, "hospitals")
-    return tuple(Hospital(draw.uuid(), name, oid, phone(draw), address(draw)) for name, oid in names.HOSPITALS)
+    return tuple(
+        Hospital(draw.uuid(), draw.uuid(), name, oid, phone(draw), address(draw)) for name, oid in names.HOSPITALS
+    )
 
 
 @cache

@@ -1,0 +1,117 @@
+"""``vaultfs-import``: sources of a legacy system into a vault.
+
+Exit codes: 0 all was understood; 2 some was quarantined; 3 some source files could not be read, the others are in;
+8 and above as for every command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import vaultfs
+from vaultfs.engine.vault import default_store
+from vaultfs.errors import ArgumentInvalid, VaultExists, VaultMissing
+from vaultfs.migrate.importer import Importer, ImportOptions
+from vaultfs.migrate.redrive import redrive
+from vaultfs.migrate.report import Report
+from vaultfs_tools import cli
+
+PROG = "vaultfs-import"
+QUARANTINED = 2
+INCOMPLETE = 3
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(PROG, "Import clinical data (FHIR R4 JSON and NDJSON, HL7v2) into a vault, byte for byte.")
+    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
+    parser.add_argument("sources", type=Path, metavar="SOURCE", nargs="*", help="a file, or a folder and all below it")
+    parser.add_argument("--create", action="store_true", help="create the vault if it does not exist")
+    parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
+    parser.add_argument("--namespace", metavar="URI", help="system of identifiers that state no authority")
+    parser.add_argument("--authorities", type=Path, metavar="FILE", help="TOML or JSON table: authority = system")
+    parser.add_argument("--no-verify", action="store_true", help="do not read the sources back")
+    parser.add_argument("--redrive", action="store_true", help="try again what is in quarantine")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
+    cli.add_passphrase_options(parser)
+    cli.add_who_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    return cli.run(_run, _parser(), argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if not args.sources and not args.redrive and not args.create:
+        raise ArgumentInvalid(sources=0)
+    passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
+    authorities = _authorities(args.authorities)
+    missing = [source for source in args.sources if not source.exists()]
+    if missing:
+        raise VaultMissing(sources=len(missing))
+    with _vault(args, passphrase) as vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
+        with cli.Progress() as bar:
+
+            def progress(done: int, total: int) -> None:
+                bar.total = total
+                bar.advance(done - bar.done)
+
+            options = ImportOptions(
+                namespace=args.namespace, authorities=authorities, verify=not args.no_verify, progress=progress
+            )
+            report = redrive(vault, session, options) if args.redrive else Report()
+            if args.sources:
+                report = Importer(vault, session, options).run(args.sources)
+        cli.emit(args, {"vault": vault.id, **report.as_json()}, report.as_text().splitlines())
+    return _code(report)
+
+
+def _code(report: Report) -> int:
+    if report.differing:
+        return cli.Exit.DAMAGED
+    if report.failed:
+        return INCOMPLETE
+    return QUARANTINED if report.count("quarantined") else cli.Exit.DONE
+
+
+def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> vaultfs.Vault:
+    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
+    if args.create and not args.vault.exists():
+        try:
+            vault = vaultfs.create(args.vault, recipients=[passphrase], epoch_stores=stores, policy=vaultfs.PermitAll())
+        except VaultExists:
+            pass
+        else:
+            _announce(args, args.epoch_store or default_store(args.vault))
+            return vault
+    return vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
+
+
+def _announce(args: argparse.Namespace, store: Path) -> None:
+    if args.json:
+        return
+    print(f"Created {args.vault}. Its epoch secret is in {store}: keep that on another medium. Whoever has the vault,")
+    print(
+        "the epoch secret and the passphrase can read everything; without any one of them nobody can. A backup must not"
+    )
+    print("hold vault and epoch secret together, and renaming the vault does not move the epoch secret.")
+    print()
+
+
+def _authorities(path: Path | None) -> dict[str, str]:
+    """Read the table of authorities; its names and systems are strings."""
+    if path is None:
+        return {}
+    try:
+        text = path.read_text()
+        table = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except ValueError:
+        raise ArgumentInvalid from None
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise ArgumentInvalid
+    return table

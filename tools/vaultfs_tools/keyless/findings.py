@@ -1,0 +1,288 @@
+"""What a check finds, as values: errors with stable codes, where they are, and how they can be healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from vaultfs_format.errors import Structure, Unsupported, VaultError
+
+# 9100-9199: what only a check of the whole vault can see. ----------------------------------------------------------
+
+
+class Property(Enum):
+    """What two structures may state differently."""
+
+    VAULT_ID = 1
+    FILE_ID = 2
+    FRAME_CLASS = 3
+    DISPOSITION = 4
+    YEARS = 5
+    EPOCH = 6
+    GENERATION = 7
+    LENGTH = 8
+    FRAMES = 9
+    ENTRIES = 10
+    ROOT = 11
+    SUPERBLOCK_COPY = 12
+    PLACE = 13
+    INCARNATION = 14
+    RECORD_NUMBERS = 15
+    COMMIT_NUMBERS = 16
+    FIRST_LEAF = 17
+    LIVE_SET = 18
+    PART_LENGTH = 19
+
+
+class CheckError(VaultError):
+    """The files of the vault do not fit together."""
+
+    code = 9100
+
+
+class FileMissing(CheckError):
+    """A file that the vault needs is missing."""
+
+    code = 9101
+    advice = "Restore the file from a backup."
+
+
+class FileUnreadable(CheckError):
+    """The device reports an error where the file is read."""
+
+    code = 9102
+    advice = "Copy what can be read to another device, then check the copy."
+
+
+class NotRegular(CheckError):
+    """The file is not a regular file."""
+
+    code = 9103
+
+
+class Disagreement(CheckError):
+    """The structure states something else than the one that names it."""
+
+    code = 9104
+
+
+class HeadsDisagree(CheckError):
+    """The two heads are of the same generation and differ."""
+
+    code = 9105
+
+
+class CopyStale(CheckError):
+    """One of the two heads is older than the other."""
+
+    code = 9106
+
+
+class SlicesDamaged(CheckError):
+    """Bytes of the segment do not have the hashes that are recorded for them."""
+
+    code = 9107
+    advice = "Restore the file from a backup."
+
+
+class LeavesDamaged(CheckError):
+    """Leaf hashes of the segment are damaged; what they cover is good."""
+
+    code = 9108
+
+
+class TreeMismatch(CheckError):
+    """The audit entries do not give the tree that the head states."""
+
+    code = 9109
+
+
+class LeavesMissing(CheckError):
+    """Audit entries are missing, or there are too many, before this file."""
+
+    code = 9110
+
+
+class JournalsFork(CheckError):
+    """Two journals follow the same one."""
+
+    code = 9111
+
+
+class PredecessorMissing(CheckError):
+    """The journal that this one follows is missing, or does not end where this one says."""
+
+    code = 9112
+
+
+class DurableLost(CheckError):
+    """Groups that were durable are damaged or missing."""
+
+    code = 9113
+
+
+class HeadOlder(CheckError):
+    """The file was written under a later head than the vault has: the head was put back."""
+
+    code = 9114
+
+
+class NotNamed(CheckError):
+    """The head does not name the file, and no journal holds what is in it."""
+
+    code = 9115
+
+
+class Recovery(CheckError):
+    """Opening the vault will finish or discard what was interrupted."""
+
+    code = 9150
+
+
+class TornTail(Recovery):
+    """The journal ends in a group that was never finished; opening the vault discards it."""
+
+    code = 9151
+
+
+class JournalOpen(Recovery):
+    """The journal was not closed; opening the vault secures its last groups."""
+
+    code = 9152
+
+
+class JournalEmpty(Recovery):
+    """The journal was begun and never used."""
+
+    code = 9153
+
+
+class SettlingUnfinished(Recovery):
+    """A settling was interrupted; the journals still hold what the file holds."""
+
+    code = 9154
+
+
+class Remark(CheckError):
+    """The vault holds something that it does not need."""
+
+    code = 9160
+
+
+class Superseded(Remark):
+    """The head names a newer file than this one."""
+
+    code = 9161
+
+
+class Leftover(Remark):
+    """An interrupted write left an unfinished file."""
+
+    code = 9162
+
+
+class Foreign(Remark):
+    """Files in this directory are not the vault's; their names are withheld, because they may hold data."""
+
+    code = 9163
+
+
+# Findings. ---------------------------------------------------------------------------------------------------------
+
+
+class Severity(Enum):
+    """How bad a finding is."""
+
+    REMARK = "remark"
+    RECOVERY = "recovery needed"
+    CORRECTED = "corrected"
+    UNSUPPORTED = "unsupported"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A bad copy and the good one to write over it. Names are relative to the vault.
+
+    Parameters
+    ----------
+    digest
+        Digest of all bytes of the good file when it was checked.
+    """
+
+    target: str
+    source: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something found in a file.
+
+    Parameters
+    ----------
+    error
+        What it is, with its code and its facts.
+    file
+        The name relative to the vault, made of ids, classes, years and numbers.
+    offset
+        Where in the file, in bytes, if that is known.
+    remedy
+        How to heal it, if a good copy exists.
+    """
+
+    severity: Severity
+    error: VaultError
+    file: str
+    offset: int | None = None
+    remedy: Remedy | None = None
+
+    @property
+    def structure(self) -> Structure | None:
+        """The structure that is affected, if the error names one."""
+        named = self.error.facts.get("structure")
+        return named if isinstance(named, Structure) else None
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that a check found, and how much it looked at.
+
+    Parameters
+    ----------
+    vault_id, generation, epoch
+        Of the head; empty and 0 where no head is good.
+    audit_leaves
+        Leaves of the audit tree, those of live journals included.
+    checked
+        Bytes that were read.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    vault_id: bytes = b""
+    generation: int = 0
+    epoch: int = 0
+    segments: int = 0
+    journals: int = 0
+    groups: int = 0
+    frames: int = 0
+    entries: int = 0
+    audit_leaves: int = 0
+    checked: int = 0
+
+    def add(self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | None = None) -> None:
+        """Note a finding; its severity follows from the error."""
+        self.findings.append(Finding(severity_of(error), error, file, offset, remedy))
+
+    def count(self, severity: Severity) -> int:
+        """Return the number of findings of a severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+
+def severity_of(error: VaultError) -> Severity:
+    """Return how bad an error is that has not been corrected."""
+    if isinstance(error, Unsupported):
+        return Severity.UNSUPPORTED
+    if isinstance(error, Recovery):
+        return Severity.RECOVERY
+    return Severity.REMARK if isinstance(error, Remark) else Severity.ERROR

@@ -1,0 +1,145 @@
+"""Source files: found in a fixed order, read while nobody changes them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vaultfs.errors import SourceChanged, SourceUnreadable
+
+HEAD = 64 * 1024
+_PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to be imported.
+
+    Parameters
+    ----------
+    root
+        Absolute path of the source that the caller named, as bytes of the file system in text.
+    relative
+        Path below it, with slashes; the file's own name where the source is a file.
+    """
+
+    path: Path = field(repr=False)
+    root: str = field(repr=False)
+    relative: str = field(repr=False)
+    size: int
+
+
+def walk(sources: list[Path]) -> tuple[list[SourceFile], int]:
+    """Return the regular files of `sources`, and how many things were found that cannot be read as files.
+
+    Folders are read recursively, in the order of names; links to folders are not followed, links to files and special
+    files count as unreadable, so that nothing outside of a named source is taken in.
+    """
+    files: list[SourceFile] = []
+    unreadable = 0
+    for source in sources:
+        root = Path(os.path.abspath(source))
+        for path in _paths(root):
+            try:
+                found = path.lstat()
+            except OSError:
+                unreadable += 1
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                unreadable += 1
+                continue
+            relative = path.name if path == root else path.relative_to(root).as_posix()
+            files.append(SourceFile(path, str(root), relative, found.st_size))
+    return files, unreadable
+
+
+def _paths(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        yield root
+        return
+    unreadable: list[str] = []
+    for directory, folders, names in os.walk(root, onerror=lambda error: unreadable.append(str(error.filename))):
+        folders.sort()
+        here = Path(directory)
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            yield here / name
+    for name in unreadable:
+        yield Path(name) / "."
+
+
+def patients_first(files: list[SourceFile]) -> list[SourceFile]:
+    """Return the files with those that seem to hold patients in front, so that references to them resolve."""
+    return sorted(files, key=lambda file: not _PATIENT.search(head_of(file)))
+
+
+def head_of(file: SourceFile) -> bytes:
+    """Return the first bytes of a file, none where it cannot be read."""
+    try:
+        with file.path.open("rb") as stream:
+            return stream.read(HEAD)
+    except OSError:
+        return b""
+
+
+class StableReader(io.RawIOBase):
+    """A file that must not change while it is read.
+
+    Attributes
+    ----------
+    position
+        Bytes read so far.
+    """
+
+    def __init__(self, file: SourceFile) -> None:
+        super().__init__()
+        self.position = 0
+        try:
+            self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise SourceUnreadable(errno=error.errno or 0) from None
+        self._before = self._state()
+
+    def _state(self) -> tuple[int, int, int]:
+        found = os.fstat(self._descriptor)
+        return found.st_size, found.st_mtime_ns, found.st_ino
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when it was opened."""
+        return self._before[0]
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+        """Read the next bytes."""
+        view = memoryview(buffer)
+        try:
+            count = os.preadv(self._descriptor, [view], self.position)
+        except OSError as error:
+            raise SourceUnreadable(errno=error.errno or 0) from None
+        self.position += count
+        return count
+
+    def check(self, *, ended: bool) -> None:
+        """Refuse a file that changed since it was opened; `ended` says that all of it should have been read.
+
+        Raises
+        ------
+        SourceChanged
+        """
+        if self._state() != self._before or (ended and self.position != self.size):
+            raise SourceChanged()
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
