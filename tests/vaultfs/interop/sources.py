@@ -29,7 +29,11 @@ BUNDLE = {
 }
 NESTED = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": BUNDLE}, {"resource": PATIENT}]}
 SORTED = json.dumps(BUNDLE, sort_keys=True).encode()
-LIST = {"entry": [{"item": {"reference": "Observation/1"}}], "resourceType": "List", "subject": {"reference": "Patient/1"}}
+LIST = {
+    "entry": [{"item": {"reference": "Observation/1"}}],
+    "resourceType": "List",
+    "subject": {"reference": "Patient/1"},
+}
 
 FHIR = [
     json.dumps(BUNDLE).encode(),
@@ -45,7 +49,22 @@ FHIR = [
     b'{"resourceType":"Bundle","type":"searchset"}',
     b"[]",
 ]
-FHIR_SCRAPS = [b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b"\n", b"null", b'"resource":', b'"entry":[', b"\xff", b" "]
+FHIR_SCRAPS = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b"\\",
+    b",",
+    b":",
+    b"\n",
+    b"null",
+    b'"resource":',
+    b'"entry":[',
+    b"\xff",
+    b" ",
+]
 
 _ADT = (
     rb"MSH|^~\&|SEND|FAC|||20200101120000||ADT^A01|M1|P|2.5" + b"\r"
@@ -74,4 +93,19 @@ HL7 = [
     b"MSH$%~*!$A$B$$$20200101$$ADT%A01$7\rPID$1$$1%%%X!1.2.3!ISO\r",
     b"MSH|^^\r" + _ADT,
 ]
-HL7_SCRAPS = [b"\r", b"\n", b"\r\n", b"|", b"^", b"~", b"\\", b"\x0b", b"\x1c\r", b"MSH|^~\\&|", b"\rMSH", b"\rBHS|", b"PID|", b'""']
+HL7_SCRAPS = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"|",
+    b"^",
+    b"~",
+    b"\\",
+    b"\x0b",
+    b"\x1c\r",
+    b"MSH|^~\\&|",
+    b"\rMSH",
+    b"\rBHS|",
+    b"PID|",
+    b'""',
+]

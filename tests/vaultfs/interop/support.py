@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from hypothesis import strategies as st
 
@@ -18,19 +18,22 @@ from vaultfs.interop.pieces import Facts, Piece
 AdapterClass = type[FhirAdapter] | type[Hl7v2Adapter]
 
 
-class Dripping(io.RawIOBase):
-    """A stream that gives no more than a few bytes at a time, however many are asked for."""
-
-    def __init__(self, data: bytes, step: int) -> None:
+class _Flowing(io.RawIOBase):
+    def __init__(self, parts: Iterator[bytes]) -> None:
         super().__init__()
-        self._data = io.BytesIO(data)
-        self._step = step
-
-    def readable(self) -> bool:
-        return True
+        self._parts = parts
+        self._left = b""
 
     def read(self, size: int = -1) -> bytes:
-        return self._data.read(self._step if size < 0 else min(size, self._step))
+        if not self._left:
+            self._left = next(self._parts, b"")
+        got, self._left = self._left[:size], self._left[size:]
+        return got
+
+
+def flowing(parts: Iterator[bytes]) -> BinaryIO:
+    """Return a stream that is made while it is read, and gives no more at a time than one of `parts`."""
+    return cast("BinaryIO", _Flowing(parts))
 
 
 @dataclass(frozen=True, slots=True)

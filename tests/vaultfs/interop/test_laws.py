@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vaultfs.interop.sources import FHIR, FHIR_SCRAPS, HL7, HL7_SCRAPS
-from tests.vaultfs.interop.support import AdapterClass, Dripping, drain, joined, mutations, run
+from tests.vaultfs.interop.support import AdapterClass, drain, flowing, joined, mutations, run
 from vaultfs.errors import SourceError
-from vaultfs.interop.fhir import RESOURCE_TYPES, FhirAdapter
-from vaultfs.interop.hl7v2 import KINDS, Hl7v2Adapter
+from vaultfs.interop.fhir import FhirAdapter
+from vaultfs.interop.hl7v2 import Hl7v2Adapter
+from vaultfs.kinds import builtin_kinds, builtin_media_types
 
 _CASES = [(FhirAdapter, data) for data in FHIR] + [(Hl7v2Adapter, data) for data in HL7]
 
@@ -51,8 +52,9 @@ def test_the_size_of_reads_changes_nothing(case: Case, maximum: int, chunk: int)
     """Also where records do not fit, so that the source is read entry by entry and may end early."""
     kind, data = case
     expected = run(kind, data, maximum).comparable()
+    drips = (data[at : at + 3] for at in range(0, len(data), 3))
     assert run(kind, data, maximum, chunk).comparable() == expected
-    assert drain(kind(maximum, chunk).pieces(Dripping(data, 3))).comparable() == expected  # type: ignore[arg-type]
+    assert drain(kind(maximum, chunk).pieces(flowing(drips))).comparable() == expected
 
 
 @given(_ANY, st.sampled_from([20, 90, 400]))
@@ -78,11 +80,12 @@ def test_reading_a_record_again_gives_the_same_facts(case: Case) -> None:
 
 @given(_ANY)
 @settings(max_examples=500, deadline=None)
-def test_kinds_come_from_the_announced_tables(case: Case) -> None:
+def test_kinds_and_media_types_are_those_of_the_vault(case: Case) -> None:
     kind, data = case
     for piece in run(kind, data).pieces:
         if piece.facts:
-            assert piece.facts.kind in (RESOURCE_TYPES if kind is FhirAdapter else KINDS)
+            assert piece.facts.kind in builtin_kinds()
+            assert piece.facts.media_type in builtin_media_types()
 
 
 # No secret of a source leaves it but in the pieces. ----------------------------------------------------------------
