@@ -1,6 +1,6 @@
 """The values that hosts and rooms exchange: who a patient is, when something happened, who asks and why.
 
-All are immutable. Those that can hold patient data (`Identifier`, `ClinicalDate`) never show it in their repr.
+All are immutable. What names or dates a person (`Identifier`, `ClinicalDate`, `Principal`) is not shown in their repr.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import IntEnum
+from typing import Self
 
 from vaultfs.errors import ArgumentInvalid
 
@@ -15,12 +16,31 @@ MAX_IDENTIFIER_CHARS = 1024
 """Longest system or value of an identifier, in characters."""
 
 
+def check_text(text: str, limit: int) -> None:
+    """Refuse text that is empty, longer than `limit` characters, or holds half of a surrogate pair.
+
+    Raises
+    ------
+    ArgumentInvalid
+    """
+    if not 0 < len(text) <= limit or not _encodable(text):
+        raise ArgumentInvalid(length=len(text))
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class RecordId(bytes):
     """Sixteen bytes that name a record for as long as the vault exists. Random to look at; holds no date."""
 
     __slots__ = ()
 
-    def __new__(cls, value: bytes) -> RecordId:
+    def __new__(cls, value: bytes) -> Self:
         if len(value) != 16:
             raise ArgumentInvalid(length=len(value))
         return super().__new__(cls, value)
@@ -36,7 +56,7 @@ class SubjectId(bytes):
 
     __slots__ = ()
 
-    def __new__(cls, value: bytes) -> SubjectId:
+    def __new__(cls, value: bytes) -> Self:
         if len(value) != 16:
             raise ArgumentInvalid(length=len(value))
         return super().__new__(cls, value)
@@ -69,8 +89,7 @@ class Identifier:
 
     def __post_init__(self) -> None:
         for text in (self.system, self.value):
-            if not 0 < len(text) <= MAX_IDENTIFIER_CHARS:
-                raise ArgumentInvalid(length=len(text))
+            check_text(text, MAX_IDENTIFIER_CHARS)
 
 
 class Precision(IntEnum):
@@ -136,9 +155,9 @@ class Principal:
     Source: 45 CFR 164.312(a)(2)(i), unique user identification.
     """
 
-    id: str
-    roles: frozenset[str] = frozenset()
+    id: str = field(repr=False)
+    roles: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.id) <= MAX_IDENTIFIER_CHARS:
-            raise ArgumentInvalid(length=len(self.id))
+        for text in (self.id, *self.roles):
+            check_text(text, MAX_IDENTIFIER_CHARS)

@@ -276,7 +276,7 @@ def described(error: VaultError) -> dict[str, object]:
         "code": error.code,
         "name": type(error).__name__,
         "message": error.message(),
-        "facts": {name: _plain(value) for name, value in error.facts.items()},
+        "facts": {name: _plain(value) if isinstance(value, Enum) else value for name, value in error.facts.items()},
         "retryable": error.retryable,
         "advice": error.advice,
     }
@@ -302,11 +302,13 @@ def emit(args: argparse.Namespace, report: Mapping[str, object], text: Iterable[
         print(line)
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> str:
     """Return ids as hexadecimal digits and enum members as their names in lower case."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return value.hex()
-    return value.name.lower() if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value.name.lower()
+    raise TypeError
 
 
 def _place(error: BaseException) -> str:

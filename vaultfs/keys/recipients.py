@@ -28,7 +28,7 @@ class Passphrase:
     """
 
     secret: bytes = field(repr=False)
-    cost: Argon2Cost = Argon2Cost()
+    cost: Argon2Cost = field(default_factory=Argon2Cost)
 
     def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
         """Return the stanza that lets this passphrase open `root_key`."""

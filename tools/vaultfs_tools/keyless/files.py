@@ -29,6 +29,8 @@ SEGMENTS = "segments"
 LOCATION = "segments/main"
 COPIES = "copies"
 
+_INDEXES = frozenset({INDEX, f"{INDEX}.new"})
+
 MAX_SMALL = limits.GIB
 """Largest file that is read whole."""
 
@@ -178,6 +180,13 @@ class VaultFiles:
         except OSError:
             return 0
 
+    def total(self) -> int:
+        """Return the bytes of all segments and journals, as far as they can be told."""
+        try:
+            return sum(self.size(name) for name in self.walk() if name.endswith((".vseg", ".vjrn")))
+        except FileUnreadable:
+            return 0
+
     def names(self, directory: str) -> list[str]:
         """Return the names of the files in a directory, relative to the vault and sorted; none where it is missing.
 
@@ -203,7 +212,7 @@ class VaultFiles:
             for where, directories, names in os.walk(self.root, onerror=_refuse):
                 base = os.path.relpath(where, self.root)
                 if base == ".":
-                    directories[:] = [name for name in directories if name != INDEX]
+                    directories[:] = [name for name in directories if name not in _INDEXES]
                 directories.sort()
                 found += [name if base == "." else f"{base}/{name}" for name in sorted(names)]
         return found

@@ -187,6 +187,12 @@ class Foreign(Remark):
     code = 9163
 
 
+class LeftOut(Remark):
+    """Damage was found, so the checks that need keys were left out: opening a damaged vault would write to it."""
+
+    code = 9164
+
+
 # Findings. ---------------------------------------------------------------------------------------------------------
 
 

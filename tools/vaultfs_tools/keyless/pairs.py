@@ -40,8 +40,8 @@ def check_head(files: VaultFiles, report: Report) -> Head | None:
             data = files.read(name)
             report.checked += len(data)
             good[name] = Head.decode(data), data
-        except VaultError as error:
-            bad[name] = error
+        except VaultError as failure:
+            bad[name] = failure
     unsupported = any(isinstance(error, Unsupported) for error in bad.values())
     if unsupported or not good:
         for name, error in bad.items():
@@ -81,8 +81,8 @@ def check_pair(files: VaultFiles, report: Report, name: str, limit: int, judge: 
             data = files.read(place, limit)
             report.checked += len(data)
             good.append((place, data, judge(data)))
-        except VaultError as error:
-            bad[place] = error
+        except VaultError as failure:
+            bad[place] = failure
     for place, error in bad.items():
         report.add(error, place, remedy=_remedy(place, good[0][0], good[0][1]) if good else None)
     return good[0][2] if good else None

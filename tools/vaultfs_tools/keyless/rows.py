@@ -1,17 +1,13 @@
-"""Frame rows of a directory, read one after the other: memory is bounded by the largest row."""
+"""Frame rows of a directory, read one after the other: memory is bounded by the largest row, not by the directory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vaultfs_format import limits
-from vaultfs_format.directory import PLACE, RUN, FrameRow
-from vaultfs_format.errors import LimitExceeded, Structure, TrailingBytes, Truncated
-from vaultfs_format.frame import HEADER, FrameHeader
+from vaultfs_format.directory import FrameRow
+from vaultfs_format.errors import Structure, TrailingBytes, Truncated
 
 from vaultfs_tools.keyless.files import CHUNK, Reader
-
-_FIXED = PLACE.size + HEADER.size
 
 
 def read_rows(file: Reader, offset: int, length: int, count: int) -> Iterator[tuple[int, FrameRow]]:
@@ -22,8 +18,20 @@ def read_rows(file: Reader, offset: int, length: int, count: int) -> Iterator[tu
     FormatError, Unsupported, FileUnreadable
     """
     end = offset + length
-    window, begin = b"", offset
-    for _ in range(count):
-        if begin + _FIXED > offset + len(window) or True:
-            pass
-        yield begin, FrameRow.decode(window)[0]
+    window, base, at, size = b"", offset, 0, CHUNK
+    while count:
+        try:
+            row, following = FrameRow.decode(window, at)
+        except Truncated:
+            if base + len(window) == end:
+                raise
+            # A row that begins the window and does not fit needs a larger one; the format bounds the sizes in a row.
+            size = size if at or not window else 2 * size
+            base, at = base + at, 0
+            window = file.read(base, min(size, end - base))
+            continue
+        yield base + at, row
+        at = following
+        count -= 1
+    if base + at != end:
+        raise TrailingBytes(structure=Structure.SEGMENT, expected=base + at, got=end)

@@ -6,15 +6,15 @@ What the slices cover is checked even where the footer is damaged: the length of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from vaultfs_format import limits, merkle
-from vaultfs_format.audit import ENTRY, AuditEntry
+from vaultfs_format import merkle
+from vaultfs_format.audit import ENTRY, check_entries
 from vaultfs_format.directory import HERE
-from vaultfs_format.errors import DigestMismatch, FormatError, LimitExceeded, Structure, VaultError
+from vaultfs_format.errors import DigestMismatch, Structure, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead, tree_root
+from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead, slice_count, tree_root
 from vaultfs_format.suite import DIGEST
 
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles
@@ -90,7 +90,7 @@ class Scrubber:
         if row and file.size != row.length:
             report.add(_differs(Property.LENGTH), name)
         if about:
-            end = footer.leaves_offset if footer else _covered(file.size, about.slice_size)
+            end = footer.leaves_offset if footer else _covered(row.length if row else file.size, about.slice_size)
             root = row.root if row else footer.root if footer else None
             self._slices(file, name, about, end, root)
         if footer:
@@ -118,14 +118,16 @@ class Scrubber:
 
     def _slices(self, file: Reader, name: str, about: SegmentHead, end: int, root: bytes | None) -> None:
         """Hash everything before the leaf hashes, and compare leaf by leaf and with the root."""
-        if not 0 < end <= file.size:
+        if not 0 < end <= file.size - DIGEST * slice_count(end, about.slice_size):
             return
         computed = list(self._hashes(file, about, end))
         self._report.checked += end
         if root is not None and tree_root(about.suite, computed) == root:
             bad = self._compared(file, end, computed)
             if bad:
-                self._report.add(LeavesDamaged(structure=Structure.SEGMENT, leaves=len(bad)), name, end + DIGEST * bad[0])
+                self._report.add(
+                    LeavesDamaged(structure=Structure.SEGMENT, leaves=len(bad)), name, end + DIGEST * bad[0]
+                )
             return
         bad = self._compared(file, end, computed)
         for first, count in _runs(bad):
@@ -146,8 +148,7 @@ class Scrubber:
 
     def _compared(self, file: Reader, at: int, computed: Sequence[bytes]) -> list[int]:
         """Return the numbers of the leaves that are not the ones stored at `at`."""
-        length = min(DIGEST * len(computed), max(0, file.size - at))
-        stored = file.read(at, length)
+        stored = file.read(at, DIGEST * len(computed))
         return [i for i, leaf in enumerate(computed) if stored[i * DIGEST : (i + 1) * DIGEST] != leaf]
 
     # Directory and audit entries.
@@ -161,7 +162,7 @@ class Scrubber:
                 frames += 1
                 entries += row.header.entry_count
                 end = row.body_offset + row.header.body_sealed
-                within = SUPERBLOCK_SIZE <= row.body_offset and end <= footer.directory_offset
+                within = row.body_offset >= SUPERBLOCK_SIZE and end <= footer.directory_offset
                 if row.home != HERE or not within:
                     report.add(_differs(Property.PLACE), name, at)
                 if row.header.frame_class is not kind:
@@ -186,8 +187,8 @@ def audit_entries(files: VaultFiles, audited: Audited) -> Iterator[bytes]:
         step = CHUNK // ENTRY.size * ENTRY.size
         for at in range(0, audited.length, step):
             data = file.read(audited.offset + at, min(step, audited.length - at))
+            check_entries(data)
             for start in range(0, len(data), ENTRY.size):
-                AuditEntry.decode(data, start)
                 yield data[start : start + ENTRY.size]
 
 

@@ -1,0 +1,1 @@
+"""Tests of the commands: through their `main`, on vaults that the engine made."""

@@ -1,0 +1,1 @@
+"""Tests of checking, healing and describing without keys."""

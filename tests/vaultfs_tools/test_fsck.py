@@ -1,0 +1,337 @@
+"""vaultfs-fsck: what it finds, heals, refuses and says."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import lmdb
+import pytest
+from vaultfs_tools import fsck
+from vaultfs_tools.keyless import files
+
+import vaultfs
+from tests.vaultfs_tools import vaults
+from vaultfs.engine import compare
+from vaultfs.engine.vault import default_store
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> list[str]:
+    path = tmp_path / "passphrase"
+    path.write_bytes(vaults.SECRET + b"\n")
+    path.chmod(0o600)
+    return ["--passphrase-file", str(path)]
+
+
+def _json(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, dict[str, object]]:
+    code = fsck.main([*map(str, argv), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+# Without keys.
+
+
+def test_a_clean_vault_is_consistent(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = vaults.tree(vault)
+    assert fsck.main([str(vault)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.endswith("consistent (unsigned draft format)\n")
+    assert shown.err == ""
+    code, report = _json(capsys, vault)
+    assert (code, report["exit"], report["findings"], report["signed"]) == (0, 0, [], False)
+    assert report["vault_id"] == vaults.head_of(vault).vault_id.hex()
+    assert vaults.tree(vault) == before
+
+
+def test_a_damaged_copy_is_corrected_once(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = vaults.tree(vault)
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault)]) == 1
+    shown = capsys.readouterr().out
+    assert "corrected: head: VFS-1106: " in shown
+    assert shown.endswith("corrected: 1\nconsistent (unsigned draft format)\n")
+    assert vaults.tree(vault) == before
+    assert fsck.main([str(vault)]) == 0
+
+
+def test_check_only_reports_and_writes_nothing(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vaults.flip(vault / "copies/keyring.1", 40)
+    before = vaults.tree(vault)
+    for option in ("-n", "--check-only"):
+        code, report = _json(capsys, vault, option)
+        assert code == 4
+        assert report["findings"] == [
+            {
+                "severity": "error",
+                "code": 1106,
+                "name": "DigestMismatch",
+                "message": "VFS-1106: The bytes do not have the digest that is recorded for them. (structure=keyring)",
+                "structure": "keyring",
+                "detail": {"structure": "keyring"},
+                "file": "copies/keyring.1",
+                "offset": None,
+                "healable": True,
+            }
+        ]
+    assert fsck.main([str(vault), "-n"]) == 4
+    assert capsys.readouterr().out.count(" [a good copy exists]\n") == 1
+    assert vaults.tree(vault) == before
+
+
+def test_damage_without_a_good_copy_is_left(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vaults.flip(next(vault.rglob("*.vseg")), 5000)
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault)]) == 1 | 4
+    assert "\ndamaged; errors that are left: 1\n" in capsys.readouterr().out
+
+
+def test_a_newer_format_is_unsupported_and_not_damage(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("head", "copies/head"):
+        vaults.make_newer(vault / place)
+    assert fsck.main([str(vault)]) == 8
+    shown = capsys.readouterr().out
+    assert "vault unknown" in shown
+    assert shown.endswith("not checked: parts of it were written by a newer program\n")
+
+
+@pytest.mark.parametrize("name", ["VAULT.1", "keyring.1"])
+def test_a_newer_file_in_both_places_is_unsupported(vault: Path, name: str) -> None:
+    for place in (name, f"copies/{name}"):
+        vaults.make_newer(vault / place)
+    assert fsck.main([str(vault)]) == 8
+
+
+def test_recovery_is_told_and_is_no_damage(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = vaults.journals_of(vault)[-1]
+    last.write_bytes(last.read_bytes()[:-10])
+    assert fsck.main([str(vault)]) == 0
+    shown = capsys.readouterr().out
+    assert "recovery needed: journal/" in shown
+    assert "recovery needed: it happens when the vault is opened for writing" in shown
+
+
+def test_no_vault_is_an_operational_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "letter.txt").write_text("x")
+    for place in ("nothing", "documents", "documents/letter.txt"):
+        assert fsck.main([str(tmp_path / place)]) == 8
+        assert capsys.readouterr().err.startswith("vaultfs-fsck: VFS-2202: ")
+
+
+def test_a_vault_of_which_no_head_is_left_is_damaged_and_not_missing(vault: Path) -> None:
+    for place in ("head", "copies/head"):
+        (vault / place).unlink()
+    assert fsck.main([str(vault)]) == 4
+    (vault / "head").mkdir()
+    assert fsck.main([str(vault)]) == 4
+
+
+def test_a_writer_at_work_is_not_taken_for_damage(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with vaults.opened(vault):
+        assert fsck.main([str(vault)]) == 8
+        assert capsys.readouterr().err.startswith("vaultfs-fsck: VFS-2203: ")
+    assert fsck.main([str(vault)]) == 0
+
+
+def test_checks_share_the_lock_and_healing_does_not(vault: Path) -> None:
+    descriptor = os.open(vault / "lock", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    assert fsck.main([str(vault)]) == 0
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault), "-n"]) == 4
+    assert fsck.main([str(vault)]) == 8
+    os.close(descriptor)
+    assert fsck.main([str(vault)]) == 1
+
+
+def test_a_vault_without_a_lock_is_checked(vault: Path) -> None:
+    (vault / "lock").unlink()
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault)]) == 1
+    assert not (vault / "lock").exists()
+
+
+def test_a_vault_that_cannot_be_written_to_is_checked(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def read_only(path: object, flags: int, *rest: object, **more: object) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(30, "read-only file system")
+        return real(path, flags, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert fsck.main([str(vault)]) == 0
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault)]) == 4
+
+
+def test_usage_errors_have_their_own_code(vault: Path) -> None:
+    for argv in ([], [str(vault), "--unknown"], [str(vault), "-n", "--rebuild-index"]):
+        with pytest.raises(SystemExit) as caught:
+            fsck.main(argv)
+        assert caught.value.code == 16
+
+
+def test_the_keyless_check_loads_no_engine() -> None:
+    program = (
+        "import sys, vaultfs_tools.fsck, vaultfs_tools.dump; "
+        "print([m for m in sys.modules if m == 'vaultfs' or m.startswith(('vaultfs.', 'lmdb'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_installed_command_runs(vault: Path) -> None:
+    command = Path(sys.executable).with_name("vaultfs-fsck")
+    done = subprocess.run([command, vault], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_keyless_names_are_those_of_the_engine(vault: Path) -> None:
+    layout = vaultfs.engine.paths.Layout(vault)
+    for row in vaults.head_of(vault).segments:
+        assert vault / files.segment_name(row) == layout.segment(row)
+        assert vault / files.table_name(row) == layout.key_table(row)
+    assert vault / files.part_name(bytes(16)) == layout.part(bytes(16))
+    assert vault / files.copy_name(files.HEAD) == layout.copy_of(layout.head)
+    assert (vault / files.LOCK, vault / files.INDEX) == (layout.lock, layout.index)
+    assert (vault / files.JOURNALS, vault / files.RESERVE) == (layout.journals, layout.reserve)
+
+
+# With keys.
+
+
+def test_a_clean_vault_is_consistent_with_keys_too(vault: Path, secret: list[str]) -> None:
+    assert fsck.main([str(vault), *secret]) == 0
+    assert fsck.main([str(vault), *secret, "--rebuild-index"]) == 0
+
+
+def test_the_epoch_store_may_lie_elsewhere(vault: Path, secret: list[str], tmp_path: Path) -> None:
+    shutil.move(default_store(vault), tmp_path / "elsewhere")
+    assert fsck.main([str(vault), *secret]) == 8
+    assert fsck.main([str(vault), *secret, "--epoch-store", str(tmp_path / "elsewhere")]) == 0
+
+
+def test_a_wrong_passphrase_keeps_the_keyless_report(
+    vault: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong"
+    path.write_bytes(b"wrong horse battery")
+    path.chmod(0o600)
+    vaults.flip(vault / "head", 40)
+    assert fsck.main([str(vault), "--passphrase-file", str(path)]) == 8 | 1
+    shown = capsys.readouterr()
+    assert "corrected: head" in shown.out
+    assert shown.err.startswith("vaultfs-fsck: VFS-1210: ")
+
+
+def test_rebuilding_the_index_needs_a_passphrase(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fsck.main([str(vault), "--rebuild-index"]) == 8
+    assert capsys.readouterr().err.startswith("vaultfs-fsck: VFS-9005: ")
+
+
+def test_a_damaged_vault_is_not_opened(vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    vaults.flip(next(vault.rglob("*.vseg")), 5000)
+    before = vaults.tree(vault)
+    assert fsck.main([str(vault), *secret]) == 4
+    assert "VFS-9164" in capsys.readouterr().out
+    assert vaults.tree(vault) == before
+
+
+def _damage_index(vault: Path, table: str, act: str) -> None:
+    with lmdb.open(str(vault / "index"), max_dbs=10, map_size=1 << 38) as env:
+        database = env.open_db(table.encode(), create=False)
+        with env.begin(write=True, db=database) as txn:
+            key, value = next(iter(txn.cursor()))
+            if act == "lost" and table != "containers":
+                txn.delete(key)
+            elif act == "changed" and value and table != "containers":
+                txn.put(key, value[:-1] + bytes([value[-1] ^ 1]))
+            else:
+                txn.put(b"\x00\x00" + b"\xff" * (len(key) - 2), value)
+
+
+@pytest.mark.parametrize(
+    "table", ["frames", "records", "subjects", "aliases", "names", "units", "states", "parts", "containers"]
+)
+@pytest.mark.parametrize("act", ["lost", "changed", "added"])
+def test_an_index_that_differs_is_reported_and_rebuilt(
+    vault: Path, secret: list[str], table: str, act: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _damage_index(vault, table, act)
+    code, report = _json(capsys, vault, *secret)
+    assert code == 4
+    assert [(f["file"], f["code"], f["severity"]) for f in report["findings"]] == [("index", 2302, "error")]  # type: ignore[attr-defined]
+    assert fsck.main([str(vault), *secret, "--rebuild-index"]) == 1
+    assert fsck.main([str(vault), *secret]) == 0
+
+
+def test_an_index_that_cannot_be_read_is_made_anew(vault: Path, secret: list[str]) -> None:
+    data = vault / "index" / "data.mdb"
+    data.write_bytes(data.read_bytes()[:8192] + os.urandom(8 * 4096))
+    assert fsck.main([str(vault), *secret, "--rebuild-index"]) in (0, 1)
+    assert fsck.main([str(vault), *secret]) == 0
+
+
+def test_an_index_that_keeps_the_vault_from_opening_is_made_anew(
+    vault: Path, secret: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = vaultfs.open
+
+    def refusing(*args: object, **more: object) -> vaultfs.Vault:
+        if (vault / "index").exists():
+            raise vaultfs.errors.IndexDamaged
+        return real(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(vaultfs, "open", refusing)
+    assert fsck.main([str(vault), *secret]) == 4
+    assert fsck.main([str(vault), *secret, "--rebuild-index"]) == 1
+
+
+def test_an_index_that_fails_while_it_is_compared_is_damaged(
+    vault: Path, secret: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> dict[str, int]:
+        raise vaultfs.errors.IndexDamaged
+
+    monkeypatch.setattr(compare, "index_differences", failing)
+    assert fsck.main([str(vault), *secret]) == 4
+
+
+def test_a_body_in_a_part_file_that_does_not_open_is_found_with_keys(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bodies that are not settled yet have no hash: only their keys tell."""
+    vaults.flip(next(vault.rglob("*.part")), 6000)
+    assert fsck.main([str(vault)]) == 0
+    capsys.readouterr()
+    code, report = _json(capsys, vault, *secret)
+    assert code == 4
+    assert [f["code"] for f in report["findings"]] == [1203]  # type: ignore[attr-defined]
+
+
+def test_a_head_of_other_keys_is_found_with_keys(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    vaults.put_head(vault, vaults.head_of(vault))
+    assert fsck.main([str(vault)]) == 0
+    capsys.readouterr()
+    code, report = _json(capsys, vault, *secret)
+    assert code == 4
+    assert [f["code"] for f in report["findings"]] == [1201]  # type: ignore[attr-defined]
+
+
+def test_a_key_table_of_other_keys_is_found_with_keys(vault: Path) -> None:
+    """The engine is asked directly: a table that the head does not name would be healed before."""
+    with vaults.opened(vault) as opened:
+        row = opened.engine.head.segments[0]
+        for path in vault.rglob(f"{row.segment_id.hex()}.vkey.1"):
+            path.unlink()
+        found = list(compare.frame_errors(opened.engine, lambda _: None))
+    assert [path.stem for path, _ in found] == [row.segment_id.hex()]

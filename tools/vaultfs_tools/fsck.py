@@ -1,0 +1,238 @@
+"""vaultfs-fsck: check a vault, and heal what can be healed without keys; with a passphrase, check what is sealed too.
+
+Without a passphrase only the format's code is used, and nothing is written but copies that are healed. With one, the
+engine is loaded: it opens the vault, which recovers it and is audited, opens every frame, and compares the index.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultfs_format.errors import VaultError
+
+from vaultfs_tools import cli
+from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, heal
+from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK
+from vaultfs_tools.keyless.findings import LeftOut
+from vaultfs_tools.keyless.pairs import missing_everywhere
+
+if TYPE_CHECKING:
+    import vaultfs
+
+PROG = "vaultfs-fsck"
+EPILOG = """\
+Exit codes, added up: 0 clean; 1 damage was corrected; 4 damage was left; 8 the check could not be done (no vault, a
+writer is at work, wrong passphrase, a format that this program does not know); 16 wrong usage; 130 interrupted.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = cli.Parser(PROG, "Check a vault and heal its damaged copies.", epilog=EPILOG)
+    parser.add_argument("vault", metavar="VAULT", type=Path, help="the vault's directory")
+    parser.add_argument("-n", "--check-only", action="store_true", help="write nothing: report what could be healed")
+    parser.add_argument("--rebuild-index", action="store_true", help="make the index anew if it differs; needs keys")
+    parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
+    cli.add_passphrase_options(parser)
+
+    def body(args: Namespace) -> int:
+        keyed = args.rebuild_index or args.passphrase_file is not None or args.passphrase_fd is not None
+        if args.check_only and keyed:
+            parser.error("--check-only cannot go with a passphrase: opening a vault writes to it")
+        return _fsck(args, cli.need_passphrase(args) if keyed else None)
+
+    return cli.run(body, parser, argv)
+
+
+def _fsck(args: Namespace, passphrase: bytes | None) -> int:
+    files = VaultFiles(args.vault)
+    if not args.vault.is_dir() or missing_everywhere(files):
+        from vaultfs.errors import VaultMissing
+
+        raise VaultMissing
+    began = time.monotonic()
+    with _writers_kept_out(files) as keep_all_out, cli.Progress(files.total()) as progress:
+        report = check(files, progress.advance)
+        if not args.check_only and any(finding.remedy for finding in report.findings):
+            keep_all_out()
+            heal(files, report)
+    seconds = time.monotonic() - began
+    failure: VaultError | None = None
+    if passphrase is not None:
+        if report.count(Severity.ERROR) or report.count(Severity.UNSUPPORTED):
+            report.add(LeftOut(), HEAD)
+        else:
+            with cli.Progress(files.total()) as progress:
+                failure = _check_with_keys(args, passphrase, report, progress.advance)
+    code = exit_code(report) | (cli.Exit.FAILED if failure is not None else 0)
+    cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
+    if failure is not None:
+        cli.show_error(PROG, failure, as_json=args.json)
+    return code
+
+
+@contextmanager
+def _writers_kept_out(files: VaultFiles) -> Iterator[Callable[[], None]]:
+    """Share the writer's lock, where the vault has one, so that no write in progress is taken for damage.
+
+    Yields
+    ------
+    Callable
+        Keeps other checks out as well, before something is healed.
+
+    Raises
+    ------
+    WriterBusy
+    """
+    try:
+        descriptor = os.open(files.root / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield lambda: None
+        return
+    try:
+        _lock(descriptor, fcntl.LOCK_SH)
+        yield lambda: _lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        from vaultfs.errors import WriterBusy
+
+        raise WriterBusy from None
+
+
+def exit_code(report: Report) -> int:
+    """Return the exit code for a report: the sum of what was found, as e2fsck does."""
+    bits = {
+        Severity.CORRECTED: cli.Exit.ATTENTION,
+        Severity.ERROR: cli.Exit.DAMAGED,
+        Severity.UNSUPPORTED: cli.Exit.FAILED,
+    }
+    return sum(code for severity, code in bits.items() if report.count(severity))
+
+
+# With keys: through the engine. ------------------------------------------------------------------------------------
+
+
+def _check_with_keys(
+    args: Namespace, passphrase: bytes, report: Report, advance: Callable[[int], None]
+) -> VaultError | None:
+    """Add what only the keys can tell; return the error that kept the check from being done."""
+    import vaultfs
+    from vaultfs.engine import compare, index
+    from vaultfs.errors import IndexDamaged
+
+    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
+    place = args.vault / INDEX
+
+    def opened() -> vaultfs.Vault:
+        return vaultfs.open(args.vault, unlock=vaultfs.Passphrase(passphrase), epoch_stores=stores)
+
+    try:
+        try:
+            vault = opened()
+        except IndexDamaged as error:
+            _add_index(report, error, corrected=args.rebuild_index)
+            if not args.rebuild_index:
+                return None
+            index.discard(place)
+            vault = opened()
+        with vault:
+            for path, found in compare.frame_errors(vault.engine, advance):
+                report.add(found, str(path.relative_to(vault.path)))
+            if not report.count(Severity.ERROR):
+                _check_index(vault, report, rebuild=args.rebuild_index)
+    except VaultError as error:
+        if cli.exit_code(error) is not cli.Exit.DAMAGED:
+            return error
+        report.add(error, HEAD)
+    return None
+
+
+def _check_index(vault: vaultfs.Vault, report: Report, *, rebuild: bool) -> None:
+    from vaultfs.engine import compare
+    from vaultfs.errors import IndexDamaged
+
+    found: VaultError | None = None
+    try:
+        rows = sum(compare.index_differences(vault.engine, vault.path / INDEX).values())
+        if rows:
+            found = IndexDamaged(rows=rows)
+    except IndexDamaged as error:
+        found = error
+    if found is not None:
+        if rebuild:
+            vault.rebuild_index()
+        _add_index(report, found, corrected=rebuild)
+
+
+def _add_index(report: Report, error: VaultError, *, corrected: bool) -> None:
+    report.findings.append(Finding(Severity.CORRECTED if corrected else Severity.ERROR, error, INDEX))
+
+
+# Showing. ----------------------------------------------------------------------------------------------------------
+
+
+def _verdict(report: Report) -> str:
+    if report.count(Severity.ERROR):
+        return f"damaged; errors that are left: {report.count(Severity.ERROR)}"
+    if report.count(Severity.UNSUPPORTED):
+        return "not checked: parts of it were written by a newer program"
+    return "consistent (unsigned draft format)"
+
+
+def _as_text(report: Report, seconds: float) -> Iterator[str]:
+    yield f"vault {report.vault_id.hex() or 'unknown'}: generation {report.generation}, epoch {report.epoch}"
+    yield (
+        f"{report.segments:,} segments, {report.journals:,} journals with {report.groups:,} groups, "
+        f"{report.frames:,} frames, {report.entries:,} entries, audit tree of {report.audit_leaves:,} leaves"
+    )
+    rate = cli.size_text(report.checked / max(seconds, 1e-9))
+    yield f"{cli.size_text(report.checked)} checked in {seconds:.1f} s ({rate}/s)"
+    for finding in report.findings:
+        place = "" if finding.offset is None else f" at {finding.offset}"
+        healable = " [a good copy exists]" if finding.remedy and finding.severity is Severity.ERROR else ""
+        yield f"{finding.severity.value}: {finding.file}{place}: {finding.error.message()}{healable}"
+    if corrected := report.count(Severity.CORRECTED):
+        yield f"corrected: {corrected}"
+    if report.count(Severity.RECOVERY):
+        yield "recovery needed: it happens when the vault is opened for writing"
+    yield _verdict(report)
+
+
+def _as_json(report: Report, code: int, seconds: float) -> dict[str, object]:
+    shown = asdict(replace(report, findings=[]))
+    return shown | {
+        "findings": [_finding_as_json(finding) for finding in report.findings],
+        "verdict": _verdict(report),
+        "signed": False,
+        "seconds": round(seconds, 3),
+        "exit": code,
+    }
+
+
+def _finding_as_json(finding: Finding) -> dict[str, object]:
+    error = cli.described(finding.error)
+    return {
+        "severity": finding.severity.name.lower(),
+        "code": error["code"],
+        "name": error["name"],
+        "message": error["message"],
+        "structure": finding.structure.name.lower() if finding.structure else None,
+        "detail": error["facts"],
+        "file": finding.file,
+        "offset": finding.offset,
+        "healable": finding.remedy is not None,
+    }

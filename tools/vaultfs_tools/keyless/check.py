@@ -1,0 +1,106 @@
+"""The check of a whole vault, from the head down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from vaultfs_format.errors import VaultError
+from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.keyring import Keyring
+from vaultfs_format.keytable import KeyTable
+from vaultfs_format.superblock import Superblock
+
+from vaultfs_tools.keyless import files as names
+from vaultfs_tools.keyless.audit import check_audit
+from vaultfs_tools.keyless.files import VaultFiles
+from vaultfs_tools.keyless.findings import Report, Severity
+from vaultfs_tools.keyless.journals import check_journals
+from vaultfs_tools.keyless.litter import check_litter, check_parts
+from vaultfs_tools.keyless.pairs import check_head, check_keyring, check_superblock, check_table
+from vaultfs_tools.keyless.segments import Audited, Scrubber
+
+
+def _silent(_: int) -> None:
+    """Take in progress that nobody wants to see."""
+
+
+def check(files: VaultFiles, advance: Callable[[int], None] = _silent) -> Report:
+    """Check every file of a vault without keys; nothing is written.
+
+    Parameters
+    ----------
+    advance
+        Is told the bytes that were read from segments and journals.
+
+    Raises
+    ------
+    OSError
+        For what the vault is not to blame: permissions, too many open files. Damage never raises.
+    """
+    report = Report()
+    head = check_head(files, report)
+    if head is not None:
+        report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
+        _check_under(files, report, head, advance)
+    elif not report.count(Severity.UNSUPPORTED):
+        _check_alone(files, report, advance)
+    return report
+
+
+def _check_under(files: VaultFiles, report: Report, head: Head, advance: Callable[[int], None]) -> None:
+    check_superblock(files, report, head)
+    check_keyring(files, report, head)
+    audited = _check_segments(files, report, head, head.segments, advance)
+    try:
+        journals = check_journals(files, report, head, advance)
+        check_audit(files, report, head, audited, journals)
+        parts = check_parts(files, report, head, journals)
+        check_litter(files, report, head, journals, parts)
+    except VaultError as error:
+        report.add(error, ".")
+
+
+def _check_segments(
+    files: VaultFiles, report: Report, head: Head, rows: Sequence[SegmentRow], advance: Callable[[int], None]
+) -> list[Audited]:
+    scrubber = Scrubber(files, report, advance)
+    audited = []
+    for row in rows:
+        check_table(files, report, head, row)
+        found = scrubber.check(names.segment_name(row), head, row)
+        if found is not None:
+            audited.append(found)
+    return audited
+
+
+def _check_alone(files: VaultFiles, report: Report, advance: Callable[[int], None]) -> None:
+    """Check every file by itself, since no head is good: what can still be used is worth knowing."""
+    scrubber = Scrubber(files, report, advance)
+    try:
+        for name in files.walk():
+            if name.endswith(".vseg"):
+                scrubber.check(name, None, None)
+            elif decode := _decoder(name):
+                _decoded(files, report, name, decode)
+        check_journals(files, report, None, advance)
+    except VaultError as error:
+        report.add(error, ".")
+
+
+def _decoder(name: str) -> Callable[[bytes], object] | None:
+    last = name.rpartition("/")[2]
+    if re.fullmatch(r"VAULT\.\d+", last):
+        return Superblock.decode
+    if re.fullmatch(r"keyring\.\d+", last):
+        return Keyring.decode
+    return KeyTable.decode if re.fullmatch(r"[0-9a-f]{32}\.vkey\.\d+", last) else None
+
+
+def _decoded(files: VaultFiles, report: Report, name: str, decode: Callable[[bytes], object]) -> None:
+    try:
+        data = files.read(name)
+        report.checked += len(data)
+        decode(data)
+    except VaultError as error:
+        report.add(error, name)

@@ -1,0 +1,162 @@
+"""Files that the head does not name: what an interrupted write left, what an old head forgot, and strangers.
+
+Names of files that do not follow the vault's pattern may hold data. They are counted, never told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from vaultfs_format.errors import Fact, Structure, VaultError
+from vaultfs_format.head import Head
+from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
+
+from vaultfs_tools.keyless import files as names
+from vaultfs_tools.keyless.files import VaultFiles
+from vaultfs_tools.keyless.findings import (
+    Disagreement,
+    FileMissing,
+    Foreign,
+    HeadOlder,
+    Leftover,
+    NotNamed,
+    Property,
+    Report,
+    SettlingUnfinished,
+    Severity,
+    Superseded,
+)
+from vaultfs_tools.keyless.journals import Journal
+
+_ID = "[0-9a-f]{32}"
+_RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
+_KNOWN = re.compile(
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.vjrn)"
+    rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+|segments/main/blob/{_ID}\.part"
+)
+_UNFINISHED = re.compile(
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|journal/{_ID}\.tmp"
+    rf"|(copies/)?{_RANGE}/{_ID}(\.vkey\.\d+(\.\d+)?)?\.tmp"
+)
+_DIRECTORY = re.compile(rf"(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})")
+_SEGMENT = re.compile(rf"{_RANGE}/({_ID})\.vseg")
+
+
+_STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
+
+
+def has_structure(name: str) -> bool:
+    """Return whether a file of this name is one that the format describes."""
+    return name not in _STRUCTURELESS and _KNOWN.fullmatch(name) is not None
+
+
+def check_parts(files: VaultFiles, report: Report, head: Head, journals: Sequence[Journal]) -> set[str]:
+    """Check the open blob segments that live journals name; return the names of the files that hold their bodies."""
+    found: set[str] = set()
+    ends: dict[bytes, int] = {}
+    for journal in journals:
+        for segment_id, end in journal.scan.parts.items() if journal.scan else ():
+            ends[segment_id] = max(end, ends.get(segment_id, 0))
+    for segment_id, end in ends.items():
+        name = names.part_name(segment_id)
+        try:
+            found.add(_check_part(files, report, head, segment_id, end))
+        except VaultError as error:
+            report.add(error, name)
+            found.add(name)
+    return found
+
+
+def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes, end: int) -> str:
+    name = names.part_name(segment_id)
+    try:
+        data, size = _beginning(files, name)
+    except FileMissing:
+        # Settling gives the file its final name, with all bodies in place, before the head names it.
+        sealed = [one for one in files.walk() if _SEGMENT.fullmatch(one) and f"/{segment_id.hex()}." in one]
+        if not sealed:
+            raise
+        name = sealed[0]
+        data, size = _beginning(files, name)
+    about = SegmentHead.decode(data)
+    for stated, value, expected in (
+        (Property.VAULT_ID, about.vault_id, head.vault_id),
+        (Property.FILE_ID, about.segment_id, segment_id),
+    ):
+        if value != expected:
+            report.add(Disagreement(structure=Structure.SEGMENT, property=stated), name, 0)
+    if size < end:
+        report.add(Disagreement(structure=Structure.SEGMENT, property=Property.PART_LENGTH), name, size)
+    return name
+
+
+def _beginning(files: VaultFiles, name: str) -> tuple[bytes, int]:
+    with files.open(name) as file:
+        return file.read(0, min(SUPERBLOCK_SIZE, file.size)), file.size
+
+
+def check_litter(
+    files: VaultFiles, report: Report, head: Head, journals: Sequence[Journal], parts: Collection[str]
+) -> None:
+    """Report every file that the head and the journals do not name."""
+    tables = {names.table_name(row) for row in head.segments}
+    segments = {names.segment_name(row) for row in head.segments}
+    ring, block = names.keyring_name(head.epoch), names.superblock_name(head.superblock_generation)
+    live = {journal.name for journal in journals}
+    paired = {names.HEAD, ring, block} | tables
+    named = {names.LOCK, names.README, names.RESERVE, *segments, *live, *parts, *paired, *map(names.copy_name, paired)}
+    # A journal that cannot be read may name any part file.
+    bad = (Severity.ERROR, Severity.UNSUPPORTED)
+    unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
+    strangers: Counter[str] = Counter()
+    for name in files.walk():
+        if name in named:
+            continue
+        if _UNFINISHED.fullmatch(name):
+            report.add(Leftover(), name)
+        elif not _KNOWN.fullmatch(name):
+            strangers[_known_directory(name)] += 1
+        elif name.endswith(".vseg"):
+            _stray_segment(files, report, head, name, bool(journals))
+        elif ".vkey." in name:
+            report.add(SettlingUnfinished(structure=Structure.KEY_TABLE) if journals else NotNamed(), name)
+        elif name.endswith(".part"):
+            if not unsure:
+                report.add(Leftover(structure=Structure.SEGMENT), name)
+        elif not name.startswith(names.JOURNALS):
+            report.add(_other_generation(head, name), name)
+    for directory, count in sorted(strangers.items()):
+        report.add(Foreign(files=count), directory)
+
+
+def _other_generation(head: Head, name: str) -> VaultError:
+    """Judge a VAULT or keyring file that the head does not name by its number."""
+    kind, _, number = name.removeprefix(f"{names.COPIES}/").partition(".")
+    current = head.epoch if kind == "keyring" else head.superblock_generation
+    return Superseded() if int(number) < current else Leftover()
+
+
+def _known_directory(name: str) -> str:
+    """Return the nearest directory above a file whose name follows the vault's pattern."""
+    directory = name.rpartition("/")[0]
+    while directory and directory != names.COPIES and not _DIRECTORY.fullmatch(directory):
+        directory = directory.rpartition("/")[0]
+    return directory or "."
+
+
+def _stray_segment(files: VaultFiles, report: Report, head: Head, name: str, journals: bool) -> None:
+    """Judge a segment that the head does not name by the generation under which it was written."""
+    try:
+        about = SegmentHead.decode(_beginning(files, name)[0])
+    except VaultError as error:
+        report.add(error, name, 0)
+        return
+    facts: dict[str, Fact] = {"structure": Structure.SEGMENT, "generation": about.generation, "head": head.generation}
+    if about.generation > head.generation:
+        report.add(HeadOlder(**facts), name)
+    elif about.generation < head.generation:
+        report.add(Superseded(**facts), name)
+    else:
+        report.add(SettlingUnfinished(**facts) if journals else NotNamed(**facts), name)
