@@ -1,4 +1,4 @@
-"""Audit entries: the clear, fixed-size leaves of the audit tree. What happened is sealed elsewhere; a leaf commits to it."""
+"""Audit entries: the clear, fixed-size leaves of the audit tree. What happened is sealed; a leaf commits to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-from vaultfs_format.errors import FieldInvalid, Structure
-from vaultfs_format.layout import RESERVED, Buffer, Field, Layout
+from vaultfs_format.errors import Structure
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require
 
 
 class LeafKind(IntEnum):
@@ -26,6 +26,7 @@ ENTRY = Layout(
     Field("commitment", "32s", "event: SHA-256(salt || event); live set: the live-set digest"),
 )
 SALT = 16
+_KINDS = frozenset(LeafKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,21 @@ class AuditEntry:
     def decode(cls, data: Buffer, offset: int = 0) -> AuditEntry:
         """Parse the entry at `offset`."""
         kind, number, commitment = ENTRY.unpack(data, offset)
-        if kind not in (LeafKind.EVENT, LeafKind.LIVESET):
-            raise FieldInvalid(structure=Structure.AUDIT_ENTRY, field=0)
+        require(kind in _KINDS, Structure.AUDIT_ENTRY, 1)
         return cls(LeafKind(kind), number, commitment)
+
+
+def check_entries(data: Buffer) -> None:
+    """Check that `data` is nothing but audit entries, without parsing each.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    require(len(data) % ENTRY.size == 0, Structure.AUDIT_ENTRY, 2)
+    view = bytes(data)
+    require(set(view[:: ENTRY.size]) <= _KINDS, Structure.AUDIT_ENTRY, 1)
+    require(all(all_zero(view[at :: ENTRY.size]) for at in range(1, 8)), Structure.AUDIT_ENTRY, 3)
 
 
 def commitment(salt: bytes, event: Buffer) -> bytes:

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import zstandard
 
+from vaultfs_format import limits
 from vaultfs_format.errors import DecompressionFailed, LimitExceeded, Structure, UnsupportedFeature
 from vaultfs_format.layout import Buffer
 
@@ -59,7 +60,8 @@ def _compressor(dictionary: int) -> zstandard.ZstdCompressor:
 def _decompressor(dictionary: int) -> zstandard.ZstdDecompressor:
     found = _tools.decompressors.get(dictionary)
     if found is None:
-        found = zstandard.ZstdDecompressor(dict_data=_dictionary(dictionary) if dictionary else None)
+        data = _dictionary(dictionary) if dictionary else None
+        found = zstandard.ZstdDecompressor(dict_data=data)
         _tools.decompressors[dictionary] = found
     return found
 
@@ -102,8 +104,8 @@ def expand(codec: Codec, stored: bytes, size: int, limit: int, dictionary: int =
             raise DecompressionFailed(expected=size, got=len(stored))
         return stored
     try:
-        stated = zstandard.get_frame_parameters(stored).content_size
-        if stated != size:
+        stated = zstandard.get_frame_parameters(stored)
+        if stated.content_size != size or stated.window_size > limits.MAX_WINDOW:
             raise DecompressionFailed(expected=size)
         plain = _decompressor(dictionary).decompress(stored, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from struct import Struct
 
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure, Truncated
@@ -19,7 +18,7 @@ HERE = 0
 """Home of a body that lies in the same file."""
 
 PLACE = Layout(
-    Structure.SEGMENT,
+    Structure.DIRECTORY,
     "frame row: place",
     Field("body_offset", "Q", "where the sealed body begins in its file; in a journal from the start of the group"),
     Field("home", "H", "0 this file; n: the n-th part file that the journal group names"),
@@ -27,12 +26,11 @@ PLACE = Layout(
     Field(RESERVED, "4s"),
 )
 RUN = Layout(
-    Structure.SEGMENT,
+    Structure.DIRECTORY,
     "frame row: run",
     Field("entries", "I", "number of consecutive entries"),
     Field("commit", "Q", "their commit number"),
 )
-_RUNS = Struct("<IQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class FrameRow:
     def encode(self) -> bytes:
         """Return the bytes of the row."""
         place = PLACE.pack(self.body_offset, self.home, len(self.runs))
-        runs = b"".join(_RUNS.pack(*run) for run in self.runs)
+        runs = b"".join(RUN.pack(*run) for run in self.runs)
         return b"".join([place, self.header.encode(), runs, self.entries])
 
     @property
@@ -74,26 +72,26 @@ class FrameRow:
         body_offset, home, run_count = PLACE.unpack(data, offset)
         header = FrameHeader.decode(data, offset + PLACE.size)
         at = offset + PLACE.size + HEADER.size
-        if run_count > limits.MAX_RUNS:
-            raise LimitExceeded(structure=Structure.SEGMENT, runs=run_count)
-        end = at + RUN.size * run_count + header.entries_sealed
-        if len(data) < end:
-            raise Truncated(structure=Structure.SEGMENT, expected=end - offset, got=len(data) - offset)
+        require(0 < run_count <= header.entry_count, Structure.DIRECTORY, 1)
         start = at + RUN.size * run_count
-        runs = tuple(_RUNS.iter_unpack(memoryview(data)[at:start]))
-        require(all(count > 0 for count, _ in runs), Structure.SEGMENT, 20)
-        require(sum(count for count, _ in runs) == header.entry_count, Structure.SEGMENT, 21)
-        require(body_offset < 1 << 63, Structure.SEGMENT, 22)
+        end = start + header.entries_sealed
+        if len(data) < end:
+            raise Truncated(structure=Structure.DIRECTORY, expected=end - offset, got=len(data) - offset)
+        runs = tuple(RUN.struct.iter_unpack(memoryview(data)[at:start]))
+        good = all(count > 0 and 0 < commit <= limits.MAX_NUMBER for count, commit in runs)
+        require(good, Structure.DIRECTORY, 2)
+        require(sum(count for count, _ in runs) == header.entry_count, Structure.DIRECTORY, 3)
+        require(body_offset <= limits.MAX_NUMBER, Structure.DIRECTORY, 4)
         return cls(header, body_offset, home, runs, bytes(data[start:end])), end
 
 
 def decode_rows(data: Buffer, count: int) -> list[FrameRow]:
     """Parse exactly `count` rows that fill `data`."""
     if count > limits.MAX_SEGMENT_FRAMES or count * (PLACE.size + HEADER.size) > len(data):
-        raise LimitExceeded(structure=Structure.SEGMENT, frames=count)
+        raise LimitExceeded(structure=Structure.DIRECTORY, frames=count)
     rows, offset = [], 0
     for _ in range(count):
         row, offset = FrameRow.decode(data, offset)
         rows.append(row)
-    require(offset == len(data), Structure.SEGMENT, 23)
+    require(offset == len(data), Structure.DIRECTORY, 5)
     return rows

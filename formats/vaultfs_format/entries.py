@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from vaultfs_format import limits
-from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, TrailingBytes, Truncated
-from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
+from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.suite import KEY
 
+NO_SUBJECT = bytes(16)
 NO_DATE = 0
 NO_OFFSET = -32768
 """Stored where a date states no offset from UTC."""
+
+MAX_OFFSET_MINUTES = 24 * 60 - 1
+FIRST_DATE = -62_135_596_800_000
+"""0001-01-01T00:00, the first date of the proleptic Gregorian calendar that is stored."""
+
+LAST_DATE = 253_402_300_799_999
+"""9999-12-31T23:59:59.999, the last."""
 
 
 class Role(IntEnum):
@@ -34,8 +44,6 @@ class Role(IntEnum):
     STATE = 9
     EVENTS = 10
 
-
-ROLES = frozenset(Role)
 
 PROLOGUE = Layout(
     Structure.ENTRIES,
@@ -91,6 +99,50 @@ class Entry(NamedTuple):
     after: int = 0
     token: bytes = bytes(16)
 
+    def __repr__(self) -> str:
+        return f"Entry(role={self.role}, version={self.version})"
+
+
+_DATE = ("precision", "offset_minutes", "date")
+_RECORD = ("incarnation", "number", "version")
+
+FIELDS_OF: dict[int, tuple[str, ...]] = {
+    Role.RECORD: ("kind", "media", *_DATE, *_RECORD, "offset", "length", "before", "after", "token"),
+    Role.DELETE: ("kind", *_RECORD, "offset"),
+    Role.UNDELETE: ("kind", *_RECORD, "offset"),
+    Role.PART: (*_RECORD, "offset", "length"),
+    Role.SUBJECT: ("offset", "length"),
+    Role.ALIAS: ("flags", *_DATE, "offset", "length", "token"),
+    Role.LINK: ("offset", "token"),
+    Role.UNLINK: ("offset", "token"),
+    Role.STATE: ("version", "offset", "length", "token"),
+    Role.EVENTS: ("offset", "length"),
+}
+"""The fields that an entry of each role has; the others hold the value that means nothing."""
+
+_POSITIVE = ("kind", "media", "number", "version")
+
+
+class _Shape(NamedTuple):
+    """What `_entry` holds against a row of one role: the fields that it lacks, and those that are never zero."""
+
+    unused: itemgetter[Any]
+    defaults: Any
+    positive: itemgetter[Any]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> _Shape:
+        at = Entry._fields.index
+        unused = itemgetter(*(at(name) for name in Entry._fields if name not in ("role", *names)))
+        # The role stands in twice, being never zero, so that a tuple comes out for every role.
+        positive = itemgetter(0, 0, *(at(name) for name in _POSITIVE if name in names))
+        return cls(unused, unused(Entry(role=0)), positive)
+
+
+_SHAPES = {role: _Shape.of(names) for role, names in FIELDS_OF.items()}
+_TWO_ZEROS = bytes(2)
+_SUBJECT = int(Role.SUBJECT)
+
 
 @dataclass(frozen=True, slots=True)
 class EntryBlock:
@@ -135,17 +187,28 @@ class EntryBlock:
         require(rows > 0, Structure.ENTRIES, 1)
         end = PROLOGUE.size + rows * ROW.size
         expected = end + 16 * parts
-        if len(data) != expected:
-            error = Truncated if len(data) < expected else TrailingBytes
-            raise error(structure=Structure.ENTRIES, expected=expected, got=len(data))
+        require_size(data, expected, Structure.ENTRIES)
         found = [_entry(values) for values in ROW.struct.iter_unpack(memoryview(data)[PROLOGUE.size : end])]
         ids = [bytes(data[at : at + 16]) for at in range(end, expected, 16)]
         return cls(subject, disposition, found, ids)
 
 
-def _entry(values: tuple[int | bytes, ...]) -> Entry:
+def _entry(values: tuple[Any, ...]) -> Entry:
     role, flags, kind, media, precision, zero, offset_minutes, zeros, *rest = values
-    known = role in ROLES and flags in (0, WEAK)
-    if not known or zero != 0 or zeros != b"\x00\x00" or not (isinstance(precision, int) and precision <= 6):
-        raise FieldInvalid(structure=Structure.ENTRIES, field=0)
-    return Entry._make((role, flags, kind, media, precision, offset_minutes, *rest))
+    entry = Entry._make((role, flags, kind, media, precision, offset_minutes, *rest))
+    shape = _SHAPES.get(role)
+    if shape is None or zero != 0 or zeros != _TWO_ZEROS:
+        raise FieldInvalid(structure=Structure.ENTRIES, rule=3)
+    if shape.unused(entry) != shape.defaults:
+        raise FieldInvalid(structure=Structure.ENTRIES, rule=4)
+    if 0 in shape.positive(entry):
+        raise FieldInvalid(structure=Structure.ENTRIES, rule=5)
+    if precision:
+        stated = -MAX_OFFSET_MINUTES <= offset_minutes <= MAX_OFFSET_MINUTES or offset_minutes == NO_OFFSET
+        if precision > 6 or not stated or not FIRST_DATE <= entry.date <= LAST_DATE:
+            raise FieldInvalid(structure=Structure.ENTRIES, rule=6)
+    elif entry.date != NO_DATE or offset_minutes != NO_OFFSET:
+        raise FieldInvalid(structure=Structure.ENTRIES, rule=6)
+    if flags > WEAK or entry.length > limits.MAX_RECORD or (role == _SUBJECT and entry.length != KEY):
+        raise FieldInvalid(structure=Structure.ENTRIES, rule=7)
+    return entry

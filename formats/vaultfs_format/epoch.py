@@ -8,18 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vaultfs_format import labels
-from vaultfs_format.errors import DigestMismatch, Structure, TrailingBytes
-from vaultfs_format.layout import MAGIC_FIELDS, VERSION, Buffer, Field, Layout, check_magic, file_magic
-from vaultfs_format.suite import DIGEST, KEY, Suite, suite_of
+from vaultfs_format.errors import DigestMismatch, Structure
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.suite import DIGEST, KEY, Suite
 
 MAGIC = file_magic("E")
 FILE = Layout(
     Structure.EPOCH_SECRET,
     "epoch secret",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("vault_id", "16s", "the vault"),
     Field("epoch", "I", "the epoch"),
-    Field("reserved", "4s"),
+    Field(RESERVED, "4s"),
     Field("secret", "32s", "random"),
     Field("digest", "32s", "digest of all bytes before"),
 )
@@ -36,21 +37,20 @@ class EpochSecret:
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""
-        content = FILE.pack(MAGIC, VERSION, self.suite.id, 0, self.vault_id, self.epoch, self.secret, bytes(DIGEST))
+        content = FILE.pack(prefix(MAGIC, self.suite), self.vault_id, self.epoch, self.secret, bytes(DIGEST))
         content = content[:-DIGEST]
         return content + self.suite.digest(content)
 
     @classmethod
     def decode(cls, data: Buffer) -> EpochSecret:
         """Parse a whole file; its digest is checked."""
-        magic, version, suite, features, vault_id, epoch, secret, digest = FILE.unpack(data)
-        check_magic(Structure.EPOCH_SECRET, MAGIC, magic, version, suite, features)
-        if len(data) > FILE.size:
-            raise TrailingBytes(structure=Structure.EPOCH_SECRET, expected=FILE.size, got=len(data))
-        found = suite_of(suite)
-        if found.digest(data[:-DIGEST]) != digest:
+        suite = check_prefix(Structure.EPOCH_SECRET, MAGIC, data)
+        require_size(data, FILE.size, Structure.EPOCH_SECRET)
+        _, vault_id, epoch, secret, digest = FILE.unpack(data)
+        if suite.digest(data[:-DIGEST]) != digest:
             raise DigestMismatch(structure=Structure.EPOCH_SECRET)
-        return cls(found, vault_id, epoch, secret)
+        require(epoch > 0, Structure.EPOCH_SECRET, 1)
+        return cls(suite, vault_id, epoch, secret)
 
 
 def epoch_root(suite: Suite, root_key: bytes, secret: bytes, vault_id: bytes, epoch: int) -> bytes:

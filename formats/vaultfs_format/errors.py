@@ -38,11 +38,19 @@ class VaultError(Exception):
         self.facts = facts
         super().__init__(self.message())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revived, (type(self), self.facts)
+
     def message(self) -> str:
         """Return ``VFS-<code>: <text> (<facts>)``, free of data."""
         text = (type(self).__doc__ or "").partition("\n")[0]
         facts = ", ".join(f"{name}={_show(value)}" for name, value in self.facts.items())
         return f"VFS-{self.code}: {text}" + (f" ({facts})" if facts else "")
+
+
+def _revived(cls: type[VaultError], facts: dict[str, Fact]) -> VaultError:
+    """Make an error again that comes from another process."""
+    return cls(**facts)
 
 
 def _show(value: Fact) -> str:
@@ -79,7 +87,8 @@ class Structure(Enum):
     DICTIONARY = 11
     AUDIT_ENTRY = 12
     EPOCH_SECRET = 13
-    VALUE = 14
+    DIRECTORY = 14
+    PREFIX = 15
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -13,15 +13,10 @@ from typing import NamedTuple
 
 from vaultfs_format import labels, limits
 from vaultfs_format.compression import DICTIONARY, Codec, check_dictionary, compress, expand
-from vaultfs_format.entries import EntryBlock
-from vaultfs_format.errors import (
-    BadMagic,
-    CommitmentMismatch,
-    LimitExceeded,
-    Structure,
-    UnsupportedVersion,
-)
-from vaultfs_format.layout import VERSION, Buffer, Field, Layout, require
+from vaultfs_format.entries import NO_SUBJECT, PROLOGUE, ROW, EntryBlock, Role
+from vaultfs_format.errors import BadMagic, CommitmentMismatch, LimitExceeded, Structure
+from vaultfs_format.layout import Buffer, Field, Layout, require
+from vaultfs_format.prefix import VERSION
 from vaultfs_format.suite import KEY, Suite, same
 
 MAGIC = b"VFRM"
@@ -37,11 +32,24 @@ class FrameClass(IntEnum):
     TERMINOLOGY = 5
 
 
+CLASSES = frozenset(FrameClass)
+
+ROLES_OF = {
+    FrameClass.RECORD: frozenset(
+        {Role.RECORD, Role.DELETE, Role.UNDELETE, Role.SUBJECT, Role.ALIAS, Role.LINK, Role.UNLINK}
+    ),
+    FrameClass.BLOB: frozenset({Role.RECORD, Role.PART}),
+    FrameClass.CONTROL: frozenset({Role.STATE}),
+    FrameClass.AUDIT: frozenset({Role.EVENTS}),
+    FrameClass.TERMINOLOGY: frozenset[Role](),
+}
+"""Which entries a frame of each class may hold."""
+
 HEADER = Layout(
     Structure.FRAME,
     "frame header",
     Field("magic", "4s", "VFRM"),
-    Field("version", "B", "0"),
+    Field("version", "B", "version of the frame: that of the file, 0"),
     Field("class", "B", "1 record, 2 blob, 3 control, 4 audit, 5 terminology"),
     Field("body_codec", "B", "0 stored, 1 zstd"),
     Field("entries_codec", "B", "0 stored, 1 zstd"),
@@ -83,16 +91,16 @@ class FrameHeader(NamedTuple):
         )
         if magic != MAGIC:
             raise BadMagic(structure=Structure.FRAME)
-        if version != VERSION:
-            raise UnsupportedVersion(structure=Structure.FRAME, version=version)
-        require(kind in set(FrameClass), Structure.FRAME, 2)
+        require(version == VERSION, Structure.FRAME, 1)
+        require(kind in CLASSES, Structure.FRAME, 2)
         require(body_codec <= 1 and entries_codec <= 1, Structure.FRAME, 3)
         entry_count, body_plain, body_sealed, entries_plain, entries_sealed = sizes
         _bounded(body_plain, body_sealed, limits.MAX_BODY, body_codec)
         _bounded(entries_plain, entries_sealed, limits.MAX_ENTRIES_PLAIN, entries_codec)
-        require(0 < entry_count <= limits.MAX_ENTRIES, Structure.FRAME, 5)
         require(dictionary == 0 or body_codec == Codec.ZSTD, Structure.FRAME, 4)
-        check_dictionary(dictionary)
+        require(0 < entry_count <= limits.MAX_ENTRIES, Structure.FRAME, 5)
+        parts = entries_plain - PROLOGUE.size - entry_count * ROW.size
+        require(parts >= 0 and parts % 16 == 0, Structure.FRAME, 7)
         return cls(
             FrameClass(kind),
             Codec(body_codec),
@@ -126,7 +134,8 @@ class SealedFrame:
     key: bytes
 
 
-class _Keys(NamedTuple):
+@dataclass(frozen=True, slots=True, repr=False)
+class _Keys:
     body: bytes
     entries: bytes
     commitment: bytes
@@ -195,7 +204,29 @@ def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) 
     plain = expand(header.entries_codec, packed, header.entries_plain, limits.MAX_ENTRIES_PLAIN)
     block = EntryBlock.decode(plain)
     require(len(block.entries) == header.entry_count, Structure.ENTRIES, 2)
+    _check_block(header, block)
     return block
+
+
+def _check_block(header: FrameHeader, block: EntryBlock) -> None:
+    """Entries are of the frame's class and lie within its body; a blob's frame has one, which its size must fit."""
+    first, body = block.entries[0], header.body_plain
+    roles = ROLES_OF[header.frame_class]
+    require({entry.role for entry in block.entries} <= roles, Structure.ENTRIES, 8)
+    if header.frame_class is FrameClass.BLOB:
+        require(len(block.entries) == 1, Structure.ENTRIES, 9)
+        if first.role == Role.PART:
+            require(not block.parts and body == first.length == limits.BLOB_FRAME, Structure.ENTRIES, 10)
+        else:
+            stored = first.before + first.length + first.after
+            whole = len(block.parts) * limits.BLOB_FRAME + body
+            require(first.offset == 0 and body > 0 and stored == whole, Structure.ENTRIES, 11)
+        return
+    require(not block.parts, Structure.ENTRIES, 12)
+    within = all(e.offset + e.before + e.length + e.after <= body for e in block.entries)
+    require(within, Structure.ENTRIES, 13)
+    vault = header.frame_class in (FrameClass.CONTROL, FrameClass.AUDIT)
+    require(not vault or block.subject == NO_SUBJECT, Structure.ENTRIES, 14)
 
 
 def open_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> bytes:
@@ -203,10 +234,11 @@ def open_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> 
 
     Raises
     ------
-    CommitmentMismatch, DecryptionFailed, DecompressionFailed
+    CommitmentMismatch, DecryptionFailed, DecompressionFailed, UnsupportedFeature
     """
     keys = _committed(suite, header, key)
     packed = suite.open(keys.body, sealed, header.encode(), Structure.FRAME)
+    check_dictionary(header.dictionary)
     return expand(header.body_codec, packed, header.body_plain, limits.MAX_BODY, header.dictionary)
 
 

@@ -1,38 +1,30 @@
 """The head: one statement over the whole vault. Which files are live, with their digests, and the audit tree so far.
 
-The live set is the digest over everything that the head names; it is the last leaf of the audit tree whose root the head
-states. The next journal begins by repeating that leaf.
+The live set is the digest over everything that the head names; it is the last leaf of the audit tree whose root the
+head states. The next journal begins by repeating that leaf.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from vaultfs_format import labels, limits, merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure
-from vaultfs_format.frame import FrameClass
-from vaultfs_format.layout import (
-    MAGIC_FIELDS,
-    RESERVED,
-    VERSION,
-    Buffer,
-    Field,
-    Layout,
-    check_magic,
-    file_magic,
-    require,
-)
-from vaultfs_format.suite import DIGEST, KEY, Suite, same, suite_of
-import itertools
+from vaultfs_format.frame import CLASSES, FrameClass
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.segment import years_valid
+from vaultfs_format.suite import DIGEST, KEY, Suite, same
 
 MAGIC = file_magic("H")
 HEADER = Layout(
     Structure.HEAD,
     "head",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("vault_id", "16s", "the vault"),
     Field("generation", "Q", "1 at creation, one more with every head"),
     Field("epoch", "I", "current epoch"),
@@ -130,10 +122,7 @@ class Head:
 
     def _header(self, tree_size: int, root: bytes, peaks: int) -> bytes:
         return HEADER.pack(
-            MAGIC,
-            VERSION,
-            self.suite.id,
-            0,
+            prefix(MAGIC, self.suite),
             self.vault_id,
             self.generation,
             self.epoch,
@@ -166,8 +155,8 @@ class Head:
     @classmethod
     def decode(cls, data: Buffer) -> Head:
         """Parse a whole file; its digest and its tree are checked, `verify` checks the MAC."""
-        magic, version, suite, features, vault_id, *numbers, root, peak_count, signatures = HEADER.unpack(data)
-        check_magic(Structure.HEAD, MAGIC, magic, version, suite, features)
+        suite = check_prefix(Structure.HEAD, MAGIC, data)
+        _, vault_id, *numbers, root, peak_count, signatures = HEADER.unpack(data)
         (
             generation,
             epoch,
@@ -187,14 +176,14 @@ class Head:
         segments_at = rows_at + JOURNAL_ROW.size * journals
         peaks_at = segments_at + SEGMENT_ROW.size * segments
         end = peaks_at + DIGEST * peak_count
-        require(len(data) == end + 2 * DIGEST, Structure.HEAD, 1)
-        found = suite_of(suite)
-        if found.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
+        require_size(data, end + 2 * DIGEST, Structure.HEAD)
+        if suite.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
             raise DigestMismatch(structure=Structure.HEAD)
-        require(signatures == 0 and generation > 0, Structure.HEAD, 2)
+        require(generation > 0 and epoch > 0 and sb_generation > 0 and number > 0, Structure.HEAD, 1)
+        require(signatures == 0, Structure.HEAD, 2)
         require(peak_count == size.bit_count() and size > 0, Structure.HEAD, 3)
         head = cls(
-            found,
+            suite,
             vault_id,
             generation,
             epoch,
@@ -205,7 +194,7 @@ class Head:
             commit,
             number,
             [JournalRow(*JOURNAL_ROW.unpack(data, rows_at + i * JOURNAL_ROW.size)) for i in range(journals)],
-            [_segment_row(data, segments_at + i * SEGMENT_ROW.size) for i in range(segments)],
+            [_segment_row(data, segments_at + i * SEGMENT_ROW.size, epoch) for i in range(segments)],
             size,
             [bytes(data[at : at + DIGEST]) for at in range(peaks_at, end, DIGEST)],
         )
@@ -230,12 +219,16 @@ def _key(head: Head, epoch_root: bytes) -> bytes:
     return head.suite.derive(epoch_root, labels.HEAD_KEY, context, KEY)
 
 
-def _segment_row(data: Buffer, at: int) -> SegmentRow:
+def _segment_row(data: Buffer, at: int, epoch: int) -> SegmentRow:
     segment_id, kind, *rest = SEGMENT_ROW.unpack(data, at)
-    require(kind in set(FrameClass), Structure.HEAD, 4)
-    return SegmentRow(segment_id, FrameClass(kind), *rest)
+    require(kind in CLASSES, Structure.HEAD, 4)
+    row = SegmentRow(segment_id, FrameClass(kind), *rest)
+    counts = 0 < row.frames <= min(row.entries, limits.MAX_SEGMENT_FRAMES)
+    good = counts and years_valid(row.first_year, row.last_year) and 0 < row.table_epoch <= epoch
+    require(good, Structure.HEAD, 7)
+    return row
 
 
 def _check_sorted(head: Head) -> None:
     for ids in ([row.journal_id for row in head.journals], [row.segment_id for row in head.segments]):
-        require(all(left < right for left, right in itertools.pairwise(ids)), Structure.HEAD, 5)
+        require(all(left < right for left, right in pairwise(ids)), Structure.HEAD, 5)

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from vaultfs_format import labels, limits
-from vaultfs_format.audit import ENTRY, AuditEntry
+from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
 from vaultfs_format.directory import HERE, FrameRow, decode_rows
 from vaultfs_format.errors import (
     BadMagic,
@@ -23,20 +23,11 @@ from vaultfs_format.errors import (
     MacMismatch,
     Structure,
     Truncated,
-    UnsupportedVersion,
 )
-from vaultfs_format.layout import (
-    MAGIC_FIELDS,
-    RESERVED,
-    VERSION,
-    Buffer,
-    Field,
-    Layout,
-    check_magic,
-    file_magic,
-    require,
-)
-from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same, suite_of
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require
+from vaultfs_format.prefix import PREFIX_FIELD, VERSION, check_prefix, file_magic, prefix
+from vaultfs_format.segment import SUPERBLOCK_SIZE
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
 
 MAGIC = file_magic("J")
 GROUP_MAGIC = b"VGRP"
@@ -54,7 +45,7 @@ class JournalRole(IntEnum):
 HEADER = Layout(
     Structure.JOURNAL_HEADER,
     "journal header",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("role", "B", "1 writer, 2 reader"),
     Field(RESERVED, "3s"),
     Field("epoch", "I", "epoch of the table key"),
@@ -75,7 +66,6 @@ HEADER = Layout(
     Field(RESERVED, "4s"),
 )
 _SEALED_KEY_AT = HEADER.size
-MAX_SEALED_KEY = 2048
 _DIGEST_AT = HEADER_SIZE - 2 * DIGEST
 """The header is zero from its fields (and the reader's sealed key) up to the digest, and ends in digest and MAC."""
 
@@ -85,6 +75,9 @@ class JournalKeys(NamedTuple):
 
     table: bytes
     mac: bytes
+
+    def __repr__(self) -> str:
+        return "JournalKeys()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +110,7 @@ class JournalHeader:
     def encode(self, keys: JournalKeys) -> bytes:
         """Return the header's bytes, with digest and MAC."""
         fields = HEADER.pack(
-            MAGIC,
-            VERSION,
-            self.suite.id,
-            0,
+            prefix(MAGIC, self.suite),
             self.role,
             self.epoch,
             self.vault_id,
@@ -148,23 +138,33 @@ class JournalHeader:
         ------
         FormatError, Unsupported
         """
+        suite = check_prefix(Structure.JOURNAL_HEADER, MAGIC, data)
         if len(data) < HEADER_SIZE:
             raise Truncated(structure=Structure.JOURNAL_HEADER, expected=HEADER_SIZE, got=len(data))
-        magic, version, suite, features, role, *fields, sealed_length = HEADER.unpack(data)
-        check_magic(Structure.JOURNAL_HEADER, MAGIC, magic, version, suite, features)
-        found = suite_of(suite)
         content = bytes(data[:_DIGEST_AT])
-        if found.digest(content) != bytes(data[_DIGEST_AT : _DIGEST_AT + DIGEST]):
+        if suite.digest(content) != bytes(data[_DIGEST_AT : _DIGEST_AT + DIGEST]):
             raise DigestMismatch(structure=Structure.JOURNAL_HEADER)
-        require(role in set(JournalRole), Structure.JOURNAL_HEADER, 1)
-        if sealed_length > MAX_SEALED_KEY:
+        _, role, *fields, sealed_length = HEADER.unpack(data)
+        require(role in _ROLES, Structure.JOURNAL_HEADER, 1)
+        if sealed_length > limits.MAX_SEALED_KEY:
             raise LimitExceeded(structure=Structure.JOURNAL_HEADER, size=sealed_length)
         require((sealed_length > 0) == (role == JournalRole.READER), Structure.JOURNAL_HEADER, 2)
         end = _SEALED_KEY_AT + sealed_length
-        require(not any(content[end:]), Structure.JOURNAL_HEADER, 3)
-        header = cls(found, JournalRole(role), *(*fields, content[_SEALED_KEY_AT:end]))
-        require(0 < header.first_number <= header.last_number, Structure.JOURNAL_HEADER, 4)
+        require(all_zero(content[end:]), Structure.JOURNAL_HEADER, 3)
+        header = cls(suite, JournalRole(role), *(*fields, content[_SEALED_KEY_AT:end]))
+        header._check()
         return header
+
+    def _check(self) -> None:
+        require(0 < self.first_number <= self.last_number, Structure.JOURNAL_HEADER, 4)
+        require(self.epoch > 0 and self.generation > 0, Structure.JOURNAL_HEADER, 5)
+        if self.predecessor == NO_JOURNAL:
+            first = not (self.predecessor_group or self.predecessor_end) and all_zero(self.predecessor_chain)
+            require(first, Structure.JOURNAL_HEADER, 6)
+        else:
+            empty = self.predecessor_group == 0
+            end = self.predecessor_end
+            require(end == HEADER_SIZE if empty else end > HEADER_SIZE, Structure.JOURNAL_HEADER, 7)
 
     def verify(self, data: Buffer, keys: JournalKeys) -> None:
         """Check that the header was written with the keys of this vault.
@@ -189,11 +189,14 @@ class GroupKind(IntEnum):
     CLOSING = 2
 
 
+_ROLES = frozenset(JournalRole)
+_KINDS = frozenset(GroupKind)
+
 GROUP = Layout(
     Structure.JOURNAL_GROUP,
     "journal group header",
     Field("magic", "4s", "VGRP"),
-    Field("version", "B", "0"),
+    Field("version", "B", "version of the group: that of the file, 0"),
     Field("kind", "B", "1 commit, 2 closing"),
     Field("part_files", "H", "number of part files named"),
     Field("number", "Q", "1 for the first group of a file, then one more each"),
@@ -245,7 +248,7 @@ class Group:
     keys_offset: int
 
     def audit_entries(self) -> list[AuditEntry]:
-        """Return the audit entries of the group."""
+        """Return the audit entries of the group, in order."""
         return [AuditEntry.decode(self.audit, at) for at in range(0, len(self.audit), ENTRY.size)]
 
     def open_keys(self, suite: Suite, journal_id: bytes, keys: JournalKeys) -> list[bytes]:
@@ -394,9 +397,7 @@ def group_sizes(data: Buffer, offset: int = 0) -> GroupSizes:
     magic, version, kind, parts, *_, frames, audit, bodies, directory, keys, _salt = GROUP.unpack(data, offset)
     if magic != GROUP_MAGIC:
         raise BadMagic(structure=Structure.JOURNAL_GROUP)
-    if version != VERSION:
-        raise UnsupportedVersion(structure=Structure.JOURNAL_GROUP, version=version)
-    require(kind in set(GroupKind), Structure.JOURNAL_GROUP, 1)
+    require(version == VERSION and kind in _KINDS, Structure.JOURNAL_GROUP, 1)
     over = parts > limits.MAX_GROUP_PARTS or frames > limits.MAX_GROUP_FRAMES or audit > limits.MAX_GROUP_AUDIT
     sizes = GroupSizes(parts, frames, audit, bodies, directory, keys)
     if over or max(bodies, directory, keys) > limits.MAX_GROUP or sizes.total > limits.MAX_GROUP:
@@ -428,14 +429,19 @@ def decode_group(suite: Suite, data: Buffer, offset: int, number: int, chain: by
         raise ChainBroken(structure=Structure.JOURNAL_GROUP, number=number)
     _, _, kind, _, stated, last_durable, first_commit, commits, *_, salt = GROUP.unpack(view)
     require(stated == number, Structure.JOURNAL_GROUP, 4)
-    require(last_durable < number, Structure.JOURNAL_GROUP, 5)
-    require((commits > 0) == (first_commit > 0), Structure.JOURNAL_GROUP, 6)
+    closing = kind == GroupKind.CLOSING
+    require(last_durable == number - 1 if closing else last_durable < number, Structure.JOURNAL_GROUP, 5)
+    require((commits > 0) == (first_commit > 0) == (not closing), Structure.JOURNAL_GROUP, 6)
+    require(first_commit + commits - 1 <= limits.MAX_NUMBER, Structure.JOURNAL_GROUP, 11)
     parts = [PartFile(*PART.unpack(view, GROUP.size + i * PART.size)) for i in range(sizes.parts)]
     bodies_at = GROUP.size + PART.size * sizes.parts
     directory_at, keys_at = sizes.directory_offset, sizes.keys_offset
     audit_at = keys_at + sizes.keys
     rows = decode_rows(view[directory_at:keys_at], sizes.frames)
     _check_places(rows, parts, bodies_at, directory_at)
+    within = all(0 <= commit - first_commit < commits for row in rows for _, commit in row.runs)
+    require(within, Structure.JOURNAL_GROUP, 12)
+    check_entries(view[audit_at:end])
     return Group(
         GroupKind(kind),
         number,
@@ -464,7 +470,8 @@ def _check_places(rows: Sequence[FrameRow], parts: Sequence[PartFile], start: in
         else:
             require(row.home <= len(parts), Structure.JOURNAL_GROUP, 8)
             last = parts[row.home - 1].valid_end
-            require(row.body_offset + row.header.body_sealed <= last, Structure.JOURNAL_GROUP, 9)
+            within = SUPERBLOCK_SIZE <= row.body_offset <= last - row.header.body_sealed
+            require(within, Structure.JOURNAL_GROUP, 9)
     require(at == end, Structure.JOURNAL_GROUP, 10)
 
 

@@ -10,25 +10,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vaultfs_format import labels, limits
-from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure
-from vaultfs_format.layout import (
-    MAGIC_FIELDS,
-    RESERVED,
-    VERSION,
-    Buffer,
-    Field,
-    Layout,
-    check_magic,
-    file_magic,
-    require,
-)
-from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same, suite_of
+from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
 
 MAGIC = file_magic("K")
 HEADER = Layout(
     Structure.KEYRING,
     "keyring header",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("vault_id", "16s", "the vault"),
     Field("epoch", "I", "the epoch"),
     Field("compartments", "H", "number of compartments"),
@@ -69,6 +60,8 @@ class Tag(IntEnum):
 
 Values = Mapping[int, bytes]
 
+_MAX_SEALED = COMPARTMENT.size + limits.MAX_COMPARTMENT + TAG
+
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
@@ -84,9 +77,8 @@ class Keyring:
     def encode(self) -> bytes:
         """Return the bytes of the file."""
         header = HEADER.pack(
-            MAGIC, VERSION, self.suite.id, 0, self.vault_id, self.epoch, len(self.compartments), self.salt,
-            self.commitment,
-        )  # fmt: skip
+            prefix(MAGIC, self.suite), self.vault_id, self.epoch, len(self.compartments), self.salt, self.commitment
+        )
         sealed = [
             COMPARTMENT.pack(number, len(self.compartments[number])) + self.compartments[number]
             for number in sorted(self.compartments)
@@ -97,27 +89,27 @@ class Keyring:
     @classmethod
     def decode(cls, data: Buffer) -> Keyring:
         """Parse a whole file; its digest is checked."""
-        magic, version, suite, features, vault_id, epoch, count, salt, commitment = HEADER.unpack(data)
-        check_magic(Structure.KEYRING, MAGIC, magic, version, suite, features)
-        if count > limits.MAX_COMPARTMENTS:
-            raise LimitExceeded(structure=Structure.KEYRING, compartments=count)
-        require(len(data) >= HEADER.size + DIGEST, Structure.KEYRING, 1)
-        found = suite_of(suite)
+        suite = check_prefix(Structure.KEYRING, MAGIC, data)
+        _, vault_id, epoch, count, salt, commitment = HEADER.unpack(data)
+        if count > len(Compartment) or len(data) > HEADER.size + count * _MAX_SEALED + DIGEST:
+            raise LimitExceeded(structure=Structure.KEYRING, compartments=count, size=len(data))
         end = len(data) - DIGEST
-        if found.digest(data[:end]) != bytes(data[end:]):
+        if end < HEADER.size:
+            raise Truncated(structure=Structure.KEYRING, expected=HEADER.size + DIGEST, got=len(data))
+        content = memoryview(data)[:end]
+        if suite.digest(content) != bytes(data[end:]):
             raise DigestMismatch(structure=Structure.KEYRING)
+        require(epoch > 0, Structure.KEYRING, 1)
         compartments: dict[int, bytes] = {}
         at, last = HEADER.size, 0
         for _ in range(count):
-            number, length = COMPARTMENT.unpack(data[:end], at)
-            if length > limits.MAX_COMPARTMENT + TAG:
-                raise LimitExceeded(structure=Structure.KEYRING, size=length)
+            number, length = COMPARTMENT.unpack(content, at)
             at += COMPARTMENT.size
             require(last < number <= max(Compartment) and TAG <= length <= end - at, Structure.KEYRING, 2)
-            compartments[number] = bytes(data[at : at + length])
+            compartments[number] = bytes(content[at : at + length])
             at, last = at + length, number
         require(at == end and Compartment.DATA in compartments, Structure.KEYRING, 3)
-        return cls(found, vault_id, epoch, salt, commitment, compartments)
+        return cls(suite, vault_id, epoch, salt, commitment, compartments)
 
     def open(self, epoch_root: bytes, compartment: Compartment) -> Values:
         """Return the values of a compartment by tag.
@@ -133,7 +125,11 @@ class Keyring:
         if sealed is None:
             raise NotAuthentic(structure=Structure.KEYRING, compartment=compartment)
         key, bound = _compartment_key(self.suite, keys[1], self.salt, compartment)
-        return _decode_values(self.suite.open(key, sealed, bound, Structure.KEYRING))
+        values = _decode_values(self.suite.open(key, sealed, bound, Structure.KEYRING))
+        if compartment is Compartment.DATA:
+            keys_good = all(len(values.get(tag, b"")) == KEY for tag in (Tag.RECORD_ID_KEY, Tag.IDENTIFIER_KEY))
+            require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
+        return values
 
 
 def seal_keyring(
@@ -156,7 +152,7 @@ def _keys(suite: Suite, epoch_root: bytes, vault_id: bytes, epoch: int, salt: by
 
 def _compartment_key(suite: Suite, ring_key: bytes, salt: bytes, number: int) -> tuple[bytes, bytes]:
     context = number.to_bytes(2, "little") + salt
-    return suite.derive(ring_key, labels.KEYRING, context, KEY), context
+    return suite.derive(ring_key, labels.KEYRING_COMPARTMENT, context, KEY), context
 
 
 def _encode_values(values: Values) -> bytes:

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vaultfs_format import labels, limits
-from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, Structure, TrailingBytes, Truncated
-from vaultfs_format.layout import MAGIC_FIELDS, VERSION, Buffer, Field, Layout, check_magic, file_magic, require
-from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same, suite_of
+from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, Structure
+from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
 
 MAGIC = file_magic("T")
 HEADER = Layout(
     Structure.KEY_TABLE,
     "key table header",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("vault_id", "16s", "the vault"),
     Field("segment_id", "16s", "the segment whose frames the keys open"),
     Field("epoch", "I", "epoch of the table key"),
@@ -45,10 +46,7 @@ class KeyTable:
     def encode(self) -> bytes:
         """Return the bytes of the file."""
         head = HEADER.pack(
-            MAGIC,
-            VERSION,
-            self.suite.id,
-            0,
+            prefix(MAGIC, self.suite),
             self.vault_id,
             self.segment_id,
             self.epoch,
@@ -62,26 +60,24 @@ class KeyTable:
     @classmethod
     def decode(cls, data: Buffer) -> KeyTable:
         """Parse a whole file; its digest is checked."""
-        magic, version, suite, features, vault_id, segment_id, epoch, count, salt, commitment = HEADER.unpack(data)
-        check_magic(Structure.KEY_TABLE, MAGIC, magic, version, suite, features)
-        require(0 < count <= limits.MAX_SEGMENT_FRAMES, Structure.KEY_TABLE, 1)
-        expected = HEADER.size + sealed_size(count) + DIGEST
-        if len(data) != expected:
-            error = Truncated if len(data) < expected else TrailingBytes
-            raise error(structure=Structure.KEY_TABLE, expected=expected, got=len(data))
-        found = suite_of(suite)
-        if found.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
+        suite = check_prefix(Structure.KEY_TABLE, MAGIC, data)
+        _, vault_id, segment_id, epoch, count, salt, commitment = HEADER.unpack(data)
+        if count > limits.MAX_SEGMENT_FRAMES:
+            raise LimitExceeded(structure=Structure.KEY_TABLE, keys=count)
+        require_size(data, HEADER.size + sealed_size(count) + DIGEST, Structure.KEY_TABLE)
+        if suite.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
             raise DigestMismatch(structure=Structure.KEY_TABLE)
+        require(count > 0 and epoch > 0, Structure.KEY_TABLE, 1)
         blocks, at = [], HEADER.size
         for number in range(_block_count(count)):
             size = _block_keys(count, number) * KEY + TAG
             blocks.append(bytes(data[at : at + size]))
             at += size
-        return cls(found, vault_id, segment_id, epoch, count, salt, commitment, blocks)
+        return cls(suite, vault_id, segment_id, epoch, count, salt, commitment, blocks)
 
     def table_key(self, epoch_root: bytes) -> bytes:
         """Return the table key of the current epoch."""
-        context = self.segment_id + self.epoch.to_bytes(4, "little") + self.salt
+        context = self.vault_id + self.segment_id + self.epoch.to_bytes(4, "little") + self.salt
         return self.suite.derive(epoch_root, labels.KEY_TABLE, context, KEY)
 
     def open_block(self, table_key: bytes, number: int) -> list[bytes]:
@@ -132,4 +128,4 @@ def _block_key(suite: Suite, table_key: bytes, segment_id: bytes, number: int) -
 
 
 def _commitment(suite: Suite, table_key: bytes, segment_id: bytes) -> bytes:
-    return suite.derive(table_key, labels.KEY_TABLE, segment_id, 32)
+    return suite.derive(table_key, labels.KEY_TABLE_COMMITMENT, segment_id, 32)

@@ -6,21 +6,11 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
-from vaultfs_format.errors import (
-    BadMagic,
-    FieldInvalid,
-    Structure,
-    Truncated,
-    UnsupportedFeature,
-    UnsupportedSuite,
-    UnsupportedVersion,
-)
+from vaultfs_format.errors import FieldInvalid, Structure, TrailingBytes, Truncated
 
 Buffer = bytes | bytearray | memoryview
 
 RESERVED = "reserved"
-VERSION = 0
-"""The format version: 0 is the draft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +71,24 @@ def _zero(code: str) -> bytes | int:
     return bytes(int(code[:-1] or 1)) if code.endswith("s") else 0
 
 
-def file_magic(kind: str) -> bytes:
-    """Return the eight bytes that begin a file of the one-letter `kind`.
-
-    As in PNG, a byte with the high bit, a line end of both kinds and a Control-Z show transfers that alter bytes.
-    """
-    return b"\x89VFS\r\n\x1a" + kind.encode("ascii")
-
-
-MAGIC_FIELDS = (
-    Field("magic", "8s", "89 56 46 53 0D 0A 1A and the kind of file"),
-    Field("version", "B", "0 while the format is a draft"),
-    Field("suite", "B", "cryptographic suite"),
-    Field("features", "H", "mandatory features; 0: none are defined yet"),
-    Field(RESERVED, "4s"),
-)
-
-
-def check_magic(structure: Structure, expected: bytes, magic: bytes, version: int, suite: int, features: int) -> None:
-    """Refuse another kind of file, and versions, suites and features that are not known (which is not damage)."""
-    if magic != expected:
-        raise BadMagic(structure=structure)
-    if version != VERSION:
-        raise UnsupportedVersion(structure=structure, version=version)
-    if suite not in KNOWN_SUITES:
-        raise UnsupportedSuite(structure=structure, suite=suite)
-    if features != 0:
-        raise UnsupportedFeature(structure=structure, features=features)
-
-
-KNOWN_SUITES = frozenset({1})
-"""Suites that this code reads: 1 is ``default``. 2 is kept for ``fips``."""
-
-
-def require(condition: bool, structure: Structure, field: int = -1) -> None:
-    """Raise `FieldInvalid` for `structure` unless `condition` holds; `field` numbers the rule in SPEC.md."""
+def require(condition: bool, structure: Structure, rule: int) -> None:
+    """Raise `FieldInvalid` for `structure` unless `condition` holds; `rule` is the number in SPEC.md (HED-3: 3)."""
     if not condition:
-        raise FieldInvalid(structure=structure, field=field)
+        raise FieldInvalid(structure=structure, rule=rule)
+
+
+def require_size(data: Buffer, expected: int, structure: Structure) -> None:
+    """Refuse data that is shorter or longer than `expected` bytes.
+
+    Raises
+    ------
+    Truncated, TrailingBytes
+    """
+    if len(data) != expected:
+        error = Truncated if len(data) < expected else TrailingBytes
+        raise error(structure=structure, expected=expected, got=len(data))
+
+
+def all_zero(data: Buffer) -> bool:
+    """Return whether `data`, which is short, is nothing but zero bytes."""
+    return bytes(data) == bytes(len(data))

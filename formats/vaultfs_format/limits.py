@@ -6,14 +6,17 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+MAX_NUMBER = (1 << 63) - 1
+"""Largest commit number, and largest offset in a file."""
+
 FRAME_TARGET = 64 * KIB
-"""Plaintext size at which a record frame is closed."""
+"""Plaintext bytes at which a record frame is closed."""
 
 BLOB_THRESHOLD = 64 * KIB
-"""Records of this size and more are blobs: frames of their own in a blob segment."""
+"""Records of this size and more, with the bytes around them, are blobs."""
 
 BLOB_FRAME = 1 * MIB
-"""Plaintext size of every part of a blob but the last."""
+"""Plaintext bytes of every part of a blob but the last."""
 
 MAX_BODY = 1 * MIB
 """Largest plaintext body of a frame."""
@@ -21,52 +24,77 @@ MAX_BODY = 1 * MIB
 MAX_ENTRIES = 16_384
 """Most entries in a frame."""
 
-MAX_PARTS = 262_144
-"""Most parts of one blob: 256 GiB."""
+MAX_PARTS = 262_143
+"""Most parts of one blob before its last."""
 
-MAX_ENTRIES_PLAIN = 32 + 96 * MAX_ENTRIES + 16 * MAX_PARTS
+MAX_RECORD = (MAX_PARTS + 1) * BLOB_FRAME
+"""Largest record, with the bytes around it: 256 GiB."""
+
+MAX_ENTRIES_PLAIN = 32 + 72 * MAX_ENTRIES + 16 * MAX_PARTS
 """Largest plaintext entry block: prologue, rows, part list."""
-
-MAX_RECORD = MAX_PARTS * BLOB_FRAME
-"""Largest record, with the bytes around it."""
 
 SEAL_OVERHEAD = 16
 """Bytes that sealing adds: the AES-GCM tag."""
 
-COMPRESS_SLACK = 1024
-"""A stored form may exceed its plaintext by no more than this: what does not shrink is stored as it is."""
+MAX_WINDOW = 8 * MIB
+"""Largest window that a zstd frame may ask for."""
+
+MAX_GROUP = 1 * GIB
+"""Largest journal group."""
 
 MAX_GROUP_FRAMES = 1 << 20
+"""Most frames in a journal group."""
+
 MAX_GROUP_PARTS = 256
+"""Most part files that a journal group names."""
+
 MAX_GROUP_AUDIT = 1 << 22
-MAX_GROUP = 1 * GIB
-"""Largest journal group in bytes."""
+"""Most audit entries in a journal group."""
+
+MAX_SEALED_KEY = 2 * KIB
+"""Largest sealed journal key in the header of a reader's journal."""
 
 MAX_SEGMENT_FRAMES = 1 << 24
-MAX_RUNS = MAX_ENTRIES
-"""Most runs of commit numbers in one frame row: one an entry."""
+"""Most frames in a segment."""
 
 KEY_BLOCK = 256
 """Frame keys sealed together in a key table."""
 
 MAX_STANZAS = 32
-"""Most recipients that a reader tries."""
+"""Most recipient stanzas in VAULT."""
 
 MAX_STANZA = 8 * KIB
+"""Largest body of a stanza."""
+
 MAX_PUBLIC_KEYS = 64
+"""Most public keys in VAULT."""
+
 MAX_PUBLIC_KEY = 4 * KIB
-MAX_COMPARTMENTS = 16
+"""Largest public key."""
+
 MAX_COMPARTMENT = 256 * MIB
+"""Largest plaintext of a keyring compartment."""
+
 MAX_HEAD_SEGMENTS = 1 << 22
+"""Most segment rows in a head."""
+
 MAX_HEAD_JOURNALS = 1 << 16
+"""Most journal rows in a head."""
 
 MAX_ARGON_MEMORY = 1 * GIB // KIB
-"""Most Argon2id memory, in KiB, that a stanza may ask for."""
+"""Most Argon2id memory that a stanza may ask for, in KiB."""
 
 MAX_ARGON_PASSES = 64
+"""Most Argon2id passes that a stanza may ask for."""
+
 MAX_ARGON_LANES = 64
+"""Most Argon2id lanes that a stanza may ask for."""
 
 SLICE_LARGE = 64 * KIB
+"""Slice size of blob segments, and of others from `SMALL_SEGMENT` bytes on."""
+
 SLICE_SMALL = 4 * KIB
+"""Slice size of smaller segments."""
+
 SMALL_SEGMENT = 1 * MIB
-"""Segments below this size are hashed in small slices."""
+"""Bytes before the leaf hashes from which a segment is hashed in large slices."""

@@ -12,20 +12,11 @@ from dataclasses import dataclass, replace
 
 from vaultfs_format import limits, merkle
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import DigestMismatch, LimitExceeded, Structure, TrailingBytes, Truncated
-from vaultfs_format.frame import FrameClass
-from vaultfs_format.layout import (
-    MAGIC_FIELDS,
-    RESERVED,
-    VERSION,
-    Buffer,
-    Field,
-    Layout,
-    check_magic,
-    file_magic,
-    require,
-)
-from vaultfs_format.suite import DIGEST, Suite, suite_of
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, Structure, Truncated
+from vaultfs_format.frame import CLASSES, FrameClass
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require, require_size
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.suite import DIGEST, Suite
 
 MAGIC = file_magic("S")
 SUPERBLOCK_SIZE = 4096
@@ -33,10 +24,12 @@ FOOTER_SIZE = 1024
 NO_YEAR = 0
 """First and last year of a segment whose records lack a date or a subject."""
 
+LAST_YEAR = 9999
+
 SUPERBLOCK = Layout(
     Structure.SEGMENT,
     "segment superblock",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("class", "B", "1 record, 2 blob, 3 control, 4 audit, 5 terminology"),
     Field("slice_log2", "B", "binary logarithm of the slice size: 12 or 16"),
     Field("data_pieces", "H", "k of the parity inside the file; 0: no parity"),
@@ -56,7 +49,7 @@ SUPERBLOCK = Layout(
 FOOTER = Layout(
     Structure.SEGMENT,
     "segment footer",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("length", "Q", "bytes of the whole file"),
     Field("bodies_length", "Q", "bytes of the bodies, which follow the superblock"),
     Field("directory_length", "Q", "bytes of the directory, which follows the bodies"),
@@ -94,10 +87,7 @@ class SegmentHead:
     def fields(self) -> bytes:
         """Return the fields of the superblock, without padding and digest."""
         return SUPERBLOCK.pack(
-            MAGIC,
-            VERSION,
-            self.suite.id,
-            0,
+            prefix(MAGIC, self.suite),
             self.frame_class,
             self.slice_size.bit_length() - 1,
             0,
@@ -121,40 +111,28 @@ class SegmentHead:
     @classmethod
     def decode(cls, data: Buffer) -> SegmentHead:
         """Parse a superblock and check its digest."""
+        suite = check_prefix(Structure.SEGMENT, MAGIC, data)
         if len(data) < SUPERBLOCK_SIZE:
             raise Truncated(structure=Structure.SEGMENT, expected=SUPERBLOCK_SIZE, got=len(data))
-        head = cls._parse(data)
         content = bytes(data[: SUPERBLOCK_SIZE - DIGEST])
-        if head.suite.digest(content) != bytes(data[SUPERBLOCK_SIZE - DIGEST : SUPERBLOCK_SIZE]):
+        if suite.digest(content) != bytes(data[SUPERBLOCK_SIZE - DIGEST : SUPERBLOCK_SIZE]):
             raise DigestMismatch(structure=Structure.SEGMENT)
-        require(not any(content[SUPERBLOCK.size :]), Structure.SEGMENT, 1)
-        return head
+        require(all_zero(content[SUPERBLOCK.size :]), Structure.SEGMENT, 1)
+        return cls.of_fields(content)
 
     @classmethod
-    def _parse(cls, data: Buffer) -> SegmentHead:
-        (
-            magic,
-            version,
-            suite,
-            features,
-            kind,
-            slice_log2,
-            *pieces,
-            disposition,
-            epoch,
-            first,
-            last,
-            generation,
-            v,
-            s,
-        ) = SUPERBLOCK.unpack(data)
-        check_magic(Structure.SEGMENT, MAGIC, magic, version, suite, features)
-        require(kind in set(FrameClass), Structure.SEGMENT, 2)
+    def of_fields(cls, data: Buffer) -> SegmentHead:
+        """Parse the fields of a superblock, which a digest covers where they stand."""
+        suite = check_prefix(Structure.SEGMENT, MAGIC, data)
+        _, kind, slice_log2, *pieces, disposition, epoch, first, last, generation, vault, segment = SUPERBLOCK.unpack(
+            data
+        )
+        require(kind in CLASSES, Structure.SEGMENT, 2)
         require(slice_log2 in (12, 16), Structure.SEGMENT, 3)
         require(pieces == [0, 0, 0, 0], Structure.SEGMENT, 4)
-        require((first == NO_YEAR) == (last == NO_YEAR) and first <= last, Structure.SEGMENT, 5)
+        require(years_valid(first, last), Structure.SEGMENT, 5)
         return cls(
-            suite_of(suite), FrameClass(kind), 1 << slice_log2, disposition, epoch, first, last, generation, v, s
+            suite, FrameClass(kind), 1 << slice_log2, disposition, epoch, first, last, generation, vault, segment
         )
 
 
@@ -195,10 +173,7 @@ class SegmentFooter:
     def encode(self) -> bytes:
         """Return the 1,024 bytes of the footer."""
         fields = FOOTER.pack(
-            FOOTER_MAGIC,
-            VERSION,
-            self.head.suite.id,
-            0,
+            prefix(FOOTER_MAGIC, self.head.suite),
             self.length,
             self.bodies_length,
             self.directory_length,
@@ -219,28 +194,38 @@ class SegmentFooter:
     @classmethod
     def decode(cls, data: Buffer, file_length: int) -> SegmentFooter:
         """Parse the last 1,024 bytes of a file that is `file_length` bytes long."""
-        if len(data) != FOOTER_SIZE:
-            error = Truncated if len(data) < FOOTER_SIZE else TrailingBytes
-            raise error(structure=Structure.SEGMENT, expected=FOOTER_SIZE, got=len(data))
-        magic, version, suite, features, length, *lengths, root, superblock, kind, signature_length = FOOTER.unpack(
-            data
-        )
-        check_magic(Structure.SEGMENT, FOOTER_MAGIC, magic, version, suite, features)
+        require_size(data, FOOTER_SIZE, Structure.SEGMENT)
+        suite = check_prefix(Structure.SEGMENT, FOOTER_MAGIC, data)
         content = bytes(data[: FOOTER_SIZE - DIGEST])
-        if suite_of(suite).digest(content) != bytes(data[FOOTER_SIZE - DIGEST :]):
+        if suite.digest(content) != bytes(data[FOOTER_SIZE - DIGEST :]):
             raise DigestMismatch(structure=Structure.SEGMENT)
-        require(not any(content[FOOTER.size :]), Structure.SEGMENT, 6)
+        _, length, *lengths, root, superblock, kind, signature_length = FOOTER.unpack(data)
+        require(all_zero(content[FOOTER.size :]), Structure.SEGMENT, 6)
         require(kind == 0 and signature_length == 0, Structure.SEGMENT, 7)
         bodies, directory, audit, leaves, parity, first_leaf, frames, entries = lengths
         require(parity == 0, Structure.SEGMENT, 8)
-        if max(bodies, directory, audit, leaves) > 1 << 62 or frames > limits.MAX_SEGMENT_FRAMES:
+        if frames > limits.MAX_SEGMENT_FRAMES:
             raise LimitExceeded(structure=Structure.SEGMENT, frames=frames)
-        head = SegmentHead._parse(superblock)  # noqa: SLF001 - the footer's copy has the fields and no digest of its own
-        footer = cls(head, bodies, directory, audit, leaves, first_leaf, frames, entries, root)
+        footer = cls(
+            SegmentHead.of_fields(superblock), bodies, directory, audit, leaves, first_leaf, frames, entries, root
+        )
         require(length == footer.length == file_length, Structure.SEGMENT, 9)
-        require(leaves == DIGEST * slice_count(footer.leaves_offset, head.slice_size), Structure.SEGMENT, 10)
-        require(audit % ENTRY.size == 0, Structure.SEGMENT, 11)
+        footer._check()
         return footer
+
+    def _check(self) -> None:
+        head = self.head
+        slices = slice_count(self.leaves_offset, head.slice_size)
+        require(self.leaves_length == DIGEST * slices, Structure.SEGMENT, 10)
+        audit = head.frame_class is FrameClass.AUDIT
+        require(self.audit_length % ENTRY.size == 0, Structure.SEGMENT, 11)
+        require((self.audit_length > 0) == audit and (audit or self.first_leaf == 0), Structure.SEGMENT, 12)
+        require(0 < self.frames <= self.entries and head.epoch > 0, Structure.SEGMENT, 13)
+
+
+def years_valid(first: int, last: int) -> bool:
+    """Return whether these are the first and last year of a range, or both `NO_YEAR`."""
+    return (first == NO_YEAR) == (last == NO_YEAR) and first <= last <= LAST_YEAR
 
 
 def slice_size_for(length: int) -> int:

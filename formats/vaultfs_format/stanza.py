@@ -1,7 +1,7 @@
 """Recipient stanzas: ways to the root key. One type today, a passphrase; others take further type numbers.
 
-A stanza holds the root key sealed under a key of its own, with a commitment to that key which is checked first. The cost
-parameters of a passphrase are bounded before they run.
+A stanza holds the root key sealed under a key of its own, with a commitment to that key which is checked first. The
+cost parameters of a passphrase are bounded before they run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from enum import IntEnum
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vaultfs_format import labels, limits
-from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, Structure, TrailingBytes, UnsupportedFeature
-from vaultfs_format.layout import Buffer, Field, Layout, require
+from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, Structure, UnsupportedFeature
+from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
 from vaultfs_format.suite import KEY, TAG, Suite, same
 
 
@@ -88,9 +88,8 @@ class PassphraseStanza:
     @classmethod
     def decode(cls, body: Buffer) -> PassphraseStanza:
         """Parse the body of a stanza; the costs are bounded here, before they run."""
+        require_size(body, PASSPHRASE.size, Structure.STANZA)
         memory, passes, lanes, salt, commitment, sealed = PASSPHRASE.unpack(body)
-        if len(body) > PASSPHRASE.size:
-            raise TrailingBytes(structure=Structure.STANZA, expected=PASSPHRASE.size, got=len(body))
         cost = Argon2Cost(memory, passes, lanes)
         cost.check()
         return cls(cost, salt, commitment, sealed)

@@ -8,25 +8,16 @@ from typing import NamedTuple
 
 from vaultfs_format import labels, limits
 from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure, Truncated
-from vaultfs_format.layout import (
-    MAGIC_FIELDS,
-    RESERVED,
-    VERSION,
-    Buffer,
-    Field,
-    Layout,
-    check_magic,
-    file_magic,
-    require,
-)
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.stanza import Stanza
-from vaultfs_format.suite import DIGEST, Suite, same, suite_of
+from vaultfs_format.suite import DIGEST, Suite, same
 
 MAGIC = file_magic("V")
 HEADER = Layout(
     Structure.SUPERBLOCK,
     "VAULT header",
-    *MAGIC_FIELDS,
+    PREFIX_FIELD,
     Field("vault_id", "16s", "random"),
     Field("generation", "Q", "1 at creation; one more whenever this file is replaced"),
     Field("stanzas", "H", "number of recipient stanzas"),
@@ -43,8 +34,15 @@ ITEM = Layout(
 _MAX_BODY = limits.MAX_STANZAS * (limits.MAX_STANZA + 8) + limits.MAX_PUBLIC_KEYS * (limits.MAX_PUBLIC_KEY + 8)
 
 
+INBOX = 1
+"""Purpose of the public key that the journals of readers are sealed to."""
+
+SIGNER = 2
+"""Purpose of a public key that signatures are checked with."""
+
+
 class PublicKey(NamedTuple):
-    """A public key of the vault: 1 the inbox that reader journals seal to, 2 a signer."""
+    """A public key of the vault, and its purpose: `INBOX` or `SIGNER`."""
 
     purpose: int
     value: bytes
@@ -64,10 +62,7 @@ class Superblock:
         items = [_item(s.kind, s.body) for s in self.stanzas] + [_item(k.purpose, k.value) for k in self.public_keys]
         body = b"".join(items)
         header = HEADER.pack(
-            MAGIC,
-            VERSION,
-            self.suite.id,
-            0,
+            prefix(MAGIC, self.suite),
             self.vault_id,
             self.generation,
             len(self.stanzas),
@@ -85,23 +80,23 @@ class Superblock:
     @classmethod
     def decode(cls, data: Buffer) -> Superblock:
         """Parse a whole file and check its digest; `verify` checks the MAC."""
-        magic, version, suite, features, vault_id, generation, stanzas, keys, length = HEADER.unpack(data)
-        check_magic(Structure.SUPERBLOCK, MAGIC, magic, version, suite, features)
+        suite = check_prefix(Structure.SUPERBLOCK, MAGIC, data)
+        _, vault_id, generation, stanzas, keys, length = HEADER.unpack(data)
         if stanzas > limits.MAX_STANZAS or keys > limits.MAX_PUBLIC_KEYS or length > _MAX_BODY:
             raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=stanzas, keys=keys, size=length)
-        require(len(data) == HEADER.size + length + 2 * DIGEST, Structure.SUPERBLOCK, 1)
-        found = suite_of(suite)
-        if found.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
+        require_size(data, HEADER.size + length + 2 * DIGEST, Structure.SUPERBLOCK)
+        if suite.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
             raise DigestMismatch(structure=Structure.SUPERBLOCK)
-        require(generation > 0 and stanzas > 0, Structure.SUPERBLOCK, 2)
+        require(generation > 0 and stanzas > 0, Structure.SUPERBLOCK, 1)
         items, at = [], HEADER.size
         for number in range(stanzas + keys):
             limit = limits.MAX_STANZA if number < stanzas else limits.MAX_PUBLIC_KEY
             kind, value, at = _parse_item(data, at, limit)
             items.append((kind, value))
-        require(at == HEADER.size + length, Structure.SUPERBLOCK, 3)
+        require(at == HEADER.size + length, Structure.SUPERBLOCK, 2)
+        require(all(purpose in (INBOX, SIGNER) for purpose, _ in items[stanzas:]), Structure.SUPERBLOCK, 3)
         return cls(
-            found,
+            suite,
             vault_id,
             generation,
             [Stanza(*item) for item in items[:stanzas]],

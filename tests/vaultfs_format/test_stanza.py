@@ -1,0 +1,102 @@
+"""Recipient stanzas: bounded before they cost anything, opened by one passphrase."""
+
+from __future__ import annotations
+
+import pytest
+from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from vaultfs_format import limits
+from vaultfs_format.errors import (
+    CommitmentMismatch,
+    DecryptionFailed,
+    FieldInvalid,
+    LimitExceeded,
+    Structure,
+    TrailingBytes,
+    Truncated,
+    UnsupportedFeature,
+    VaultError,
+)
+from vaultfs_format.stanza import PASSPHRASE as LAYOUT
+from vaultfs_format.stanza import Argon2Cost, PassphraseStanza, Stanza, StanzaType, seal_passphrase
+from vaultfs_format.suite import DEFAULT
+
+from tests.vaultfs_format.examples import CHEAP, PASSPHRASE, ROOT_KEY, VAULT_ID
+
+SALT = b"p" * 32
+SEALED = seal_passphrase(DEFAULT, VAULT_ID, ROOT_KEY, PASSPHRASE, SALT, CHEAP)
+
+
+def test_a_stanza_is_as_the_specification_derives_it() -> None:
+    hashed = Argon2id(salt=SALT, length=32, iterations=1, lanes=1, memory_cost=8).derive(PASSPHRASE)
+    label = b"vaultfs/0/stanza-kek"
+    derived = blake3(bytes([len(label)]) + label + SALT, key=hashed).digest(length=64)
+    sealed = AESGCM(derived[:32]).encrypt(bytes(12), ROOT_KEY, VAULT_ID)
+    costs = b"\x08\0\0\0\x01\0\0\0\x01\0\0\0"
+    assert SEALED.encode() == costs + SALT + derived[32:] + sealed
+
+
+def test_what_is_written_is_read_and_opens_with_its_passphrase() -> None:
+    found = Stanza(StanzaType.PASSPHRASE, SEALED.encode()).passphrase()
+    assert found == SEALED
+    assert found.open(DEFAULT, VAULT_ID, PASSPHRASE) == ROOT_KEY
+
+
+def test_another_passphrase_is_told_by_the_commitment() -> None:
+    with pytest.raises(CommitmentMismatch):
+        SEALED.open(DEFAULT, VAULT_ID, PASSPHRASE + b"\n")
+
+
+def test_a_stanza_of_another_vault_is_refused() -> None:
+    with pytest.raises(DecryptionFailed):
+        SEALED.open(DEFAULT, bytes(16), PASSPHRASE)
+
+
+@pytest.mark.parametrize("at", [44, 75, 76, 107, 123])
+def test_a_changed_commitment_or_ciphertext_is_refused(at: int) -> None:
+    data = bytearray(SEALED.encode())
+    data[at] ^= 1
+    with pytest.raises((CommitmentMismatch, DecryptionFailed)):
+        PassphraseStanza.decode(data).open(DEFAULT, VAULT_ID, PASSPHRASE)
+
+
+def test_another_type_is_unsupported() -> None:
+    with pytest.raises(UnsupportedFeature):
+        Stanza(2, SEALED.encode()).passphrase()
+
+
+@pytest.mark.parametrize(
+    ("cost", "error"),
+    [
+        ((limits.MAX_ARGON_MEMORY + 1, 1, 1), LimitExceeded),
+        ((8, limits.MAX_ARGON_PASSES + 1, 1), LimitExceeded),
+        ((2**32 - 1, 1, limits.MAX_ARGON_LANES + 1), LimitExceeded),
+        ((512 + 8, 1, limits.MAX_ARGON_LANES + 1), LimitExceeded),
+        ((8, 0, 1), FieldInvalid),
+        ((8, 1, 0), FieldInvalid),
+        ((0, 1, 0), FieldInvalid),
+        ((7, 1, 1), FieldInvalid),
+        ((15, 1, 2), FieldInvalid),
+    ],
+)
+def test_costs_out_of_bounds_are_refused_before_they_run(cost: tuple[int, int, int], error: type[VaultError]) -> None:
+    with pytest.raises(error):
+        PassphraseStanza.decode(LAYOUT.pack(*cost, SALT, bytes(32), bytes(48)))
+    with pytest.raises(error):
+        seal_passphrase(DEFAULT, VAULT_ID, ROOT_KEY, PASSPHRASE, SALT, Argon2Cost(*cost))
+
+
+@pytest.mark.parametrize(("passes", "rule"), [(0, 1), (1, 2)])
+def test_a_broken_rule_is_named(passes: int, rule: int) -> None:
+    with pytest.raises(FieldInvalid) as refused:
+        Argon2Cost(7, passes, 1).check()
+    assert refused.value.facts == {"structure": Structure.STANZA, "rule": rule}
+
+
+def test_the_body_has_one_size() -> None:
+    body = SEALED.encode()
+    with pytest.raises(Truncated):
+        PassphraseStanza.decode(body[:-1])
+    with pytest.raises(TrailingBytes):
+        PassphraseStanza.decode(body + b"\0")

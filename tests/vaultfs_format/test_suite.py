@@ -1,0 +1,87 @@
+"""Suite 1 against published vectors, and its derivations against the primitives themselves."""
+
+from __future__ import annotations
+
+import pytest
+from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
+from vaultfs_format import labels
+from vaultfs_format.errors import DecryptionFailed, Structure, UnsupportedSuite
+from vaultfs_format.suite import DEFAULT, same, suite_of
+
+KEY = bytes(range(32))
+
+
+def test_digest_is_blake3() -> None:
+    """Test vector of the BLAKE3 team for an empty input."""
+    expected = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+    assert DEFAULT.digest(b"").hex() == expected
+    hasher = DEFAULT.hasher()
+    hasher.update(b"ab")
+    hasher.update(memoryview(b"c"))
+    assert hasher.digest() == DEFAULT.digest(b"abc")
+
+
+def test_derivation_is_blake3_keyed_over_length_label_and_context() -> None:
+    expected = blake3(b"\x05label" + b"context", key=KEY).digest(length=100)
+    assert DEFAULT.derive(KEY, b"label", b"context", 100) == expected
+
+
+def test_a_mac_is_32_bytes_of_derivation_in_pieces_or_whole() -> None:
+    expected = blake3(b"\x05label" + b"some data", key=KEY).digest()
+    assert DEFAULT.mac(KEY, b"label", b"some data") == expected
+    hasher = DEFAULT.mac_hasher(KEY, b"label")
+    hasher.update(b"some")
+    hasher.update(b" data")
+    assert hasher.digest() == expected
+
+
+def test_no_label_is_another() -> None:
+    values = [value for value in vars(labels).values() if isinstance(value, bytes)]
+    assert len(set(values)) == len(values)
+    assert all(len(value) < 256 for value in values)
+
+
+def test_sealing_is_aes_256_gcm_with_a_zero_iv() -> None:
+    """Test case 14 of the GCM specification (McGrew and Viega): all zero."""
+    sealed = DEFAULT.seal(bytes(32), bytes(16), b"")
+    assert sealed.hex() == "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"
+    assert DEFAULT.seal(KEY, b"plain", b"bound") == AESGCM(KEY).encrypt(bytes(12), b"plain", b"bound")
+
+
+@given(st.binary(max_size=100), st.binary(max_size=20))
+def test_what_is_sealed_opens_with_the_same_key_and_bound_bytes_only(plain: bytes, bound: bytes) -> None:
+    sealed = DEFAULT.seal(KEY, plain, bound)
+    assert DEFAULT.open(KEY, sealed, bound, Structure.FRAME) == plain
+    for key, data, other in ((bytes(32), sealed, bound), (KEY, sealed, bound + b"x"), (KEY, sealed[:-1], bound)):
+        with pytest.raises(DecryptionFailed):
+            DEFAULT.open(key, data, other, Structure.FRAME)
+
+
+@given(st.binary(max_size=40))
+def test_opening_arbitrary_bytes_fails_in_a_typed_way(data: bytes) -> None:
+    with pytest.raises(DecryptionFailed):
+        DEFAULT.open(KEY, data, b"", Structure.FRAME)
+
+
+def test_blocks_are_enciphered_by_aes_256() -> None:
+    """Known answer of AES-256 for a key and block of zeros (NIST AESAVS)."""
+    assert DEFAULT.encrypt_blocks(bytes(32), bytes(16)).hex() == "dc95c078a2408989ad48a21492842087"
+    two = DEFAULT.encrypt_blocks(KEY, b"a" * 16 + b"b" * 16)
+    assert two == DEFAULT.encrypt_blocks(KEY, b"a" * 16) + DEFAULT.encrypt_blocks(KEY, b"b" * 16)
+    assert DEFAULT.decrypt_blocks(KEY, two) == b"a" * 16 + b"b" * 16
+
+
+def test_suites_are_found_by_number() -> None:
+    assert suite_of(1) is DEFAULT
+    for number in (0, 2, 255):
+        with pytest.raises(UnsupportedSuite):
+            suite_of(number)
+
+
+def test_same_compares_bytes() -> None:
+    assert same(b"abc", memoryview(b"abc"))
+    assert not same(b"abc", b"abd")
+    assert not same(b"abc", b"ab")

@@ -1,0 +1,190 @@
+"""Write the tables of SPEC.md from the code: `python tools/spec_tables.py [--check]` in a checkout.
+
+A block between ``<!-- table: name -->`` and ``<!-- end -->`` is replaced by what the code says of `name`. Every layout
+of the codecs must stand in SPEC.md once. With ``--check`` nothing is written, and the program fails where SPEC.md and
+the code differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import vaultfs_format
+from blake3 import blake3
+from vaultfs_format import errors, labels, limits
+from vaultfs_format.compression import DICTIONARY
+from vaultfs_format.entries import FIELDS_OF, Role
+from vaultfs_format.errors import Structure
+from vaultfs_format.frame import ROLES_OF
+from vaultfs_format.layout import Layout
+
+from vaultfs import kinds
+from vaultfs.audit.events import EventType
+
+SPEC = Path(__file__).resolve().parents[1] / "SPEC.md"
+BLOCK = re.compile(r"(<!-- table: ([\w :-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+WIDTH = 118
+
+RULES = {
+    Structure.PREFIX: "PFX",
+    Structure.SUPERBLOCK: "VLT",
+    Structure.STANZA: "STZ",
+    Structure.EPOCH_SECRET: "EPS",
+    Structure.KEYRING: "KRG",
+    Structure.FRAME: "FRM",
+    Structure.ENTRIES: "ENT",
+    Structure.DIRECTORY: "DIR",
+    Structure.JOURNAL_HEADER: "JNL",
+    Structure.JOURNAL_GROUP: "GRP",
+    Structure.SEGMENT: "SEG",
+    Structure.KEY_TABLE: "KTB",
+    Structure.AUDIT_ENTRY: "AUD",
+    Structure.HEAD: "HED",
+    Structure.DICTIONARY: "CMP",
+}
+"""The letters of the rules that SPEC.md has for a structure."""
+
+
+def layouts() -> dict[str, Layout]:
+    """Return the layouts of all codecs by their titles."""
+    found = {}
+    for module in pkgutil.iter_modules(vaultfs_format.__path__):
+        for value in vars(importlib.import_module(f"vaultfs_format.{module.name}")).values():
+            if isinstance(value, Layout):
+                found[value.title] = value
+    return found
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def limits_table() -> str:
+    """Return every limit that has a docstring, with its value."""
+    body = ast.parse(Path(limits.__file__).read_text(encoding="utf-8")).body
+    rows = []
+    for item, following in pairwise(body):
+        target = item.targets[0] if isinstance(item, ast.Assign) else None
+        text = following.value if isinstance(following, ast.Expr) else None
+        if isinstance(target, ast.Name) and isinstance(text, ast.Constant):
+            rows.append((target.id, f"{getattr(limits, target.id):,}", str(text.value).replace("`", "")))
+    return table(("limit", "value", "meaning"), rows)
+
+
+def labels_table() -> str:
+    """Return the derivation labels."""
+    return table(("name", "label"), [(n, f"`{v.decode()}`") for n, v in vars(labels).items() if isinstance(v, bytes)])
+
+
+def errors_table() -> str:
+    """Return the errors of the codecs with their codes."""
+    rows = [
+        (code, error.__name__, (error.__doc__ or "").partition("\n")[0])
+        for code, error in errors.registry().items()
+        if error.__module__ == errors.__name__
+    ]
+    return table(("code", "error", "meaning"), rows)
+
+
+def roles_table() -> str:
+    """Return the fields and the frame classes of every role."""
+    rows = []
+    for role in Role:
+        classes = ", ".join(c.name.lower() for c, roles in ROLES_OF.items() if role in roles)
+        rows.append((int(role), role.name, classes, ", ".join(FIELDS_OF[role])))
+    return table(("role", "name", "class of frame", "fields it has"), rows)
+
+
+def dictionaries_table() -> str:
+    """Return the built-in dictionaries with their digests."""
+    rows = []
+    for number in range(1, DICTIONARY + 1):
+        data = (files("vaultfs_format") / "dictionaries" / f"{number}.zdict").read_bytes()
+        rows.append((number, len(data), f"`{blake3(data).hexdigest()}`"))
+    return table(("number", "bytes", "BLAKE3"), rows)
+
+
+def events_table() -> str:
+    """Return the types of audit events."""
+    return table(("type", "event"), [(int(event), event.name) for event in EventType])
+
+
+def structures_table() -> str:
+    """Return the letters of the rules of each structure."""
+    return table(("structure", "rules"), [(structure.name.lower(), letters) for structure, letters in RULES.items()])
+
+
+def names(first: int, listed: Sequence[str], prefix: str = "") -> str:
+    """Return names that are numbered from `first` on, as wrapped text."""
+    lines, line = [], f"{first} to {first + len(listed) - 1}:"
+    for name in listed:
+        word = f" {prefix}{name}"
+        if len(line) + len(word) > WIDTH:
+            lines.append(line)
+            line = word.strip()
+        else:
+            line += word
+    return "\n".join([*lines, line])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "limits": limits_table,
+    "labels": labels_table,
+    "errors": errors_table,
+    "roles": roles_table,
+    "dictionaries": dictionaries_table,
+    "events": events_table,
+    "structures": structures_table,
+    "kinds: FHIR": lambda: names(1, kinds.FHIR),
+    "kinds: HL7v2": lambda: names(1001, kinds.HL7V2, "hl7v2."),
+    "kinds: own": lambda: names(30_001, kinds.OWN),
+    "media types": lambda: names(1, kinds.MEDIA_TYPES),
+}
+
+
+def renewed(text: str) -> str:
+    """Return the text of SPEC.md with all blocks made anew.
+
+    Raises
+    ------
+    KeyError
+        A block names what does not exist.
+    ValueError
+        A layout stands nowhere, or twice.
+    """
+    known = {title: layout.table for title, layout in layouts().items()}
+    used = [name for _, name, _ in BLOCK.findall(text)]
+    wrong = sorted(name for name in known.keys() | TABLES.keys() if used.count(name) != 1)
+    if wrong:
+        raise ValueError(f"not in SPEC.md exactly once: {', '.join(wrong)}")
+    return BLOCK.sub(lambda match: f"{match[1]}{(known | TABLES)[match[2]]()}\n{match[3]}", text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where SPEC.md differs")
+    check = parser.parse_args(arguments).check
+    text = SPEC.read_text(encoding="utf-8")
+    made = renewed(text)
+    if check and made != text:
+        print("SPEC.md differs from the code: run tools/spec_tables.py")
+        return 1
+    if not check:
+        SPEC.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
