@@ -90,6 +90,9 @@ MAX_ARGON_PASSES = 64
 MAX_ARGON_LANES = 64
 """Most Argon2id lanes that a stanza may ask for."""
 
+MAX_ARGON_WORK = 16 * GIB // KIB
+"""Most that memory in KiB times passes may be: what a stanza may cost before anything of it is authentic."""
+
 SLICE_LARGE = 64 * KIB
 """Slice size of blob segments, and of others from `SMALL_SEGMENT` bytes on."""
 

@@ -64,6 +64,7 @@ class Argon2Cost:
             self.memory_kib <= limits.MAX_ARGON_MEMORY
             and self.passes <= limits.MAX_ARGON_PASSES
             and self.lanes <= limits.MAX_ARGON_LANES
+            and self.memory_kib * self.passes <= limits.MAX_ARGON_WORK
         )
         if not within:
             raise LimitExceeded(structure=Structure.STANZA, memory=self.memory_kib, passes=self.passes)
@@ -119,9 +120,13 @@ def seal_passphrase(
 
 
 def _keys(suite: Suite, cost: Argon2Cost, salt: bytes, passphrase: bytes) -> tuple[bytes, bytes]:
-    hashed = Argon2id(
+    function = Argon2id(
         salt=salt, length=KEY, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib
-    ).derive(passphrase)
+    )
+    try:
+        hashed = function.derive(passphrase)
+    except MemoryError:
+        raise LimitExceeded(structure=Structure.STANZA, memory=cost.memory_kib, passes=cost.passes) from None
     derived = suite.derive(hashed, labels.STANZA_KEK, salt, KEY + 32)
     return derived[:KEY], derived[KEY:]
 

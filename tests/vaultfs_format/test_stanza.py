@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -71,6 +75,7 @@ def test_another_type_is_unsupported() -> None:
     [
         ((limits.MAX_ARGON_MEMORY + 1, 1, 1), LimitExceeded),
         ((8, limits.MAX_ARGON_PASSES + 1, 1), LimitExceeded),
+        ((limits.MAX_ARGON_MEMORY, limits.MAX_ARGON_WORK // limits.MAX_ARGON_MEMORY + 1, 1), LimitExceeded),
         ((2**32 - 1, 1, limits.MAX_ARGON_LANES + 1), LimitExceeded),
         ((512 + 8, 1, limits.MAX_ARGON_LANES + 1), LimitExceeded),
         ((8, 0, 1), FieldInvalid),
@@ -100,3 +105,21 @@ def test_the_body_has_one_size() -> None:
         PassphraseStanza.decode(body[:-1])
     with pytest.raises(TrailingBytes):
         PassphraseStanza.decode(body + b"\0")
+
+
+def test_a_cost_beyond_the_memory_there_is_is_a_coded_error() -> None:
+    """In a process of its own, whose address space cannot hold what the stanza asks for."""
+    program = """
+        import resource
+        from vaultfs_format.errors import LimitExceeded
+        from vaultfs_format.stanza import Argon2Cost, seal_passphrase
+        from vaultfs_format.suite import DEFAULT
+
+        resource.setrlimit(resource.RLIMIT_AS, (512 * 2**20, 512 * 2**20))
+        try:
+            seal_passphrase(DEFAULT, bytes(16), bytes(32), b"passphrase", bytes(32), Argon2Cost(2**20, 1, 1))
+        except LimitExceeded as error:
+            print(error.code)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(LimitExceeded.code)

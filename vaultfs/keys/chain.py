@@ -41,7 +41,7 @@ class KeyChain:
         self._identifier_key = values[Tag.IDENTIFIER_KEY]
         alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
         self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
-        self.nobody_content_key = suite.derive(self._identifier_key, labels.CONTENT, b"", KEY)
+        self.nobody_content_key = suite.derive(self._identifier_key, labels.NOBODY, b"", KEY)
 
     def record_ids(self, incarnation: int, first: int, count: int) -> Iterator[RecordId]:
         """Yield the ids of `count` record numbers from `first` on."""
