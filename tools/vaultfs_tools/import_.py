@@ -14,7 +14,7 @@ from pathlib import Path
 
 import vaultfs
 from vaultfs.engine.vault import default_store
-from vaultfs.errors import ArgumentInvalid, VaultExists, VaultMissing
+from vaultfs.errors import ArgumentInvalid, SourceUnreadable, VaultExists
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.migrate.redrive import redrive
 from vaultfs.migrate.report import Report
@@ -47,14 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if not args.sources and not args.redrive and not args.create:
-        raise ArgumentInvalid(sources=0)
+    if (args.redrive and args.sources) or not (args.redrive or args.sources or args.create):
+        raise ArgumentInvalid(sources=len(args.sources))
     passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
     authorities = _authorities(args.authorities)
     missing = [source for source in args.sources if not source.exists()]
     if missing:
-        raise VaultMissing(sources=len(missing))
-    with _vault(args, passphrase) as vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
+        raise SourceUnreadable(sources=len(missing))
+    vault, store = _vault(args, passphrase)
+    with vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
         with cli.Progress() as bar:
 
             def progress(done: int, total: int) -> None:
@@ -64,10 +65,12 @@ def _run(args: argparse.Namespace) -> int:
             options = ImportOptions(
                 namespace=args.namespace, authorities=authorities, verify=not args.no_verify, progress=progress
             )
-            report = redrive(vault, session, options) if args.redrive else Report()
-            if args.sources:
+            if args.redrive:
+                report = redrive(vault, session, options)
+            else:
                 report = Importer(vault, session, options).run(args.sources)
-        cli.emit(args, {"vault": vault.id, **report.as_json()}, report.as_text().splitlines())
+        shown = {"vault": vault.id, "created": store is not None, "epoch_store": str(store) if store else None}
+        cli.emit(args, {**shown, **report.as_json()}, report.as_text().splitlines())
     return _code(report)
 
 
@@ -76,10 +79,11 @@ def _code(report: Report) -> int:
         return cli.Exit.DAMAGED
     if report.failed:
         return INCOMPLETE
-    return QUARANTINED if report.count("quarantined") else cli.Exit.DONE
+    return QUARANTINED if report.outcome("quarantined") else cli.Exit.DONE
 
 
-def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> vaultfs.Vault:
+def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> tuple[vaultfs.Vault, Path | None]:
+    """Return the vault, and where its epoch store is if it was made just now."""
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     if args.create and not args.vault.exists():
         try:
@@ -87,19 +91,19 @@ def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> vaultfs.
         except VaultExists:
             pass
         else:
-            _announce(args, args.epoch_store or default_store(args.vault))
-            return vault
-    return vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
+            store = args.epoch_store or default_store(args.vault)
+            _announce(args, store)
+            return vault, store
+    vault = vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
+    return vault, None
 
 
 def _announce(args: argparse.Namespace, store: Path) -> None:
     if args.json:
         return
     print(f"Created {args.vault}. Its epoch secret is in {store}: keep that on another medium. Whoever has the vault,")
-    print(
-        "the epoch secret and the passphrase can read everything; without any one of them nobody can. A backup must not"
-    )
-    print("hold vault and epoch secret together, and renaming the vault does not move the epoch secret.")
+    print("the epoch secret and the passphrase can read everything; without any one of them nobody can. A backup must")
+    print("not hold vault and epoch secret together, and renaming the vault does not move the epoch secret.")
     print()
 
 

@@ -6,19 +6,19 @@ Before the first byte of a patient leaves the vault, a disclosure is on record f
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vaultfs.engine.records import Record
+from vaultfs.engine.records import RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.errors import VaultExists
-from vaultfs.migrate.identity import CANDIDATE
-from vaultfs.migrate.recipes import Gone, Recipe, Step, batched, decode_part, source_state
-from vaultfs.migrate.window import GAP, RECIPE
+from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
+from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state
+from vaultfs.migrate.stored import Gone, Kept, batched, read
 from vaultfs.model import NOBODY, RecordId
 from vaultfs.vfs import converted
 
@@ -27,7 +27,10 @@ _OWN = frozenset({RECIPE, GAP, CANDIDATE})
 """Kinds that are the vault's own bookkeeping, not records of a source."""
 
 _CHUNK = 1024 * 1024
-_NAME_BYTES = 200
+_PARTIAL = ".partial"
+_NAME_BYTES = 255 - len(_PARTIAL)
+_PATH_BYTES = 4000
+"""Longest path that is written; the system's limit is 4,096 with what follows."""
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class ExportReport:
     Parameters
     ----------
     sources, partial
-        Source files written, and those among them that lack disposed or deleted records.
+        Source files written, and those among them that lack deleted records, or whose import has not come to its end.
     records
         Records in the manifest.
     patients
@@ -59,7 +62,8 @@ class Exporter:
     def __init__(self, session: Session, directory: Path) -> None:
         self._session = session
         self._directory = directory
-        self._written: set[RecordId] = set()
+        self._visible: set[RecordId] = set()
+        self._unwritten: dict[RecordId, int] = {}
         self.report = ExportReport()
 
     def run(self) -> ExportReport:
@@ -80,15 +84,18 @@ class Exporter:
         with converted(), _private(self._directory / MANIFEST) as manifest:
             for token in self._tokens():
                 self._source(token, manifest)
-            for record_id in self._others():
-                self._record(record_id, manifest)
+            for record_id, version in sorted(self._unwritten.items()):
+                self._record(record_id, version, manifest)
         return self.report
 
     def _disclose(self) -> None:
+        """Put a disclosure on record for every patient, and take note of all that is to be seen."""
         for subject in self._session.all_subjects():
-            count = len(self._session.find(subject=subject, follow_links=False))
-            if subject != NOBODY and count:
-                self._session.disclose(subject, count)
+            found = self._session.find(subject=subject, follow_links=False)
+            self._visible.update(info.id for info in found)
+            self._unwritten.update((info.id, info.version) for info in found if info.kind not in _OWN)
+            if subject != NOBODY and found:
+                self._session.disclose(subject, len(found))
                 self.report.patients += 1
 
     def _tokens(self) -> list[bytes]:
@@ -99,93 +106,77 @@ class Exporter:
                 tokens[decode_part(record.data).token] = None
         return list(tokens)
 
+    # Sources.
+
     def _source(self, token: bytes, manifest: BinaryIO) -> None:
         state = source_state(self._session, token)
         if state is None:
             return
-        recipe = Recipe(self._session, state)
-        path = self._place(recipe, token)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        gone: list[RecordId] = []
+        unfinished = state.status != Status.COMPLETE
+        recipe = Recipe(self._session, state.earlier()[0] or state.recipe)
+        partial = unfinished and not state.base
+        partial |= any(step.id not in self._visible for step in recipe.steps())
+        path = self._place(recipe, token, _PARTIAL if partial else "")
         with _private(path) as file:
-            for found in recipe.records():
+            for found in read(self._session, recipe.steps()):
                 if isinstance(found, Gone):
-                    gone.append(found.id)
-                    _write_line(manifest, {"id": found.id.hex(), "source": token.hex(), "gone": True})
-                elif isinstance(found, Record):
-                    self._write(file, found.before)
-                    self._write(file, found.data)
-                    self._write(file, found.after)
-                    self._list(manifest, found, token, path)
+                    _write_line(manifest, {"id": found.step.id.hex(), "source": token.hex(), "gone": True})
+                elif isinstance(found, Kept):
+                    self._write(file, found.whole())
+                    digest = hashlib.sha256(found.record.data)
+                    self._row(manifest, found.record.info, digest.hexdigest(), token, path)
                 else:
-                    self._copy(file, manifest, found, token, path)
-        if gone:
-            path.rename(path.with_name(path.name + ".partial"))
-            self.report.partial += 1
+                    info = self._session.info(found.step.id, found.step.version)
+                    self._row(manifest, info, self._copy(file, found.stream), token, path)
+        self.report.partial += partial
         self.report.sources += 1
 
-    def _place(self, recipe: Recipe, token: bytes) -> Path:
+    def _place(self, recipe: Recipe, token: bytes, suffix: str) -> Path:
         """Return where a source is written: its own path below a folder for its root, with nothing that leads out."""
         name = recipe.name()
-        parts = [] if name is None else [_safe(part) for part in name.split(b"/")]
-        parts = [part for part in parts if part]
+        parts = [] if name is None else [part for one in name.split(b"/") if (part := _safe(one))]
         base = self._directory / recipe.root.hex()[:8]
-        path = base.joinpath(*parts) if parts else base / f"unnamed-{token.hex()}"
-        taken = any(place.exists() for place in (path, path.with_name(path.name + ".partial")))
-        blocked = any(parent.is_file() for parent in path.parents)
-        return base / f"{token.hex()}" if taken or blocked else path
+        fallback = base / f"{token.hex()}{suffix}"
+        path = base.joinpath(*parts[:-1], parts[-1] + suffix) if parts else fallback
+        if len(os.fsencode(path)) > _PATH_BYTES or path.exists():
+            path = fallback
+        try:
+            _make_folder(path.parent, self._directory)
+        except FileExistsError:
+            path = fallback
+        return path
 
-    def _others(self) -> Iterator[RecordId]:
-        """Yield the visible records that belong to no source."""
-        for subject in self._session.all_subjects():
-            for info in self._session.find(subject=subject, follow_links=False):
-                if info.kind not in _OWN and info.id not in self._written:
-                    yield info.id
+    # Records of no source.
 
-    def _record(self, record_id: RecordId, manifest: BinaryIO) -> None:
+    def _record(self, record_id: RecordId, version: int, manifest: BinaryIO) -> None:
         path = self._directory / "records" / record_id.hex()
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        with _private(path) as file:
-            version = self._session.info(record_id).version
-            self._copy(file, manifest, Step(record_id, version, streamed=True), None, path)
+        _make_folder(path.parent, self._directory)
+        info = self._session.info(record_id, version)
+        with _private(path) as file, self._session.open(record_id, version) as stream:
+            self._row(manifest, info, self._copy(file, stream), None, path)
 
-    def _copy(self, file: BinaryIO, manifest: BinaryIO, one: Step, token: bytes | None, path: Path) -> None:
+    # Writing.
+
+    def _copy(self, file: BinaryIO, stream: io.BufferedReader) -> str:
+        """Copy a stream and return its SHA-256."""
         digest = hashlib.sha256()
-        with self._session.open(one.id, one.version) as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                self._write(file, chunk)
-        info = self._session.info(one.id, one.version)
-        self._row(
-            manifest, one.id, one.version, info.kind, info.media_type, info.length, digest.hexdigest(), token, path
-        )
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            self._write(file, chunk)
+        return digest.hexdigest()
 
-    def _list(self, manifest: BinaryIO, record: Record, token: bytes, path: Path) -> None:
-        info = record.info
-        if info.kind not in _OWN:
-            digest = hashlib.sha256(record.data).hexdigest()
-            self._row(manifest, info.id, info.version, info.kind, info.media_type, info.length, digest, token, path)
-
-    def _row(
-        self,
-        manifest: BinaryIO,
-        record_id: RecordId,
-        version: int,
-        kind: str,
-        media_type: str,
-        length: int,
-        digest: str,
-        token: bytes | None,
-        path: Path,
-    ) -> None:
-        self._written.add(record_id)
+    def _row(self, manifest: BinaryIO, info: RecordInfo, digest: str, token: bytes | None, path: Path) -> None:
+        if info.kind in _OWN:
+            return
+        if self._unwritten.get(info.id) == info.version:
+            del self._unwritten[info.id]
         self.report.records += 1
         row = {
-            "id": record_id.hex(),
-            "version": version,
-            "kind": kind,
-            "media_type": media_type,
-            "length": length,
+            "id": info.id.hex(),
+            "version": info.version,
+            "kind": info.kind,
+            "media_type": info.media_type,
+            "length": info.length,
             "sha256": digest,
             "source": token.hex() if token else None,
             "file": os.fsencode(path.relative_to(self._directory)).decode(errors="backslashreplace"),
@@ -195,6 +186,13 @@ class Exporter:
     def _write(self, file: BinaryIO, data: bytes) -> None:
         file.write(data)
         self.report.bytes += len(data)
+
+
+def _make_folder(folder: Path, top: Path) -> None:
+    """Make a folder below `top`, and those between, that only their owner can enter."""
+    for place in [*reversed(folder.relative_to(top).parents), folder.relative_to(top)]:
+        if not (top / place).is_dir():
+            (top / place).mkdir(mode=0o700)
 
 
 def _private(path: Path) -> BinaryIO:
@@ -209,4 +207,4 @@ def _write_line(manifest: BinaryIO, row: dict[str, object]) -> None:
 def _safe(part: bytes) -> str:
     """Return one part of a path without what could lead elsewhere; empty where nothing is left."""
     cleaned = part.replace(b"\0", b"")[:_NAME_BYTES]
-    return "" if cleaned in (b"", b".", b"..") or b"/" in cleaned else os.fsdecode(cleaned)
+    return "" if cleaned in (b"", b".", b"..") else os.fsdecode(cleaned)

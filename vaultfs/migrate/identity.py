@@ -1,185 +1,276 @@
-"""Whose record is this? From what a source states to a subject, without ever merging two by itself.
+"""Whose record is this? From what a source states to a subject. Two subjects are never merged, and no record is filed
+by a guess: what is doubtful is kept apart, and put before a person.
 
-Strong identifiers decide. A reference is looked up in its own file, then among all files of the same source; one that
-leads nowhere makes a provisional subject, which is linked when its patient arrives. Identifiers that lead to two
-subjects make a link candidate, for a person to decide.
+A record may name its subject by identifiers and by references. References are looked up in their own file (in its
+present revision), then among all files of the same source. The rules, in the order in which they are tried:
+
+1. A *strong* identifier decides, the first of those that the record states and that exactly one subject (or subjects
+   that are linked) was given strongly. If others lead elsewhere, the pair is a link candidate, once.
+2. A *weak* identifier (`SourceIdentifier.strong`) is asserted, and never decides.
+3. A Patient that rule 1 does not place is the subject that the record which it replaces belongs to, or that its own
+   file means by its reference. Yet if both have strong identifiers and share none, it is a new subject, and the pair a
+   link candidate: a file may have been written anew for somebody else.
+4. Any other record belongs to whom its own file means by its reference, before rule 1: that is what the record says.
+   It adds its strong identifiers to that subject only where they do not contradict those that are there.
+5. If its own file does not have the Patient and rule 1 finds nobody, it belongs to the one Patient of the same source
+   with this reference, unless its identifiers contradict. If several have it, it means nobody outside of their files.
+6. A reference that leads nowhere makes a *provisional* subject, for this file. A Patient of the same file that comes
+   later takes it over; one of another file is linked to it, if it is the only one of the source with this reference.
+   Links can be taken back. A subject with identifiers of its own, or with a Patient, is never taken over.
+7. Where rule 5 or 6 has relied on a reference across files and another Patient turns up with the same one, or a file
+   has two Patients with one reference, the pair is a link candidate: a person has to look at what was filed.
+8. An identifier that several subjects have that nobody has linked decides nothing: its records are kept together in a
+   subject of their own, which is a link candidate to each.
+9. A new version with neither reference nor strong identifier stays where the version before is. Any other record with
+   weak identifiers alone gets a subject of its own; one that names nobody belongs to nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vaultfs.engine.session import Session
 from vaultfs.engine.transaction import Transaction
-from vaultfs.errors import ArgumentInvalid
-from vaultfs.interop.pieces import Facts, SourceIdentifier
-from vaultfs.model import MAX_IDENTIFIER_CHARS, ClinicalDate, Identifier, SubjectId
-
-REFERENCE = "urn:vaultfs:reference"
-"""System of the identifiers that stand for references inside a source: value is scope#reference."""
-
-PROVISIONAL = "urn:vaultfs:provisional"
-"""System of the identifiers that name a subject known by a reference alone."""
-
-CANDIDATE = "vaultfs.link-candidate"
-CANDIDATES = "link-candidate"
-
-
-@dataclass(frozen=True, slots=True)
-class Authorities:
-    """How authorities of a source become identifier systems.
-
-    Parameters
-    ----------
-    namespace
-        URI under which identifiers without an authority, and authorities with a local name, are kept apart.
-    same
-        Authority as stated, to the system that it is the same as (OID, HD name, IssuerOfPatientID ...).
-    """
-
-    namespace: str
-    same: Mapping[str, str]
-
-    def system(self, authority: str) -> str:
-        """Return the identifier system of an authority."""
-        mapped = self.same.get(authority)
-        if mapped is not None:
-            return mapped
-        if not authority:
-            return self.namespace
-        return authority if ":" in authority else f"{self.namespace}:{authority}"
-
-    def identifier(self, stated: SourceIdentifier) -> Identifier | None:
-        """Return the identifier, None where it is too long to be one."""
-        try:
-            return Identifier(self.system(stated.authority), stated.value)
-        except ArgumentInvalid:
-            return None
+from vaultfs.interop.pieces import Facts
+from vaultfs.migrate.authorities import Authorities
+from vaultfs.migrate.claims import (
+    AWAITED,
+    PATIENT,
+    REFERENCE,
+    RELIED,
+    UNCERTAIN,
+    assert_identifiers,
+    claimants,
+    contradicts,
+    has_strong,
+    is_provisional,
+    link_all,
+    one_of,
+    same,
+    scoped,
+    strong_claims,
+)
+from vaultfs.migrate.kinds import CANDIDATE, CANDIDATES
+from vaultfs.model import Identifier, SubjectId
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where references of a file are looked up: tokens of the file and of the source that it belongs to, in hex."""
+    """How what a file states is understood.
+
+    Parameters
+    ----------
+    file, root
+        Where references are looked up: the file in one revision, and the source that it belongs to.
+    authorities
+        Whose identifiers are whose.
+    """
 
     file: str
     root: str
+    authorities: Authorities
 
 
 class Resolver:
-    """Resolves the subjects of one import."""
+    """Resolves subjects.
 
-    def __init__(self, session: Session, authorities: Authorities) -> None:
-        self._session = session
-        self._authorities = authorities
+    Attributes
+    ----------
+    candidates
+        Link candidates put so far.
+    """
+
+    def __init__(self) -> None:
+        self._proposed: set[bytes] = set()
         self.candidates = 0
 
-    def subject(self, txn: Transaction, facts: Facts, scope: Scope) -> SubjectId | None:
-        """Return whose record `facts` are of, a new subject if need be; None for a record that is nobody's."""
-        stated = [(self._authorities.identifier(one), one.strong) for one in facts.identifiers]
-        strong = [one for one, is_strong in stated if one and is_strong]
-        weak = [one for one, is_strong in stated if one and not is_strong]
+    def subject(
+        self, txn: Transaction, facts: Facts, scope: Scope, before: SubjectId | None = None
+    ) -> SubjectId | None:
+        """Return whose record `facts` are of, a new subject if need be; None for a record that is nobody's.
+
+        Parameters
+        ----------
+        before
+            Whose the version before is, if this is a new version.
+        """
+        stated = [found for one in facts.identifiers if (found := scope.authorities.identifier(one))]
+        strong = [one for one, is_strong in stated if is_strong]
+        weak = [one for one, is_strong in stated if not is_strong]
         if facts.is_subject:
-            return self._of_patient(txn, facts, strong, weak, scope)
-        found = self._by_references(txn, facts.subject_references, scope)
-        if found is None and not strong and not weak:
-            return self._provisional(txn, facts.subject_references, scope)
-        named = self._claimants(txn, strong) or ([] if strong else self._claimants(txn, weak, single=True))
-        subject = found or (named[0] if named else None) or txn.new_subject()
-        self._assert(txn, subject, strong, weak, facts.date)
-        self._propose(txn, subject, named)
-        return subject
+            return self._of_patient(txn, facts, strong, weak, scope, before)
+        return self._of_record(txn, facts, strong, weak, scope, before)
+
+    def remember(self, txn: Transaction, subject: SubjectId, references: Sequence[str], scope: Scope) -> None:
+        """Let the records of a file find its Patient, those before it too."""
+        local = claimants(txn, scoped(REFERENCE, scope.file, references))
+        link_all(txn, subject, [one for one in local if len(local) == 1 and is_provisional(txn, one)])
+        for reference in scoped(REFERENCE, scope.file, references):
+            txn.identify(subject, reference)
+
+    # Patients.
 
     def _of_patient(
-        self, txn: Transaction, facts: Facts, strong: Sequence[Identifier], weak: Sequence[Identifier], scope: Scope
+        self,
+        txn: Transaction,
+        facts: Facts,
+        strong: Sequence[Identifier],
+        weak: Sequence[Identifier],
+        scope: Scope,
+        before: SubjectId | None,
     ) -> SubjectId | None:
         references = facts.own_references
         if not strong and not weak and not references:
-            return None
-        named = self._claimants(txn, strong)
-        if not strong:
-            named = self._claimants(txn, weak, single=True) or self._claimants(
-                txn, _references(references, scope.root), single=True
-            )
-        waiting = self._claimants(txn, _references(references, scope.file))
-        waiting += self._claimants(txn, _references(references, scope.root, PROVISIONAL))
+            return before
+        named, doubtful = self._named(txn, strong)
+        local = claimants(txn, scoped(REFERENCE, scope.file, references))
+        known = [one for one in (before, *(local if len(local) == 1 else ())) if one]
         subject = named[0] if named else None
+        if subject is None and not doubtful:
+            subject = next((one for one in known if not (strong and has_strong(txn, one))), None)
         if subject is None:
-            adopted = [one for one in waiting if self._is_provisional(txn, one)]
-            subject = adopted[0] if adopted else txn.new_subject()
-        self._assert(txn, subject, strong, weak, facts.date)
-        for token in (scope.file, scope.root):
-            for reference in _references(references, token):
-                txn.identify(subject, reference)
-        for other in dict.fromkeys(waiting):
-            if other != subject and self._is_provisional(txn, other):
-                txn.link(subject, other)
-        self._propose(txn, subject, named)
+            subject = self._apart(txn, doubtful)
+            named += known
+        assert_identifiers(txn, subject, [] if doubtful else strong, weak, facts.date)
+        self._gather(txn, subject, references, scope)
+        self.remember(txn, subject, references, scope)
+        self._propose(txn, subject, [*named, *doubtful, *local])
         return subject
 
-    def _by_references(self, txn: Transaction, references: Sequence[str], scope: Scope) -> SubjectId | None:
-        for token in (scope.file, scope.root):
-            for reference in _references(references, token):
-                found = self._claimants(txn, [reference], single=True)
-                if found:
-                    return found[0]
-        return None
-
-    def _provisional(self, txn: Transaction, references: Sequence[str], scope: Scope) -> SubjectId | None:
-        """Return a subject for a reference that leads nowhere yet, in this file."""
-        if not references:
-            return None
-        subject = txn.new_subject()
-        for reference in _references(references[:1], scope.file):
-            txn.identify(subject, reference)
-        for reference in _references(references[:1], scope.root, PROVISIONAL):
-            txn.identify(subject, reference)
-        return subject
-
-    def _is_provisional(self, txn: Transaction, subject: SubjectId) -> bool:
-        """Return whether a subject is known by references alone."""
-        own = (REFERENCE, PROVISIONAL)
-        return all(identifier.system in own for identifier in txn.identifiers(subject))
-
-    def _claimants(
-        self, txn: Transaction, identifiers: Sequence[Identifier], *, single: bool = False
-    ) -> list[SubjectId]:
-        """Return the subjects that identifiers name, in their order; with `single` only where each names one."""
-        found: list[SubjectId] = []
-        for identifier in identifiers:
-            claims = txn.claimants(identifier)
-            if single and len(claims) > 1:
-                continue
-            found += [one for one in claims if one not in found]
-        return found
-
-    def _assert(
+    def _gather(
         self,
         txn: Transaction,
         subject: SubjectId,
+        references: Sequence[str],
+        scope: Scope,
+    ) -> None:
+        """Let a Patient be found by its references, and link what has waited for it in other files."""
+        own = claimants(txn, scoped(AWAITED, scope.file, references))
+        for reference in references:
+            (patient,) = scoped(PATIENT, scope.root, [reference]) or (None,)
+            if patient is None:
+                continue
+            others = [one for one in txn.claimants(patient) if not same(txn, one, subject)]
+            txn.identify(subject, patient)
+            (relied,) = scoped(RELIED, scope.root, [reference])
+            self._propose(txn, subject, txn.claimants(relied))
+            if others:
+                continue
+            waiting = [
+                one
+                for one in claimants(txn, scoped(AWAITED, scope.root, [reference]))
+                if one not in own and is_provisional(txn, one)
+            ]
+            if waiting:
+                txn.identify(subject, relied)
+            link_all(txn, subject, waiting)
+
+    # Other records.
+
+    def _of_record(
+        self,
+        txn: Transaction,
+        facts: Facts,
         strong: Sequence[Identifier],
         weak: Sequence[Identifier],
-        date: ClinicalDate | None,
-    ) -> None:
-        """Assert identifiers that nobody else has claimed; those of others are proposed, not taken."""
-        for identifier in strong:
-            if not txn.claimants(identifier):
-                txn.identify(subject, identifier, date)
-        for identifier in weak:
-            txn.identify(subject, identifier, date, weak=True)
+        scope: Scope,
+        before: SubjectId | None,
+    ) -> SubjectId | None:
+        references = facts.subject_references
+        named, doubtful = self._named(txn, strong)
+        local = scoped(REFERENCE, scope.file, references)
+        found = one_of(txn, local, scoped(PATIENT, scope.root, references))
+        if found and named and is_provisional(txn, found):
+            link_all(txn, named[0], [found])
+            found = named[0]
+        if found:
+            fitting = [one for one in strong if not contradicts(txn, found, one)]
+            assert_identifiers(txn, found, fitting, [], facts.date)
+            self._propose(txn, found, [*named, *doubtful])
+            return found
+        subject = named[0] if named else None
+        if subject is None and not doubtful:
+            subject = self._across(txn, references, scope)
+            if subject and not any(contradicts(txn, subject, one) for one in strong):
+                return subject
+            subject = None
+            if references and not strong:
+                return self._provisional(txn, references, scope)
+            if not strong:
+                subject = before
+                if subject is None and not weak:
+                    return None
+        subject = subject or self._apart(txn, doubtful)
+        assert_identifiers(txn, subject, [] if doubtful and not named else strong, weak, facts.date)
+        for reference in local[:1]:
+            if not txn.claimants(reference):
+                txn.identify(subject, reference)
+        self._propose(txn, subject, [*named, *doubtful])
+        return subject
 
-    def _propose(self, txn: Transaction, subject: SubjectId, others: Sequence[SubjectId]) -> None:
-        """Keep, once a pair, that identifiers of one record name two subjects that nobody has linked."""
-        for other in others:
-            if other == subject or txn.linked(subject, other):
-                continue
+    def _across(self, txn: Transaction, references: Sequence[str], scope: Scope) -> SubjectId | None:
+        """Return the one Patient of the source whom a reference of another file means."""
+        for reference in references:
+            found = one_of(txn, scoped(PATIENT, scope.root, [reference]))
+            if found:
+                for relied in scoped(RELIED, scope.root, [reference]):
+                    txn.identify(found, relied)
+                return found
+        return None
+
+    def _provisional(self, txn: Transaction, references: Sequence[str], scope: Scope) -> SubjectId | None:
+        """Return the subject of a reference that leads nowhere, in this file; None if no vault could keep that."""
+        awaited = scoped(AWAITED, scope.file, references[:1])
+        if not awaited:
+            return None
+        for known in txn.claimants(awaited[0]):
+            if is_provisional(txn, known):
+                return known
+        subject = txn.new_subject()
+        for one in (*awaited, *scoped(AWAITED, scope.root, references[:1])):
+            txn.identify(subject, one)
+        for one in scoped(REFERENCE, scope.file, references[:1]):
+            if not txn.claimants(one):
+                txn.identify(subject, one)
+        return subject
+
+    # Looking up.
+
+    def _named(self, txn: Transaction, strong: Sequence[Identifier]) -> tuple[list[SubjectId], list[SubjectId]]:
+        """Return the subjects that strong identifiers decide for, in their order; if none does, those in doubt."""
+        named: list[SubjectId] = []
+        doubtful: list[SubjectId] = []
+        for identifier in strong:
+            claims = strong_claims(txn, identifier)
+            if len(claims) < 2 or all(same(txn, claims[0], one) for one in claims):
+                named += [one for one in claims[:1] if one not in named]
+            else:
+                doubtful += [one for one in claims if one not in doubtful]
+        return named, [] if named else doubtful
+
+    def _apart(self, txn: Transaction, doubtful: Sequence[SubjectId]) -> SubjectId:
+        """Return a new subject, or the one that keeps what names these subjects alike."""
+        if not doubtful:
+            return txn.new_subject()
+        mark = Identifier(UNCERTAIN, hashlib.sha256(b"".join(sorted(doubtful))).hexdigest())
+        known = txn.claimants(mark)
+        if known:
+            return known[0]
+        subject = txn.new_subject()
+        txn.identify(subject, mark)
+        return subject
+
+    # Stating.
+
+    def _propose(self, txn: Transaction, subject: SubjectId, others: Iterable[SubjectId]) -> None:
+        """Keep, once a pair, that two subjects may be one person."""
+        for other in dict.fromkeys(others):
             key = b"".join(sorted((bytes(subject), bytes(other))))
+            if key in self._proposed or same(txn, subject, other):
+                continue
+            self._proposed.add(key)
             if txn.state(CANDIDATES, key).version == 0:
                 txn.set_state(CANDIDATES, key, b"")
                 txn.put(bytes(other), kind=CANDIDATE, subject=subject)
                 self.candidates += 1
-
-
-def _references(references: Sequence[str], scope: str, system: str = REFERENCE) -> list[Identifier]:
-    fitting = [f"{scope}#{one}" for one in references]
-    return [Identifier(system, one) for one in fitting if len(one) <= MAX_IDENTIFIER_CHARS]

@@ -3,101 +3,175 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, cast
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from itertools import islice
+from typing import NamedTuple
 
 from blake3 import blake3
 
 from vaultfs.engine.records import Record
+from vaultfs.engine.session import Session
 from vaultfs.errors import SourceError
 from vaultfs.interop.pieces import Piece
 from vaultfs.interop.registry import recognise
-from vaultfs.migrate.recipes import Recipe, Step, StoredSource
-from vaultfs.model import RecordId
+from vaultfs.migrate.kinds import GAP, QUARANTINE
+from vaultfs.migrate.recipes import Recipe, Step
+from vaultfs.migrate.stored import Kept, Streamed, read
+from vaultfs.model import NOBODY, RecordId, SubjectId
 
-QUARANTINE = "vaultfs.quarantine"
+
+class _Role(Enum):
+    RECORD = 0
+    QUARANTINED = 1
+    GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+_ROLES = {QUARANTINE: _Role.QUARANTINED, GAP: _Role.GAP}
+
+
+class Known(NamedTuple):
     """A record of an earlier import."""
 
     id: RecordId
     version: int
-    quarantined: bool
+    subject: SubjectId
+
+    @property
+    def holder(self) -> SubjectId | None:
+        """Whose record it is, None where it is nobody's."""
+        return None if self.subject == NOBODY else self.subject
+
+
+Around = tuple[bytes, bytes]
+"""Bytes before and after a record."""
+
+
+class Match(NamedTuple):
+    """A record that holds a piece already.
+
+    Parameters
+    ----------
+    around
+        Bytes around the piece that the record holds too.
+    bare
+        Bytes around the record do not count.
+    """
+
+    known: Known
+    around: Around
+    bare: bool
+
+
+Queue = deque[Known]
 
 
 class Previous:
     """Records of an earlier import of a source, found by their bytes and by their logical id.
 
     Digests live in memory only, for as long as the import of this source takes. Each record stands for one piece.
+
+    Parameters
+    ----------
+    recipes
+        Last parts of the recipes of the revision that was last completed, and of those begun after it: of two versions
+        of a record the later one counts. Empty ones are none.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._by_bytes: dict[bytes, list[Known]] = {}
-        self._by_logical_id: dict[tuple[str, str], Known] = {}
+    def __init__(self, session: Session, recipes: Iterable[bytes]) -> None:
+        self._exact: dict[tuple[_Role, bytes, bytes], Queue] = {}
+        self._by_bytes: dict[tuple[_Role, bytes], Queue] = {}
+        self._by_logical_id: dict[tuple[str, str], Queue] = {}
         self._used: set[RecordId] = set()
         self._streamed: list[RecordId] = []
-        for record in recipe.records():
-            if isinstance(record, Step):
-                self._streamed.append(record.id)
-            elif isinstance(record, Record):
-                known = Known(record.info.id, record.info.version, record.info.kind == QUARANTINE)
-                digest = _digest(record.before, record.data, record.after)
-                self._by_bytes.setdefault(digest, []).append(known)
-        self._learn_logical_ids(recipe)
+        known = [Recipe(session, one) for one in recipes if one]
+        newest = {step.id: step for recipe in known for steps in (recipe.retired(), recipe.steps()) for step in steps}
+        for found in read(session, newest.values()):
+            if isinstance(found, Streamed):
+                self._streamed.append(found.step.id)
+            elif isinstance(found, Kept):
+                self._learn(found.record)
 
-    def _learn_logical_ids(self, recipe: Recipe) -> None:
-        """Let the adapter read the stored source once more, to learn the logical ids of its records."""
-        stored = io.BufferedReader(cast(io.RawIOBase, StoredSource(recipe)), 1 << 20)
-        adapter = recognise(stored.peek(1 << 16)[: 1 << 16])
-        if adapter is None:
+    def _learn(self, record: Record) -> None:
+        info = record.info
+        known = Known(info.id, info.version, info.subject)
+        role = _ROLES.get(info.kind, _Role.RECORD)
+        digest = _digest(record.data)
+        if role is _Role.GAP:
+            self._exact.setdefault((role, digest, bytes(known.subject)), deque()).append(known)
             return
-        for piece in _readable(adapter.pieces(cast(BinaryIO, stored))):
-            facts = piece.facts
-            found = self._by_bytes.get(_digest(piece.before, piece.data, piece.after)) or self._by_bytes.get(
-                _digest(b"", piece.data, b"")
-            )
-            if facts is not None and facts.logical_id is not None and found and not found[0].quarantined:
-                self._by_logical_id[facts.kind, facts.logical_id] = found[0]
+        self._exact.setdefault((role, digest, _digest(record.before, record.after)), deque()).append(known)
+        self._by_bytes.setdefault((role, digest), deque()).append(known)
+        logical_id = _logical_id(record.data) if role is _Role.RECORD else None
+        if logical_id is not None:
+            self._by_logical_id.setdefault((info.kind, logical_id), deque()).append(known)
 
-    def same(self, before: bytes, data: bytes, after: bytes, *, quarantined: bool = False) -> Known | None:
-        """Return a record with exactly these bytes that stands for no other piece yet."""
-        for known in self._by_bytes.get(_digest(before, data, after), ()):
-            if known.quarantined is quarantined and known.id not in self._used:
-                self._used.add(known.id)
-                return known
-        return None
+    def spend(self, steps: Iterable[Step]) -> None:
+        """Take note of records that stand for pieces already."""
+        self._used.update(step.id for step in steps)
+
+    def same(self, piece: Piece, forms: Iterable[Around]) -> Match | None:
+        """Return a record with the bytes of a piece, with one of `forms` around it if there is such a one."""
+        role = _Role.RECORD if piece.facts else _Role.QUARANTINED
+        digest = _digest(piece.data)
+        for around in forms:
+            found = self._take(self._exact.get((role, digest, _digest(*around))))
+            if found is not None:
+                return Match(found, around, bare=False)
+        found = self._take(self._by_bytes.get((role, digest)))
+        return None if found is None else Match(found, (b"", b""), bare=True)
+
+    def gap(self, data: bytes, owner: SubjectId) -> Known | None:
+        """Return a gap record of `owner` with these bytes."""
+        return self._take(self._exact.get((_Role.GAP, _digest(data), bytes(owner))))
 
     def replaced_by(self, piece: Piece) -> Known | None:
         """Return the record that a piece is a new version of: the one with the same logical id."""
         facts = piece.facts
         if facts is None or facts.logical_id is None:
             return None
-        known = self._by_logical_id.get((facts.kind, facts.logical_id))
-        if known is None or known.id in self._used:
-            return None
-        self._used.add(known.id)
-        return known
+        return self._take(self._by_logical_id.get((facts.kind, facts.logical_id)))
 
-    def quarantined(self) -> list[RecordId]:
-        """Return the quarantined records that stand for no piece of the new import: they have been resolved."""
-        everything = [known for found in self._by_bytes.values() for known in found]
-        return [
-            *self._streamed,
-            *(known.id for known in everything if known.quarantined and known.id not in self._used),
-        ]
+    def _take(self, queue: Queue | None) -> Known | None:
+        """Return the first record of a queue that stands for no piece yet."""
+        while queue:
+            known = queue.popleft()
+            if known.id not in self._used:
+                self._used.add(known.id)
+                return known
+        return None
+
+    def retired(self) -> Iterator[Step]:
+        """Yield the records that stand for no piece of the new import."""
+        for known in self._left(_Role.RECORD):
+            yield Step(known.id, known.version)
+
+    def resolved(self) -> Iterator[RecordId]:
+        """Yield the quarantined records that stand for no piece of the new import."""
+        yield from self._streamed
+        for known in self._left(_Role.QUARANTINED):
+            yield known.id
+
+    def _left(self, wanted: _Role) -> Iterator[Known]:
+        for (role, _), queue in self._by_bytes.items():
+            if role is wanted:
+                yield from (one for one in queue if one.id not in self._used)
 
 
-def _readable(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Yield pieces up to where the source cannot be understood."""
+def _logical_id(data: bytes) -> str | None:
+    """Return what a record calls itself, as the adapter sees it now; None where it is no longer one record."""
+    adapter = recognise(data)
+    if adapter is None:
+        return None
     try:
-        yield from pieces
+        pieces = list(islice(adapter.pieces(io.BytesIO(data)), 2))
     except SourceError:
-        return
+        return None
+    facts = pieces[0].facts if len(pieces) == 1 else None
+    return facts.logical_id if facts else None
 
 
-def _digest(before: bytes, data: bytes, after: bytes) -> bytes:
-    lengths = len(before).to_bytes(8, "little") + len(data).to_bytes(8, "little")
-    return blake3(lengths + before + data + after).digest()
+def _digest(*parts: bytes) -> bytes:
+    lengths = b"".join(len(part).to_bytes(8, "little") for part in parts)
+    return blake3(lengths + b"".join(parts)).digest(16)

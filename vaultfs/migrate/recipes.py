@@ -7,27 +7,21 @@ with them. The file's name is a record of its first subject, since names of file
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from enum import IntEnum
-from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
-from vaultfs.engine.records import Record
 from vaultfs.engine.session import Session
 from vaultfs.errors import Deleted, NotFound, RecipeInvalid
+from vaultfs.migrate.kinds import SOURCES
 from vaultfs.model import RecordId
-
-SOURCES = "import.source"
-"""Namespace of the states of sources; the key is the source token."""
 
 RECIPE_TYPE = "application/vnd.vaultfs.recipe"
 _STEP = 20
 _STREAMED = 1 << 31
-_BATCH = 256
+_BARE = 1 << 30
 
 
 class Status(IntEnum):
@@ -35,10 +29,12 @@ class Status(IntEnum):
 
     PARTIAL = 1
     COMPLETE = 2
+    REDRIVEN = 3
+    """Begun anew from the vault itself, and not finished."""
 
 
 class SourceState(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a source.
+    """What is known of a source: the checkpoint of its import.
 
     Parameters
     ----------
@@ -50,21 +46,29 @@ class SourceState(msgspec.Struct, frozen=True, array_like=True):
         Bytes of the source that the recipe gives.
     pieces
         Pieces that the recipe covers.
-    digest
-        Digest of those bytes under the key of the import job; tells nothing once the job has ended.
-    job
-        Id of the import job.
     revision
         1 for the first import of the source, one more for every time that its bytes were others.
+    base
+        Id of the last part of the recipe of the revision that was last completed, while this one is not; empty where
+        there is none.
+    begun
+        The same for revisions that were begun after it and given up, since the bytes were others by then.
+    subject
+        The last subject that a piece belonged to, or empty.
     """
 
     status: int
     recipe: bytes
     length: int
     pieces: int
-    digest: bytes
-    job: bytes
     revision: int = 1
+    base: bytes = b""
+    begun: tuple[bytes, ...] = ()
+    subject: bytes = b""
+
+    def earlier(self) -> tuple[bytes, ...]:
+        """Return the recipes that a next revision builds on: of the last complete revision and of those begun since."""
+        return (self.recipe,) if self.status == Status.COMPLETE else (self.base, *self.begun, self.recipe)
 
 
 class RecipePart(msgspec.Struct, frozen=True, array_like=True):
@@ -77,12 +81,14 @@ class RecipePart(msgspec.Struct, frozen=True, array_like=True):
     previous
         Id of the part before, empty for the first.
     name
-        Id of the record with the file's name; empty in all parts but the first.
+        Id of the record with the file's name, which one part has; empty in all others.
     root
         Token of the source root.
     steps
         Records in order, each 16 bytes of id and 4 bytes (little-endian) of version, the highest bit set for a record
-        that is too large to be taken into memory.
+        that is too large to be taken into memory, the next one for a record without the bytes stored around it.
+    retired
+        The same, for records of earlier revisions that this one does not have; in the last part.
     """
 
     token: bytes
@@ -90,6 +96,7 @@ class RecipePart(msgspec.Struct, frozen=True, array_like=True):
     name: bytes
     root: bytes
     steps: bytes
+    retired: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -103,7 +110,12 @@ def encode(value: SourceState | RecipePart) -> bytes:
 
 
 def source_state(session: Session, token: bytes) -> SourceState | None:
-    """Return the state of a source, None where it was never imported."""
+    """Return the state of a source, None where it was never imported.
+
+    Raises
+    ------
+    RecipeInvalid
+    """
     value = session.state(SOURCES, token).value
     if not value:
         return None
@@ -124,48 +136,63 @@ def decode_part(data: bytes) -> RecipePart:
         part = _parts.decode(data)
     except msgspec.MsgspecError:
         raise RecipeInvalid from None
-    if len(part.steps) % _STEP:
+    if len(part.steps) % _STEP or len(part.retired) % _STEP:
         raise RecipeInvalid
     return part
 
 
 class Step(NamedTuple):
-    """A record of a recipe; `streamed` marks one that is too large to be taken into memory."""
+    """A record of a recipe.
+
+    Parameters
+    ----------
+    streamed
+        It is too large to be taken into memory.
+    bare
+        The bytes stored around it do not count.
+    """
 
     id: RecordId
     version: int
     streamed: bool = False
+    bare: bool = False
+
+    def encoded(self) -> bytes:
+        """Return the step as recipes keep it."""
+        flags = (_STREAMED if self.streamed else 0) | (_BARE if self.bare else 0)
+        return bytes(self.id) + (self.version | flags).to_bytes(4, "little")
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A record of a recipe that is deleted or disposed of."""
-
-    id: RecordId
-
-
-Found = Record | Step | Gone
-
-
-def encode_step(record_id: RecordId, version: int, *, streamed: bool = False) -> bytes:
-    """Return a step as recipes keep it."""
-    return bytes(record_id) + (version | (_STREAMED if streamed else 0)).to_bytes(4, "little")
-
-
-def _decode_step(data: bytes) -> Step:
-    number = int.from_bytes(data[16:], "little")
-    return Step(RecordId(data[:16]), number & ~_STREAMED, bool(number & _STREAMED))
+def _decode_steps(data: bytes) -> Iterator[Step]:
+    for at in range(0, len(data), _STEP):
+        number = int.from_bytes(data[at + 16 : at + _STEP], "little")
+        version = number & ~(_STREAMED | _BARE)
+        yield Step(RecordId(data[at : at + 16]), version, bool(number & _STREAMED), bool(number & _BARE))
 
 
 class Recipe:
-    """The recipe of a source: its parts in order."""
+    """The recipe of a source: its parts in order.
 
-    def __init__(self, session: Session, state: SourceState) -> None:
+    Parameters
+    ----------
+    last
+        Id of its last part, as the state of the source says.
+
+    Raises
+    ------
+    RecipeInvalid
+        A part is not there.
+    """
+
+    def __init__(self, session: Session, last: bytes) -> None:
         self._session = session
         self._parts: list[RecipePart] = []
-        following = state.recipe
+        following = last
         while following:
-            part = decode_part(session.get(RecordId(following)).data)
+            try:
+                part = decode_part(session.get(RecordId(following)).data)
+            except (NotFound, Deleted):
+                raise RecipeInvalid from None
             self._parts.append(part)
             following = part.previous
         self._parts.reverse()
@@ -177,89 +204,20 @@ class Recipe:
 
     def name(self) -> bytes | None:
         """Return the relative path of the source in bytes, None where it is gone."""
-        try:
-            return self._session.get(RecordId(self._parts[0].name)).data
-        except (NotFound, Deleted):
-            return None
+        for part in reversed(self._parts):
+            if part.name:
+                try:
+                    return self._session.get(RecordId(part.name)).data
+                except (NotFound, Deleted):
+                    return None
+        return None
 
     def steps(self) -> Iterator[Step]:
         """Yield the records, in the order of the source."""
         for part in self._parts:
-            for at in range(0, len(part.steps), _STEP):
-                yield _decode_step(part.steps[at : at + _STEP])
+            yield from _decode_steps(part.steps)
 
-    def records(self) -> Iterator[Found]:
-        """Yield the records in order: read, or the step alone of one that is streamed, or a mark for one that is gone."""
-        for batch in batched(self.steps(), _BATCH):
-            small = [(one.id, one.version) for one in batch if not one.streamed]
-            read = iter(self._read(small))
-            for one in batch:
-                yield one if one.streamed else next(read)
-
-    def _read(self, wanted: Sequence[tuple[RecordId, int]]) -> Iterator[Record | Gone]:
-        try:
-            yield from self._session.get_many(wanted)
-        except (NotFound, Deleted):
-            for record_id, version in wanted:
-                try:
-                    yield self._session.get(record_id, version)
-                except (NotFound, Deleted):
-                    yield Gone(record_id)
-
-    def open(self, one: Step) -> io.BufferedReader:
-        """Open a streamed record."""
-        return self._session.open(one.id, one.version)
-
-
-T = TypeVar("T")
-
-
-def batched(values: Iterator[T], count: int) -> Iterator[list[T]]:
-    """Yield lists of up to `count` values."""
-    while batch := list(islice(values, count)):
-        yield batch
-
-
-class StoredSource(io.RawIOBase):
-    """A source file, put together from its recipe as it is read.
-
-    Attributes
-    ----------
-    gone
-        Records that are deleted or disposed of, so far.
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
-        self._recipe = recipe
-        self._records = recipe.records()
-        self._pending = memoryview(b"")
-        self._stream: io.BufferedReader | None = None
-        self.gone: list[RecordId] = []
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Read the next bytes."""
-        view = memoryview(buffer)
-        while not self._pending:
-            if self._stream is not None:
-                count = self._stream.readinto(view)
-                if count:
-                    return count
-                self._stream = None
-            record = next(self._records, None)
-            if record is None:
-                return 0
-            if isinstance(record, Record):
-                self._pending = memoryview(record.before + record.data + record.after)
-            elif isinstance(record, Gone):
-                self.gone.append(record.id)
-            else:
-                self._stream = self._recipe.open(record)
-        count = min(len(view), len(self._pending))
-        view[:count] = self._pending[:count]
-        self._pending = self._pending[count:]
-        return count
+    def retired(self) -> Iterator[Step]:
+        """Yield the records that earlier revisions of the source had."""
+        for part in self._parts:
+            yield from _decode_steps(part.retired)

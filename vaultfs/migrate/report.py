@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from vaultfs.interop.pieces import Piece
+from vaultfs.migrate.kinds import QUARANTINE
+
 
 @dataclass(slots=True)
 class Report:
@@ -20,6 +23,8 @@ class Report:
         Count of quarantined pieces, and of failed sources, by error code.
     bytes_in
         Bytes of the sources that were read.
+    bytes_held
+        Those among them that the vault held already.
     bytes_stored
         Bytes by which record and blob segments with their keys have grown.
     verified, differing
@@ -34,6 +39,7 @@ class Report:
     sources: Counter[str] = field(default_factory=Counter)
     reasons: Counter[int] = field(default_factory=Counter)
     bytes_in: int = 0
+    bytes_held: int = 0
     bytes_stored: int = 0
     verified: int = 0
     differing: int = 0
@@ -41,19 +47,52 @@ class Report:
     seconds: float = 0.0
     verify_seconds: float = 0.0
 
-    def count(self, outcome: str) -> int:
+    def count(self, piece: Piece, outcome: str) -> None:
+        """Count a piece: as quarantined where it has no facts."""
+        if outcome == "unchanged":
+            self.bytes_held += len(piece.before) + len(piece.data) + len(piece.after)
+        facts = piece.facts
+        if facts is None:
+            self.quarantined(piece.problem.code if piece.problem else 0)
+        else:
+            self.records[facts.kind, facts.date.when.year if facts.date else 0, outcome] += 1
+
+    def quarantined(self, code: int) -> None:
+        """Count a piece in quarantine."""
+        self.records[QUARANTINE, 0, "quarantined"] += 1
+        self.reasons[code] += 1
+
+    def failure(self, code: int, sources: int = 1) -> None:
+        """Count sources that could not be imported."""
+        if sources:
+            self.sources["failed"] += sources
+            self.reasons[code] += sources
+
+    def add(self, other: Report) -> None:
+        """Add the counts of records of another report."""
+        self.records.update(other.records)
+        self.reasons.update(other.reasons)
+        self.bytes_held += other.bytes_held
+
+    def outcome(self, outcome: str) -> int:
         """Return how many records had an outcome."""
         return sum(count for (_, _, one), count in self.records.items() if one == outcome)
 
     @property
+    def read(self) -> int:
+        """Records of the sources that were read: the sum of all outcomes."""
+        return sum(self.records.values())
+
+    @property
     def stored(self) -> int:
         """Records that were stored, as new ones or as new versions."""
-        return self.count("stored") + self.count("version")
+        return self.outcome("stored") + self.outcome("version")
 
     @property
     def ratio(self) -> float:
-        """Bytes in by bytes stored, 0 where nothing was stored."""
-        return self.bytes_in / self.bytes_stored if self.stored and self.bytes_stored > 0 else 0.0
+        """Bytes that are new to the vault by bytes stored, 0 where nothing was stored."""
+        new = self.bytes_in - self.bytes_held
+        return new / self.bytes_stored if self.stored and self.bytes_stored > 0 else 0.0
 
     @property
     def failed(self) -> int:
@@ -66,18 +105,19 @@ class Report:
             {"kind": kind, "year": year or None, "outcome": outcome, "count": count}
             for (kind, year, outcome), count in sorted(self.records.items())
         ]
-        stored = self.stored
         return {
             "records": rows,
-            "outcomes": {name: self.count(name) for name in ("stored", "version", "unchanged", "quarantined")},
+            "read": self.read,
+            "outcomes": {name: self.outcome(name) for name in ("stored", "version", "unchanged", "quarantined")},
             "sources": dict(sorted(self.sources.items())),
             "reasons": {f"VFS-{code}": count for code, count in sorted(self.reasons.items())},
             "bytes_in": self.bytes_in,
+            "bytes_held": self.bytes_held,
             "bytes_stored": self.bytes_stored,
             "ratio": round(self.ratio, 2) if self.ratio else None,
             "link_candidates": self.candidates,
             "seconds": round(self.seconds, 3),
-            "records_per_second": round(stored / self.seconds) if self.seconds else None,
+            "records_per_second": round(self.read / self.seconds) if self.seconds else None,
             "megabytes_per_second": round(self.bytes_in / 1e6 / self.seconds, 2) if self.seconds else None,
             "verification": {
                 "sources_equal": self.verified,
@@ -100,9 +140,11 @@ class Report:
         reasons = ", ".join(f"VFS-{code}: {count:,}" for code, count in sorted(self.reasons.items())) or "none"
         lines += ["", f"sources      {sources}", f"quarantine   {reasons}"]
         ratio = f", {self.ratio:.1f} to 1" if self.ratio else ""
-        lines.append(f"bytes        {self.bytes_in:,} in, {self.bytes_stored:,} stored{ratio}")
+        lines.append(
+            f"bytes        {self.bytes_in:,} in, {self.bytes_held:,} held already, {self.bytes_stored:,} stored{ratio}"
+        )
         if self.seconds:
-            rate = f"{self.stored / self.seconds:,.0f} records/s, {self.bytes_in / 1e6 / self.seconds:,.1f} MB/s"
+            rate = f"{self.read / self.seconds:,.0f} records/s, {self.bytes_in / 1e6 / self.seconds:,.1f} MB/s"
             lines.append(f"time         {self.seconds:.1f} s: {rate}")
         if self.candidates:
             lines.append(f"identity     {self.candidates:,} pairs of patients to be compared by a person")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vaultfs.errors import SourceChanged, SourceUnreadable
 
 HEAD = 64 * 1024
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
 
 
@@ -26,27 +28,30 @@ class SourceFile:
         Absolute path of the source that the caller named, as bytes of the file system in text.
     relative
         Path below it, with slashes; the file's own name where the source is a file.
+    linked
+        The caller named the file itself, so that it may be a link.
     """
 
     path: Path = field(repr=False)
     root: str = field(repr=False)
     relative: str = field(repr=False)
     size: int
+    linked: bool = False
 
 
-def walk(sources: list[Path]) -> tuple[list[SourceFile], int]:
-    """Return the regular files of `sources`, and how many things were found that cannot be read as files.
+def walk(sources: Sequence[Path]) -> tuple[list[SourceFile], int]:
+    """Return the regular files of `sources`, each once, and how many things were found that cannot be read as files.
 
     Folders are read recursively, in the order of names; links to folders are not followed, links to files and special
-    files count as unreadable, so that nothing outside of a named source is taken in.
+    files count as unreadable, so that nothing outside of a named source is taken in. A source may itself be a link.
     """
-    files: list[SourceFile] = []
+    files: dict[Path, SourceFile] = {}
     unreadable = 0
     for source in sources:
         root = Path(os.path.abspath(source))
         for path in _paths(root):
             try:
-                found = path.lstat()
+                found = path.stat() if path == root else path.lstat()
             except OSError:
                 unreadable += 1
                 continue
@@ -54,37 +59,46 @@ def walk(sources: list[Path]) -> tuple[list[SourceFile], int]:
                 unreadable += 1
                 continue
             relative = path.name if path == root else path.relative_to(root).as_posix()
-            files.append(SourceFile(path, str(root), relative, found.st_size))
-    return files, unreadable
+            files.setdefault(path, SourceFile(path, str(root), relative, found.st_size, linked=path == root))
+    return list(files.values()), unreadable
 
 
 def _paths(root: Path) -> Iterator[Path]:
     if not root.is_dir():
         yield root
         return
-    unreadable: list[str] = []
-    for directory, folders, names in os.walk(root, onerror=lambda error: unreadable.append(str(error.filename))):
+    unreadable: list[Path] = []
+    for directory, folders, names in os.walk(root, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders.sort()
         here = Path(directory)
         links = [name for name in folders if (here / name).is_symlink()]
         for name in sorted([*names, *links]):
             yield here / name
-    for name in unreadable:
-        yield Path(name) / "."
+    yield from unreadable
 
 
-def patients_first(files: list[SourceFile]) -> list[SourceFile]:
+def patients_first(files: Iterable[SourceFile]) -> list[SourceFile]:
     """Return the files with those that seem to hold patients in front, so that references to them resolve."""
-    return sorted(files, key=lambda file: not _PATIENT.search(head_of(file)))
+    return sorted(files, key=lambda file: not _PATIENT.search(_head_of(file)))
 
 
-def head_of(file: SourceFile) -> bytes:
+def _head_of(file: SourceFile) -> bytes:
     """Return the first bytes of a file, none where it cannot be read."""
     try:
-        with file.path.open("rb") as stream:
-            return stream.read(HEAD)
-    except OSError:
+        descriptor = _open(file)
+    except SourceUnreadable:
         return b""
+    with os.fdopen(descriptor, "rb", buffering=0) as stream, contextlib.suppress(OSError):
+        return stream.read(HEAD) or b""
+    return b""
+
+
+def _open(file: SourceFile) -> int:
+    """Open a file without waiting for it: what was a file may be a pipe by now."""
+    try:
+        return os.open(os.path.realpath(file.path) if file.linked else file.path, _FLAGS)
+    except OSError as error:
+        raise SourceUnreadable(errno=error.errno or 0) from None
 
 
 class StableReader(io.RawIOBase):
@@ -99,15 +113,12 @@ class StableReader(io.RawIOBase):
     def __init__(self, file: SourceFile) -> None:
         super().__init__()
         self.position = 0
-        try:
-            self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            raise SourceUnreadable(errno=error.errno or 0) from None
+        self._descriptor = _open(file)
         self._before = self._state()
 
     def _state(self) -> tuple[int, int, int]:
         found = os.fstat(self._descriptor)
-        return found.st_size, found.st_mtime_ns, found.st_ino
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     @property
     def size(self) -> int:
@@ -136,10 +147,40 @@ class StableReader(io.RawIOBase):
         SourceChanged
         """
         if self._state() != self._before or (ended and self.position != self.size):
-            raise SourceChanged()
+            raise SourceChanged
 
     def close(self) -> None:
         """Close the file."""
         if not self.closed:
             os.close(self._descriptor)
         super().close()
+
+
+class Tail(io.RawIOBase):
+    """The rest of a file, from where it can no longer be understood; it must be unchanged when its end is met.
+
+    Attributes
+    ----------
+    length
+        Bytes read so far.
+    """
+
+    def __init__(self, source: StableReader, start: int, watch: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._source = source
+        self._watch = watch
+        self.length = 0
+        source.position = start
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes."""
+        data = self._source.read(size) or b""
+        self.length += len(data)
+        self._watch(data)
+        if not data:
+            self._source.check(ended=True)
+        return data

@@ -1,0 +1,53 @@
+"""Recipes and states that are not what they should be are told apart from sources that were never imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.vaultfs.migrate.support import Archive, message
+from vaultfs.errors import RecipeInvalid
+from vaultfs.migrate.kinds import RECIPE, SOURCES
+from vaultfs.migrate.recipes import Recipe, RecipePart, decode_part, encode, source_state
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x90",
+        encode(RecipePart(b"t", b"", b"", b"r", b"odd")),
+        encode(RecipePart(b"t", b"", b"", b"r", b"", b"odd")),
+    ],
+)
+def test_what_is_no_recipe_is_refused(data: bytes) -> None:
+    with pytest.raises(RecipeInvalid):
+        decode_part(data)
+
+
+def test_a_state_of_another_form_is_refused(archive: Archive) -> None:
+    with archive.session.transaction() as txn:
+        txn.set_state(SOURCES, b"token", b"\x90")
+        txn.set_state(SOURCES, b"void", b"")
+    with pytest.raises(RecipeInvalid):
+        source_state(archive.session, b"token")
+    assert source_state(archive.session, b"void") is None
+    assert source_state(archive.session, b"none") is None
+
+
+def test_a_recipe_that_is_gone_is_refused(archive: Archive, tmp_path: Path) -> None:
+    archive.write("a.hl7", message("1"))
+    archive.take()
+    (recipe,) = [one.info.id for one in archive.records(own=True) if one.info.kind == RECIPE]
+    with archive.session.transaction() as txn:
+        txn.delete(recipe)
+    with pytest.raises(RecipeInvalid):
+        Recipe(archive.session, bytes(recipe))
+
+
+def test_recipe_parts_of_no_source_are_passed_over_by_export(archive: Archive, tmp_path: Path) -> None:
+    with archive.session.transaction() as txn:
+        txn.put(encode(RecipePart(b"token", b"", b"", b"root", b"")), kind=RECIPE, subject=None)
+    assert archive.export(tmp_path / "out").sources == 0
