@@ -88,6 +88,12 @@ def test_create_tells_it_in_json_too_and_takes_another_place(run: Run, source: P
     assert run(tmp_path / "new", source)[0] == cli.Exit.FAILED
 
 
+def test_options_may_stand_anywhere(run: Run, source: Path, tmp_path: Path) -> None:
+    code, output, errors = run("--purpose", "HSYSADMIN", tmp_path / "new", "--create", source)
+    assert (code, errors) == (0, "")
+    assert "Observation" in output
+
+
 def test_create_alone_makes_an_empty_vault(run: Run, tmp_path: Path) -> None:
     assert run(tmp_path / "new", "--create")[0] == 0
     assert run(tmp_path / "new", "--create")[0] == 0

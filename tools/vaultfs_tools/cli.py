@@ -112,7 +112,8 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Return the arguments; of unknown ones only the names of options are told: a value may be a secret."""
-        found, unknown = self.parse_known_args(args, namespace)
+        # Intermixed: options may stand between the vault and its sources.
+        found, unknown = self.parse_known_intermixed_args(args, namespace)
         if unknown:
             options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
             self.error("not understood: " + (" ".join(options) or f"{len(unknown)} arguments"))

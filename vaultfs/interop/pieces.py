@@ -54,6 +54,9 @@ class Facts:
         What a later version of the same record would state too (``Observation/1``; MSH-10), or None.
     is_subject
         True where the record describes the subject itself (FHIR Patient).
+    scope
+        Which Bundle inside of the source the record lies in; 0: the source itself. ``Patient/1`` of two Bundles may be
+        two patients, so references are looked up in the record's own Bundle first.
     """
 
     kind: str
@@ -64,6 +67,7 @@ class Facts:
     own_references: tuple[str, ...] = field(default=(), repr=False)
     logical_id: str | None = field(default=None, repr=False)
     is_subject: bool = False
+    scope: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,9 @@ class Source:
     ended: bool = False
     unfinished: Status = Status.PARTIAL
 
-    def scope(self) -> Scope:
-        """Return how what this source states is to be understood."""
-        return Scope(f"{self.token.hex()}.{self.revision}", self.root.hex(), self.authorities)
+    def scope(self, bundle: int) -> Scope:
+        """Return how what this source states, in a Bundle inside of it, is to be understood."""
+        return Scope(f"{self.token.hex()}.{self.revision}.{bundle}", self.root.hex(), self.authorities)
 
 
 class Placement:
@@ -89,7 +89,6 @@ class Placement:
         self._session = session
         self._txn = txn
         self._source = source
-        self._scope = source.scope()
         self._resolver = resolver
         self._report = report
         self._steps: list[bytes] = []
@@ -101,7 +100,7 @@ class Placement:
     def put(self, pieces: Sequence[Piece]) -> None:
         """Put pieces of the source that follow those before."""
         found = [self._lookup(piece) for piece in pieces]
-        subjects = [self._subject(piece, *one) for piece, one in zip(pieces, found, strict=True)]
+        subjects = self._subjects(pieces, found)
         heirs = _heirs(subjects, self._last)
         for piece, (same, replaced), subject, heir in zip(pieces, found, subjects, heirs, strict=True):
             self._put(piece, same, replaced, subject, heir)
@@ -110,6 +109,17 @@ class Placement:
         self._last = named[-1] if named else self._last
         self._count += len(pieces)
         self._length += sum(len(piece.before) + len(piece.data) + len(piece.after) for piece in pieces)
+
+    def _subjects(
+        self, pieces: Sequence[Piece], found: Sequence[tuple[Match | None, Known | None]]
+    ) -> list[SubjectId | None]:
+        """Return whose the pieces are. Patients go first: a record may stand before its own, and after another's."""
+        subjects: list[SubjectId | None] = [None] * len(pieces)
+        for patients in (True, False):
+            for number, piece in enumerate(pieces):
+                if piece.facts is not None and piece.facts.is_subject is patients:
+                    subjects[number] = self._subject(piece, *found[number])
+        return subjects
 
     def stream(self, record_id: RecordId, length: int) -> None:
         """Take note of a record that was put already and holds the rest of the source."""
@@ -147,9 +157,10 @@ class Placement:
         return same, None if same else previous.replaced_by(piece)
 
     def _subject(self, piece: Piece, same: Match | None, replaced: Known | None) -> SubjectId | None:
-        facts, scope = piece.facts, self._scope
+        facts = piece.facts
         if facts is None:
             return None
+        scope = self._source.scope(facts.scope)
         if same is None:
             return self._resolver.subject(self._txn, facts, scope, replaced.holder if replaced else None)
         subject = same.known.holder

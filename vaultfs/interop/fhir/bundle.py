@@ -7,6 +7,7 @@ One pass over the text; entries are let go as they are done. The text around the
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from vaultfs.errors import FieldMalformed, JsonMalformed, NotAResource, SourceError
 from vaultfs.interop.fhir.cursor import Cursor
@@ -71,6 +72,7 @@ def bundle(cursor: Cursor, gap: int) -> Generator[Slot, None, str | None]:
 def resource(window: Window, gap: int, start: int, end: int, full_url: str | None = None) -> list[Slot]:
     """Return the slot of a value that stands where a resource should, or for a Bundle those of its entries.
 
+    Those have the place of the Bundle as their scope.
     A Bundle that holds no resource is a record itself.
 
     Raises
@@ -89,11 +91,18 @@ def resource(window: Window, gap: int, start: int, end: int, full_url: str | Non
     if "entry" in members and text_of(members.get("resourceType")) == "Bundle":
         inner = list(bundle(Cursor(Window(None, len(text), data=text, base=start), start), gap))
         if inner:
-            return inner
+            return [_inside(slot, start + 1) for slot in inner]
     found = describe(text, members, full_url)
     if isinstance(found, SourceError):
         return [Slot(gap, start, end, None, found)]
     return [Slot(gap, start, end, found)]
+
+
+def _inside(slot: Slot, scope: int) -> Slot:
+    """Return the slot of a record inside a Bundle that is itself inside of the source; the innermost one counts."""
+    if slot.facts is None or slot.facts.scope:
+        return slot
+    return replace(slot, facts=replace(slot.facts, scope=scope))
 
 
 def _entry(cursor: Cursor, gap: int) -> list[Slot] | None:
