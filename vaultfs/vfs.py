@@ -21,6 +21,8 @@ _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 _MAX_VECTOR = 512
 """Buffers handed to one writev; Linux takes up to 1,024 (IOV_MAX)."""
+_LOCK_INTERVAL = 0.02
+"""Seconds between two attempts to take the writer's lock."""
 
 
 def coded(error: OSError) -> VaultError:
@@ -43,7 +45,9 @@ def converted() -> Iterator[None]:
     except VaultError:
         raise
     except OSError as error:
-        raise coded(error) from None
+        failure = coded(error)
+        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
+        raise failure from None
 
 
 class File:
@@ -93,6 +97,11 @@ class File:
         with converted():
             os.ftruncate(self._descriptor, length)
 
+    def allocate(self, length: int) -> None:
+        """Make the file `length` bytes long, its blocks reserved."""
+        with converted():
+            os.posix_fallocate(self._descriptor, 0, length)
+
     def size(self) -> int:
         """Return the size of the file."""
         with converted():
@@ -106,17 +115,25 @@ class File:
 
 
 class Vfs:
-    """The operating system's files."""
+    """The operating system's files.
+
+    What changes them goes through `create`, `open`, `move`, `unlink`, `add_directory`, `sync_directory` and the methods
+    of `File`; everything else is made of these.
+    """
 
     def create(self, path: Path) -> File:
         """Create a file that must not exist, for reading and writing, private to the user."""
         with converted():
-            return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            return self.file(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
 
     def open(self, path: Path, *, writable: bool = False) -> File:
         """Open a file that exists."""
         with converted():
-            return File(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
+            return self.file(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC), path)
+
+    def file(self, descriptor: int, path: Path) -> File:  # noqa: ARG002 - for those that watch files by name
+        """Return the file that `create` and `open` give out."""
+        return File(descriptor)
 
     def read(self, path: Path, limit: int) -> bytes:
         """Return a whole file of at most `limit` bytes, `limit` + 1 bytes of a longer one."""
@@ -129,8 +146,7 @@ class Vfs:
     def replace(self, path: Path, data: bytes) -> None:
         """Make `path` hold `data`, durably: the old or the new content is there at any time, never a mixture."""
         temporary = path.with_name(path.name + ".tmp")
-        with converted():
-            temporary.unlink(missing_ok=True)
+        self.unlink(temporary)
         file = self.create(temporary)
         try:
             file.append([data], 0)
@@ -144,11 +160,15 @@ class Vfs:
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a synced file its name, durably. The directory is synced after: a rename alone may be forgotten."""
-        with converted():
-            os.rename(source, target)
+        self.move(source, target)
         self.sync_directory(target.parent)
         if source.parent != target.parent:
             self.sync_directory(source.parent)
+
+    def move(self, source: Path, target: Path) -> None:
+        """Give a file another name. Not durable before both directories are synced."""
+        with converted():
+            os.rename(source, target)
 
     def unlink(self, path: Path) -> None:
         """Remove a file if it exists."""
@@ -158,13 +178,18 @@ class Vfs:
     def make_directory(self, path: Path) -> None:
         """Create a directory and its parents, durably, private to the user."""
         missing = []
-        while not path.is_dir():
-            missing.append(path)
-            path = path.parent
+        with converted():
+            while not path.is_dir():
+                missing.append(path)
+                path = path.parent
         for directory in reversed(missing):
-            with converted():
-                directory.mkdir(mode=0o700, exist_ok=True)
+            self.add_directory(directory)
             self.sync_directory(directory.parent)
+
+    def add_directory(self, path: Path) -> None:
+        """Create a directory if it does not exist. Not durable before its parent is synced."""
+        with converted():
+            path.mkdir(mode=0o700, exist_ok=True)
 
     def sync_directory(self, path: Path) -> None:
         """Return when the names in a directory are durable."""
@@ -184,8 +209,7 @@ class Vfs:
         """Create a file of `length` zero bytes whose blocks are reserved."""
         file = self.create(path)
         try:
-            with converted():
-                os.posix_fallocate(file._descriptor, 0, length)  # noqa: SLF001 - the same module
+            file.allocate(length)
             file.sync()
         finally:
             file.close()
@@ -197,6 +221,7 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = -1
+        self._process = 0
 
     def acquire(self, wait: float) -> None:
         """Take the lock within `wait` seconds.
@@ -208,19 +233,30 @@ class WriterLock:
         deadline = time.monotonic() + wait
         with converted():
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
+            try:
+                while not _locked(descriptor):
                     if time.monotonic() >= deadline:
-                        os.close(descriptor)
-                        raise WriterBusy from None
-                    time.sleep(0.02)
+                        raise WriterBusy
+                    time.sleep(_LOCK_INTERVAL)
+            except BaseException:
+                os.close(descriptor)
+                raise
         self._descriptor = descriptor
+        self._process = os.getpid()
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Give the lock back. In a forked child only the descriptor is closed: the lock is the parent's."""
         if self._descriptor >= 0:
+            if self._process == os.getpid():
+                # A child that was forked meanwhile shares the lock, and would keep it for as long as it lives.
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Tests of the engine and its rooms, which mirror the package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Request:
     """
 
     principal: Principal
-    purpose: str
+    purpose: str = field(repr=False)
     action: Action
     kind: str | None = None
     subject: SubjectId | None = None

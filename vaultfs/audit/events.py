@@ -81,6 +81,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     outcome: int = 0
     detail: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"<Event {self.type} outcome {self.outcome}>"
+
 
 class SessionDetail(msgspec.Struct, frozen=True, array_like=True):
     """Who opened a session, and why."""
@@ -88,6 +91,9 @@ class SessionDetail(msgspec.Struct, frozen=True, array_like=True):
     principal: str
     roles: tuple[str, ...]
     purpose: str
+
+    def __repr__(self) -> str:
+        return "<SessionDetail>"
 
 
 _encoder = msgspec.msgpack.Encoder()

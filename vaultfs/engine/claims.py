@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.subjects import linked, subjects_of
 from vaultfs.model import Identifier, SubjectId
 
 
 class Claims:
-    """Identifiers and links that one transaction has looked up or stated."""
+    """Identifiers and links that one transaction has looked up or stated.
 
-    def __init__(self, engine: Engine) -> None:
+    Parameters
+    ----------
+    steady
+        Runs a reading again where frames have moved.
+    """
+
+    def __init__(self, engine: Engine, steady: Callable[[Callable[[], list[SubjectId]]], list[SubjectId]]) -> None:
         self._engine = engine
+        self._steady = steady
         self._claims: dict[Identifier, list[SubjectId]] = {}
         self._own: dict[SubjectId, list[Identifier]] = {}
-        self._links: dict[frozenset[SubjectId], bool] = {}
+        self._links: dict[tuple[SubjectId, SubjectId], bool] = {}
 
     def claimants(self, identifier: Identifier) -> list[SubjectId]:
         """Return the subjects for which an identifier is asserted, those of the vault first."""
         found = self._claims.get(identifier)
         if found is None:
-            found = self._claims[identifier] = subjects_of(self._engine, identifier)
+            found = self._claims[identifier] = self._steady(lambda: subjects_of(self._engine, identifier))
         return found
 
     def assert_for(self, subject: SubjectId, identifier: Identifier) -> None:
@@ -34,9 +43,13 @@ class Claims:
 
     def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
         """Take note that the transaction links or unlinks two subjects."""
-        self._links[frozenset((one, other))] = same
+        self._links[min(one, other), max(one, other)] = same
+
+    def links(self) -> dict[tuple[SubjectId, SubjectId], bool]:
+        """Return whether the transaction links, by pair of subjects, the lower one first."""
+        return self._links
 
     def linked(self, one: SubjectId, other: SubjectId) -> bool:
         """Return whether two subjects are one person, through links of the vault or a direct one of the transaction."""
-        stated = self._links.get(frozenset((one, other)))
-        return stated if stated is not None else other in linked(self._engine, one)
+        stated = self._links.get((min(one, other), max(one, other)))
+        return stated if stated is not None else other in self._steady(lambda: linked(self._engine, one))

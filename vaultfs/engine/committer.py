@@ -11,6 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import lmdb
@@ -26,14 +27,14 @@ from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.index import Address, ContainerKind, Place, Stamp
 from vaultfs.engine.units import Drafted, role_entry, seal
-from vaultfs.errors import CommitUnknown, TransactionConflict, VaultError, WriterPoisoned
+from vaultfs.errors import CommitUnknown, TransactionConflict, VaultError
 from vaultfs.model import NOBODY
 
 MAX_BATCH = 256 * limits.MIB
 """Sealed bytes after which a group takes in no further commit."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Intent:
     """What a transaction wants committed, and what it relied on.
 
@@ -69,6 +70,8 @@ class Intent:
 
 
 class _Ticket:
+    """An intent on its way: done with an error, or done and committed."""
+
     __slots__ = ("commit", "done", "error", "intent")
 
     def __init__(self, intent: Intent) -> None:
@@ -76,6 +79,11 @@ class _Ticket:
         self.done = False
         self.error: VaultError | None = None
         self.commit = 0
+
+    def fail(self, error: VaultError) -> None:
+        # Each waiter raises an error of its own: threads must not share a traceback.
+        self.error = type(error)(**error.facts)
+        self.done = True
 
 
 class _Overlay:
@@ -93,18 +101,29 @@ class _Overlay:
 
 
 class Committer:
-    """Commits intents. Safe to call from any thread."""
+    """Commits intents. Safe to call from any thread.
 
-    def __init__(self, engine: Engine, state_version: Callable[[bytes], int], settle: Callable[[], int]) -> None:
+    Parameters
+    ----------
+    state_version
+        Returns the current version of a control state by its token.
+    grown
+        Called under the lock, when everything is acknowledged, with a journal that has reached the size for settling.
+    """
+
+    def __init__(self, engine: Engine, state_version: Callable[[bytes], int], grown: Callable[[], None]) -> None:
         self._engine = engine
         self._state_version = state_version
-        self._settle = settle
-        self._mutex = threading.Lock()
+        self._grown = grown
+        self._turn = threading.Condition(threading.Lock())
         self._queue: deque[_Ticket] = deque()
+        self._next: _Ticket | None = None
         self._timer: threading.Timer | None = None
 
     def commit(self, intent: Intent) -> int:
         """Make `intent` durable (or, where it says so, written) and return its commit number.
+
+        An intent that only relies on something is checked and not written; its commit number is 0.
 
         Raises
         ------
@@ -116,38 +135,80 @@ class Committer:
         """
         self._engine.check_writable()
         ticket = _Ticket(intent)
-        with self._mutex:
-            self._queue.append(ticket)
-        while not ticket.done:
-            with self._engine.lock:
-                if not ticket.done:
-                    self._lead()
+        try:
+            with self._turn:
+                self._queue.append(ticket)
+            while not ticket.done:
+                self._lead_or_wait(ticket)
+        except BaseException:
+            self._withdraw(ticket)
+            raise
         if ticket.error is not None:
             raise ticket.error
         return ticket.commit
 
-    def _lead(self) -> None:
-        tickets = self._take()
+    def _lead_or_wait(self, ticket: _Ticket) -> None:
+        """Lead, or return when another thread has led.
+
+        One thread alone waits for the lock, to lead next; were all to wait for it, those whose tickets are done would
+        have to stand through the next sync to learn of it. A thread that holds the lock already leads at once.
+        """
+        lock = self._engine.lock
+        if not lock.acquire(blocking=False):
+            with self._turn:
+                if self._next is not None:
+                    self._turn.wait()
+                    return
+                self._next = ticket
+            try:
+                lock.acquire()
+            finally:
+                with self._turn:
+                    self._next = None
         try:
+            if not ticket.done:
+                self._lead()
+        finally:
+            lock.release()
+            with self._turn:
+                self._turn.notify_all()
+
+    def _withdraw(self, ticket: _Ticket) -> None:
+        """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
+        with self._turn:
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+                return
+        with self._engine.lock:
+            pass
+
+    def _lead(self) -> None:
+        tickets: list[_Ticket] = []
+        try:
+            self._take(tickets)
             accepted = self._accepted(tickets)
             if accepted:
                 self._write(accepted)
-                self._settle_if_large()
+        except BaseException:
+            self._engine.poisoned = True
+            raise
         finally:
             for ticket in tickets:
-                if not ticket.done and ticket.error is None and not ticket.commit:
-                    ticket.error = WriterPoisoned()
-                ticket.done = True
+                if not ticket.done:
+                    ticket.fail(CommitUnknown())
+        active = self._engine.active
+        if accepted and active is not None and active.journal.end >= self._engine.options.settle_bytes:
+            self._grown()
 
-    def _take(self) -> list[_Ticket]:
-        taken: list[_Ticket] = []
+    def _take(self, taken: list[_Ticket]) -> None:
         weight = 0
-        with self._mutex:
+        with self._turn:
             while self._queue and (not taken or weight + self._queue[0].intent.weight() <= MAX_BATCH):
-                ticket = self._queue.popleft()
-                weight += ticket.intent.weight()
-                taken.append(ticket)
-        return taken
+                ticket = self._queue[0]
+                if not ticket.done:  # else an interrupt came between the next two steps
+                    weight += ticket.intent.weight()
+                    taken.append(ticket)
+                self._queue.popleft()
 
     def _accepted(self, tickets: Sequence[_Ticket]) -> list[_Ticket]:
         overlay, accepted = _Overlay(), []
@@ -155,7 +216,7 @@ class Committer:
             try:
                 self._check(ticket.intent, overlay)
             except VaultError as error:
-                ticket.error = error
+                ticket.fail(error)
             else:
                 overlay.take(ticket.intent)
                 accepted.append(ticket)
@@ -184,48 +245,54 @@ class Committer:
                 raise TransactionConflict
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
+        """Write what `tickets` hold, then tell them. Whatever goes wrong poisons the writer."""
+        engine = self._engine
+        writing = [ticket for ticket in tickets if ticket.intent.frames or ticket.intent.events.chunks]
+        try:
+            if writing:
+                self._append(writing)
+        except VaultError as error:
+            engine.poisoned = True
+            for ticket in tickets:
+                ticket.fail(error)
+        else:
+            for ticket in tickets:
+                ticket.done = True
+
+    def _append(self, tickets: Sequence[_Ticket]) -> None:
         engine = self._engine
         durable = any(ticket.intent.durable for ticket in tickets)
-        stage = 0
-        try:
-            live = engine.writer()
-            group = _GroupBuilder(engine, live, tickets)
-            draft = group.draft()
-            offset = live.journal.append(draft)
-            live.frames += len(draft.rows)
-            live.parts.update(part.segment_id for part in draft.parts)
-            stage = 1
-            if durable:
+        live = engine.writer()
+        group = _GroupBuilder(engine, live, tickets)
+        draft = group.draft()
+        offset = live.journal.append(draft)
+        live.frames += len(draft.rows)
+        live.parts.update(part.segment_id for part in draft.parts)
+        if durable:
+            try:
                 live.journal.sync()
                 self._index(live, group, offset)
-        except BaseException as error:
-            engine.poisoned = True
-            failure = CommitUnknown() if stage else error
-            for ticket in tickets:
-                ticket.error = failure if isinstance(failure, VaultError) else CommitUnknown()
-            if isinstance(error, VaultError):
-                return
-            raise
+            except VaultError:
+                raise CommitUnknown from None
         engine.last_commit += len(tickets)
         engine.leaves += group.leaves
         for number, ticket in enumerate(tickets):
             ticket.commit = draft.first_commit + number
+            engine.parts.release(frame.landed for frame in ticket.intent.frames if frame.landed)
         if not durable:
             self._sync_soon()
 
     def _index(self, live: LiveJournal, group: _GroupBuilder, offset: int) -> None:
-        engine = self._engine
-        index, journal = engine.index, live.journal
-        with index.writing() as txn:
-            index.put_container(txn, live.number, ContainerKind.JOURNAL, journal.header.journal_id)
+        with self._engine.index.writing() as txn:
             group.index(txn, offset)
-            stamp = Stamp(engine.vault_id, engine.head.generation, journal.header.journal_id, journal.durable)
-            index.put_stamp(txn, stamp)
+            self._stamp(txn, live)
 
-    def _settle_if_large(self) -> None:
-        active = self._engine.active
-        if active is not None and active.journal.end >= self._engine.options.settle_bytes:
-            self._settle()
+    def _stamp(self, txn: lmdb.Transaction, live: LiveJournal) -> None:
+        """Let the index say that it covers what of the journal is durable: were that missing, it would be damage."""
+        engine, journal_id = self._engine, live.journal.header.journal_id
+        engine.index.put_container(txn, live.number, ContainerKind.JOURNAL, journal_id)
+        stamp = Stamp(engine.vault_id, engine.head.generation, journal_id, live.journal.durable)
+        engine.index.put_stamp(txn, stamp)
 
     # Buffered events.
 
@@ -238,26 +305,35 @@ class Committer:
     def _sync_buffered(self) -> None:
         with self._engine.lock:
             self._timer = None
-            self.sync()
+            with suppress(VaultError):
+                self.sync()
 
     def sync(self) -> None:
-        """Make buffered events durable. A failure poisons the writer, so that nothing goes on unaudited."""
+        """Make buffered events durable.
+
+        Raises
+        ------
+        StorageFailed, StorageFull
+            The writer is poisoned, so that nothing goes on unaudited.
+        """
         engine = self._engine
         with engine.lock:
-            active = engine.active
-            if engine.closed or engine.poisoned or active is None:
+            live = engine.active
+            if live is None or not engine.writable() or live.journal.durable == live.journal.last_group:
                 return
-            if active.journal.durable < active.journal.last_group:
-                try:
-                    active.journal.sync()
-                except VaultError:
-                    engine.poisoned = True
+            try:
+                live.journal.sync()
+                with engine.index.writing() as txn:
+                    self._stamp(txn, live)
+            except VaultError:
+                engine.poisoned = True
+                raise
 
     def stop(self) -> None:
-        """Stop the timer; the vault is closing."""
-        timer = self._timer
-        if timer is not None:
-            timer.cancel()
+        """Stop the timer. Call under the lock, when the vault is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _GroupBuilder:
@@ -270,11 +346,10 @@ class _GroupBuilder:
         self._first_frame = live.frames
         self._frames: list[tuple[Drafted, Sequence[tuple[int, int]]]] = []
         self._parts: list[PartFile] = []
-        self._new_parts: list[tuple[int, bytes]] = []
-        self._homes: dict[bytes, tuple[int, int]] = {}
-        self.leaves = 0
+        self._containers: list[int] = [live.number]
+        """Container of each home: the journal, then the part files."""
         audit: list[bytes] = []
-        if live.journal.last_group == 0 and live.journal.header.first_leaf < engine.head.tree_size:
+        if engine.leaves < engine.head.tree_size:
             audit.append(engine.head.live_set().encode())
         chunks: list[tuple[int, bytes]] = []
         for number, ticket in enumerate(tickets):
@@ -286,14 +361,15 @@ class _GroupBuilder:
                 AuditEntry(LeafKind.EVENT, commit, commitment).encode()
                 for commitment in ticket.intent.events.commitments
             ]
-            self.leaves += len(ticket.intent.events.commitments)
         self._frames += list(_audit_frames(engine, chunks))
         self._commits = len(tickets)
         self._audit = b"".join(audit)
+        self.leaves = len(audit)
         self._rows: list[FrameRow] = []
 
     def draft(self) -> GroupDraft:
         """Return the group. Part files that it names are durable when this returns."""
+        homes = self._sync_parts()
         bodies, keys, offset = [], [], 0
         for drafted, runs in self._frames:
             sealed, landed = drafted.sealed, drafted.landed
@@ -302,7 +378,7 @@ class _GroupBuilder:
                 bodies.append(sealed.body)
                 offset += len(sealed.body)
             else:
-                row = FrameRow(sealed.header, landed.offset, self._home(landed.segment_id), runs, sealed.entries)
+                row = FrameRow(sealed.header, landed.offset, homes[landed.segment_id], runs, sealed.entries)
             self._rows.append(row)
             keys.append(sealed.key)
         journal = self._live.journal
@@ -320,31 +396,26 @@ class _GroupBuilder:
             self._audit,
         )
 
-    def _home(self, segment_id: bytes) -> int:
-        known = self._homes.get(segment_id)
-        if known is None:
-            end = self._engine.parts.sync(segment_id)
-            self._parts.append(PartFile(segment_id, end))
-            number, new = self._engine.part_container(segment_id)
-            if new:
-                self._new_parts.append((number, segment_id))
-            known = self._homes[segment_id] = (len(self._parts), number)
-        return known[0]
+    def _sync_parts(self) -> dict[bytes, int]:
+        """Make the bodies in part files durable; return the home that each file is named as."""
+        engine = self._engine
+        ends = engine.parts.sync(drafted.landed for drafted, _ in self._frames if drafted.landed)
+        self._parts = [PartFile(segment_id, end) for segment_id, end in ends.items()]
+        self._containers += [engine.part_container(segment_id) for segment_id in ends]
+        return {segment_id: home for home, segment_id in enumerate(ends, start=1)}
 
     def index(self, txn: lmdb.Transaction, group_offset: int) -> None:
         """Write the group's index rows."""
         engine = self._engine
-        for number, segment_id in self._new_parts:
-            engine.index.put_container(txn, number, ContainerKind.PART, segment_id)
-        containers = dict(self._homes.values())
-        containers[HERE] = self._live.number
+        for number, part in zip(self._containers[1:], self._parts, strict=True):
+            engine.index.put_container(txn, number, ContainerKind.PART, part.segment_id)
         batch = Batch(engine.chain.alias_key)
         bodies = sum(len(d.sealed.body) for d, _ in self._frames if d.landed is None)
         base = GROUP.size + PART.size * len(self._parts)
         row_offset = group_offset + base + bodies
         for slot, ((drafted, _), row) in enumerate(zip(self._frames, self._rows, strict=True)):
             body_offset = row.body_offset + (group_offset + base if row.home == HERE else 0)
-            place = Place(row_offset, row.size, containers[row.home], body_offset, group_offset, slot)
+            place = Place(row_offset, row.size, self._containers[row.home], body_offset, group_offset, slot)
             address = Address(self._live.number, self._first_frame + slot)
             batch.add(address, place, row.header.frame_class, row.header.frame_id, drafted.block, row.commits())
             row_offset += row.size

@@ -31,7 +31,7 @@ README = """\
 This directory is a VaultFS vault: an encrypted archive of patient records (format version 0, a draft).
 
 Nothing in it can be read without a recipient's secret (a passphrase, for one) AND the epoch secret, which is kept
-outside this directory. Keep both, on separate media; a backup must not hold this directory and the epoch store together.
+outside this directory. Keep both, on separate media; a backup must not hold this directory and the epoch store.
 
 VAULT.<n>      who can open the vault            head            which files count, and their digests
 keyring.<n>    sealed secrets                    journal/        what was written last

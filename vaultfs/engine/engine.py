@@ -17,7 +17,7 @@ from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.parts import PartFiles
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.store import FrameStore
-from vaultfs.errors import Closed, Forked, WriterPoisoned
+from vaultfs.errors import Closed, Forked, TooLarge, WriterPoisoned
 from vaultfs.keys.chain import KeyChain
 from vaultfs.kinds import Registry
 from vaultfs.vfs import Vfs
@@ -91,7 +91,8 @@ class Engine:
         self.lock = threading.RLock()
         self.live: list[LiveJournal] = []
         self.active: LiveJournal | None = None
-        self.leaves = head.tree_size
+        self.leaves = head.tree_size - 1
+        """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
         self.last_commit = head.last_commit
         self.next_container = 1
         self.poisoned = False
@@ -124,36 +125,38 @@ class Engine:
         if self.poisoned:
             raise WriterPoisoned
 
+    def writable(self) -> bool:
+        """Return whether `check_writable` has nothing against this process writing."""
+        return self._process == os.getpid() and not (self.closed or self.poisoned)
+
     def take_container(self) -> int:
         """Return a container number that was never used."""
         number = self.next_container
         self.next_container += 1
         return number
 
-    def part_container(self, segment_id: bytes) -> tuple[int, bool]:
-        """Return the container number of a part file, and whether it is new to the index."""
+    def part_container(self, segment_id: bytes) -> int:
+        """Return the container number of a part file, a new one if it has none."""
         number = self.store.number_of(ContainerKind.PART, segment_id)
-        if number is not None:
-            return number, False
-        number = self.take_container()
-        self.store.add_part(number, segment_id)
-        return number, True
-
-    def renew_index(self, index: Index) -> None:
-        """Go on with an empty index: containers are numbered anew."""
-        self.index = index
-        self.store.renew(index)
-        self.next_container = 1
-        for live in self.live:
-            live.number = self.take_container()
-            self.store.add_journal(live.number, live.journal)
+        if number is None:
+            number = self.take_container()
+            self.store.add_part(number, segment_id)
+        return number
 
     def draw_numbers(self, count: int) -> tuple[int, int]:
-        """Return incarnation and first of `count` record numbers that nobody else gets, ever."""
+        """Return incarnation and first of `count` record numbers that nobody else gets, ever.
+
+        Raises
+        ------
+        TooLarge
+            This journal's numbers are used up; settling begins another.
+        """
         with self._numbers:
             if self._next_number + count - 1 > self._last_number:
                 with self.lock:
                     header = self.writer().journal.header
+                if header.last_number <= self._last_number:
+                    raise TooLarge(numbers=NUMBER_BLOCK)
                 self._next_number, self._last_number = header.first_number, header.last_number
             first = self._next_number
             self._next_number += count
@@ -168,17 +171,19 @@ class Engine:
         if self.active is None:
             header = self.next_header()
             path = self.layout.journal(header.journal_id)
-            journal = JournalFile.create(self.vfs, path, header, header.keys(self.chain.epoch_root))
-            journal.sync()
-            self.vfs.sync_directory(path.parent)
-            self.adopt(journal, active=True)
-        assert self.active is not None
+            try:
+                journal = JournalFile.create(self.vfs, path, header, header.keys(self.chain.epoch_root))
+                journal.sync()
+                self.vfs.sync_directory(path.parent)
+            except BaseException:
+                self.poisoned = True  # another journal after the same one would split the log
+                raise
+            return self.adopt(journal, active=True)
         return self.active
 
-    def next_header(self, last: JournalFile | None = None) -> JournalHeader:
-        """Return a header for a journal that follows the live ones (or `last`, the last good state of the last one)."""
-        if last is None and self.live:
-            last = self.live[-1].journal
+    def next_header(self) -> JournalHeader:
+        """Return a header for a journal that follows the live ones."""
+        last = self.live[-1].journal if self.live else None
         first = self.head.next_number
         if self.live:
             first = max(first, max(live.journal.header.last_number for live in self.live) + 1)
@@ -197,7 +202,7 @@ class Engine:
             self.head.incarnation,
             first,
             first + NUMBER_BLOCK - 1,
-            self.leaves if last else self.head.tree_size - 1,
+            self.leaves,
         )
 
     def adopt(self, journal: JournalFile, *, active: bool) -> LiveJournal:

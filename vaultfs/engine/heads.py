@@ -8,19 +8,23 @@ from vaultfs_format.superblock import Superblock
 
 from vaultfs.engine.pairs import MAX_FILE, read_pair, write_pair
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, VaultDamaged, VaultMissing
+from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultError, VaultMissing
 from vaultfs.vfs import Vfs
 
 
-def read_head(vfs: Vfs, layout: Layout) -> tuple[Head, bytes]:
-    """Return the newest good head and its bytes.
+def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
+    """Return the good heads and their bytes, the newest first: one, unless a copy lags or is not authentic.
 
     Raises
     ------
-    VaultMissing, VaultDamaged, Unsupported
+    VaultMissing, VaultDamaged, StorageFailed
+    Unsupported
+        A copy is of a newer format: whatever the other is, this program must not go on from it.
     """
     found: list[tuple[Head, bytes]] = []
-    damaged = False
+    failure: VaultError = VaultMissing()
+    if vfs.names(layout.journals) or vfs.names(layout.segments):
+        failure = VaultDamaged()
     for path in (layout.head, layout.copy_of(layout.head)):
         try:
             data = vfs.read(path, MAX_FILE)
@@ -28,10 +32,28 @@ def read_head(vfs: Vfs, layout: Layout) -> tuple[Head, bytes]:
         except VaultMissing:
             continue
         except FormatError:
-            damaged = True
+            failure = VaultDamaged()
+        except StorageFailed as error:
+            failure = error
     if not found:
-        raise VaultDamaged() if damaged else VaultMissing()
-    return max(found, key=lambda pair: pair[0].generation)
+        raise failure
+    newest_first = sorted(found, key=lambda pair: -pair[0].generation)
+    return newest_first if newest_first[0][1] != newest_first[-1][1] else newest_first[:1]
+
+
+def heal_head(vfs: Vfs, layout: Layout, data: bytes) -> None:
+    """Make both copies of the head hold `data`, the newest good one.
+
+    A lagging copy is more than lost redundancy: were it the last one left, it would bring the old live set back.
+    """
+    for path in (layout.copy_of(layout.head), layout.head):
+        try:
+            same = vfs.read(path, MAX_FILE) == data
+        except (VaultMissing, StorageFailed):
+            same = False
+        if not same:
+            vfs.make_directory(path.parent)
+            vfs.replace(path, data)
 
 
 def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes) -> None:

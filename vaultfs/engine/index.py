@@ -7,6 +7,7 @@ confirmed against sealed entries by whoever uses it.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -17,7 +18,8 @@ from typing import NamedTuple
 import lmdb
 from vaultfs_format.entries import Role
 
-from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull
+from vaultfs import vfs
+from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
 MAP_SIZE = 1 << 38
 """Address space of the map: LMDB takes disk for what is used only."""
@@ -86,9 +88,9 @@ class Tables(NamedTuple):
     """The databases of the environment.
 
     frames: address to place. records: number and version to address. subjects: surrogate and address to years. aliases:
-    token and surrogate to address. names: surrogate and address of frames with aliases. units: surrogate to the frame with its content key. states: token to version and
-    address. links: surrogate and surrogate to commit and role. parts: frame id of a blob frame to address. containers:
-    number to file.
+    token and surrogate to address. names: surrogate and address of frames with aliases. units: surrogate to the frame
+    with its content key. states: token to version and address. links: surrogate and surrogate to commit and role.
+    parts: frame id of a blob frame to address. containers: number to file.
     """
 
     frames: lmdb._Database
@@ -105,30 +107,51 @@ class Tables(NamedTuple):
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """Turn errors of LMDB into coded errors."""
+    """Turn errors of LMDB, and of the operating system, into coded errors without a path."""
     try:
-        yield
-    except (lmdb.MapFullError, lmdb.DiskError) as error:
-        raise (StorageFull if isinstance(error, lmdb.MapFullError) else StorageFailed) from None
-    except lmdb.Error:
-        raise IndexDamaged from None
+        with vfs.converted():
+            yield
+    except lmdb.Error as error:
+        failure = _coded(error)
+        error.args = ()  # it stays reachable as the context of the coded error
+        raise failure from None
+
+
+def _coded(error: lmdb.Error) -> VaultError:
+    if isinstance(error, (lmdb.MapFullError, lmdb.DiskError)):
+        return StorageFull()
+    if isinstance(error, lmdb.ReadonlyError):
+        return StorageReadOnly()
+    # What has no class of its own is an error of the operating system; all others say that the pages make no sense.
+    return StorageFailed() if type(error) is lmdb.Error else IndexDamaged()
 
 
 class Index:
-    """An open index."""
+    """An open index. Readers may be any threads; a write transaction is the committer's."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._idle = threading.Condition()
+        self._readers = 0
+        self._closed = False
         with converted():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._env = lmdb.open(
                 str(path), map_size=MAP_SIZE, max_dbs=len(TABLES), sync=True, metasync=False, mode=0o600
             )
-            self.tables = Tables(*(self._env.open_db(name.encode()) for name in TABLES))
-            self._main = self._env.open_db()
+            try:
+                if (path / "data.mdb").stat().st_size < self.size():
+                    raise IndexDamaged  # a page beyond the end of the file would kill the process
+                self.tables = Tables(*(self._env.open_db(name.encode()) for name in TABLES))
+                self._main = self._env.open_db()
+            except BaseException:
+                self._env.close()
+                raise
 
     def close(self) -> None:
-        """Close the environment."""
+        """Close the environment once the last reader has left it: unmapped pages would kill its process."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: self._readers == 0)
         self._env.close()
 
     def size(self) -> int:
@@ -144,9 +167,25 @@ class Index:
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
-        """Open a short read transaction. Never keep one across a yield to the host."""
-        with converted(), self._env.begin(buffers=False) as txn:
-            yield txn
+        """Open a short read transaction. Never keep one across a yield to the host.
+
+        Raises
+        ------
+        IndexDamaged
+            Another index has taken the place of this one.
+        """
+        with self._idle:
+            if self._closed:
+                raise IndexDamaged
+            self._readers += 1
+        try:
+            with converted(), self._env.begin(buffers=False) as txn:
+                yield txn
+        finally:
+            with self._idle:
+                self._readers -= 1
+                if not self._readers:
+                    self._idle.notify_all()
 
     # The stamp and the containers.
 
@@ -255,7 +294,44 @@ def _hit(key: bytes, value: bytes) -> Hit:
     return Hit(VERSION.unpack(key[12:])[0], role, Address(container, ordinal), row)
 
 
-def discard(path: Path) -> None:
-    """Remove an index, so that a new one is built."""
+def open_index(path: Path) -> Index:
+    """Open the index at `path`, an empty one where what lies there is none that can be read."""
+    discard(_building(path))
+    try:
+        return Index(path)
+    except (IndexDamaged, StorageFailed):
+        discard(path)
+        return Index(path)
+
+
+def build_index(path: Path) -> Index:
+    """Open an empty index beside `path`, to take its place by `install` once it is filled."""
+    building = _building(path)
+    discard(building)
+    return Index(building)
+
+
+def install(path: Path) -> None:
+    """Give the place of an index that has been closed to the one that was built beside it."""
+    discard(path)
     with converted():
-        shutil.rmtree(path, ignore_errors=True)
+        _building(path).rename(path)
+
+
+def abandon_build(path: Path, index: Index) -> None:
+    """Remove an index that could not be filled."""
+    index.close()
+    discard(_building(path))
+
+
+def discard(path: Path) -> None:
+    """Remove an index."""
+    with converted():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _building(path: Path) -> Path:
+    return path.with_name(path.name + ".new")

@@ -102,7 +102,9 @@ class JournalFile:
         self.durable = self.last_group
 
     def close_with_record(self) -> None:
-        """Write the closing record, durably."""
+        """Write the closing record, durably. It says that every group before it is durable."""
+        if self.durable < self.last_group:
+            self.sync()
         draft = GroupDraft(GroupKind.CLOSING, self.last_group + 1, self.durable, 0, 0, os.urandom(16))
         self.append(draft)
         self.sync()
@@ -175,6 +177,13 @@ class JournalFile:
             return False
         _, _, _, _, number, last_durable, *_ = GROUP.unpack(data)
         return bool(number > last_durable > self.last_group)
+
+    def rewind(self, last: Scanned | None) -> None:
+        """Go back to `last` as the last good group, or to the header; everything up to it is durable."""
+        self.end = last.offset + last.group.size if last else HEADER_SIZE
+        self.chain = last.group.chain if last else self.first_chain
+        self.last_group = self.durable = last.group.number if last else 0
+        self.closed = False
 
     def group_keys(self, offset: int) -> list[bytes]:
         """Return the frame keys of the group at `offset`."""

@@ -1,4 +1,4 @@
-"""Small files in two copies: written to both places, read from whichever is good."""
+"""Files that the vault names: small ones in two copies, written to both places and read from whichever is good."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, VaultDamaged, VaultMissing
-from vaultfs.vfs import Vfs
+from vaultfs.errors import FormatError, StorageFailed, Unsupported, VaultDamaged, VaultError, VaultMissing
+from vaultfs.vfs import File, Vfs
 
 T = TypeVar("T")
 
@@ -30,23 +30,31 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
 
     Raises
     ------
-    VaultMissing
-        Neither exists.
+    Unsupported, StorageFailed
+        Neither is good, and one may be of a newer program, or cannot be read.
     VaultDamaged
         Neither is good.
     """
-    missing = 0
+    failure: VaultError = VaultDamaged()
     for place in (path, layout.copy_of(path)):
         try:
             return parse(vfs.read(place, MAX_FILE))
-        except VaultMissing:
-            missing += 1
-        except (FormatError, VaultDamaged):
+        except (VaultMissing, FormatError, VaultDamaged):
             continue
-    raise VaultMissing() if missing == 2 else VaultDamaged()
+        except (Unsupported, StorageFailed) as error:
+            failure = error
+    raise failure
 
 
-def unlink_pair(vfs: Vfs, layout: Layout, path: Path) -> None:
-    """Remove a file and its copy."""
-    vfs.unlink(path)
-    vfs.unlink(layout.copy_of(path))
+def open_named(vfs: Vfs, path: Path, *, writable: bool = False) -> File:
+    """Open a file that something in force names.
+
+    Raises
+    ------
+    VaultDamaged
+        It is missing.
+    """
+    try:
+        return vfs.open(path, writable=writable)
+    except VaultMissing:
+        raise VaultDamaged from None

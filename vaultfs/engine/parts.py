@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vaultfs_format import limits
@@ -12,6 +14,7 @@ from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.paths import Layout
+from vaultfs.errors import VaultError
 from vaultfs.vfs import File, Vfs
 
 MAX_PART_FILE = 4 * limits.GIB
@@ -28,15 +31,32 @@ class Landed:
 
 
 class _Part:
+    """An open part file.
+
+    Attributes
+    ----------
+    end
+        Where the next body goes.
+    unsynced
+        Whether anything was written since the last sync began.
+    pinned
+        Bodies that no group names yet: offset to length.
+    """
+
     def __init__(self, segment_id: bytes, file: File) -> None:
         self.segment_id = segment_id
         self.file = file
         self.end = SUPERBLOCK_SIZE
-        self.synced = 0
+        self.unsynced = True
+        self.pinned: dict[int, int] = {}
 
 
 class PartFiles:
-    """The part files that this process has begun. Those of an earlier process are read, never appended to."""
+    """The part files that this process has begun. Those of an earlier process are read, never appended to.
+
+    A body is pinned from `append` until its transaction has committed it (`release`) or given it up (`abandon`).
+    Settling leaves files with pinned bodies alone.
+    """
 
     def __init__(self, vfs: Vfs, layout: Layout, suite: Suite, vault_id: bytes) -> None:
         self._vfs = vfs
@@ -60,42 +80,80 @@ class PartFiles:
             part = self._open
             if part is None or part.end + len(body) > MAX_PART_FILE:
                 part = self._open = self._begin()
-            offset = part.end
-            part.end += part.file.append([body], offset)
-            return Landed(part.segment_id, offset, len(body))
+            landed = Landed(part.segment_id, part.end, len(body))
+            part.unsynced = True
+            try:
+                part.file.append([body], landed.offset)
+            except BaseException:
+                self._open = None  # a file is not written to again after a failure
+                raise
+            part.end += len(body)
+            part.pinned[landed.offset] = landed.length
+            return landed
 
     def _begin(self) -> _Part:
         segment_id = os.urandom(16)
         path = self._layout.part(segment_id)
         self._vfs.make_directory(path.parent)
         file = self._vfs.create(path)
-        part = _Part(segment_id, file)
-        self._parts[segment_id] = part
-        file.append([self._head(segment_id)], 0)
-        self._vfs.sync_directory(path.parent)
+        try:
+            file.append([self._head(segment_id)], 0)
+            self._vfs.sync_directory(path.parent)
+        except BaseException:
+            file.close()
+            self._vfs.unlink(path)
+            raise
+        part = self._parts[segment_id] = _Part(segment_id, file)
         return part
 
-    def abandon(self, bodies: list[Landed]) -> None:
-        """Take back bodies that no commit names; those that lie at the end give their space back."""
+    def release(self, bodies: Iterable[Landed]) -> None:
+        """Take note that a durable group names these bodies."""
+        with self._lock:
+            for body in bodies:
+                self._parts[body.segment_id].pinned.pop(body.offset, None)
+
+    def abandon(self, bodies: Sequence[Landed]) -> None:
+        """Give up those of `bodies` that no group names; at the end of a file they give their space back."""
         with self._lock:
             for body in reversed(bodies):
                 part = self._parts.get(body.segment_id)
-                if part is not None and part.end == body.offset + body.length:
+                if part is None or part.pinned.pop(body.offset, None) is None:
+                    continue
+                if part is self._open and part.end == body.offset + body.length:
                     part.end = body.offset
-                    part.file.truncate(part.end)
+                    with suppress(VaultError):
+                        part.file.truncate(part.end)
 
-    def sync(self, segment_id: bytes) -> int:
-        """Make a part file durable; return how many of its bytes are."""
+    def sync(self, bodies: Iterable[Landed]) -> dict[bytes, int]:
+        """Make bodies durable; return for each of their part files, in order, where the last of them ends."""
+        ends: dict[bytes, int] = {}
+        for body in bodies:
+            ends[body.segment_id] = max(ends.get(body.segment_id, 0), body.offset + body.length)
+        for segment_id in ends:
+            with self._lock:
+                part = self._parts[segment_id]
+                unsynced, part.unsynced = part.unsynced, False
+            if unsynced:
+                part.file.sync()
+        return ends
+
+    def detach(self) -> tuple[set[bytes], set[bytes]]:
+        """Begin no more bodies in the present files, and let go of those without pinned bodies.
+
+        Returns
+        -------
+        tuple
+            Ids of the files that were let go of, and of those that still have pinned bodies.
+        """
         with self._lock:
-            part = self._parts[segment_id]
-            end = part.end
-        if part.synced < end:
-            part.file.sync()
-            part.synced = end
-        return end
+            self._open = None
+            idle = {segment_id for segment_id, part in self._parts.items() if not part.pinned}
+            for segment_id in idle:
+                self._parts.pop(segment_id).file.close()
+            return idle, set(self._parts)
 
-    def retire(self) -> None:
-        """Close all part files: they are about to be sealed, or the vault is closed."""
+    def close(self) -> None:
+        """Close all part files."""
         with self._lock:
             for part in self._parts.values():
                 part.file.close()

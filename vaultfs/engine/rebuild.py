@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import lmdb
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
@@ -9,26 +11,38 @@ from vaultfs_format.journal import NO_JOURNAL
 
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.index import ContainerKind, Stamp
+from vaultfs.engine.index import ContainerKind, Index, Stamp
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.vfs import File
 
 
-def index_segment(engine: Engine, txn: lmdb.Transaction, row: SegmentRow) -> None:
-    """Index a segment and make it readable."""
-    number = engine.take_container()
-    engine.index.put_container(txn, number, ContainerKind.SEGMENT, row.segment_id)
+def index_segment(engine: Engine, index: Index, txn: lmdb.Transaction, number: int, row: SegmentRow) -> None:
+    """Index a segment as container `number`."""
+    index.put_container(txn, number, ContainerKind.SEGMENT, row.segment_id)
     if row.frame_class is not FrameClass.AUDIT:
         batch = Batch(engine.chain.alias_key)
         for frame in segment_frames(engine, row):
             _add(batch, frame, number, number)
-        batch.write(engine.index, txn)
-    engine.store.add_segment(number, row)
+        batch.write(index, txn)
 
 
-def index_journal(engine: Engine, txn: lmdb.Transaction, live: LiveJournal, after: int) -> None:
-    """Index the groups of a live journal after group `after`."""
-    engine.index.put_container(txn, live.number, ContainerKind.JOURNAL, live.journal.header.journal_id)
+def index_journal(
+    engine: Engine,
+    index: Index,
+    txn: lmdb.Transaction,
+    number: int,
+    live: LiveJournal,
+    after: int,
+    part_number: Callable[[bytes], int],
+) -> None:
+    """Index the groups of a live journal after group `after` as container `number`.
+
+    Parameters
+    ----------
+    part_number
+        Returns the number of a part file.
+    """
+    index.put_container(txn, number, ContainerKind.JOURNAL, live.journal.header.journal_id)
     parts: dict[bytes, File] = {}
     batch = Batch(engine.chain.alias_key)
     try:
@@ -36,16 +50,14 @@ def index_journal(engine: Engine, txn: lmdb.Transaction, live: LiveJournal, afte
             if group.group.number <= after:
                 continue
             for frame in group.frames:
-                home = live.number
-                if frame.segment_id:
-                    home, new = engine.part_container(frame.segment_id)
-                    if new:
-                        engine.index.put_container(txn, home, ContainerKind.PART, frame.segment_id)
-                _add(batch, frame, live.number, home)
+                home = part_number(frame.segment_id) if frame.segment_id else number
+                _add(batch, frame, number, home)
+        for segment_id in parts:
+            index.put_container(txn, part_number(segment_id), ContainerKind.PART, segment_id)
     finally:
         for file in parts.values():
             file.close()
-    batch.write(engine.index, txn)
+    batch.write(index, txn)
 
 
 def _add(batch: Batch, frame: FoundFrame, container: int, body_container: int) -> None:
@@ -70,12 +82,35 @@ def current_stamp(engine: Engine) -> Stamp:
     return Stamp(engine.vault_id, engine.head.generation, journal.header.journal_id, journal.durable)
 
 
-def build(engine: Engine) -> None:
-    """Fill an empty index from the segments and the live journals; the stamp comes last."""
+def build(engine: Engine, index: Index) -> None:
+    """Fill an empty index from the segments and the live journals, and go on with it. The stamp comes last.
+
+    Until then the index in force stays so: a file that is damaged takes nothing away from the others.
+    """
+    segments: dict[int, SegmentRow] = {}
+    parts: dict[bytes, int] = {}
+
+    def part_number(segment_id: bytes) -> int:
+        if segment_id not in parts:
+            parts[segment_id] = engine.take_container()
+        return parts[segment_id]
+
     for row in engine.head.segments:
-        with engine.index.writing() as txn:
-            index_segment(engine, txn, row)
-    with engine.index.writing() as txn:
-        for live in engine.live:
-            index_journal(engine, txn, live, 0)
-        engine.index.put_stamp(txn, current_stamp(engine))
+        number = engine.take_container()
+        segments[number] = row
+        with index.writing() as txn:
+            index_segment(engine, index, txn, number, row)
+    journals = {engine.take_container(): live for live in engine.live}
+    with index.writing() as txn:
+        for number, live in journals.items():
+            index_journal(engine, index, txn, number, live, 0, part_number)
+        index.put_stamp(txn, current_stamp(engine))
+    for number, live in journals.items():
+        live.number = number
+    engine.index = index
+    engine.store.renew(
+        index,
+        {number: live.journal for number, live in journals.items()},
+        segments,
+        {number: segment_id for segment_id, number in parts.items()},
+    )

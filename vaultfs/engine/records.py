@@ -101,6 +101,21 @@ def find_version(engine: Engine, number: bytes, version: int | None) -> Located:
     return locate(engine, number, versions[-1])
 
 
+def newest(engine: Engine, number: bytes) -> tuple[Located, Hit]:
+    """Return the newest version of a record, visible or not, and the last thing that was done to the record.
+
+    Raises
+    ------
+    NotFound
+    """
+    with engine.index.reading() as txn:
+        history = engine.index.history(txn, number)
+    versions = [hit for hit in history if hit.role == Role.RECORD]
+    if not versions:
+        raise NotFound
+    return locate(engine, number, versions[-1]), history[-1]
+
+
 def info_of(engine: Engine, located: Located) -> RecordInfo:
     """Return what is known of a located version."""
     entry = located.entry
@@ -160,20 +175,30 @@ def read_record(engine: Engine, located: Located) -> Record:
     return Record(info_of(engine, located), stored[entry.before : end], stored[: entry.before], stored[end:])
 
 
+def relocate(engine: Engine, located: Located) -> Located:
+    """Return a version where it lies now: settling moves frames."""
+    with engine.index.reading() as txn:
+        history = engine.index.history(txn, located.number)
+    for hit in history:
+        if (hit.role, hit.version) == (Role.RECORD, located.entry.version):
+            return locate(engine, located.number, hit)
+    raise IndexDamaged
+
+
 class RecordFile(io.RawIOBase):
     """A record as a read-only, seekable binary file. Only the frames that are read are opened.
 
     Parameters
     ----------
-    relocate
-        Finds the version again after its frames have moved.
+    steady
+        Runs a reading again where frames have moved.
     """
 
-    def __init__(self, engine: Engine, located: Located, relocate: Callable[[], Located]) -> None:
+    def __init__(self, engine: Engine, located: Located, steady: Callable[[Callable[[], bytes]], bytes]) -> None:
         super().__init__()
         self._engine = engine
         self._located = located
-        self._relocate = relocate
+        self._steady = steady
         self._position = 0
         self.info = info_of(engine, located)
 
@@ -199,16 +224,20 @@ class RecordFile(io.RawIOBase):
         """Read the next bytes into `buffer`; return how many, 0 at the end."""
         if self.closed:
             raise Closed
+        self._engine.check()
         view = memoryview(buffer)
         wanted = min(len(view), max(0, self.info.length - self._position), 4 * limits.BLOB_FRAME)
         if not wanted:
             return 0
         start = self._located.entry.before + self._position
-        try:
-            data = stored_bytes(self._engine, self._located, start, start + wanted)
-        except IndexDamaged:
-            self._located = self._relocate()
-            data = stored_bytes(self._engine, self._located, start, start + wanted)
+        data = self._steady(lambda: self._stored(start, start + wanted))
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+    def _stored(self, start: int, stop: int) -> bytes:
+        try:
+            return stored_bytes(self._engine, self._located, start, stop)
+        except IndexDamaged:
+            self._located = relocate(self._engine, self._located)
+            return stored_bytes(self._engine, self._located, start, stop)

@@ -10,14 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import HERE
-from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, GroupDraft, PartFile
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, GroupDraft, JournalHeader, PartFile
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import JournalFile, Scanned
+from vaultfs.engine.pairs import open_named
+from vaultfs.engine.parts import Landed
 from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
+from vaultfs.vfs import converted
 
 
 def open_journals(engine: Engine, stamp: Stamp | None) -> int:
@@ -33,32 +38,57 @@ def open_journals(engine: Engine, stamp: Stamp | None) -> int:
     VaultDamaged
         Durable groups are missing or damaged.
     """
-    journals = _in_order(engine, _candidates(engine))
+    found: list[JournalFile] = []
+    try:
+        _find(engine, found)
+        return _open_all(engine, _in_order(found), stamp)
+    except BaseException:
+        for journal in found:
+            journal.close()
+        raise
+
+
+def _open_all(engine: Engine, journals: Sequence[JournalFile], stamp: Stamp | None) -> int:
     if stamp is not None and stamp.journal_id not in {NO_JOURNAL, *(j.header.journal_id for j in journals)}:
         raise VaultDamaged
     void = 0
     for number, journal in enumerate(journals):
-        following = journals[number + 1].header if number + 1 < len(journals) else None
+        if journal.header.first_leaf != engine.leaves:
+            raise VaultDamaged
         floor = stamp.group if stamp is not None and stamp.journal_id == journal.header.journal_id else 0
-        if following is not None:
-            groups = list(journal.scan(following.predecessor_group))
-            frames, leaves = _count(groups)
-            engine.last_commit = max(engine.last_commit, _last_commit(groups))
-            found = (journal.last_group, journal.end, journal.chain)
-            if found != (following.predecessor_group, following.predecessor_end, following.predecessor_chain):
-                raise VaultDamaged(group=journal.last_group + 1)
-            journal.durable = journal.last_group
-            live = engine.adopt(journal, active=False)
-            live.frames, live.parts = frames, _parts(groups)
-            engine.leaves = journal.header.first_leaf + leaves
+        if number + 1 < len(journals):
+            _open_followed(engine, journal, journals[number + 1].header, floor)
         else:
             void = _open_last(engine, journal, floor)
     return void
 
 
-def _candidates(engine: Engine) -> list[JournalFile]:
-    """Return the journals begun under the current head; remove those that it has settled, and unfinished ones."""
-    found = []
+def _open_followed(engine: Engine, journal: JournalFile, following: JournalHeader, floor: int) -> None:
+    """Open a journal that has a successor, which says where it ends."""
+    groups = list(journal.scan(following.predecessor_group))
+    found = (journal.last_group, journal.end, journal.chain)
+    stated = (following.predecessor_group, following.predecessor_end, following.predecessor_chain)
+    if found != stated or journal.last_group < floor:
+        raise VaultDamaged(group=journal.last_group + 1)
+    journal.durable = journal.last_group
+    _adopt(engine, journal, groups)
+
+
+def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, active: bool = False) -> None:
+    """Take a journal with these groups into the live ones."""
+    live = engine.adopt(journal, active=active)
+    for scanned in groups:
+        group = scanned.group
+        live.frames += len(group.rows)
+        live.parts.update(part.segment_id for part in group.parts)
+        engine.leaves += len(group.audit) // ENTRY.size
+        if group.commits:
+            engine.last_commit = group.first_commit + group.commits - 1
+    restore_parts(engine, live.parts)
+
+
+def _find(engine: Engine, found: list[JournalFile]) -> None:
+    """Open the journals begun under the current head; remove those that it has settled, and unfinished ones."""
     for name in engine.vfs.names(engine.layout.journals):
         path = engine.layout.journals / name
         if name.endswith(".tmp"):
@@ -67,32 +97,32 @@ def _candidates(engine: Engine) -> list[JournalFile]:
             continue
         try:
             journal = JournalFile.open(engine.vfs, path, engine.chain.epoch_root)
-        except (FormatError, MacMismatch):
-            if _never_used(engine, path.stem):
-                engine.vfs.unlink(path)
-                continue
+        except FormatError:
+            if not _never_used(engine, path):
+                raise VaultDamaged from None
+            engine.vfs.unlink(path)
+            continue
+        except MacMismatch:
             raise VaultDamaged from None
+        found.append(journal)
         generation = journal.header.generation
         if journal.header.vault_id != engine.vault_id or generation > engine.head.generation:
             raise VaultDamaged(generation=generation)
         if generation < engine.head.generation:
-            journal.close()
+            found.pop().close()
             engine.vfs.unlink(path)
-            continue
-        found.append(journal)
-    return found
 
 
-def _never_used(engine: Engine, stem: str) -> bool:
+def _never_used(engine: Engine, path: Path) -> bool:
     """Return whether a journal whose header is not good holds nothing: its header is synced before its first group."""
-    file = engine.vfs.open(engine.layout.journals / f"{stem}.vjrn")
+    file = engine.vfs.open(path)
     try:
         return file.size() <= HEADER_SIZE
     finally:
         file.close()
 
 
-def _in_order(engine: Engine, journals: Sequence[JournalFile]) -> list[JournalFile]:
+def _in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:
     """Return the journals from the first to the last; each names the one before it.
 
     Raises
@@ -108,79 +138,63 @@ def _in_order(engine: Engine, journals: Sequence[JournalFile]) -> list[JournalFi
         following = followers.get(following.header.journal_id)
     if len(ordered) != len(journals):
         raise VaultDamaged(journals=len(journals))
-    if ordered and ordered[0].header.first_leaf != engine.head.tree_size - 1:
-        raise VaultDamaged
     return ordered
-
-
-def _count(groups: Iterable[Scanned]) -> tuple[int, int]:
-    frames = leaves = 0
-    for scanned in groups:
-        frames += len(scanned.group.rows)
-        leaves += len(scanned.group.audit_entries())
-    return frames, leaves
-
-
-def _parts(groups: Iterable[Scanned]) -> set[bytes]:
-    return {part.segment_id for scanned in groups for part in scanned.group.parts}
 
 
 def _open_last(engine: Engine, journal: JournalFile, floor: int) -> int:
     """Open the last journal; rewrite its doubtful groups into a successor, which is then the active journal."""
     groups = list(journal.scan())
     void = journal.check_tail(max(floor, journal.durable))
-    durable = journal.last_group if journal.closed else max(floor, journal.durable)
-    doubtful = [scanned for scanned in groups if scanned.group.number > durable]
-    good = groups[: len(groups) - len(doubtful)]
-    if doubtful:
-        last = good[-1] if good else None
-        journal.last_group = durable
-        journal.end = last.offset + last.group.size if last else HEADER_SIZE
-        journal.chain = last.group.chain if last else journal.first_chain
-    journal.durable = durable
-    live = engine.adopt(journal, active=False)
-    live.frames, leaves = _count(good)
-    live.parts = _parts(good)
-    engine.leaves = journal.header.first_leaf + leaves
-    if good:
-        engine.last_commit = max(engine.last_commit, _last_commit(good))
+    if journal.closed:
+        # Of a closing record nothing is kept: it has said that all before it is durable, and may itself not be.
+        groups.pop()
+    durable = max(floor, journal.durable)
+    good = [scanned for scanned in groups if scanned.group.number <= durable]
+    doubtful = groups[len(good) :]
+    journal.rewind(good[-1] if good else None)
+    _adopt(engine, journal, good)
     if doubtful:
         _rewrite(engine, journal, doubtful)
     return void
 
 
-def _last_commit(groups: Sequence[Scanned]) -> int:
-    return max((s.group.first_commit + s.group.commits - 1 for s in groups if s.group.commits), default=0)
-
-
 def _rewrite(engine: Engine, journal: JournalFile, doubtful: Sequence[Scanned]) -> None:
+    restore_parts(engine, {part.segment_id for scanned in doubtful for part in scanned.group.parts})
     header = engine.next_header()
     path = engine.layout.journal(header.journal_id)
     temporary = path.with_suffix(".tmp")
     successor = JournalFile.create(engine.vfs, temporary, header, header.keys(engine.chain.epoch_root))
-    frames = leaves = 0
-    parts: set[bytes] = set()
-    for scanned in doubtful:
-        if scanned.group.commits or scanned.group.audit:
-            draft = _copied(engine, journal, scanned, successor.last_group + 1)
-            successor.append(draft)
-            parts.update(part.segment_id for part in draft.parts)
-            frames += len(scanned.group.rows)
-            leaves += len(scanned.group.audit_entries())
-    successor.sync()
-    engine.vfs.rename(temporary, path)
-    live = engine.adopt(successor, active=True)
-    live.frames, live.parts = frames, parts
-    engine.leaves = header.first_leaf + leaves
-    engine.last_commit = max(engine.last_commit, _last_commit(doubtful))
+    try:
+        for scanned in doubtful:
+            successor.append(_copied(engine, journal, scanned, successor.last_group + 1))
+        successor.sync()
+        engine.vfs.rename(temporary, path)
+        again = JournalFile(successor.file, header, successor.keys, successor.first_chain)
+        _adopt(engine, successor, list(again.scan()), active=True)
+    except BaseException:
+        successor.close()
+        raise
+
+
+def restore_parts(engine: Engine, segment_ids: Iterable[bytes]) -> None:
+    """Give part files back their names where a settling that did not finish had made segments of them.
+
+    Their bodies lie where they lay; what was written after them is not looked at.
+    """
+    for segment_id in segment_ids:
+        part = engine.layout.part(segment_id)
+        with converted():
+            sealed = [] if part.exists() else sorted(part.parent.glob(f"*/{segment_id.hex()}.vseg"))
+        for path in sealed[:1]:
+            engine.vfs.rename(path, part)
 
 
 def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int) -> GroupDraft:
     """Return a group for the successor: frames verbatim, keys under the successor's table key."""
     group = scanned.group
     bodies, rows, offset = [], [], 0
-    parts: list[PartFile] = []
     homes: dict[bytes, int] = {}
+    moved: list[Landed] = []
     for row in group.rows:
         if row.home == HERE:
             body = journal.file.read(scanned.offset + row.body_offset, row.header.body_sealed)
@@ -190,10 +204,11 @@ def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int)
             continue
         old = group.parts[row.home - 1].segment_id
         landed = engine.parts.append(_part_body(engine, old, row.body_offset, row.header.body_sealed))
+        moved.append(landed)
         homes.setdefault(landed.segment_id, len(homes) + 1)
         rows.append(replace(row, body_offset=landed.offset, home=homes[landed.segment_id]))
-    for segment_id in homes:
-        parts.append(PartFile(segment_id, engine.parts.sync(segment_id)))
+    parts = [PartFile(segment_id, end) for segment_id, end in engine.parts.sync(moved).items()]
+    engine.parts.release(moved)
     return GroupDraft(
         group.kind,
         number,
@@ -210,9 +225,18 @@ def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int)
 
 
 def _part_body(engine: Engine, segment_id: bytes, offset: int, length: int) -> bytes:
-    """Return a body of an old part file, which may not be durable there, to be written again."""
-    file = engine.vfs.open(engine.layout.part(segment_id))
+    """Return a body of an old part file, to be written again.
+
+    Raises
+    ------
+    VaultDamaged
+        It is not all there, though it was durable before any group named it.
+    """
+    file = open_named(engine.vfs, engine.layout.part(segment_id))
     try:
-        return file.read(offset, length)
+        body = file.read(offset, length)
     finally:
         file.close()
+    if len(body) != length:
+        raise VaultDamaged
+    return body

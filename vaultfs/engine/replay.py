@@ -10,12 +10,14 @@ from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.journal import Group
-from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
-from vaultfs_format.suite import Suite
+from vaultfs_format.merkle import slice_leaf
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter, tree_root
+from vaultfs_format.suite import DIGEST, Suite
 
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.index import Address, Place
 from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.pairs import open_named
 from vaultfs.engine.store import read_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
@@ -41,8 +43,17 @@ class FoundFrame:
         return open_entries(self.suite, self.row.header, self.key, self.row.entries)
 
     def sealed_body(self) -> bytes:
-        """Return the body as it lies in its file."""
-        return self.body_file.read(self.body_offset, self.row.header.body_sealed)
+        """Return the body as it lies in its file.
+
+        Raises
+        ------
+        VaultDamaged
+            The file ends before it.
+        """
+        sealed = self.body_file.read(self.body_offset, self.row.header.body_sealed)
+        if len(sealed) != self.row.header.body_sealed:
+            raise VaultDamaged
+        return sealed
 
     def body(self) -> bytes:
         """Return the opened body."""
@@ -85,7 +96,7 @@ def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> 
             if row.home != HERE:
                 segment_id = scanned.group.parts[row.home - 1].segment_id
                 if segment_id not in parts:
-                    parts[segment_id] = engine.vfs.open(engine.layout.part(segment_id))
+                    parts[segment_id] = open_named(engine.vfs, engine.layout.part(segment_id))
                 file, offset = parts[segment_id], row.body_offset
             frames.append(
                 FoundFrame(
@@ -120,13 +131,13 @@ def segment_frames(engine: Engine, row: SegmentRow) -> Iterator[FoundFrame]:
         The file is not the one that the head names.
     """
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    file = engine.vfs.open(engine.layout.segment(row))
+    file = open_named(engine.vfs, engine.layout.segment(row))
     try:
         length = file.size()
         footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
         if (footer.root, footer.frames, footer.head.segment_id) != (row.root, row.frames, row.segment_id):
             raise VaultDamaged
-        data = file.read(footer.directory_offset, footer.directory_length)
+        data = _verified(file, footer, footer.directory_offset, footer.directory_length)
         at = 0
         for ordinal in range(footer.frames):
             frame, end = FrameRow.decode(data, at)
@@ -147,8 +158,26 @@ def segment_frames(engine: Engine, row: SegmentRow) -> Iterator[FoundFrame]:
         file.close()
 
 
-def container_of(engine: Engine, frame: FoundFrame, own: int) -> int:
-    """Return the container that holds a frame's body: its own file, or a part file."""
-    if not frame.segment_id:
-        return own
-    return engine.part_container(frame.segment_id)[0]
+def _verified(file: File, footer: SegmentFooter, offset: int, length: int) -> bytes:
+    """Return bytes of a segment whose root the head names, checked slice by slice.
+
+    Commit numbers and places stand outside of what is sealed: the leaf hashes alone vouch for them.
+
+    Raises
+    ------
+    VaultDamaged
+    """
+    head = footer.head
+    hashes = file.read(footer.leaves_offset, footer.leaves_length)
+    leaves = [hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST)]
+    if tree_root(head.suite, leaves) != footer.root:
+        raise VaultDamaged
+    first = offset // head.slice_size
+    start = first * head.slice_size
+    end = min(-(-(offset + length) // head.slice_size) * head.slice_size, footer.leaves_offset)
+    data = file.read(start, end - start)
+    for at in range(0, len(data), head.slice_size):
+        index = first + at // head.slice_size
+        if slice_leaf(head.suite, head.segment_id, index, data[at : at + head.slice_size]) != leaves[index]:
+            raise VaultDamaged
+    return data[offset - start : offset - start + length]

@@ -1,9 +1,9 @@
-"""Writing segments: frames in, an immutable file with its key table out, read back through the keys before it counts."""
+"""Writing segments: frames in, a file and its key table out, read back through the keys before it counts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from vaultfs_format.segment import (
 from vaultfs_format.suite import DIGEST
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import write_pair
+from vaultfs.engine.pairs import open_named, write_pair
 from vaultfs.engine.store import read_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
@@ -37,15 +37,22 @@ class Placed:
     Parameters
     ----------
     body
-        The sealed body; empty where it lies in the file already, at `offset`.
+        Returns the sealed body.
+    offset
+        Where the body lies in a part file that becomes the segment.
     """
 
     header: FrameHeader
-    body: bytes
+    body: Callable[[], bytes]
     entries: bytes
     key: bytes
     runs: Sequence[tuple[int, int]]
     offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that the frame takes in a segment, about."""
+        return self.header.body_sealed + len(self.entries)
 
 
 def _head(engine: Engine, frame_class: FrameClass, years: tuple[int, int], segment_id: bytes, size: int) -> SegmentHead:
@@ -85,7 +92,7 @@ def write_segment(
     rows, at = [], SUPERBLOCK_SIZE
     for frame in frames:
         rows.append(FrameRow(frame.header, at, HERE, frame.runs, frame.entries))
-        at += len(frame.body)
+        at += frame.header.body_sealed
     bodies = at - SUPERBLOCK_SIZE
     rest = sum(row.size for row in rows) + len(audit)
     head = _head(engine, frame_class, years, segment_id, at + rest)
@@ -94,7 +101,7 @@ def write_segment(
     try:
         hasher = SliceHasher(head)
         offset = _append(file, hasher, [head.encode()], 0)
-        offset = _append(file, hasher, (frame.body for frame in frames), offset)
+        offset = _append(file, hasher, (frame.body() for frame in frames), offset)
         return _finish(engine, file, temporary, head, hasher, bodies, rows, frames, audit, first_leaf)
     except BaseException:
         engine.vfs.unlink(temporary)
@@ -116,7 +123,7 @@ def seal_part(
     head = replace(_head(engine, FrameClass.BLOB, years, segment_id, end), slice_size=limits.SLICE_LARGE)
     engine.vfs.make_directory(engine.layout.range(FrameClass.BLOB, *years))
     path = engine.layout.part(segment_id)
-    file = engine.vfs.open(path, writable=True)
+    file = open_named(engine.vfs, path, writable=True)
     try:
         file.truncate(end)
         file.append([head.encode()], 0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date as calendar_date
 from datetime import datetime
 from types import TracebackType
@@ -29,13 +31,16 @@ from vaultfs.engine.records import (
 from vaultfs.engine.state import State
 from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
 from vaultfs.engine.transaction import Transaction
-from vaultfs.errors import AccessDenied, ArgumentInvalid, Closed, Deleted, IndexDamaged, NotFound
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId
+from vaultfs.errors import AccessDenied, Closed, Deleted, IndexDamaged, NotFound, SubjectAmbiguous
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId, check_text
 
 if TYPE_CHECKING:
     from vaultfs.engine.vault import Vault
 
 T = TypeVar("T")
+
+MAX_PURPOSE = 256
+"""Longest purpose of use, in characters."""
 
 
 class Session:
@@ -46,8 +51,7 @@ class Session:
     """
 
     def __init__(self, vault: Vault, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
-        if not 0 < len(purpose) <= 256:
-            raise ArgumentInvalid(length=len(purpose))
+        check_text(purpose, MAX_PURPOSE)
         self._vault = vault
         self.engine = vault.engine
         self.states = vault.states
@@ -80,26 +84,35 @@ class Session:
         """Return a record as a seekable binary file; only what is read of it is decrypted."""
 
         def make(located: Located) -> RecordFile:
-            exact = located.entry.version
-            return RecordFile(self.engine, located, lambda: find_version(self.engine, located.number, exact))
+            return RecordFile(self.engine, located, self._vault.steady)
 
         return io.BufferedReader(cast(io.RawIOBase, self._read(record_id, version, make)), 1 << 20)
 
     def _read(self, record_id: RecordId, version: int | None, use: Callable[[Located], T]) -> T:
         self.check()
-        number = self.engine.chain.number_of(record_id)
 
         def read() -> tuple[Located, T]:
+            number = self.engine.chain.number_of(record_id)
             located = find_version(self.engine, number, version)
             self.authorize(
                 Action.READ, self.engine.kinds.name(located.entry.kind), SubjectId(located.frame.block.subject)
             )
             return located, use(located)
 
-        located, result = self._vault.steady(read)
+        with self._noting_absence(EventType.RECORD_READ, record_id):
+            located, result = self._vault.steady(read)
         event = self.event(EventType.RECORD_READ, located.frame.block.subject, bytes(record_id), located.entry.version)
         self._note([event])
         return result
+
+    @contextmanager
+    def _noting_absence(self, kind: EventType, record: bytes = b"") -> Iterator[None]:
+        """Record that someone asked for what is not there, or not one: the answer tells them something too."""
+        try:
+            yield
+        except (NotFound, Deleted, SubjectAmbiguous):
+            self._note([self.event(kind, record=bytes(record), outcome=Outcome.FAILED)])
+            raise
 
     def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
         """Return many records, each in the version asked for (None: the newest), in the order asked for.
@@ -112,35 +125,37 @@ class Session:
             Nothing is returned.
         """
         self.check()
-        numbers = [(self.engine.chain.number_of(record_id), version) for record_id, version in wanted]
 
-        def read() -> list[Located]:
-            return [find_version(self.engine, number, version) for number, version in numbers]
+        def read() -> list[Record]:
+            numbers = [(self.engine.chain.number_of(record_id), version) for record_id, version in wanted]
+            located = [find_version(self.engine, number, version) for number, version in numbers]
+            for kind, subject in {(one.entry.kind, one.frame.block.subject) for one in located}:
+                self.authorize(Action.READ, self.engine.kinds.name(kind), SubjectId(subject))
+            return [read_record(self.engine, one) for one in located]
 
-        counts: dict[bytes, int] = {}
-        for located in self._vault.steady(read):
-            subject = SubjectId(located.frame.block.subject)
-            self.authorize(Action.READ, self.engine.kinds.name(located.entry.kind), subject)
-            counts[subject] = counts.get(subject, 0) + 1
-        found = self._vault.steady(lambda: [read_record(self.engine, located) for located in read()])
+        with self._noting_absence(EventType.RECORDS_READ):
+            found = self._vault.steady(read)
+        counts = Counter(record.info.subject for record in found)
         self._note([self.event(EventType.RECORDS_READ, subject, version=count) for subject, count in counts.items()])
         return found
 
     def versions(self, record_id: RecordId) -> list[RecordInfo]:
         """Return all versions of a record, oldest first, those of a deleted record too."""
         self.check()
-        number = self.engine.chain.number_of(record_id)
 
         def read() -> list[RecordInfo]:
+            number = self.engine.chain.number_of(record_id)
             with self.engine.index.reading() as txn:
                 history = self.engine.index.history(txn, number)
             hits = [hit for hit in history if hit.role == Role.RECORD]
+            if not hits:
+                raise NotFound
             return [info_of(self.engine, locate(self.engine, number, hit)) for hit in hits]
 
-        found = self._vault.steady(read)
-        if not found:
-            raise NotFound
-        self.authorize(Action.READ, found[-1].kind, found[-1].subject)
+        with self._noting_absence(EventType.VERSIONS_LISTED, record_id):
+            found = self._vault.steady(read)
+        for kind, subject in {(info.kind, info.subject) for info in found}:
+            self.authorize(Action.READ, kind, subject)
         self._note([self.event(EventType.VERSIONS_LISTED, found[-1].subject, bytes(record_id), len(found))])
         return found
 
@@ -176,7 +191,8 @@ class Session:
         number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
-        subjects = self._vault.steady(lambda: self._people(subject, follow_links=follow_links))
+        with self._noting_absence(EventType.RECORDS_SEARCHED):
+            subjects = self._vault.steady(lambda: self._people(subject, follow_links=follow_links))
         for one in subjects:
             self.authorize(Action.SEARCH, kind, one)
         found = self._vault.steady(
@@ -233,14 +249,15 @@ class Session:
         self.check()
         self.authorize(Action.SEARCH, None, None)
         found = self._vault.steady(lambda: subjects_of(self.engine, identifier))
-        self._note([self.event(EventType.SUBJECT_SEARCHED, one) for one in found])
+        self._note([self.event(EventType.SUBJECT_SEARCHED, one) for one in found or [SubjectId(NOBODY)]])
         return found
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
         """Return the identifiers that are asserted for a subject."""
         self.check()
         self.authorize(Action.SEARCH, None, subject)
-        found = self._vault.steady(lambda: list(self._identifiers(subject)))
+        with self._noting_absence(EventType.SUBJECT_SEARCHED):
+            found = self._vault.steady(lambda: list(self._identifiers(subject)))
         self._note([self.event(EventType.SUBJECT_SEARCHED, subject)])
         return found
 
@@ -261,12 +278,15 @@ class Session:
         """Yield every subject of the vault, `NOBODY` first; the list is taken when the iteration begins."""
         self.check()
         self.authorize(Action.SEARCH, None, None)
-        with self.engine.index.reading() as txn:
-            units = self.engine.index.all_units(txn)
+        units = self._vault.steady(self._units)
         self._note([self.event(EventType.SUBJECT_SEARCHED, version=len(units))])
         yield NOBODY
         for unit in units:
             yield SubjectId(unit)
+
+    def _units(self) -> list[bytes]:
+        with self.engine.index.reading() as txn:
+            return self.engine.index.all_units(txn)
 
     def state(self, namespace: str, key: bytes) -> State:
         """Return a control state; version 0 where there is none."""
@@ -285,9 +305,13 @@ class Session:
 
     def commit(self, intent: Intent) -> int:
         """Commit a transaction's intent (called by the transaction)."""
-        number = self._vault.committer.commit(intent)
+        number = self.steady(lambda: self._vault.committer.commit(intent))
         self.states.learn(set(intent.states))
         return number
+
+    def steady(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns; run it again where frames have moved."""
+        return self._vault.steady(read)
 
     def disclose(self, subject: SubjectId, count: int) -> None:
         """Record that `count` records of a subject are about to leave the vault; durable when this returns.

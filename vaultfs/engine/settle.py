@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from vaultfs_format import limits, merkle
@@ -17,6 +18,7 @@ from vaultfs_format.entries import Entry, EntryBlock, Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
+from vaultfs_format.segment import SUPERBLOCK_SIZE
 
 from vaultfs.engine.batch import forget, year_of
 from vaultfs.engine.engine import Engine
@@ -56,7 +58,6 @@ class _Harvest:
     control: list[_Frame] = field(default_factory=list)
     audit: list[_Frame] = field(default_factory=list)
     blobs: dict[bytes, list[_Frame]] = field(default_factory=dict)
-    part_ends: dict[bytes, int] = field(default_factory=dict)
     leaves: list[bytes] = field(default_factory=list)
     subjects: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
 
@@ -76,18 +77,21 @@ def settle(engine: Engine) -> int:
         if engine.active is not None:
             engine.active.journal.close_with_record()
             engine.active = None
-        engine.parts.retire()
+        idle, busy = engine.parts.detach()
         parts: dict[bytes, File] = {}
         try:
             harvest = _harvest(engine, parts)
             rows = [*_write_records(engine, harvest.records), *_write_small(engine, harvest)]
+            sealed = {segment_id for segment_id in harvest.blobs.keys() - busy if _mostly_live(harvest, segment_id)}
+            rows += [_write_blobs(engine, harvest, one, in_place=one in sealed) for one in sorted(harvest.blobs)]
         finally:
             for file in parts.values():
                 file.close()
-        rows += [_seal_blobs(engine, harvest, segment_id) for segment_id in sorted(harvest.blobs)]
         head = _next_head(engine, harvest, rows)
         write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root)
         _take_over(engine, head, rows, harvest)
+        for segment_id in (idle | harvest.blobs.keys()) - busy - sealed:
+            engine.vfs.unlink(engine.layout.part(segment_id))
         return len(rows)
 
 
@@ -99,8 +103,6 @@ def _harvest(engine: Engine, parts: dict[bytes, File]) -> _Harvest:
             harvest.leaves += [
                 group.group.audit[at : at + ENTRY.size] for at in range(0, len(group.group.audit), ENTRY.size)
             ]
-            for part in group.group.parts:
-                harvest.part_ends[part.segment_id] = part.valid_end
             for found in group.frames:
                 frame = _Frame(found, found.entries(), list(found.row.commits()))
                 subjects.append((frame.block.subject, found.ordinal))
@@ -132,8 +134,9 @@ def _write_records(engine: Engine, frames: Sequence[_Frame]) -> Iterator[Segment
         for subject in sorted(subjects):
             for placed, low, high in _pack_subject(engine, subjects[subject], years, ranges, bodies):
                 pending.append(placed)
-                size += len(placed.body) + len(placed.entries)
-                first, last = min(first, low), max(last, high)
+                size += placed.size
+                if low:
+                    first, last = min(first, low), max(last, high)
             if size >= SEGMENT_TARGET:
                 yield write_segment(engine, FrameClass.RECORD, _span(years, first, last), pending)
                 pending, size, first, last = [], 0, 9999, 0
@@ -194,7 +197,7 @@ def _pack_subject(
         header = frame.found.row.header
         whole = {_range_of(year, ranges) for year in all_years} == {years}
         if whole and header.body_plain >= VERBATIM:
-            yield _verbatim(frame, frame.found.sealed_body()), min(all_years), max(all_years)
+            yield _verbatim(frame), min(all_years), max(all_years)
             continue
         home = min(_range_of(year, ranges) for year in all_years)
         body = bodies.get(header.frame_id, frame.found.body)
@@ -210,9 +213,9 @@ def _pack_subject(
     yield from packer.finish()
 
 
-def _verbatim(frame: _Frame, body: bytes) -> Placed:
+def _verbatim(frame: _Frame) -> Placed:
     row = frame.found.row
-    return Placed(row.header, body, row.entries, frame.found.key, row.runs, frame.found.row.body_offset)
+    return Placed(row.header, frame.found.sealed_body, row.entries, frame.found.key, row.runs, row.body_offset)
 
 
 class _Packer:
@@ -240,7 +243,11 @@ class _Packer:
             dated = [year for year in islice(years, count) if year] or [0]
             sealed = drafted.sealed
             runs = _runs(islice(commits, count))
-            yield Placed(sealed.header, sealed.body, sealed.entries, sealed.key, runs), min(dated), max(dated)
+            yield (
+                Placed(sealed.header, partial(bytes, sealed.body), sealed.entries, sealed.key, runs),
+                min(dated),
+                max(dated),
+            )
 
 
 def _runs(commits: Iterable[int]) -> list[tuple[int, int]]:
@@ -287,7 +294,7 @@ def _pack_audit(engine: Engine, frames: Sequence[_Frame]) -> Iterator[tuple[Plac
         if frame.found.row.header.body_plain >= VERBATIM:
             yield from packer.finish()
             packer = _Packer(engine, FrameClass.AUDIT, NOBODY)
-            yield _verbatim(frame, frame.found.sealed_body()), 0, 0
+            yield _verbatim(frame), 0, 0
             continue
         body = frame.found.body()
         for entry, commit in zip(frame.block.entries, frame.commits, strict=True):
@@ -295,12 +302,25 @@ def _pack_audit(engine: Engine, frames: Sequence[_Frame]) -> Iterator[tuple[Plac
     yield from packer.finish()
 
 
-def _seal_blobs(engine: Engine, harvest: _Harvest, segment_id: bytes) -> SegmentRow:
+def _mostly_live(harvest: _Harvest, segment_id: bytes) -> bool:
+    """Return whether at least half of a part file is bodies that count."""
+    live = sum(frame.found.row.header.body_sealed for frame in harvest.blobs[segment_id])
+    return 2 * live >= _end(harvest.blobs[segment_id]) - SUPERBLOCK_SIZE
+
+
+def _end(frames: Sequence[_Frame]) -> int:
+    return max(frame.found.row.body_offset + frame.found.row.header.body_sealed for frame in frames)
+
+
+def _write_blobs(engine: Engine, harvest: _Harvest, segment_id: bytes, *, in_place: bool) -> SegmentRow:
+    """Make a segment of the bodies in a part file: of the file itself, or of copies where others still write to it."""
     frames = harvest.blobs[segment_id]
     years = [year for frame in frames for year in _years(frame) if year]
     span = (min(years), max(years)) if years else NONE
-    placed = [_verbatim(frame, b"") for frame in frames]
-    return seal_part(engine, segment_id, harvest.part_ends[segment_id], span, placed)
+    placed = [_verbatim(frame) for frame in frames]
+    if not in_place:
+        return write_segment(engine, FrameClass.BLOB, span, placed)
+    return seal_part(engine, segment_id, _end(frames), span, placed)
 
 
 # Taking over.
@@ -326,14 +346,16 @@ def _next_head(engine: Engine, harvest: _Harvest, rows: Sequence[SegmentRow]) ->
 
 def _take_over(engine: Engine, head: Head, rows: Sequence[SegmentRow], harvest: _Harvest) -> None:
     settled = list(engine.live)
-    part_numbers = [engine.part_container(segment_id)[0] for segment_id in harvest.part_ends]
+    part_numbers = [engine.part_container(segment_id) for segment_id in harvest.blobs]
+    segments = {engine.take_container(): row for row in rows}
     engine.head = head
-    engine.leaves = head.tree_size
+    engine.leaves = head.tree_size - 1
     engine.live = []
     try:
         with engine.index.writing() as txn:
-            for row in rows:
-                index_segment(engine, txn, row)
+            for number, row in segments.items():
+                index_segment(engine, engine.index, txn, number, row)
+                engine.store.add_segment(number, row)
             for number, subjects in harvest.subjects.items():
                 forget(engine.index, txn, number, subjects)
             for number in part_numbers:
@@ -346,6 +368,4 @@ def _take_over(engine: Engine, head: Head, rows: Sequence[SegmentRow], harvest: 
     for live in settled:
         live.journal.close()
         engine.vfs.unlink(engine.layout.journal(live.journal.header.journal_id))
-    for segment_id in harvest.part_ends.keys() - harvest.blobs.keys():
-        engine.vfs.unlink(engine.layout.part(segment_id))
     engine.vfs.sync_directory(engine.layout.journals)

@@ -14,10 +14,12 @@ from vaultfs_format.frame import FrameClass
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.replay import live_frames, segment_frames
 from vaultfs.errors import ArgumentInvalid, IndexDamaged
+from vaultfs.model import check_text
 
 MAX_STATE = 48 * 1024
 MAX_NAMESPACE = 256
 MAX_KEY = 1024
+"""Longest value, namespace and key, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class State:
 
 def encode_state(namespace: str, key: bytes, value: bytes) -> bytes:
     """Return a state as an entry's bytes: lengths of namespace and key, namespace, key, value."""
+    check_text(namespace, MAX_NAMESPACE)
     name = namespace.encode()
     if not 0 < len(name) <= MAX_NAMESPACE or len(key) > MAX_KEY or len(value) > MAX_STATE:
         raise ArgumentInvalid(key=len(key), value=len(value))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,9 +21,9 @@ from vaultfs_format.suite import DIGEST, Suite
 
 from vaultfs.engine.index import Address, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.pairs import read_pair
+from vaultfs.engine.pairs import open_named, read_pair
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import IndexDamaged, VaultDamaged
+from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.vfs import File, Vfs
 
@@ -167,13 +167,20 @@ class FrameStore:
             self._journals.pop(number, None)
             self._files.pop(number, None)
 
-    def renew(self, index: Index) -> None:
-        """Forget everything: the index is made anew and will number the files again."""
+    def renew(
+        self,
+        index: Index,
+        journals: Mapping[int, JournalFile],
+        segments: Mapping[int, SegmentRow],
+        parts: Mapping[int, bytes],
+    ) -> None:
+        """Go on with another index, which numbers the files as the arguments say."""
         with self._lock:
             self.close()
-            self._journals.clear()
-            self._segments.clear()
-            self._parts.clear()
+            self._journals = dict(journals)
+            self._files = {number: journal.file for number, journal in journals.items()}
+            self._segments = dict(segments)
+            self._parts = dict(parts)
             for cache in (self._entries, self._bodies, self._group_keys, self._tables):
                 cache.clear()
             self.index = index
@@ -219,7 +226,11 @@ class FrameStore:
         """Return the body of a frame, past the cache."""
         place = frame.place
         with self._lock:
-            sealed = self._file(place.body_container).read(place.body_offset, frame.header.body_sealed)
+            try:
+                file = self._file(place.body_container)
+            except VaultDamaged:
+                raise IndexDamaged from None
+            sealed = file.read(place.body_offset, frame.header.body_sealed)
         return open_body(self._suite, frame.header, frame.key, sealed)
 
     def _load(self, address: Address) -> LoadedFrame:
@@ -227,10 +238,14 @@ class FrameStore:
             place = self.index.place(txn, address)
         if place is None:
             raise IndexDamaged
-        data = self._file(address.container).read(place.row_offset, place.row_length)
-        row, _ = FrameRow.decode(data)
-        key = self._key(address, place)
-        block = open_entries(self._suite, row.header, key, row.entries)
+        try:
+            data = self._file(address.container).read(place.row_offset, place.row_length)
+            row, _ = FrameRow.decode(data)
+            key = self._key(address, place)
+            block = open_entries(self._suite, row.header, key, row.entries)
+        except (FormatError, NotAuthentic, VaultDamaged):
+            # Whether the index or the file is wrong is told by making the index from the files.
+            raise IndexDamaged from None
         return LoadedFrame(address, place, row.header, block, list(row.commits()), key)
 
     def _key(self, address: Address, place: Place) -> bytes:
@@ -255,5 +270,5 @@ class FrameStore:
                 path = self._layout.part(self._parts[number])
             else:
                 raise IndexDamaged
-            file = self._files[number] = self._vfs.open(path)
+            file = self._files[number] = open_named(self._vfs, path)
         return file

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from vaultfs_format.entries import Role
 
 from vaultfs.engine.engine import Engine
-from vaultfs.errors import IndexDamaged, SubjectAmbiguous
+from vaultfs.errors import IndexDamaged, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Identifier, SubjectId
 
 
@@ -55,13 +55,19 @@ def one_subject(engine: Engine, candidates: Iterable[SubjectId]) -> SubjectId | 
 
 
 def content_key(engine: Engine, subject: bytes) -> bytes:
-    """Return the content-id key of a subject's shred unit, which lies in it and dies with it."""
+    """Return the content-id key of a subject's shred unit, which lies in it and dies with it.
+
+    Raises
+    ------
+    NotFound
+        There is no such subject.
+    """
     if subject == NOBODY:
         return engine.chain.nobody_content_key
     with engine.index.reading() as txn:
         address = engine.index.unit(txn, subject)
     if address is None:
-        raise IndexDamaged
+        raise NotFound
     frame = engine.store.load(address)
     for entry in frame.block.entries:
         if entry.role == Role.SUBJECT and frame.block.subject == subject:

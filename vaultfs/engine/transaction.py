@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date as calendar_date
 from datetime import datetime
@@ -20,11 +20,11 @@ from vaultfs.audit.events import Event, EventType, sealable
 from vaultfs.engine.blobs import BlobWriter, is_blob, take
 from vaultfs.engine.claims import Claims
 from vaultfs.engine.committer import Intent
-from vaultfs.engine.records import find_version, locate
+from vaultfs.engine.records import newest
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
 from vaultfs.engine.units import Drafted, Unit, date_fields, role_entry
-from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, TooLarge, TransactionEnded
+from vaultfs.errors import ArgumentInvalid, Deleted, TooLarge, TransactionConflict, TransactionEnded
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, RecordId, SubjectId
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ class Transaction:
         self._numbers: Iterator[tuple[int, int]] = iter(())
         self._subjects: dict[bytes, _Subject] = {}
         self._created: set[SubjectId] = set()
-        self._claims = Claims(self._engine)
+        self._claims = Claims(self._engine, session.steady)
         self._control: Unit | None = None
         self._blobs: list[Drafted] = []
         self._events: list[Event] = []
+        self._deleted: set[bytes] = set()
         self._intent = Intent([], sealable([]))
         self.commit_number = 0
 
@@ -112,18 +113,20 @@ class Transaction:
         self._check()
         engine = self._engine
         kind_number, media_number = engine.kinds.number(kind), engine.media_types.number(media_type)
-        holder = self._holder(NOBODY if subject is None else subject)
-        self._session.authorize(Action.WRITE, kind, holder.id)
-        when = None if date is None else ClinicalDate.of(date)
-        if replaces is None:
-            record_id = self._next_id()
-            incarnation, number = next(self._numbers)
-            version = 1
-        else:
-            record_id = replaces
-            incarnation, number, version = self._next_version(replaces)
-        precision, offset_minutes, milliseconds = date_fields(when)
+        precision, offset_minutes, milliseconds = date_fields(None if date is None else ClinicalDate.of(date))
+        owner = NOBODY if subject is None else subject
+        known = self._known(owner)
+        self._session.authorize(Action.WRITE, kind, known)
+        replaced = b"" if replaces is None else engine.chain.number_of(replaces)
+        base = self._base(replaced) if replaced else 0
         content, stream = take(data)
+        holder = self._holder(known or owner)
+        if replaces is None:
+            record_id, version = self._next_id(), 1
+            incarnation, number = next(self._numbers)
+        else:
+            record_id, version = replaces, self._intent.versions.get(replaced, base) + 1
+            incarnation, number = int.from_bytes(replaced[:4], "big"), int.from_bytes(replaced[4:], "big")
         if stream is not None or is_blob(len(before) + len(content) + len(after)):
             template = Entry(
                 Role.RECORD, 0, kind_number, media_number, precision, offset_minutes, incarnation, milliseconds,
@@ -138,6 +141,8 @@ class Transaction:
                 number, version, offset, len(content), len(before), len(after), token,
             )  # fmt: skip
             holder.unit.add(entry, before, content, after)
+        if replaced:
+            self._build_on(replaced, base, version)
         self._event(EventType.RECORD_PUT, holder.id, record_id, version)
         return record_id
 
@@ -147,8 +152,10 @@ class Transaction:
         writer = BlobWriter(self._engine, holder.id, entry, self._engine.chain.content_hasher(holder.content_key))
         try:
             writer.write(content, stream, before, after)
-        finally:
-            self._blobs += writer.frames
+        except BaseException:
+            self._give_up(writer.frames)
+            raise
+        self._blobs += writer.frames
 
     def delete(self, record_id: RecordId) -> None:
         """Hide a record. Its bytes stay until disposal; `undelete` shows it again.
@@ -172,21 +179,17 @@ class Transaction:
         self._check()
         engine = self._engine
         number = engine.chain.number_of(record_id)
-        with engine.index.reading() as txn:
-            history = engine.index.history(txn, number)
-        records = [hit for hit in history if hit.role == Role.RECORD]
-        if not records:
-            raise NotFound
-        located = locate(engine, number, records[-1])
+        located, last = self._session.steady(lambda: newest(engine, number))
         subject = SubjectId(located.frame.block.subject)
         self._session.authorize(action, engine.kinds.name(located.entry.kind), subject)
-        deleted = history[-1].role == Role.DELETE
+        own = number in self._intent.versions
+        deleted = number in self._deleted if own else last.role == Role.DELETE
         if deleted and role is Role.DELETE:
             raise Deleted
         if not deleted and role is Role.UNDELETE:
             return
-        version = self._base(number, history[-1].version) + 1
-        self._intent.versions[number] = version
+        version = self._intent.versions.get(number, last.version) + 1
+        self._build_on(number, last.version, version, deleted=role is Role.DELETE)
         entry = located.entry
         holder = self._holder(subject)
         holder.unit.room(0)
@@ -204,23 +207,25 @@ class Transaction:
             record_id = next(self._ids)
         return record_id
 
-    def _next_version(self, record_id: RecordId) -> tuple[int, int, int]:
-        number = self._engine.chain.number_of(record_id)
-        known = self._intent.versions.get(number)
-        if known is None:
-            find_version(self._engine, number, None)
-            with self._engine.index.reading() as txn:
-                hit = self._engine.index.latest(txn, number)
-            if hit is None:
-                raise NotFound
-            known = self._base(number, hit.version)
-        self._intent.versions[number] = known + 1
-        return int.from_bytes(number[:4], "big"), int.from_bytes(number[4:], "big"), known + 1
+    def _base(self, number: bytes) -> int:
+        """Return the version of a visible record that a new version is to be built on.
 
-    def _base(self, number: bytes, version: int) -> int:
-        """Take note that this transaction builds on a version of a record; return what it has made of it so far."""
-        self._intent.bases.setdefault(number, version)
-        return self._intent.versions.get(number, version)
+        Who replaces a record takes it out of sight, so that they must be permitted to write it as it is.
+        """
+        engine = self._engine
+        located, last = self._session.steady(lambda: newest(engine, number))
+        subject = SubjectId(located.frame.block.subject)
+        self._session.authorize(Action.WRITE, engine.kinds.name(located.entry.kind), subject)
+        own = number in self._intent.versions
+        if number in self._deleted if own else last.role == Role.DELETE:
+            raise Deleted
+        return last.version
+
+    def _build_on(self, number: bytes, base: int, version: int, *, deleted: bool = False) -> None:
+        """Take note that this transaction has made `version` of a record, of which the vault had `base`."""
+        self._intent.bases.setdefault(number, base)
+        self._intent.versions[number] = version
+        (self._deleted.add if deleted else self._deleted.discard)(number)
 
     # Subjects.
 
@@ -232,11 +237,19 @@ class Transaction:
         SubjectAmbiguous
         """
         self._check()
-        known = one_subject(self._engine, self._claims.claimants(identifier))
+        known = self._known(identifier)
         if known is None:
+            when = None if date is None else ClinicalDate.of(date)
             known = self.new_subject()
-            self.identify(known, identifier, date)
+            self.identify(known, identifier, when)
         return known
+
+    def _known(self, subject: Identifier | SubjectId) -> SubjectId | None:
+        """Return the subject that is meant, None for an identifier that nobody has claimed."""
+        if isinstance(subject, SubjectId):
+            return subject
+        claimants = self._claims.claimants(subject)
+        return self._session.steady(lambda: one_subject(self._engine, claimants))
 
     def claimants(self, identifier: Identifier) -> list[SubjectId]:
         """Return the subjects for which an identifier is asserted, by the vault or by this transaction."""
@@ -255,8 +268,14 @@ class Transaction:
         return self._claims.linked(one, other)
 
     def new_subject(self) -> SubjectId:
-        """Create a subject that no identifier names yet."""
+        """Create a subject that no identifier names yet.
+
+        Raises
+        ------
+        AccessDenied
+        """
         self._check()
+        self._session.authorize(Action.LINK, None, None)
         subject = SubjectId(os.urandom(16))
         key = os.urandom(KEY)
         unit = Unit(self._engine.suite, FrameClass.RECORD, subject)
@@ -273,10 +292,18 @@ class Transaction:
         ----------
         weak
             The identifier may be shared or mistyped, and does not by itself decide whose record something is.
+
+        Raises
+        ------
+        NotFound, AccessDenied
         """
         self._check()
+        if subject == NOBODY:
+            raise ArgumentInvalid
+        when = None if date is None else ClinicalDate.of(date)
+        if subject not in self._created:
+            self._session.authorize(Action.LINK, None, subject)
         holder = self._holder(subject)
-        self._session.authorize(Action.LINK, None, subject)
         token = self._engine.chain.identifier_token(identifier)
         claims = self._claims.claimants(identifier)
         if subject in claims:
@@ -286,7 +313,6 @@ class Transaction:
         self._claims.assert_for(subject, identifier)
         self._intent.claimed.add(token)
         body = encode_identifier(identifier)
-        when = None if date is None else ClinicalDate.of(date)
         offset = holder.unit.room(len(body))
         holder.unit.add(role_entry(Role.ALIAS, token, offset, len(body), when, WEAK if weak else 0), body)
         self._event(EventType.IDENTIFIER_ASSERTED, subject)
@@ -305,19 +331,24 @@ class Transaction:
             raise ArgumentInvalid
         for subject in (one, other):
             self._session.authorize(Action.LINK, None, subject)
-        self._holder(other)
-        holder = self._holder(one)
-        holder.unit.room(0)
-        holder.unit.add(role_entry(role, bytes(other), 0, 0))
+        for subject in (one, other):
+            self._holder(subject)
         self._claims.relate(one, other, same=role is Role.LINK)
         self._event(event, one)
         self._event(event, other)
+
+    def _write_links(self) -> None:
+        """Write what was said last of each pair: two words of one commit on the same pair would have no order."""
+        for (one, other), same in self._claims.links().items():
+            unit = self._holder(one).unit
+            unit.room(0)
+            unit.add(role_entry(Role.LINK if same else Role.UNLINK, bytes(other), 0, 0))
 
     def _holder(self, subject: Identifier | SubjectId) -> _Subject:
         subject_id = self.subject(subject) if isinstance(subject, Identifier) else subject
         holder = self._subjects.get(subject_id)
         if holder is None:
-            key = content_key(self._engine, subject_id)
+            key = self._session.steady(lambda: content_key(self._engine, subject_id))
             unit = Unit(self._engine.suite, FrameClass.RECORD, subject_id)
             holder = self._subjects[subject_id] = _Subject(SubjectId(subject_id), key, unit)
         return holder
@@ -328,7 +359,9 @@ class Transaction:
         """Return a control state and rely on it: the commit fails if it has changed by then."""
         self._check()
         found = self._session.state(namespace, key)
-        self.guard(namespace, key, found.version)
+        token = self._engine.chain.state_token(namespace, key)
+        if self._intent.guards.setdefault(token, found.version) != found.version:
+            raise TransactionConflict
         return found
 
     def guard(self, namespace: str, key: bytes, expected_version: int) -> None:
@@ -342,21 +375,21 @@ class Transaction:
         """Set a control state and return its new version. A change by another transaction makes the commit fail."""
         self._check()
         self._session.authorize(Action.WRITE_STATE, None, None)
+        body = encode_state(namespace, key, value)
         token = self._engine.chain.state_token(namespace, key)
         known = self._intent.states.get(token)
         if known is None:
             known = self._intent.guards.get(token)
             if known is None:
-                known = self._session.states.version(token)
-                self._intent.guards[token] = known
+                known = self._session.steady(lambda: self._session.states.version(token))
         version = known + 1
-        self._intent.states[token] = version
-        body = encode_state(namespace, key, value)
         if self._control is None:
             self._control = Unit(self._engine.suite, FrameClass.CONTROL, NOBODY)
         offset = self._control.room(len(body))
         entry = role_entry(Role.STATE, token, offset, len(body))._replace(version=version)
         self._control.add(entry, body)
+        self._intent.guards.setdefault(token, known)
+        self._intent.states[token] = version
         self._event(EventType.STATE_SET, version=version)
         return version
 
@@ -374,6 +407,7 @@ class Transaction:
         self._check()
         self._ended = True
         try:
+            self._write_links()
             units = [holder.unit for holder in self._subjects.values()]
             units += [self._control] if self._control else []
             frames = list(self._blobs)
@@ -399,8 +433,12 @@ class Transaction:
             self._abandon()
 
     def _abandon(self) -> None:
-        landed = [frame.landed for frame in self._blobs if frame.landed]
-        if landed and not self._engine.poisoned and not self._engine.closed:
+        self._give_up(self._blobs)
+
+    def _give_up(self, frames: Sequence[Drafted]) -> None:
+        """Give back the space of bodies that no commit will name."""
+        landed = [frame.landed for frame in frames if frame.landed]
+        if landed and self._engine.writable():
             self._engine.parts.abandon(landed)
 
     def __enter__(self) -> Self:

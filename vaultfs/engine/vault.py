@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,8 +17,8 @@ from vaultfs.engine import rebuild
 from vaultfs.engine.committer import Committer, Intent
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Engine, Options
-from vaultfs.engine.heads import read_head, read_keyring, read_superblock
-from vaultfs.engine.index import ContainerKind, Index, Stamp, discard
+from vaultfs.engine.heads import heal_head, read_heads, read_keyring, read_superblock
+from vaultfs.engine.index import ContainerKind, Stamp, abandon_build, build_index, install, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import open_journals
@@ -25,7 +26,14 @@ from vaultfs.engine.session import Session
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.state import States
-from vaultfs.errors import EpochSecretMissing, IndexDamaged, VaultDamaged, VaultMissing
+from vaultfs.errors import (
+    EpochSecretMissing,
+    IndexDamaged,
+    NotAuthentic,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
 from vaultfs.keys.chain import KeyChain
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore, EpochStore
@@ -81,7 +89,11 @@ def create(
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
     create_files(files, place, recipients, stores, kinds, media_types)
     vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
-    vault.note(EventType.VAULT_CREATED)
+    try:
+        vault.note(EventType.VAULT_CREATED)
+    except BaseException:
+        vault.close()
+        raise
     return vault
 
 
@@ -114,17 +126,13 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     with converted():
         if not place.is_dir():
             raise VaultMissing
-    read_head(files, layout)
+    read_heads(files, layout)
     lock = WriterLock(layout.lock)
     lock.acquire(wait)
     try:
-        head, data = read_head(files, layout)
-        superblock, superblock_data = read_superblock(files, layout, head)
-        root_key = unlock.unlock(superblock)
-        superblock.verify(superblock_data, root_key)
-        secret = _secret(head, epoch_stores or [DirectoryStore(default_store(place), files)])
-        top = epoch_root(head.suite, root_key, secret, head.vault_id, head.epoch)
-        head.verify(data, top)
+        stores = epoch_stores or [DirectoryStore(default_store(place), files)]
+        head, data, top = _authentic_head(files, layout, unlock, stores)
+        heal_head(files, layout, data)
         keyring = read_keyring(files, layout, head)
         chain = KeyChain(head.suite, head.epoch, top, keyring)
         where = Path(index).absolute() if index is not None else layout.index
@@ -132,6 +140,25 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     except BaseException:
         lock.release()
         raise
+
+
+def _authentic_head(
+    vfs: Vfs, layout: Layout, unlock: Passphrase, stores: Sequence[EpochStore]
+) -> tuple[Head, bytes, bytes]:
+    """Return the newest head that was written with the vault's keys, its bytes, and the epoch root."""
+    failures: list[VaultError] = []
+    for head, data in read_heads(vfs, layout):
+        try:
+            superblock, superblock_data = read_superblock(vfs, layout, head)
+            root_key = unlock.unlock(superblock)
+            superblock.verify(superblock_data, root_key)
+            top = epoch_root(head.suite, root_key, _secret(head, stores), head.vault_id, head.epoch)
+            head.verify(data, top)
+        except (NotAuthentic, VaultDamaged, VaultMissing) as error:
+            failures.append(error)
+        else:
+            return head, data, top
+    raise failures[0]
 
 
 def _secret(head: Head, stores: Sequence[EpochStore]) -> bytes:
@@ -160,13 +187,16 @@ class Vault:
         self._lock = lock
         self._policy = policy
         self._index_path = index
-        self.engine = Engine(vfs, layout, head, chain, decode_names(chain.registry), _open_index(index), options)
+        self.engine = Engine(vfs, layout, head, chain, decode_names(chain.registry), open_index(index), options)
         self.states = States(self.engine)
-        self.committer = Committer(self.engine, self.states.version, self.settle)
+        self.committer = Committer(self.engine, self.states.version, self._settle_grown)
+        self._settling = False
+        self._rebuilt = False
         try:
             self._start()
         except BaseException:
-            self._release()
+            with self.engine.lock:
+                self._release()
             raise
 
     # Opening and closing.
@@ -211,7 +241,6 @@ class Vault:
                 engine.store.add_segment(number, rows[file_id])
             elif kind is ContainerKind.PART:
                 engine.store.add_part(number, file_id)
-        behind = stamp.group
         past_stamp = stamp.journal_id not in {live.journal.header.journal_id for live in engine.live}
         with engine.index.writing() as txn:
             for live in engine.live:
@@ -220,34 +249,45 @@ class Vault:
                     engine.store.drop_journal(live.number)
                     live.number = numbers[journal_id]
                     engine.store.add_journal(live.number, live.journal)
-                if past_stamp:
-                    rebuild.index_journal(engine, txn, live, 0)
-                elif journal_id == stamp.journal_id:
-                    rebuild.index_journal(engine, txn, live, behind)
+                if past_stamp or journal_id == stamp.journal_id:
+                    after = 0 if past_stamp else stamp.group
+                    rebuild.index_journal(engine, engine.index, txn, live.number, live, after, engine.part_container)
                     past_stamp = True
             engine.index.put_stamp(txn, rebuild.current_stamp(engine))
 
     def close(self) -> None:
-        """Write the closing record and let go of everything. A poisoned writer is let go as it is."""
+        """Write the closing record and let go of everything. A poisoned writer is let go as it is.
+
+        Raises
+        ------
+        Forked
+            The vault is the parent's to close.
+        StorageFull, StorageFailed
+            All that was acknowledged is there; it is closed all the same.
+        """
         engine = self.engine
         if engine.closed:
             return
-        self.committer.stop()
+        engine.check()
+        with engine.lock:
+            self._close()
+
+    def _close(self) -> None:
+        engine = self.engine
         try:
-            if not engine.poisoned:
-                engine.check()
+            if not (engine.closed or engine.poisoned):
                 self.note(EventType.VAULT_CLOSED)
-                with engine.lock:
-                    if engine.active is not None:
-                        engine.active.journal.sync()
-                        engine.active.journal.close_with_record()
+                self.committer.sync()
+                if engine.active is not None:
+                    engine.active.journal.close_with_record()
         finally:
-            engine.closed = True
             self._release()
 
     def _release(self) -> None:
         engine = self.engine
-        engine.parts.retire()
+        engine.closed = True
+        self.committer.stop()
+        engine.parts.close()
         for live in engine.live:
             live.journal.close()
         engine.store.close()
@@ -289,26 +329,54 @@ class Vault:
         return Session(self, principal, purpose, self._policy, strict=strict)
 
     def settle(self) -> int:
-        """Turn the journals into segments; return how many segments were written."""
+        """Turn the journals into segments; return how many segments were written.
+
+        Raises
+        ------
+        StorageFull, StorageFailed, VaultDamaged, WriterPoisoned
+            All that was acknowledged is there; the vault must be opened again.
+        """
+        self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
             if not self.engine.live:
                 return 0
-            self.note(EventType.SETTLED)
+            self._settling = True
             try:
+                self.note(EventType.SETTLED)
                 return settle(self.engine)
             except BaseException:
                 self.engine.poisoned = True
                 raise
+            finally:
+                self._settling = False
+
+    def _settle_grown(self) -> None:
+        """Settle after a commit, which is acknowledged whatever comes of this: a failure shows at the next one."""
+        if not self._settling:
+            with suppress(VaultError):
+                self.settle()
 
     def rebuild_index(self) -> None:
-        """Throw the index away and make it from the files."""
+        """Make the index from the files; the present one serves until the new one is complete.
+
+        Raises
+        ------
+        VaultDamaged, FormatError, NotAuthentic
+            A file is damaged; the present index stays.
+        """
         engine = self.engine
+        engine.check_writable()
         with engine.lock:
-            engine.index.close()
-            discard(self._index_path)
-            engine.renew_index(Index(self._index_path))
-            rebuild.build(engine)
+            engine.check_writable()
+            old, new = engine.index, build_index(self._index_path)
+            try:
+                rebuild.build(engine, new)
+            except BaseException:
+                abandon_build(self._index_path, new)
+                raise
+            old.close()
+            install(self._index_path)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
@@ -328,19 +396,22 @@ class Vault:
         VaultDamaged
             The files themselves do not hold what they should.
         """
-        for attempt in range(4):
-            generation = self.engine.head.generation
+        engine = self.engine
+        with suppress(IndexDamaged):
+            return read()
+        engine.check()
+        with engine.lock:  # nothing moves now
+            with suppress(IndexDamaged):
+                return read()
+            self._rebuild_once()
             try:
                 return read()
             except IndexDamaged:
-                if attempt and self.engine.head.generation == generation:
-                    self.rebuild_index()
-        raise VaultDamaged
+                raise VaultDamaged from None
 
-
-def _open_index(path: Path) -> Index:
-    try:
-        return Index(path)
-    except IndexDamaged:
-        discard(path)
-        return Index(path)
+    def _rebuild_once(self) -> None:
+        """Rebuild an index that was found wrong; one that this process has built is not what is wrong."""
+        if self._rebuilt:
+            raise VaultDamaged
+        self._rebuilt = True
+        self.rebuild_index()

@@ -63,8 +63,10 @@ class KeyChain:
         NotFound
             The id was not given out by this vault.
         """
+        if len(record_id) != 16:  # a part of a block would stay in the cipher and shift all that comes after
+            raise NotFound
         plain = self._ciphers.from_id.update(record_id)
-        if len(record_id) != 16 or plain[_NUMBER_BYTES:] != _PAD:
+        if plain[_NUMBER_BYTES:] != _PAD:
             raise NotFound
         return plain[:_NUMBER_BYTES]
 

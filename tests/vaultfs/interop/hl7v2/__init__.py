@@ -1,0 +1,1 @@
+"""Tests of the HL7v2 adapter."""

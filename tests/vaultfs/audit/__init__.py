@@ -1,0 +1,1 @@
+"""Audit events, and the log that is read back."""

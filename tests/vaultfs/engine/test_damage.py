@@ -1,0 +1,178 @@
+"""Files that are damaged, missing or of another vault: copies stand in, all else is told and takes nothing along."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import vaultfs
+from tests.vaultfs.conftest import Open
+from tests.vaultfs.support import (
+    MRN,
+    crashed,
+    create,
+    events,
+    files_of,
+    flipped,
+    get,
+    newer,
+    put,
+    reopen,
+    session,
+)
+from vaultfs.errors import (
+    FormatError,
+    NotAuthentic,
+    UnsupportedVersion,
+    VaultDamaged,
+    VaultError,
+)
+
+MIB = 1024 * 1024
+
+
+NAMES = ("head", "VAULT.1", "keyring.1", "*.vkey.1")
+HARMS: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "emptied": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(os.urandom(500)),
+    "bit flipped": lambda path: path.write_bytes(flipped(path.read_bytes(), -40)),
+    "version flipped": lambda path: path.write_bytes(flipped(path.read_bytes(), 8)),
+    "newer": lambda path: path.write_bytes(newer(path.read_bytes())),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "a directory": lambda path: [path.unlink(), path.mkdir()],  # type: ignore[func-returns-value]
+}
+
+
+class TestCopies:
+    """Small files stand in two places; either may be lost."""
+
+    @pytest.fixture
+    def settled(self, vault: vaultfs.Vault, tmp_path: Path) -> tuple[Path, vaultfs.RecordId]:
+        """Return the bytes of a vault with segments, and a record of it."""
+        record = put(vault)
+        vault.settle()
+        return crashed(vault.path, tmp_path / "settled", index=False), record
+
+    @pytest.mark.parametrize(
+        ("name", "harm"), [(n, h) for n in NAMES for h in HARMS if (n, h) != ("head", "a directory")]
+    )
+    @pytest.mark.parametrize("which", ["original", "copy"])
+    def test_either_may_be_harmed(
+        self, settled: tuple[Path, vaultfs.RecordId], name: str, which: str, harm: str
+    ) -> None:
+        path, record = settled
+        found = [file for file in files_of(path, name) if ("copies" in file.parts) == (which == "copy")]
+        assert found
+        for file in found:
+            HARMS[harm](file)
+        with reopen(path) as vault:
+            assert get(vault, record) == b"data"
+
+    @pytest.mark.parametrize("harm", ["removed", "garbage", "bit flipped", "cut"])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_both_harmed_are_damage(self, settled: tuple[Path, vaultfs.RecordId], name: str, harm: str) -> None:
+        path, _ = settled
+        for file in files_of(path, name):
+            HARMS[harm](file)
+        with pytest.raises(VaultDamaged):
+            reopen(path)
+
+    @pytest.mark.parametrize("name", ["head", "VAULT.1", "keyring.1"])
+    def test_an_unknown_version_in_both_is_not_damage(self, settled: tuple[Path, vaultfs.RecordId], name: str) -> None:
+        path, _ = settled
+        for file in files_of(path, name):
+            file.write_bytes(newer(file.read_bytes()))
+        with pytest.raises(UnsupportedVersion):
+            reopen(path)
+
+    def test_a_lagging_head_is_brought_up_to_date_by_opening(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
+        """Else losing the newer one later would bring the old live set back."""
+        record = put(vault)
+        vault.settle()
+        old = (vault.path / "head").read_bytes()
+        put(vault)
+        vault.settle()
+        for name in ("head", "copies/head"):
+            copy = crashed(vault.path, tmp_path / name.replace("/", "-"))
+            (copy / name).write_bytes(old)
+            with reopen(copy) as again:
+                assert get(again, record) == b"data"
+            assert (
+                (copy / "head").read_bytes()
+                == (copy / "copies/head").read_bytes()
+                == (vault.path / "head").read_bytes()
+            )
+
+
+class TestDamagedSegments:
+    def test_a_damaged_segment_takes_nothing_from_the_others(self, opened: Open) -> None:
+        """Reading what is damaged is told; all else stays readable, with the index as it was."""
+        vault = opened()
+        lost = put(vault, os.urandom(40_000), subject=None)
+        vault.settle()
+        kept = put(vault, b"kept")
+        vault.settle()
+        vault.close()
+        (segment,) = [
+            row for row in vault.engine.head.segments if vault.engine.layout.segment(row).stat().st_size > 40_000
+        ]
+        file = vault.engine.layout.segment(segment)
+        whole = file.read_bytes()
+        for at in (5000, -2000):
+            file.write_bytes(flipped(whole, at))
+            vault = opened()
+            for _ in range(2):
+                with pytest.raises((VaultDamaged, NotAuthentic, FormatError)):
+                    get(vault, lost)
+                assert get(vault, kept) == b"kept"
+                put(vault)
+            vault.close()
+        file.write_bytes(whole)
+        assert len(get(opened(), lost)) == 40_000
+
+    @pytest.mark.parametrize("kind", ["record", "blob", "control", "audit"])
+    def test_a_missing_segment_is_damage_and_the_vault_is_not_missing(self, opened: Open, kind: str) -> None:
+        vault = opened()
+        with session(vault) as s, s.transaction() as txn:
+            small = txn.put(b"x", kind="Observation", subject=MRN)
+            large = txn.put(bytes(100_000), kind="Observation", subject=MRN)
+            txn.set_state("ns", b"k", b"v")
+        vault.settle()
+        vault = opened(fresh=True)
+        for file in (vault.path / "segments/main" / kind).rglob("*.vseg"):
+            file.unlink()
+        reads: dict[str, Callable[[], object]] = {
+            "record": lambda: get(vault, small),
+            "blob": lambda: get(vault, large),
+            "control": lambda: session(vault).state("ns", b"k"),
+            "audit": lambda: events(vault),
+        }
+        with pytest.raises(VaultDamaged):
+            reads[kind]()
+        if kind != "blob":
+            assert get(vault, large) == bytes(100_000)
+
+
+def test_errors_of_opening_are_coded_and_name_no_place(tmp_path: Path) -> None:
+    create(tmp_path / "v").close()
+    for victim in ("head", "VAULT.1", "keyring.1", "segments", "journal", "index", "copies", "lock", "README.txt"):
+        copy = crashed(tmp_path / "v", tmp_path / f"copy-{victim}")
+        target = copy / victim
+        if target.is_dir():
+            shutil.rmtree(target)
+            target.write_bytes(b"garbage")
+        else:
+            target.unlink(missing_ok=True)
+            target.mkdir()
+        try:
+            reopen(copy).close()
+        except VaultError as error:
+            chain: BaseException | None = error
+            while chain is not None:
+                assert str(tmp_path) not in f"{chain} {chain!r} {chain.args}"
+                chain = chain.__cause__ or chain.__context__

@@ -1,0 +1,1 @@
+"""Recipients, epoch stores and the key chain."""

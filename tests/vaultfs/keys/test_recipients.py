@@ -1,0 +1,59 @@
+"""A passphrase opens what it was given to, and nothing else."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from vaultfs_format.stanza import Argon2Cost, Stanza
+from vaultfs_format.suite import DEFAULT
+from vaultfs_format.superblock import Superblock
+
+from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches
+from vaultfs.keys.recipients import MIN_PASSPHRASE, Passphrase
+
+CHEAP = Argon2Cost(64, 1, 1)
+VAULT, ROOT = os.urandom(16), os.urandom(32)
+ONE, TWO = Passphrase(b"first passphrase", CHEAP), Passphrase(b"second passphrase", Argon2Cost(128, 2, 2))
+
+
+def _superblock(*stanzas: Stanza) -> Superblock:
+    return Superblock(DEFAULT, VAULT, 1, stanzas, ())
+
+
+def _stanza(passphrase: Passphrase) -> Stanza:
+    return passphrase.stanza(DEFAULT, VAULT, ROOT, os.urandom(32))
+
+
+def test_each_of_many_recipients_opens_the_root_key_at_the_stated_cost() -> None:
+    superblock = _superblock(_stanza(ONE), _stanza(TWO))
+    assert ONE.unlock(superblock) == TWO.unlock(superblock) == ROOT
+    assert Passphrase(TWO.secret).unlock(superblock) == ROOT
+
+
+def test_recipients_of_another_kind_are_passed_over() -> None:
+    assert ONE.unlock(_superblock(Stanza(999, b"of the future"), _stanza(ONE))) == ROOT
+    with pytest.raises(NoRecipientMatches):
+        ONE.unlock(_superblock(Stanza(999, b"of the future")))
+
+
+def test_a_wrong_passphrase_opens_nothing() -> None:
+    for wrong in (b"", b"first passphras", b"first passphrase\n", b"First passphrase"):
+        with pytest.raises(NoRecipientMatches):
+            Passphrase(wrong).unlock(_superblock(_stanza(ONE)))
+
+
+def test_a_short_passphrase_is_refused_for_a_new_vault() -> None:
+    _stanza(Passphrase(b"x" * MIN_PASSPHRASE, CHEAP))
+    with pytest.raises(ArgumentInvalid) as caught:
+        _stanza(Passphrase(b"x" * (MIN_PASSPHRASE - 1), CHEAP))
+    assert caught.value.facts == {"length": MIN_PASSPHRASE - 1}
+
+
+def test_a_cost_beyond_the_limits_is_refused_before_it_runs() -> None:
+    with pytest.raises(LimitExceeded):
+        _stanza(Passphrase(b"long enough", Argon2Cost(1 << 40, 1, 1)))
+
+
+def test_a_passphrase_is_never_shown() -> None:
+    assert "first" not in repr(ONE) + str(ONE) + f"{[ONE]}"

@@ -1,0 +1,152 @@
+"""What the tests of the engine share: cheap vaults, a principal, and views of a vault to compare."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+from zlib import crc32
+
+from vaultfs_format.stanza import Argon2Cost
+
+import vaultfs
+from vaultfs.audit.log import read_events
+from vaultfs.engine.index import ADDRESS, LINK, PLACE, RECORD, STATE, YEARS
+from vaultfs.errors import Deleted, NotFound
+
+PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
+WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
+MRN = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")
+OTHER = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.6", "12345")
+"""The same number, given out by another hospital."""
+
+
+def create(path: Path, **more: Any) -> vaultfs.Vault:
+    """Create a vault that permits everything."""
+    return vaultfs.create(path, **{"recipients": [PASSPHRASE], "policy": vaultfs.PermitAll(), **more})
+
+
+def reopen(path: Path, **more: Any) -> vaultfs.Vault:
+    """Open a vault that permits everything."""
+    return vaultfs.open(path, **{"unlock": PASSPHRASE, "policy": vaultfs.PermitAll(), **more})
+
+
+def put(vault: vaultfs.Vault, data: bytes | BinaryIO = b"data", **more: Any) -> vaultfs.RecordId:
+    """Put one record in a transaction of its own."""
+    with session(vault) as s, s.transaction() as txn:
+        return txn.put(data, **{"kind": "Observation", "subject": MRN, **more})
+
+
+def delete(vault: vaultfs.Vault, record: vaultfs.RecordId) -> None:
+    """Delete one record in a transaction of its own."""
+    with session(vault) as s, s.transaction() as txn:
+        txn.delete(record)
+
+
+def get(vault: vaultfs.Vault, record: vaultfs.RecordId, version: int | None = None) -> bytes:
+    """Return the bytes of a record."""
+    with session(vault) as s:
+        return s.get(record, version).data
+
+
+def seen(vault: vaultfs.Vault, record: vaultfs.RecordId) -> bytes | None:
+    """Return the bytes of a record that may not be there, None where it is not."""
+    try:
+        return get(vault, record)
+    except (NotFound, Deleted):
+        return None
+
+
+def session(vault: vaultfs.Vault) -> vaultfs.Session:
+    """Open a session."""
+    return vault.session(WHO, "TREAT")
+
+
+def events(vault: vaultfs.Vault) -> list[vaultfs.Event]:
+    """Return every audit event so far."""
+    return [event for _, event in read_events(vault)]
+
+
+def event_types(vault: vaultfs.Vault) -> list[vaultfs.EventType]:
+    """Return the types of every audit event so far."""
+    return [vaultfs.EventType(event.type) for event in events(vault)]
+
+
+def crashed(vault: Path, target: Path, *, index: bool = True) -> Path:
+    """Return a copy of the bytes of a vault and its epoch store as they are now: what a killed process would leave."""
+    target.mkdir(parents=True)
+    leave = [] if index else ["index"]
+    copy = target / vault.name
+    shutil.copytree(vault, copy, ignore=shutil.ignore_patterns("lock.mdb", *leave))
+    store = vault.with_name(vault.name + ".epoch")
+    shutil.copytree(store, copy.with_name(copy.name + ".epoch"))
+    return copy
+
+
+def files_of(path: Path, pattern: str) -> list[Path]:
+    """Return the files of a vault that match, sorted."""
+    return sorted(path.rglob(pattern))
+
+
+def index_content(vault: vaultfs.Vault) -> dict[str, set[tuple[Any, ...]]]:
+    """Return what the index says, free of the numbers that it gives to files: two indexes of one vault are equal."""
+    index = vault.engine.index
+    with index.reading() as txn:
+        files = {number: file_id for number, (_, file_id) in index.containers().items()}
+
+        def rows(name: str) -> list[tuple[bytes, bytes]]:
+            return [(bytes(k), bytes(v)) for k, v in txn.cursor(getattr(index.tables, name))]
+
+        def frame(data: bytes) -> tuple[bytes, int]:
+            container, ordinal = ADDRESS.unpack(data)
+            return files[container], ordinal
+
+        content: dict[str, set[tuple[Any, ...]]] = {
+            "frames": {(*frame(k), *_place(files, v)) for k, v in rows("frames")},
+            "states": {
+                (k, STATE.unpack(v)[0], files[STATE.unpack(v)[1]], *STATE.unpack(v)[2:]) for k, v in rows("states")
+            },
+            "links": {(k, *LINK.unpack(v)) for k, v in rows("links")},
+            "records": {(k, files[RECORD.unpack(v)[0]], *RECORD.unpack(v)[1:]) for k, v in rows("records")},
+            "subjects": {(k[:16], *frame(k[16:]), *YEARS.unpack(v)) for k, v in rows("subjects")},
+            "names": {(k[:16], *frame(k[16:])) for k, _ in rows("names")},
+        }
+        for name in ("aliases", "units", "parts"):
+            content[name] = {(k, *frame(v)) for k, v in rows(name)}
+        return content
+
+
+def _place(files: dict[int, bytes], data: bytes) -> tuple[Any, ...]:
+    place = PLACE.unpack(data)
+    return (*place[:2], files[place[2]], *place[3:])
+
+
+def answers(vault: vaultfs.Vault, subjects: Sequence[vaultfs.Identifier | vaultfs.SubjectId] = ()) -> dict[Any, Any]:
+    """Return everything that the vault says of its subjects: two states of one vault with equal answers are equal."""
+    found: dict[Any, Any] = {}
+    with session(vault) as s:
+        for subject in s.all_subjects():
+            if subject != vaultfs.NOBODY:
+                found["names", subject] = sorted((i.system, i.value) for i in s.identifiers(subject))
+            for info in s.find(subject=subject):
+                found["record", subject, info.id] = (
+                    info,
+                    [s.get(info.id, v.version).data for v in s.versions(info.id)],
+                )
+        for one in subjects:
+            found["find", one] = [info.id for info in s.find(subject=one)]
+    return found
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """Return `data` with one bit of the byte at `at` changed."""
+    changed = bytearray(data)
+    changed[at] ^= 4
+    return bytes(changed)
+
+
+def newer(data: bytes) -> bytes:
+    """Return a file as a program of a later version would begin it."""
+    start = data[:8] + b"\x63" + data[9:12]
+    return start + crc32(start).to_bytes(4, "little") + data[16:]

@@ -1,0 +1,263 @@
+"""The door to the file system: whole writes, whole reads, coded errors, one lock."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from vaultfs.errors import (
+    StorageFailed,
+    StorageFull,
+    StorageReadOnly,
+    VaultError,
+    VaultMissing,
+    WriterBusy,
+)
+from vaultfs.testing.crash import Change, Disk, Fate, RecordingVfs
+from vaultfs.testing.vfs import FaultyVfs, Operation, When
+from vaultfs.vfs import Vfs, WriterLock, coded, converted
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, StorageFull),
+        (errno.EDQUOT, StorageFull),
+        (errno.EFBIG, StorageFull),
+        (errno.EROFS, StorageReadOnly),
+        (errno.EACCES, StorageReadOnly),
+        (errno.EPERM, StorageReadOnly),
+        (errno.ENOENT, VaultMissing),
+        (errno.ENOTDIR, VaultMissing),
+        (errno.EIO, StorageFailed),
+        (None, StorageFailed),
+    ],
+)
+def test_errors_are_coded_without_a_path(number: int | None, expected: type[VaultError]) -> None:
+    error = OSError(number, "text", "/secret/path", None, "/secret/other") if number else OSError("no number")
+    assert type(coded(error)) is expected
+    with pytest.raises(expected) as caught, converted():
+        raise error
+    assert caught.value.facts == {"errno": number or 0}
+    assert "secret" not in f"{caught.value} {caught.value.__context__} {caught.value.__context__!r}"
+    with pytest.raises(expected), converted():
+        raise coded(error)
+
+
+class TestFile:
+    def test_pieces_are_written_as_one_whatever_their_number(self, tmp_path: Path) -> None:
+        pieces = [os.urandom(n % 7) for n in range(3000)]
+        file = Vfs().create(tmp_path / "f")
+        assert file.append(pieces, 5) == len(b"".join(pieces))
+        assert file.read(5, 1 << 20) == b"".join(pieces)
+        assert file.size() == 5 + len(b"".join(pieces))
+        assert file.append([], 0) == 0
+        file.close()
+        file.close()
+
+    def test_short_writes_and_reads_are_gone_on_with(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write, read = os.pwritev, os.pread
+        monkeypatch.setattr(os, "pwritev", lambda fd, pieces, at: write(fd, [bytes(pieces[0])[:7]], at))
+        monkeypatch.setattr(os, "pread", lambda fd, length, at: read(fd, min(length, 11), at))
+        pieces = [os.urandom(n) for n in (20, 0, 7, 1, 300)]
+        file = Vfs().create(tmp_path / "f")
+        file.append(pieces, 0)
+        data = b"".join(pieces)
+        assert file.read(0, len(data)) == data
+        assert file.read(3, 1000) == data[3:]
+        assert file.read(len(data), 10) == b""
+        file.close()
+
+    def test_a_file_is_created_once_and_private(self, tmp_path: Path) -> None:
+        Vfs().create(tmp_path / "f").close()
+        assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+        with pytest.raises(StorageFailed):
+            Vfs().create(tmp_path / "f")
+        with pytest.raises(VaultMissing):
+            Vfs().open(tmp_path / "g")
+
+    def test_reading_a_whole_file_stops_behind_its_limit(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(b"x" * 100)
+        assert len(Vfs().read(tmp_path / "f", 100)) == 100
+        assert len(Vfs().read(tmp_path / "f", 99)) == 100
+        assert len(Vfs().read(tmp_path / "f", 10)) == 11
+
+
+class TestReplace:
+    @pytest.mark.parametrize("kind", [Operation.CREATE, Operation.APPEND, Operation.SYNC, Operation.MOVE])
+    def test_a_replacement_that_fails_leaves_the_old_content(self, tmp_path: Path, kind: Operation) -> None:
+        vfs = FaultyVfs()
+        vfs.replace(tmp_path / "f", b"old")
+        vfs.fail(kind, error=errno.EIO, when=When.HALF_DONE if kind is Operation.APPEND else When.NOTHING_DONE)
+        with pytest.raises(StorageFailed):
+            vfs.replace(tmp_path / "f", b"new")
+        assert (tmp_path / "f").read_bytes() == b"old"
+        vfs.replace(tmp_path / "f", b"new")
+        assert (tmp_path / "f").read_bytes() == b"new"
+        assert os.listdir(tmp_path) == ["f"]
+
+    def test_directories_are_made_with_their_parents(self, tmp_path: Path) -> None:
+        vfs = FaultyVfs()
+        vfs.make_directory(tmp_path / "a" / "b" / "c")
+        assert vfs.calls[Operation.ADD_DIRECTORY] == vfs.calls[Operation.SYNC_DIRECTORY] == 3
+        vfs.make_directory(tmp_path / "a" / "b")
+        assert vfs.calls[Operation.ADD_DIRECTORY] == 3
+        assert vfs.names(tmp_path / "a") == ["b"]
+        assert vfs.names(tmp_path / "absent") == []
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(VaultError):
+            vfs.make_directory(tmp_path / "file" / "x")
+
+    def test_space_is_reserved_or_nothing_is_there(self, tmp_path: Path) -> None:
+        Vfs().preallocate(tmp_path / "f", 10_000)
+        assert (tmp_path / "f").read_bytes() == bytes(10_000)
+
+
+class TestWriterLock:
+    def test_one_holds_it_and_others_wait_their_time(self, tmp_path: Path) -> None:
+        one, two = WriterLock(tmp_path / "lock"), WriterLock(tmp_path / "lock")
+        one.acquire(0)
+        begun = time.monotonic()
+        with pytest.raises(WriterBusy):
+            two.acquire(0.05)
+        assert time.monotonic() - begun >= 0.05
+        threading.Timer(0.05, one.release).start()
+        two.acquire(30)
+        two.release()
+        two.release()
+
+    def test_a_refused_lock_leaves_no_open_file(self, tmp_path: Path) -> None:
+        one, two = WriterLock(tmp_path / "lock"), WriterLock(tmp_path / "lock")
+        one.acquire(0)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            with pytest.raises(WriterBusy):
+                two.acquire(0)
+        assert len(os.listdir("/proc/self/fd")) == before
+        one.release()
+
+    def test_a_child_that_gives_it_back_does_not_take_it_from_the_parent(self, tmp_path: Path) -> None:
+        lock = WriterLock(tmp_path / "lock")
+        lock.acquire(0)
+        lock._process = -1
+        descriptor = os.dup(lock._descriptor)
+        lock.release()
+        with pytest.raises(WriterBusy):
+            WriterLock(tmp_path / "lock").acquire(0)
+        os.close(descriptor)
+
+
+class TestFaults:
+    def test_calls_are_counted_and_fail_when_told(self, tmp_path: Path) -> None:
+        vfs = FaultyVfs()
+        file = vfs.create(tmp_path / "f")
+        vfs.fail(Operation.APPEND, error=errno.EIO, number=2, when=When.HALF_DONE)
+        file.append([b"one"], 0)
+        with pytest.raises(StorageFailed):
+            file.append([b"two", b"three"], 3)
+        assert file.read(0, 100) == b"onetwot"
+        file.append([b"four"], 3)
+        assert vfs.calls == {Operation.CREATE: 1, Operation.APPEND: 3, Operation.READ: 1}
+        assert vfs.changes() == 4
+        vfs.fail(Operation.SYNC, Operation.TRUNCATE, error=errno.ENOSPC, lasting=True, when=When.ALL_DONE)
+        for _ in range(2):
+            with pytest.raises(StorageFull):
+                file.truncate(3)
+            with pytest.raises(StorageFull):
+                file.sync()
+        assert file.size() == 3
+        vfs.heal()
+        file.sync()
+        file.allocate(10)
+        vfs.fail(Operation.UNLINK, error=KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            vfs.unlink(tmp_path / "f")
+        file.close()
+
+
+def _recorded(tmp_path: Path) -> tuple[RecordingVfs, Path]:
+    root = tmp_path / "root"
+    root.mkdir()
+    return RecordingVfs(root), root
+
+
+def _left(vfs: RecordingVfs, tmp_path: Path, fate: Fate, seed: int = 0) -> dict[str, bytes]:
+    disk = Disk()
+    for change in vfs.log:
+        disk.make(change)
+    target = tmp_path / f"{fate.value}{seed}{len(vfs.log)}"
+    disk.after_power_cut(target, fate, seed)
+    return {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+
+
+class TestPowerCuts:
+    def test_what_was_not_synced_is_lost_or_kept(self, tmp_path: Path) -> None:
+        vfs, root = _recorded(tmp_path)
+        file = vfs.create(root / "f")
+        file.append([b"synced"], 0)
+        file.sync()
+        assert _left(vfs, tmp_path, Fate.LOST) == {}
+        vfs.sync_directory(root)
+        file.append([b" and not"], 6)
+        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
+        assert _left(vfs, tmp_path, Fate.KEPT) == {"f": b"synced and not"}
+        file.truncate(2)
+        file.allocate(4)
+        assert _left(vfs, tmp_path, Fate.KEPT) == {"f": b"sy\0\0"} == {"f": (root / "f").read_bytes()}
+        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
+        vfs.unlink(root / "f")
+        vfs.unlink(root / "absent")
+        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
+        assert _left(vfs, tmp_path, Fate.KEPT) == {}
+        file.close()
+
+    def test_writes_are_torn_at_sectors(self, tmp_path: Path) -> None:
+        vfs, root = _recorded(tmp_path)
+        file = vfs.create(root / "f")
+        file.append([b"x" * 5000], 100)
+        found = {_left(vfs, tmp_path, Fate.TORN, seed)["f"] for seed in range(20)}
+        assert len(found) > 10
+        for data in found:
+            for at in range(512, len(data), 512):
+                assert data[at : at + 512] in (b"x" * len(data[at : at + 512]), bytes(len(data[at : at + 512])))
+        file.close()
+
+    def test_a_file_that_changes_its_directory_is_never_in_neither(self, tmp_path: Path) -> None:
+        vfs, root = _recorded(tmp_path)
+        for name in ("a", "b"):
+            vfs.make_directory(root / name)
+        file = vfs.create(root / "a" / "f")
+        file.append([b"data"], 0)
+        file.sync()
+        vfs.sync_directory(root / "a")
+        vfs.move(root / "a" / "f", root / "b" / "g")
+        found = {tuple(sorted(_left(vfs, tmp_path, Fate.MIXED, seed))) for seed in range(40)}
+        assert found == {("a/f",), ("b/g",), ("a/f", "b/g")}
+        vfs.sync_directory(root / "a")
+        assert _left(vfs, tmp_path, Fate.LOST) == {"b/g": b"data"}
+        again = vfs.open(root / "b" / "g", writable=True)
+        again.append([b"!"], 4)
+        assert _left(vfs, tmp_path, Fate.KEPT) == {"b/g": b"data!"}
+        again.close()
+        file.close()
+
+    def test_whole_directories_move(self, tmp_path: Path) -> None:
+        vfs, root = _recorded(tmp_path)
+        vfs.make_directory(root / "a" / "b")
+        vfs.replace(root / "a" / "b" / "f", b"data")
+        vfs.rename(root / "a", root / "c")
+        vfs.replace(root / "c" / "b" / "f", b"more")
+        assert _left(vfs, tmp_path, Fate.LOST) == {"c/b/f": b"more"}
+
+    def test_a_failed_creation_is_not_recorded(self, tmp_path: Path) -> None:
+        vfs, root = _recorded(tmp_path)
+        with pytest.raises(VaultMissing):
+            vfs.create(root / "absent" / "f")
+        assert vfs.log == []
+        vfs.record(Change(Operation.SYNC_DIRECTORY))
+        assert _left(vfs, tmp_path, Fate.KEPT) == {}
