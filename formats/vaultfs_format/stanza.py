@@ -120,9 +120,7 @@ def seal_passphrase(
 
 
 def _keys(suite: Suite, cost: Argon2Cost, salt: bytes, passphrase: bytes) -> tuple[bytes, bytes]:
-    function = Argon2id(
-        salt=salt, length=KEY, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib
-    )
+    function = Argon2id(salt=salt, length=KEY, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
     try:
         hashed = function.derive(passphrase)
     except MemoryError:

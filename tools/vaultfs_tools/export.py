@@ -43,9 +43,8 @@ def _run(args: argparse.Namespace) -> int:
         vault.session(vaultfs.Principal(args.who), args.purpose, strict=True) as session,
     ):
         report = Exporter(session, args.directory).run()
-    text = [
-        f"{report.sources:,} source files ({report.partial:,} partial), {report.records:,} records, "
-        f"{cli.size_text(report.bytes)}; disclosures recorded for {report.patients:,} patients"
-    ]
+    sources = f"{report.sources:,} source files ({report.partial:,} partial)"
+    written = f"{report.records:,} records, {cli.size_text(report.bytes)}"
+    text = [f"{sources}, {written}; disclosures recorded for {report.patients:,} patients"]
     cli.emit(args, asdict(report), text)
     return cli.Exit.DONE
