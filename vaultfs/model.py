@@ -103,6 +103,23 @@ class Precision(IntEnum):
     MILLISECOND = 6
 
 
+def _known(when: datetime, precision: Precision) -> datetime:
+    """Return `when` with the parts beyond `precision` at their minimum."""
+    match precision:
+        case Precision.YEAR:
+            return datetime(when.year, 1, 1)
+        case Precision.MONTH:
+            return datetime(when.year, when.month, 1)
+        case Precision.DAY:
+            return datetime(when.year, when.month, when.day)
+        case Precision.MINUTE:
+            return when.replace(second=0, microsecond=0)
+        case Precision.SECOND:
+            return when.replace(microsecond=0)
+        case Precision.MILLISECOND:
+            return when.replace(microsecond=when.microsecond // 1000 * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class ClinicalDate:
     """A date as a record states it: wall-clock time, its precision, and the offset from UTC where one is stated.
@@ -122,8 +139,8 @@ class ClinicalDate:
     offset_minutes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.when.tzinfo is not None:
-            raise ArgumentInvalid
+        if self.when.tzinfo is not None or self.when != _known(self.when, self.precision):
+            raise ArgumentInvalid(precision=self.precision)
         if self.offset_minutes is not None and abs(self.offset_minutes) >= 24 * 60:
             raise ArgumentInvalid(offset=self.offset_minutes)
 
@@ -135,7 +152,7 @@ class ClinicalDate:
         if isinstance(value, datetime):
             offset = value.utcoffset()
             minutes = None if offset is None else round(offset.total_seconds() / 60)
-            wall = value.replace(tzinfo=None, microsecond=value.microsecond // 1000 * 1000)
+            wall = _known(value.replace(tzinfo=None), Precision.MILLISECOND)
             return cls(wall, Precision.MILLISECOND, minutes)
         return cls(datetime(value.year, value.month, value.day), Precision.DAY)
 

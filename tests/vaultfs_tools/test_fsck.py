@@ -207,8 +207,13 @@ def test_the_keyless_names_are_those_of_the_engine(vault: Path) -> None:
 # With keys.
 
 
-def test_a_clean_vault_is_consistent_with_keys_too(vault: Path, secret: list[str]) -> None:
+def test_a_clean_vault_is_consistent_with_keys_too(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fsck.main([str(vault)]) == 0
+    assert "opened" not in capsys.readouterr().out
     assert fsck.main([str(vault), *secret]) == 0
+    assert "every frame was opened with its key" in capsys.readouterr().out
     assert fsck.main([str(vault), *secret, "--rebuild-index"]) == 0
 
 

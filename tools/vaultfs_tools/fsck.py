@@ -154,6 +154,7 @@ def _check_with_keys(
                 report.add(found, str(path.relative_to(vault.path)))
             if not report.count(Severity.ERROR):
                 _check_index(vault, report, rebuild=args.rebuild_index)
+                report.opened = True
     except VaultError as error:
         if cli.exit_code(error) is not cli.Exit.DAMAGED:
             return error
@@ -201,6 +202,8 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
     )
     rate = cli.size_text(report.checked / max(seconds, 1e-9))
     yield f"{cli.size_text(report.checked)} checked in {seconds:.1f} s ({rate}/s)"
+    if report.opened:
+        yield "every frame was opened with its key, and the index compared with the files"
     for finding in report.findings:
         place = "" if finding.offset is None else f" at {finding.offset}"
         healable = " [a good copy exists]" if finding.remedy and finding.severity is Severity.ERROR else ""

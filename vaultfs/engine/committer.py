@@ -162,9 +162,13 @@ class Committer:
                 self._next = ticket
             try:
                 lock.acquire()
-            finally:
+            except BaseException:
                 with self._turn:
                     self._next = None
+                    self._turn.notify_all()
+                raise
+            with self._turn:
+                self._next = None
         try:
             if not ticket.done:
                 self._lead()

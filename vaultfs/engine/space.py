@@ -10,6 +10,7 @@ from vaultfs_format.frame import FrameClass
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
+from vaultfs.vfs import converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,18 @@ class Space:
 
 
 def measure(engine: Engine) -> Space:
-    """Return the space of an open vault."""
+    """Return the space of an open vault.
+
+    Raises
+    ------
+    VaultMissing, StorageFailed
+        A file is not there, or cannot be looked at.
+    """
+    with converted():
+        return _measured(engine)
+
+
+def _measured(engine: Engine) -> Space:
     bodies = entries = framing = keys = control = audit = 0
     for row in engine.head.segments:
         keys += engine.layout.key_table(row).stat().st_size

@@ -123,6 +123,51 @@ class TestCommit:
             assert get(vault, put(vault, BIG[::-1], subject=None)) == BIG[::-1]
             assert seen(vault, record) is None
 
+    def test_an_interrupt_of_the_next_in_turn_passes_the_turn_on(
+        self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = vault.engine.lock
+
+        class Interrupting:
+            """A lock for which one thread does not wait to the end."""
+
+            def acquire(self, blocking: bool = True) -> bool:
+                if blocking and threading.current_thread().name == "interrupted":
+                    while len(vault.committer._queue) < 2:
+                        time.sleep(0.001)
+                    raise KeyboardInterrupt
+                return real.acquire(blocking)
+
+            def release(self) -> None:
+                real.release()
+
+            def __enter__(self) -> bool:
+                return self.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                self.release()
+
+        one, two = (session(vault).transaction() for _ in range(2))
+        ids = [txn.put(BIG, kind="Observation", subject=None) for txn in (one, two)]
+        found: list[BaseException | None] = []
+        threads = [
+            threading.Thread(target=_commit_into, args=(txn, found), name=name)
+            for txn, name in ((one, "interrupted"), (two, "next"))
+        ]
+        monkeypatch.setattr(vault.engine, "lock", Interrupting())
+        with real:
+            threads[0].start()
+            while vault.committer._next is None:
+                time.sleep(0.001)
+            threads[1].start()
+            threads[0].join(0.3)
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        monkeypatch.undo()
+        assert sorted(str(type(one).__name__) for one in found) == ["KeyboardInterrupt", "NoneType"]
+        assert [seen(vault, record) == BIG for record in ids] == [False, True]
+
     def test_an_interrupt_while_another_writes_the_commit_waits_for_the_outcome(
         self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -182,6 +227,20 @@ class TestCommit:
             with pytest.raises(WriterPoisoned):
                 s.get(record)
 
+    def test_a_journal_that_could_not_be_begun_is_not_followed_by_a_second_one(self, opened: Open) -> None:
+        """Two journals after the same one would be a branch, which no later opening can put right."""
+        vfs = FaultyVfs()
+        vault = opened(vfs=vfs)
+        record = put(vault)
+        vault.settle()
+        vault.engine._next_number = vault.engine._last_number + 1
+        vfs.fail(Operation.SYNC, error=errno.EIO)
+        with pytest.raises(StorageFailed):
+            put(vault, subject=None)
+        with pytest.raises(WriterPoisoned):
+            put(vault, subject=None)
+        assert get(opened(fresh=True), record) == b"data"
+
     def test_a_failed_close_is_told_and_everything_is_let_go_of(self, opened: Open) -> None:
         vfs = FaultyVfs()
         vault = opened(vfs=vfs)
@@ -193,22 +252,23 @@ class TestCommit:
         assert get(opened(), record) == b"data"
 
 
+def _commit_into(txn: vaultfs.Transaction, found: list[BaseException | None]) -> None:
+    """Commit a transaction and keep what it raises."""
+    try:
+        txn.commit()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the test looks at it
+        found.append(error)
+    else:
+        found.append(None)
+
+
 def _commit_together(
     vault: vaultfs.Vault, transactions: list[vaultfs.Transaction], before: Callable[[], None]
 ) -> list[BaseException | None]:
     """Commit transactions in one group; return what each raises."""
     found: list[BaseException | None] = []
-
-    def commit(txn: vaultfs.Transaction) -> None:
-        try:
-            txn.commit()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test looks at it
-            found.append(error)
-        else:
-            found.append(None)
-
     with vault.engine.lock:
-        threads = [threading.Thread(target=commit, args=(txn,)) for txn in transactions]
+        threads = [threading.Thread(target=_commit_into, args=(txn, found)) for txn in transactions]
         for thread in threads:
             thread.start()
         while len(vault.committer._queue) < len(transactions):

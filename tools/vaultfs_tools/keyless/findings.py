@@ -262,6 +262,8 @@ class Report:
         Leaves of the audit tree, those of live journals included.
     checked
         Bytes that were read.
+    opened
+        Whether every frame was opened with its key, and the index compared with the files.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -275,6 +277,7 @@ class Report:
     entries: int = 0
     audit_leaves: int = 0
     checked: int = 0
+    opened: bool = False
 
     def add(self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | None = None) -> None:
         """Note a finding; its severity follows from the error."""
