@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 import vaultfs
-from tests.vaultfs.support import create, reopen
+from tests.vaultfs.support import create, memory, reopen
 
 Open = Callable[..., vaultfs.Vault]
 
@@ -34,6 +35,13 @@ def opened(tmp_path: Path) -> Iterator[Open]:
     yield make
     for vault in vaults:
         vault.close()
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory that is quick to write to, for tests that make thousands of vaults."""
+    with tempfile.TemporaryDirectory(prefix="vaultfs-test-", dir=memory() or tmp_path) as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,12 @@ WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
 MRN = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")
 OTHER = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.6", "12345")
 """The same number, given out by another hospital."""
+
+
+def memory() -> Path | None:
+    """Return a directory in memory where the system has one, for tests that open thousands of vaults."""
+    found = Path("/dev/shm")
+    return found if found.is_dir() and os.access(found, os.W_OK) else None
 
 
 def create(path: Path, **more: Any) -> vaultfs.Vault:

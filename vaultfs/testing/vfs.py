@@ -75,13 +75,19 @@ class Fault:
 class FaultyVfs(Vfs):
     """The operating system's files, with faults. Safe to use from many threads.
 
+    Parameters
+    ----------
+    durable
+        False counts syncs and fails them when told, and otherwise leaves them out: tests that cut no power need none.
+
     Attributes
     ----------
     calls
         Number of calls of each kind so far, failed ones included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        self.durable = durable
         self.calls: Counter[Operation] = Counter()
         self._lock = threading.Lock()
         self._fault: Fault | None = None
@@ -153,7 +159,8 @@ class FaultyVfs(Vfs):
         self.call(Operation.ADD_DIRECTORY, lambda: super(FaultyVfs, self).add_directory(path))
 
     def sync_directory(self, path: Path) -> None:
-        self.call(Operation.SYNC_DIRECTORY, lambda: super(FaultyVfs, self).sync_directory(path))
+        sync = super().sync_directory
+        self.call(Operation.SYNC_DIRECTORY, lambda: sync(path) if self.durable else None)
 
 
 class _FaultyFile(File):
@@ -172,7 +179,7 @@ class _FaultyFile(File):
         return self._vfs.call(Operation.READ, lambda: super(_FaultyFile, self).read(offset, length))
 
     def sync(self) -> None:
-        self._vfs.call(Operation.SYNC, super().sync)
+        self._vfs.call(Operation.SYNC, super().sync if self._vfs.durable else lambda: None)
 
     def truncate(self, length: int) -> None:
         self._vfs.call(Operation.TRUNCATE, lambda: super(_FaultyFile, self).truncate(length))

@@ -113,8 +113,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def _count(base: Path, tmp_path: Path) -> int:
-    run = Run(crashed(base, tmp_path / "count"), FaultyVfs())
+def _count(base: Path, in_memory: Path) -> int:
+    run = Run(crashed(base, in_memory / "count"), FaultyVfs(durable=False))
     run.play()
     assert run.errors == []
     assert len(run.acknowledged) == 6
@@ -129,20 +129,20 @@ WAYS = pytest.mark.parametrize(
 
 
 @WAYS
-def test_any_change_may_fail_once(base: Path, tmp_path: Path, error: int, when: When) -> None:
+def test_any_change_may_fail_once(base: Path, in_memory: Path, error: int, when: When) -> None:
     """Every third change for each way to fail; `test_each_change_may_fail_in_each_way` looks at all."""
-    _fail_once(base, tmp_path, error, when, 1 + when.value, 3)
+    _fail_once(base, in_memory, error, when, 1 + when.value, 3)
 
 
 @pytest.mark.long
 @WAYS
-def test_each_change_may_fail_in_each_way(base: Path, tmp_path: Path, error: int, when: When) -> None:
-    _fail_once(base, tmp_path, error, when, 1, 1)
+def test_each_change_may_fail_in_each_way(base: Path, in_memory: Path, error: int, when: When) -> None:
+    _fail_once(base, in_memory, error, when, 1, 1)
 
 
-def _fail_once(base: Path, tmp_path: Path, error: int, when: When, first: int, step: int) -> None:
-    for number in range(first, _count(base, tmp_path) + 1, step):
-        run = Run(crashed(base, tmp_path / str(number)), FaultyVfs())
+def _fail_once(base: Path, in_memory: Path, error: int, when: When, first: int, step: int) -> None:
+    for number in range(first, _count(base, in_memory) + 1, step):
+        run = Run(crashed(base, in_memory / str(number)), FaultyVfs(durable=False))
         run.vfs.fail(*CHANGES, error=error, number=number, when=when)
         run.play()
         try:
@@ -153,9 +153,9 @@ def _fail_once(base: Path, tmp_path: Path, error: int, when: When, first: int, s
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-def test_a_disk_may_fail_for_good_at_any_change(base: Path, tmp_path: Path, error: int) -> None:
-    for number in range(1, _count(base, tmp_path) + 1, 7):
-        run = Run(crashed(base, tmp_path / str(number)), FaultyVfs())
+def test_a_disk_may_fail_for_good_at_any_change(base: Path, in_memory: Path, error: int) -> None:
+    for number in range(1, _count(base, in_memory) + 1, 7):
+        run = Run(crashed(base, in_memory / str(number)), FaultyVfs(durable=False))
         run.vfs.fail(*CHANGES, error=error, number=number, lasting=True)
         run.play()
         assert run.errors
@@ -163,25 +163,25 @@ def test_a_disk_may_fail_for_good_at_any_change(base: Path, tmp_path: Path, erro
         run.check()
 
 
-def test_any_read_may_fail_once(base: Path, tmp_path: Path) -> None:
-    counting = Run(crashed(base, tmp_path / "count"), FaultyVfs())
+def test_any_read_may_fail_once(base: Path, in_memory: Path) -> None:
+    counting = Run(crashed(base, in_memory / "count"), FaultyVfs(durable=False))
     counting.play()
     reads = counting.vfs.calls[Operation.READ] + counting.vfs.calls[Operation.OPEN]
     for number in range(1, reads + 1, 5):
-        run = Run(crashed(base, tmp_path / str(number)), FaultyVfs())
+        run = Run(crashed(base, in_memory / str(number)), FaultyVfs(durable=False))
         run.vfs.fail(Operation.READ, Operation.OPEN, error=errno.EIO, number=number)
         run.play()
         run.check()
 
 
 @pytest.mark.parametrize("kind", sorted(CHANGES, key=str), ids=str)
-def test_a_failed_creation_leaves_no_vault(tmp_path: Path, kind: Operation) -> None:
+def test_a_failed_creation_leaves_no_vault(in_memory: Path, kind: Operation) -> None:
     number = 0
     while True:
         number += 1
-        vfs = FaultyVfs()
+        vfs = FaultyVfs(durable=False)
         vfs.fail(kind, error=errno.EIO, number=number)
-        path = tmp_path / str(number)
+        path = in_memory / str(number)
         try:
             vault = create(path, vfs=vfs)
         except VaultError as error:
@@ -190,7 +190,7 @@ def test_a_failed_creation_leaves_no_vault(tmp_path: Path, kind: Operation) -> N
             if path.exists():  # it stood complete when opening it failed
                 reopen(path, vfs=vfs).close()
             else:
-                assert [p for p in tmp_path.iterdir() if p.name.startswith(f".{number}.")] == []
+                assert [p for p in in_memory.iterdir() if p.name.startswith(f".{number}.")] == []
                 create(path, vfs=vfs).close()
         else:
             vfs.heal()

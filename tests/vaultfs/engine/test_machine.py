@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -16,9 +17,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
 
 import vaultfs
-from tests.vaultfs.support import crashed, create, index_content, reopen, session
+from tests.vaultfs.support import crashed, create, index_content, memory, reopen, session
 from vaultfs.audit.log import read_leaves
 from vaultfs.errors import Deleted, NotFound, SubjectAmbiguous, TransactionConflict
+from vaultfs.testing.vfs import FaultyVfs
 
 NAMES = [vaultfs.Identifier(f"urn:hospital:{n % 2}", str(n // 2)) for n in range(6)]
 KINDS = ["Observation", "Condition", "Binary"]
@@ -60,14 +62,18 @@ class VaultMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp(prefix="vaultfs-machine-"))
+        self.root = Path(tempfile.mkdtemp(prefix="vaultfs-test-", dir=memory()))
         self.copies = 0
         self.lines: dict[vaultfs.RecordId, Line] = {}
         self.claims: dict[vaultfs.Identifier, set[vaultfs.SubjectId]] = {}
         self.links: set[frozenset[vaultfs.SubjectId]] = set()
         self.states: dict[bytes, tuple[int, bytes]] = {}
         self.order: list[vaultfs.RecordId] = []
-        self.vault = create(self.root / "v", options=vaultfs.Options(settle_bytes=400_000, sync_bound=3600))
+        self.run: dict[str, Any] = {
+            "vfs": FaultyVfs(durable=False),
+            "options": vaultfs.Options(settle_bytes=400_000, sync_bound=3600),
+        }
+        self.vault = create(self.root / "v", **self.run)
 
     def teardown(self) -> None:
         self.vault.close()
@@ -210,7 +216,7 @@ class VaultMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         """Close and open."""
         self.vault.close()
-        self.vault = reopen(self.vault.path, options=self.vault.engine.options)
+        self.vault = reopen(self.vault.path, **self.run)
 
     @rule(index=st.booleans())
     def kill(self, index: bool) -> None:
@@ -218,14 +224,14 @@ class VaultMachine(RuleBasedStateMachine):
         self.copies += 1
         copy = crashed(self.vault.path, self.root / f"copy{self.copies}", index=index)
         self.vault.close()
-        self.vault = reopen(copy, options=self.vault.engine.options)
+        self.vault = reopen(copy, **self.run)
 
     @rule()
     def lose_the_index(self) -> None:
         """Close, delete the index, open."""
         self.vault.close()
         shutil.rmtree(self.vault.path / "index")
-        self.vault = reopen(self.vault.path, options=self.vault.engine.options)
+        self.vault = reopen(self.vault.path, **self.run)
 
     @rule()
     def rebuild_index(self) -> None:

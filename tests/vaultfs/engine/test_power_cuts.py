@@ -15,7 +15,7 @@ import vaultfs
 from tests.vaultfs.support import MRN, OTHER, create, get, put, reopen, seen, session
 from vaultfs.errors import VaultMissing
 from vaultfs.testing.crash import Change, Disk, Fate, RecordingVfs
-from vaultfs.testing.vfs import Operation
+from vaultfs.testing.vfs import FaultyVfs, Operation
 
 BIG = os.urandom(70_000)
 HUGE = os.urandom(1_100_000)
@@ -140,7 +140,7 @@ def _check(played: Recording, image: Path, point: int, index: bytes | None, *, f
     done = [step for step in played.steps if step.acknowledged <= point]
     going = played.steps[len(done) : len(done) + 1]
     try:
-        vault = reopen(vault_path)
+        vault = reopen(vault_path, vfs=FaultyVfs(durable=False))
     except VaultMissing:
         assert not done
         return
@@ -183,32 +183,32 @@ def _cut(played: Recording, target: Path, points: range, fates: list[tuple[Fate,
     return looked_at
 
 
-def test_whatever_was_not_synced_is_lost_or_kept(played: Recording, tmp_path: Path) -> None:
-    assert _cut(played, tmp_path, range(ALL), [(Fate.LOST, 1), (Fate.KEPT, 3)]) > 150
+def test_whatever_was_not_synced_is_lost_or_kept(played: Recording, in_memory: Path) -> None:
+    assert _cut(played, in_memory, range(ALL), [(Fate.LOST, 1), (Fate.KEPT, 3)]) > 150
 
 
-def test_writes_are_torn_and_names_are_kept_at_random(played: Recording, tmp_path: Path) -> None:
-    assert _cut(played, tmp_path, range(ALL), [(Fate.TORN, 5), (Fate.MIXED, 3)]) > 100
+def test_writes_are_torn_and_names_are_kept_at_random(played: Recording, in_memory: Path) -> None:
+    assert _cut(played, in_memory, range(ALL), [(Fate.TORN, 5), (Fate.MIXED, 3)]) > 100
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_every_cut_with_many_chances(played: Recording, tmp_path: Path) -> None:
+def test_every_cut_with_many_chances(played: Recording, in_memory: Path) -> None:
     fates = [(fate, 1) for fate in Fate]
-    assert _cut(played, tmp_path, range(ALL), fates, seeds=12) > 1000
+    assert _cut(played, in_memory, range(ALL), fates, seeds=12) > 1000
 
 
-def test_power_cuts_during_recovery_are_recovered_from(played: Recording, tmp_path: Path) -> None:
+def test_power_cuts_during_recovery_are_recovered_from(played: Recording, in_memory: Path) -> None:
     """A disk that a cut has left is opened on a recorded disk, and that opening is cut as well."""
     points = [step.acknowledged for step in played.steps[1:]] + [played.steps[-2].acknowledged - 3]
     for number, point in enumerate(points):
         disk = Disk()
         for change in played.vfs.log[:point]:
             disk.make(change)
-        before = tmp_path / f"before{number}"
+        before = in_memory / f"before{number}"
         disk.after_power_cut(before, Fate.KEPT)
         shutil.copytree(played.root / "v.epoch", before / "v.epoch", dirs_exist_ok=True)
-        root = tmp_path / f"again{number}"
+        root = in_memory / f"again{number}"
         root.mkdir()
         vfs = RecordingVfs(root)
         _copy_through(vfs, before, root)

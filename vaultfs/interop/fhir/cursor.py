@@ -23,8 +23,10 @@ _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^ \t\r\n,:"{}\[\]]*+')
 # The last alternative is empty, so that the match never fails: a failing search would begin again inside a string.
+# A group that can fail half-way must not be possessive: before Python 3.11.5 it then ends where it failed. It is
+# bounded instead, so that the way back is short; what is left is the next match's.
 _BRACKET = re.compile(
-    rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+(?:([{\[])|([}\]])|)',
+    rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+){0,64}(?:([{\[])|([}\]])|)',
     re.DOTALL,
 )
 
@@ -155,7 +157,7 @@ class Cursor:
                     if depth == level:
                         self.at = window.base + found.end()
                         return
-                else:
+                elif found.end() == found.start():
                     self.at = window.base + found.end()
                     break
             if not window.more():

@@ -16,11 +16,12 @@ from vaultfs.interop.joiner import Slot
 from vaultfs.interop.window import Window
 
 # Files that were put together from several may have a byte order mark in the middle.
-_BLANK = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
+_BLANK = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf)*")
 _SPACE = b" \t\r\n"
 _LINE_FEED, _OBJECT, _ARRAY = 0x0A, 0x7B, 0x5B
 
-_TOKEN = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"[^"{}\[\]]*+)*+(?:([{\[])|([}\]])|)')
+# Bounded, and not possessive, for the reason that `cursor` gives.
+_TOKEN = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"[^"{}\[\]]*+){0,64}(?:([{\[])|([}\]])|)')
 
 
 def is_lines(window: Window, start: int, maximum: int) -> bool:
@@ -112,7 +113,7 @@ def _may_continue(line: bytes) -> bool:
             stack.append(line[at - 1])
         elif found.lastindex == 2 and stack:
             stack.pop()
-        else:
+        elif found.lastindex or found.end() == found.start():
             break
     if at < len(line) or not stack:
         return False

@@ -13,7 +13,7 @@ from vaultfs.interop.joiner import join
 from vaultfs.interop.pieces import MAX_PIECE_BYTES, Facts, Piece
 from vaultfs.interop.window import CHUNK_BYTES, Window
 
-_BLANK = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b])*+")
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b]++)*")
 # A header; a trailer; or a segment that often comes first where the header was lost.
 _HEAD = re.compile(rb"(?:MSH|[FB]HS|[FB]TS|EVN|PID|PD1|PV1|NK1|ORC|OBR|OBX|NTE|MSA)[!-/:-@\[-`{-~]")
 _LATER = re.compile(rb"[\r\n\x0b](?:\xef\xbb\xbf)?((?:MSH|[FB]HS)[^\r\n]*)")

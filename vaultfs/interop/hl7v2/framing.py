@@ -23,7 +23,7 @@ _MARK = rb"(?:\xef\xbb\xbf)?"
 _BOUNDARY = re.compile(
     rb"[\r\n\x0b\x1c](?:" + _MARK + rb"(?:(MSH)(?![a-z ])|([FB](?:HS|TS))(?![A-Za-z0-9 ]))|(?<=\x1c)(?=[\r\n\x0b]))"
 )
-_FIRST = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b])*+(?:(MSH)|([FB](?:HS|TS))(?![A-Za-z0-9 ]))")
+_FIRST = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b]++)*(?:(MSH)|([FB](?:HS|TS))(?![A-Za-z0-9 ]))")
 _LOOKAHEAD = 8
 """The most bytes that `_BOUNDARY` reads: line break, byte order mark, segment id and one more."""
 
