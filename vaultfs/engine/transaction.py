@@ -291,7 +291,8 @@ class Transaction:
         Parameters
         ----------
         weak
-            The identifier may be shared or mistyped, and does not by itself decide whose record something is.
+            Kept with the assertion: the identifier may be shared or mistyped, and whoever files records by identifiers
+            should not let it decide alone. The vault itself finds subjects by weak identifiers too.
 
         Raises
         ------
