@@ -49,10 +49,11 @@ class FrameRow:
     runs: Sequence[tuple[int, int]]
     entries: bytes
 
-    def encode(self) -> bytes:
-        """Return the bytes of the row."""
-        place = PLACE.pack(self.body_offset, self.home, len(self.runs))
-        runs = b"".join(RUN.pack(*run) for run in self.runs)
+    def encode(self, base: int = 0) -> bytes:
+        """Return the bytes of the row; a body that lies here is `base` bytes further on than `body_offset` says."""
+        offset = self.body_offset if self.home else self.body_offset + base
+        place = PLACE.pack(offset, self.home, len(self.runs))
+        runs = b"".join([RUN.pack(*run) for run in self.runs])
         return b"".join([place, self.header.encode(), runs, self.entries])
 
     @property
@@ -83,6 +84,12 @@ class FrameRow:
         require(sum(count for count, _ in runs) == header.entry_count, Structure.DIRECTORY, 3)
         require(body_offset <= limits.MAX_NUMBER, Structure.DIRECTORY, 4)
         return cls(header, body_offset, home, runs, bytes(data[start:end])), end
+
+
+def moved(row: Buffer, body_offset: int) -> bytes:
+    """Return the bytes of a row whose body has come to lie at `body_offset` of the row's own file."""
+    _, _, runs = PLACE.unpack(row)
+    return PLACE.pack(body_offset, HERE, runs) + bytes(row[PLACE.size :])
 
 
 def decode_rows(data: Buffer, count: int) -> list[FrameRow]:

@@ -79,6 +79,14 @@ ROW = Layout(
 )
 WEAK = 1
 
+pack_row = ROW.pack
+"""Returns the bytes of a row, given the fields of `Entry` in their order."""
+
+
+def encode_block(subject: bytes, rows: Sequence[bytes], parts: Sequence[bytes] = (), disposition: int = 0) -> bytes:
+    """Return the plaintext bytes of an entry block whose rows are encoded."""
+    return b"".join([PROLOGUE.pack(subject, disposition, len(rows), len(parts)), *rows, *parts])
+
 
 class Entry(NamedTuple):
     """One row. Fields as in the table `ROW`."""
@@ -165,13 +173,7 @@ class EntryBlock:
 
     def encode(self) -> bytes:
         """Return the plaintext bytes of the block."""
-        pack = ROW.struct.pack
-        rows = [
-            pack(e[0], e[1], e[2], e[3], e[4], 0, e[5], b"", e[6], e[7], e[8], e[9], e[10], e[11], e[12], e[13], e[14])
-            for e in self.entries
-        ]
-        prologue = PROLOGUE.pack(self.subject, self.disposition, len(rows), len(self.parts))
-        return b"".join([prologue, *rows, *self.parts])
+        return encode_block(self.subject, [pack_row(*entry) for entry in self.entries], self.parts, self.disposition)
 
     @classmethod
     def decode(cls, data: Buffer) -> EntryBlock:

@@ -149,7 +149,8 @@ def _keys(suite: Suite, key: bytes, frame_id: bytes) -> _Keys:
 def seal_frame(
     suite: Suite,
     frame_class: FrameClass,
-    block: EntryBlock,
+    entries: bytes,
+    count: int,
     body: Buffer,
     *,
     frame_id: bytes,
@@ -160,6 +161,8 @@ def seal_frame(
 
     Parameters
     ----------
+    entries, count
+        An encoded entry block, and the number of its rows.
     frame_id, key
         16 and 32 bytes straight from the operating system's random source, used once.
     compressible
@@ -167,18 +170,17 @@ def seal_frame(
     """
     dictionary = DICTIONARY if frame_class is FrameClass.RECORD else 0
     body_codec, packed = compress(body, dictionary) if compressible else (Codec.STORED, body)
-    plain_entries = block.encode()
-    entries_codec, packed_entries = compress(plain_entries)
+    entries_codec, packed_entries = compress(entries)
     keys = _keys(suite, key, frame_id)
     header = FrameHeader(
         frame_class,
         body_codec,
         entries_codec,
         dictionary if body_codec is Codec.ZSTD else 0,
-        len(block.entries),
+        count,
         len(body),
         len(packed) + limits.SEAL_OVERHEAD,
-        len(plain_entries),
+        len(entries),
         len(packed_entries) + limits.SEAL_OVERHEAD,
         frame_id,
         keys.commitment,

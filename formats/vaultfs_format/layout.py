@@ -32,13 +32,8 @@ class Layout:
         self.struct = Struct("<" + "".join(field.code for field in fields))
         self.size = self.struct.size
         self._reserved = tuple(i for i, field in enumerate(fields) if field.name == RESERVED)
-
-    def pack(self, *values: Any) -> bytes:
-        """Return the bytes of `values`, reserved fields left out."""
-        filled = list(values)
-        for position in self._reserved:
-            filled.insert(position, _zero(self.fields[position].code))
-        return self.struct.pack(*filled)
+        self.pack = Struct("<" + "".join(_padded(field) for field in fields)).pack
+        """Returns the bytes of the values of all fields but the reserved ones."""
 
     def unpack(self, data: Buffer, offset: int = 0) -> tuple[Any, ...]:
         """Return the values at `offset`, reserved fields checked and left out.
@@ -65,6 +60,11 @@ class Layout:
             offset += size
         rows.append(f"| {offset} | | | end |")
         return "\n".join(rows)
+
+
+def _padded(field: Field) -> str:
+    """Return the code of a field with which `struct` writes a reserved one as zero bytes, and asks no value for it."""
+    return f"{Struct('<' + field.code).size}x" if field.name == RESERVED else field.code
 
 
 def _zero(code: str) -> bytes | int:

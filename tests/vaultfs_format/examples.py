@@ -13,18 +13,9 @@ from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import DigestMismatch, FieldInvalid, Structure, TrailingBytes
 from vaultfs_format.frame import HEADER as FRAME_HEADER
 from vaultfs_format.frame import FrameClass, FrameHeader, SealedFrame, open_body, open_entries, seal_frame
+from vaultfs_format.group import GroupDraft, GroupKind, PartFile, decode_group, verify_group
 from vaultfs_format.head import Head, JournalRow, SegmentRow
-from vaultfs_format.journal import (
-    HEADER_SIZE,
-    NO_JOURNAL,
-    GroupDraft,
-    GroupKind,
-    JournalHeader,
-    JournalRole,
-    PartFile,
-    decode_group,
-    verify_group,
-)
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
 from vaultfs_format.keytable import KeyTable, seal_table
 from vaultfs_format.segment import (
@@ -73,7 +64,15 @@ def frame(
         vault = frame_class in (FrameClass.CONTROL, FrameClass.AUDIT)
         subject = bytes(16) if vault else SUBJECT
     block = EntryBlock(subject, 0, entries, parts)
-    return seal_frame(DEFAULT, frame_class, block, body, frame_id=bytes([seed]) * 16, key=bytes([seed + 100]) * 32)
+    return seal_frame(
+        DEFAULT,
+        frame_class,
+        block.encode(),
+        len(block.entries),
+        body,
+        frame_id=bytes([seed]) * 16,
+        key=bytes([seed + 100]) * 32,
+    )
 
 
 RECORD_FRAME = frame([record(1, 0, 40), record(2, 40, 4)], b"an observation " * 2 + b"more data." + b"end.")

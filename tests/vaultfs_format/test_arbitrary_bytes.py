@@ -14,8 +14,9 @@ from vaultfs_format.entries import EntryBlock
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import VaultError
 from vaultfs_format.frame import FrameHeader
+from vaultfs_format.group import decode_group, group_sizes
 from vaultfs_format.head import Head
-from vaultfs_format.journal import JournalHeader, decode_group, group_sizes
+from vaultfs_format.journal import JournalHeader
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.segment import SegmentFooter, SegmentHead

@@ -59,7 +59,7 @@ def opened(sealed: SealedFrame) -> tuple[EntryBlock, bytes]:
 
 def test_a_frame_is_as_the_specification_seals_it() -> None:
     block = EntryBlock(SUBJECT, 0, [record(1, 0, 5)])
-    sealed = seal_frame(DEFAULT, FrameClass.RECORD, block, b"short", frame_id=ID, key=KEY)
+    sealed = seal_frame(DEFAULT, FrameClass.RECORD, block.encode(), len(block.entries), b"short", frame_id=ID, key=KEY)
     body_key, entries_key, commitment = keys_of(KEY, ID)
     header = sealed.header.encode()
     sizes = b"".join(n.to_bytes(4, "little") for n in (0, 1, 5, 21, 104, sealed.header.entries_sealed))
@@ -87,7 +87,9 @@ def test_what_is_sealed_is_opened(frame_class: FrameClass, pieces: list[bytes], 
         at += len(piece)
     subject = SUBJECT if frame_class is FrameClass.RECORD else bytes(16)
     block, body = EntryBlock(subject, 0, entries, []), b"".join(pieces)
-    sealed = seal_frame(DEFAULT, frame_class, block, body, frame_id=ID, key=KEY, compressible=compressible)
+    sealed = seal_frame(
+        DEFAULT, frame_class, block.encode(), len(block.entries), body, frame_id=ID, key=KEY, compressible=compressible
+    )
     header = FrameHeader.decode(b"before" + sealed.header.encode() + b"after", 6)
     assert header == sealed.header
     assert header.encode() == sealed.header.encode()
@@ -121,7 +123,7 @@ def test_a_key_opens_its_own_frame_only() -> None:
 def test_two_keys_for_one_ciphertext_are_told_by_the_commitment() -> None:
     """AES-GCM does not commit to its key; the header does, before anything is opened."""
     other = seal_frame(
-        DEFAULT, FrameClass.RECORD, EntryBlock(SUBJECT, 0, [record(1, 0, 44)]), bytes(44),
+        DEFAULT, FrameClass.RECORD, EntryBlock(SUBJECT, 0, [record(1, 0, 44)]).encode(), 1, bytes(44),
         frame_id=RECORD_FRAME.header.frame_id, key=KEY,
     )  # fmt: skip
     mixed = RECORD_FRAME.header._replace(commitment=other.header.commitment)

@@ -25,23 +25,19 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.frame import open_body, open_entries
-from vaultfs_format.journal import (
+from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
-    HEADER,
-    HEADER_SIZE,
-    NO_JOURNAL,
     PART,
     GroupDraft,
     GroupKind,
-    JournalHeader,
-    JournalRole,
     PartFile,
     decode_group,
     group_sizes,
     open_group_keys,
     verify_group,
 )
+from vaultfs_format.journal import HEADER, HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import (

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import pytest
 from vaultfs_format.errors import FormatError, NotAuthentic, Unsupported, VaultError
-from vaultfs_format.journal import HEADER_SIZE, JournalHeader, decode_group, group_sizes
+from vaultfs_format.group import decode_group, group_sizes
+from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 from vaultfs_format.suite import DIGEST
 
 from tests.vaultfs_format.examples import EXAMPLES, Example, journal_bytes

@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 from zlib import crc32
 
+from vaultfs_format.group import group_sizes
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, group_sizes
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 from vaultfs_format.stanza import Argon2Cost
 from vaultfs_tools.keyless import Finding, Report, VaultFiles, check
 

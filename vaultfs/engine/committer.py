@@ -20,7 +20,7 @@ from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.entries import Entry, EntryBlock, Role
 from vaultfs_format.frame import FrameClass
-from vaultfs_format.journal import GROUP, PART, GroupDraft, GroupKind, PartFile
+from vaultfs_format.group import GROUP, PART, GroupDraft, GroupKind, PartFile
 
 from vaultfs.audit.events import Sealable
 from vaultfs.engine.batch import Batch

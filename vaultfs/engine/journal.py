@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vaultfs_format import limits
-from vaultfs_format.journal import (
+from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
-    HEADER_SIZE,
     Group,
     GroupDraft,
     GroupKind,
-    JournalHeader,
-    JournalKeys,
     decode_group,
     group_sizes,
     open_group_keys,
     verify_group,
 )
+from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
 
 from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
 from vaultfs.vfs import File, Vfs

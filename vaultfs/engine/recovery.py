@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import HERE
-from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, GroupDraft, JournalHeader, PartFile
+from vaultfs_format.group import GroupDraft, PartFile
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp

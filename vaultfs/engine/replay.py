@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import open_body, open_entries
+from vaultfs_format.group import Group
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.journal import Group
 from vaultfs_format.merkle import slice_leaf
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter, tree_root
 from vaultfs_format.suite import DIGEST, Suite

@@ -50,7 +50,9 @@ def date_of(entry: Entry) -> ClinicalDate | None:
 def seal(suite: Suite, frame_class: FrameClass, block: EntryBlock, body: bytes) -> SealedFrame:
     """Seal a frame under a fresh key from the operating system."""
     secret = os.urandom(16 + KEY)
-    return seal_frame(suite, frame_class, block, body, frame_id=secret[:16], key=secret[16:])
+    return seal_frame(
+        suite, frame_class, block.encode(), len(block.entries), body, frame_id=secret[:16], key=secret[16:]
+    )
 
 
 class Unit:

@@ -278,7 +278,7 @@ def test_a_closing_record_alone_does_not_make_what_is_before_it_durable(vault: v
     with session(vault) as s:
         s.get(record)
     journal = vault.engine.writer().journal
-    from vaultfs_format.journal import GroupDraft, GroupKind
+    from vaultfs_format.group import GroupDraft, GroupKind
 
     durable = journal.durable
     assert durable < journal.last_group

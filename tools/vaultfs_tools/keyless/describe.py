@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from vaultfs_format import directory, epoch, frame, head, journal, keyring, keytable, segment, stanza, superblock
+from vaultfs_format import directory, epoch, frame, group, head, journal, keyring, keytable, segment, stanza, superblock
 from vaultfs_format.errors import BadMagic, Structure, Truncated, VaultError
 from vaultfs_format.layout import RESERVED, Buffer, Layout
 from vaultfs_format.prefix import PREFIX
@@ -28,7 +28,7 @@ ENUMS: dict[tuple[str, str], type[IntEnum]] = {
     (head.SEGMENT_ROW.title, "class"): frame.FrameClass,
     (frame.HEADER.title, "class"): frame.FrameClass,
     (journal.HEADER.title, "role"): journal.JournalRole,
-    (journal.GROUP.title, "kind"): journal.GroupKind,
+    (group.GROUP.title, "kind"): group.GroupKind,
     (keyring.COMPARTMENT.title, "compartment"): keyring.Compartment,
 }
 
@@ -203,17 +203,17 @@ def _journal(file: Reader, about: Description) -> None:
     at, number, chain = journal.HEADER_SIZE, 1, header.chain(data)
     try:
         while at < file.size:
-            start = file.read(at, min(journal.GROUP.size, file.size - at))
-            about.show(journal.GROUP, start, 0, at)
-            group_data = file.read(at, journal.group_sizes(start).total)
-            group = journal.decode_group(header.suite, group_data, 0, number, chain)
-            for part in range(len(group.parts)):
-                about.show(journal.PART, group_data, journal.GROUP.size + part * journal.PART.size, at)
-            place = at + group.directory_offset
-            for row in group.rows:
+            start = file.read(at, min(group.GROUP.size, file.size - at))
+            about.show(group.GROUP, start, 0, at)
+            group_data = file.read(at, group.group_sizes(start).total)
+            found = group.decode_group(header.suite, group_data, 0, number, chain)
+            for part in range(len(found.parts)):
+                about.show(group.PART, group_data, group.GROUP.size + part * group.PART.size, at)
+            place = at + found.directory_offset
+            for row in found.rows:
                 _show_row(about, row, place)
                 place += row.size
-            at, number, chain = at + group.size, number + 1, group.chain
+            at, number, chain = at + found.size, number + 1, found.chain
     except VaultError as error:
         about.refuse(at, error)
 

@@ -12,19 +12,9 @@ from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.errors import FormatError, Structure, UnsupportedFeature, VaultError
+from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, decode_group, group_sizes
 from vaultfs_format.head import Head
-from vaultfs_format.journal import (
-    GROUP,
-    GROUP_MAGIC,
-    HEADER_SIZE,
-    NO_JOURNAL,
-    Group,
-    GroupKind,
-    JournalHeader,
-    JournalRole,
-    decode_group,
-    group_sizes,
-)
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 
 from vaultfs_tools.keyless.files import CHUNK, JOURNALS, Reader, VaultFiles
 from vaultfs_tools.keyless.findings import (
