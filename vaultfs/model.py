@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import IntEnum
-from typing import Self
+from typing import BinaryIO, Self
+
+import msgspec
 
 from vaultfs.errors import ArgumentInvalid
 
@@ -163,6 +165,42 @@ class ClinicalDate:
             return self.when.replace(tzinfo=zone).astimezone(UTC)
         except OverflowError:
             return self.when.replace(tzinfo=UTC)
+
+
+Date = date | datetime | ClinicalDate | None
+"""A date as hosts give it: a `date` is known to the day, a `datetime` to the millisecond."""
+
+
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record to be stored.
+
+    Parameters
+    ----------
+    data
+        The bytes, kept verbatim; a binary file is read to its end in constant memory.
+    kind, media_type
+        Names in the vault's registries.
+    subject
+        Whose record it is; an identifier that nobody has claimed creates a subject. None: nobody's.
+    date
+        The clinically relevant date.
+    replaces
+        The record that this is a new version of; it keeps its id.
+    before, after
+        Bytes stored with the record, in its shred unit, and returned beside it.
+    """
+
+    data: bytes | BinaryIO
+    kind: str
+    subject: Identifier | SubjectId | None
+    date: Date = None
+    media_type: str = "application/octet-stream"
+    replaces: RecordId | None = None
+    before: bytes = b""
+    after: bytes = b""
+
+    def __repr__(self) -> str:
+        return "<NewRecord>"
 
 
 @dataclass(frozen=True, slots=True)

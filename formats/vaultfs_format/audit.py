@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -39,7 +40,7 @@ class AuditEntry:
 
     def encode(self) -> bytes:
         """Return the 48 bytes of the entry."""
-        return ENTRY.pack(self.kind, self.number, self.commitment)
+        return encode_entries(self.kind, self.number, [self.commitment])
 
     @classmethod
     def decode(cls, data: Buffer, offset: int = 0) -> AuditEntry:
@@ -47,6 +48,14 @@ class AuditEntry:
         kind, number, commitment = ENTRY.unpack(data, offset)
         require(kind in _KINDS, Structure.AUDIT_ENTRY, 1)
         return cls(LeafKind(kind), number, commitment)
+
+
+def encode_entries(kind: LeafKind, number: int, commitments: Sequence[bytes]) -> bytes:
+    """Return the bytes of entries that differ in their commitments alone."""
+    if not commitments:
+        return b""
+    start = ENTRY.pack(kind, number, bytes(32))[:-32]
+    return start + start.join(commitments)
 
 
 def check_entries(data: Buffer) -> None:
@@ -62,6 +71,6 @@ def check_entries(data: Buffer) -> None:
     require(all(all_zero(view[at :: ENTRY.size]) for at in range(1, 8)), Structure.AUDIT_ENTRY, 3)
 
 
-def commitment(salt: bytes, event: Buffer) -> bytes:
-    """Return the salted commitment to `event`: a short or guessable event cannot be found by trying."""
-    return hashlib.sha256(salt + event).digest()
+def commitment(salted: Buffer) -> bytes:
+    """Return the commitment to an event behind its salt: a short or guessable event cannot be found by trying."""
+    return hashlib.sha256(salted).digest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from struct import Struct
 
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure, Truncated
@@ -49,12 +50,9 @@ class FrameRow:
     runs: Sequence[tuple[int, int]]
     entries: bytes
 
-    def encode(self, base: int = 0) -> bytes:
-        """Return the bytes of the row; a body that lies here is `base` bytes further on than `body_offset` says."""
-        offset = self.body_offset if self.home else self.body_offset + base
-        place = PLACE.pack(offset, self.home, len(self.runs))
-        runs = b"".join([RUN.pack(*run) for run in self.runs])
-        return b"".join([place, self.header.encode(), runs, self.entries])
+    def encode(self) -> bytes:
+        """Return the bytes of the row."""
+        return encode_row(self.header.encode(), self.entries, self.body_offset, self.home, self.runs)
 
     @property
     def size(self) -> int:
@@ -84,6 +82,48 @@ class FrameRow:
         require(sum(count for count, _ in runs) == header.entry_count, Structure.DIRECTORY, 3)
         require(body_offset <= limits.MAX_NUMBER, Structure.DIRECTORY, 4)
         return cls(header, body_offset, home, runs, bytes(data[start:end])), end
+
+
+def encode_row(header: bytes, entries: bytes, body_offset: int, home: int, runs: Sequence[tuple[int, int]]) -> bytes:
+    """Return the bytes of a row, given an encoded frame header."""
+    pieces = [PLACE.pack(body_offset, home, len(runs)), header, *(RUN.pack(*run) for run in runs), entries]
+    return b"".join(pieces)
+
+
+_RUNS = Struct("<H")
+_RUNS_AT = PLACE.offset_of("runs")
+_COUNT = Struct("<I")
+_COUNT_AT = PLACE.size + HEADER.offset_of("entry_count")
+_SEALED_AT = PLACE.size + HEADER.offset_of("entries_sealed")
+_BODY_AT = PLACE.size + HEADER.offset_of("body_sealed")
+
+
+def entry_count(row: Buffer) -> int:
+    """Return the number of entries of an encoded row."""
+    return int(_COUNT.unpack_from(row, _COUNT_AT)[0])
+
+
+def split_rows(data: bytes, count: int) -> Iterator[bytes]:
+    """Yield the encoded rows of a directory that is known to be whole, unparsed.
+
+    Raises
+    ------
+    FieldInvalid
+        It is not `count` rows.
+    """
+    at = 0
+    for _ in range(count):
+        require(len(data) - at >= PLACE.size + HEADER.size, Structure.DIRECTORY, 5)
+        runs, sealed = _RUNS.unpack_from(data, at + _RUNS_AT)[0], _COUNT.unpack_from(data, at + _SEALED_AT)[0]
+        end = at + PLACE.size + HEADER.size + runs * RUN.size + sealed
+        yield data[at:end]
+        at = end
+    require(at == len(data), Structure.DIRECTORY, 5)
+
+
+def body_span(row: Buffer) -> tuple[int, int]:
+    """Return where the body of an encoded row begins, and its length."""
+    return int(PLACE.unpack(row)[0]), int(_COUNT.unpack_from(row, _BODY_AT)[0])
 
 
 def moved(row: Buffer, body_offset: int) -> bytes:

@@ -7,7 +7,6 @@ holds nothing of its place: a frame is copied verbatim between files; any change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -124,21 +123,26 @@ def _bounded(plain: int, sealed: int, limit: int, codec: int) -> None:
     require(stored == plain if codec == Codec.STORED else 0 < stored < plain, Structure.FRAME, 6)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SealedFrame:
+class SealedFrame(NamedTuple):
     """A frame ready to be placed, with its key, which goes into a key table and nowhere else."""
 
     header: FrameHeader
+    encoded: bytes
     body: bytes
     entries: bytes
     key: bytes
 
+    def __repr__(self) -> str:
+        return "<SealedFrame>"
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Keys:
+
+class _Keys(NamedTuple):
     body: bytes
     entries: bytes
     commitment: bytes
+
+    def __repr__(self) -> str:
+        return "_Keys()"
 
 
 def _keys(suite: Suite, key: bytes, frame_id: bytes) -> _Keys:
@@ -188,6 +192,7 @@ def seal_frame(
     bound = header.encode()
     return SealedFrame(
         header,
+        bound,
         suite.seal(keys.body, packed, bound),
         suite.seal(keys.entries, packed_entries, bound),
         key,

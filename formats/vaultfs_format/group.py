@@ -118,6 +118,11 @@ def _keys_key(suite: Suite, journal_id: bytes, keys: JournalKeys, number: int, s
     return suite.derive(keys.table, labels.JOURNAL_KEYS, context, KEY), context
 
 
+def bodies_offset(parts: int) -> int:
+    """Return where the bodies of a group that names `parts` part files begin."""
+    return GROUP.size + PART.size * parts
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class GroupDraft:
     """What a group is made of before it has bytes.
@@ -125,7 +130,7 @@ class GroupDraft:
     Parameters
     ----------
     rows
-        Frame rows; `body_offset` of rows that lie here must count from the start of `bodies` and is moved by `encode`.
+        Encoded frame rows. Bodies that lie here begin at `bodies_offset`.
     bodies
         Sealed bodies of the rows that lie here, in order.
     frame_keys
@@ -141,7 +146,7 @@ class GroupDraft:
     commits: int
     salt: bytes
     parts: Sequence[PartFile] = ()
-    rows: Sequence[FrameRow] = ()
+    rows: Sequence[bytes] = ()
     bodies: Sequence[bytes] = ()
     frame_keys: Sequence[bytes] = ()
     audit: bytes = b""
@@ -154,9 +159,7 @@ class GroupDraft:
         chain
             The chain value of the group before, or of the header.
         """
-        base = GROUP.size + PART.size * len(self.parts)
-        rows = [row.encode(base) for row in self.rows]
-        directory = b"".join(rows)
+        directory = b"".join(self.rows)
         sealed = b""
         if self.frame_keys:
             key, bound = _keys_key(suite, journal_id, keys, self.number, self.salt)
@@ -209,7 +212,7 @@ class GroupSizes(NamedTuple):
     @property
     def directory_offset(self) -> int:
         """Where the frame rows begin."""
-        return GROUP.size + PART.size * self.parts + self.bodies
+        return bodies_offset(self.parts) + self.bodies
 
     @property
     def keys_offset(self) -> int:
@@ -298,7 +301,7 @@ def decode_group(suite: Suite, data: Buffer, offset: int, number: int, chain: by
     require((commits > 0) == (first_commit > 0) == (not closing), Structure.JOURNAL_GROUP, 6)
     require(first_commit + commits - 1 <= limits.MAX_NUMBER, Structure.JOURNAL_GROUP, 11)
     parts = [PartFile(*PART.unpack(view, GROUP.size + i * PART.size)) for i in range(sizes.parts)]
-    bodies_at = GROUP.size + PART.size * sizes.parts
+    bodies_at = bodies_offset(sizes.parts)
     directory_at, keys_at = sizes.directory_offset, sizes.keys_offset
     audit_at = keys_at + sizes.keys
     rows = decode_rows(view[directory_at:keys_at], sizes.frames)

@@ -50,6 +50,11 @@ class Layout:
                 raise FieldInvalid(structure=self.structure, field=position)
         return tuple(values)
 
+    def offset_of(self, name: str) -> int:
+        """Return the offset of the first field with this name."""
+        position = next(i for i, field in enumerate(self.fields) if field.name == name)
+        return Struct("<" + "".join(field.code for field in self.fields[:position])).size
+
     def table(self) -> str:
         """Return the layout as a Markdown table: offset, size, field, meaning."""
         rows = ["| offset | size | field | meaning |", "|---|---|---|---|"]

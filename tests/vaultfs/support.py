@@ -13,7 +13,7 @@ from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from vaultfs.audit.log import read_events
-from vaultfs.engine.index import ADDRESS, LINK, PLACE, RECORD, STATE, YEARS
+from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
 from vaultfs.errors import Deleted, NotFound
 
 PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
@@ -99,34 +99,34 @@ def files_of(path: Path, pattern: str) -> list[Path]:
 def index_content(vault: vaultfs.Vault) -> dict[str, set[tuple[Any, ...]]]:
     """Return what the index says, free of the numbers that it gives to files: two indexes of one vault are equal."""
     index = vault.engine.index
+    containers = index.containers()
     with index.reading() as txn:
-        files = {number: file_id for number, (_, file_id) in index.containers().items()}
+        frames = {handle: _where(containers, place) for handle, place in index.places(txn)}
 
         def rows(name: str) -> list[tuple[bytes, bytes]]:
             return [(bytes(k), bytes(v)) for k, v in txn.cursor(getattr(index.tables, name))]
 
-        def frame(data: bytes) -> tuple[bytes, int]:
-            container, ordinal = ADDRESS.unpack(data)
-            return files[container], ordinal
+        def frame(data: bytes) -> tuple[Any, ...]:
+            return frames[HANDLE.unpack(data)[0]]
 
         content: dict[str, set[tuple[Any, ...]]] = {
-            "frames": {(*frame(k), *_place(files, v)) for k, v in rows("frames")},
+            "frames": set(frames.values()),
             "states": {
-                (k, STATE.unpack(v)[0], files[STATE.unpack(v)[1]], *STATE.unpack(v)[2:]) for k, v in rows("states")
+                (k, STATE.unpack(v)[0], frames[STATE.unpack(v)[1]], *STATE.unpack(v)[2:]) for k, v in rows("states")
             },
             "links": {(k, *LINK.unpack(v)) for k, v in rows("links")},
-            "records": {(k, files[RECORD.unpack(v)[0]], *RECORD.unpack(v)[1:]) for k, v in rows("records")},
-            "subjects": {(k[:16], *frame(k[16:]), *YEARS.unpack(v)) for k, v in rows("subjects")},
-            "names": {(k[:16], *frame(k[16:])) for k, _ in rows("names")},
+            "records": {(k, frames[RECORD.unpack(v)[0]], *RECORD.unpack(v)[1:]) for k, v in rows("records")},
+            "subjects": {(k[:17], frame(k[17:]), *YEARS.unpack(v)) for k, v in rows("subjects")},
         }
-        for name in ("aliases", "units", "parts"):
-            content[name] = {(k, *frame(v)) for k, v in rows(name)}
+        for name in ("aliases", "parts"):
+            content[name] = {(k, frame(v)) for k, v in rows(name)}
         return content
 
 
-def _place(files: dict[int, bytes], data: bytes) -> tuple[Any, ...]:
-    place = PLACE.unpack(data)
-    return (*place[:2], files[place[2]], *place[3:])
+def _where(containers: dict[int, Container], place: Place) -> tuple[Any, ...]:
+    home, body = containers[place.container], containers[place.body_container]
+    row, where = home.rows + place.row_offset, body.bodies + place.body_offset
+    return home.file_id, row, place.row_length, body.file_id, where, place.group, home.slots + place.slot
 
 
 def answers(vault: vaultfs.Vault, subjects: Sequence[vaultfs.Identifier | vaultfs.SubjectId] = ()) -> dict[Any, Any]:

@@ -11,7 +11,7 @@ from vaultfs_format.entries import Entry, Role
 
 import vaultfs
 from vaultfs import ClinicalDate, Precision
-from vaultfs.engine.batch import year_of
+from vaultfs.engine.facts import year_of
 from vaultfs.engine.units import date_fields, date_of
 from vaultfs.errors import ArgumentInvalid, KindUnknown
 from vaultfs.kinds import MAX_HOST_NAMES, builtin_kinds, builtin_media_types, decode_names, encode_names

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
-from vaultfs_format.directory import HERE, FrameRow, decode_rows
+from vaultfs_format.directory import HERE, decode_rows, encode_row
 from vaultfs_format.entries import Entry, EntryBlock, Role
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import DigestMismatch, FieldInvalid, Structure, TrailingBytes
 from vaultfs_format.frame import HEADER as FRAME_HEADER
 from vaultfs_format.frame import FrameClass, FrameHeader, SealedFrame, open_body, open_entries, seal_frame
-from vaultfs_format.group import GroupDraft, GroupKind, PartFile, decode_group, verify_group
+from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset, decode_group, verify_group
 from vaultfs_format.head import Head, JournalRow, SegmentRow
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
@@ -82,7 +82,7 @@ STATE_FRAME = frame(
 EVENT, SALT = b"\x93\x01\x02\x03", b"s" * 16
 EVENTS_BODY = len(EVENT).to_bytes(4, "little") + SALT + EVENT
 AUDIT_FRAME = frame([Entry(Role.EVENTS, length=len(EVENTS_BODY))], EVENTS_BODY, FrameClass.AUDIT, seed=3)
-AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(SALT, EVENT))
+AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(SALT + EVENT))
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,11 @@ JOURNAL_KEYS = JOURNAL.keys(EPOCH_ROOT)
 BLOB_FRAME = frame([record(3, 0, 5)], b"blob!", FrameClass.BLOB, seed=4)
 
 
-def rows_of(frames: Sequence[SealedFrame], commit: int, at: int = 0) -> list[FrameRow]:
-    """Return rows of frames that follow each other."""
+def rows_of(frames: Sequence[SealedFrame], commit: int, at: int = bodies_offset(0)) -> list[bytes]:
+    """Return rows of frames that follow each other in a group."""
     rows = []
     for one in frames:
-        rows.append(FrameRow(one.header, at, HERE, [(one.header.entry_count, commit)], one.entries))
+        rows.append(encode_row(one.encoded, one.entries, at, HERE, [(one.header.entry_count, commit)]))
         at += len(one.body)
     return rows
 
@@ -226,7 +226,7 @@ DRAFTS = [
     ),
     GroupDraft(
         GroupKind.COMMIT, 2, 1, 2, 2, b"2" * 16, [PartFile(b"p" * 16, 5000)],
-        [FrameRow(BLOB_FRAME.header, 4900, 1, [(1, 3)], BLOB_FRAME.entries)], (), [BLOB_FRAME.key],
+        [encode_row(BLOB_FRAME.encoded, BLOB_FRAME.entries, 4900, 1, [(1, 3)])], (), [BLOB_FRAME.key],
     ),
     GroupDraft(GroupKind.CLOSING, 3, 2, 0, 0, b"3" * 16),
 ]  # fmt: skip
@@ -293,7 +293,7 @@ def segment_bytes(
 ) -> tuple[bytes, SegmentFooter]:
     """Return a segment and its footer."""
     bodies = b"".join(one.body for one in frames)
-    directory = b"".join(row.encode() for row in rows_of(frames, 1, SUPERBLOCK_SIZE))
+    directory = b"".join(rows_of(frames, 1, SUPERBLOCK_SIZE))
     length = SUPERBLOCK_SIZE + len(bodies) + len(directory) + len(audit)
     head = with_slice_size(SegmentHead(DEFAULT, frame_class, 4096, 0, 1, *years, 6, VAULT_ID, b"g" * 16), length)
     covered = head.encode() + bodies + directory + audit

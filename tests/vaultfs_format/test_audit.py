@@ -24,7 +24,7 @@ def test_what_is_written_is_read(entries: list[AuditEntry]) -> None:
 
 def test_a_commitment_is_sha_256_over_salt_and_event() -> None:
     salt = bytes(range(SALT))
-    assert commitment(salt, memoryview(b"event")) == hashlib.sha256(salt + b"event").digest()
+    assert commitment(memoryview(salt + b"event")) == hashlib.sha256(salt + b"event").digest()
 
 
 @pytest.mark.parametrize("kind", [0, 3, 255])

@@ -15,7 +15,7 @@ from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, Trunca
 from tests.vaultfs_format.examples import FRAMES, RECORD_FRAME, rows_of
 from tests.vaultfs_format.memory import peak_of
 
-ROW = rows_of([RECORD_FRAME], 7, 4096)[0]
+ROW, _ = FrameRow.decode(rows_of([RECORD_FRAME], 7, 4096)[0])
 COMMIT = st.integers(1, limits.MAX_NUMBER)
 
 
@@ -94,9 +94,9 @@ def test_sizes_of_a_row_are_not_believed_without_the_bytes() -> None:
 
 
 def test_rows_fill_their_section() -> None:
-    rows = [replace(row, runs=tuple(row.runs)) for row in rows_of(FRAMES, 3, 4096)]
-    data = b"".join(row.encode() for row in rows)
-    assert decode_rows(data, 3) == rows
+    rows = rows_of(FRAMES, 3, 4096)
+    data = b"".join(rows)
+    assert [row.encode() for row in decode_rows(data, 3)] == rows
     assert decode_rows(b"", 0) == []
     with pytest.raises(FieldInvalid) as refused:
         decode_rows(data, 2)

@@ -216,6 +216,7 @@ def forged(body: bytes, entries: bytes, **changes: Any) -> SealedFrame:
     bound = header.encode()
     return SealedFrame(
         header,
+        bound,
         AESGCM(body_key).encrypt(bytes(12), body, bound),
         AESGCM(entries_key).encrypt(bytes(12), entries, bound),
         KEY,

@@ -28,10 +28,10 @@ from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
-    PART,
     GroupDraft,
     GroupKind,
     PartFile,
+    bodies_offset,
     decode_group,
     group_sizes,
     open_group_keys,
@@ -216,12 +216,12 @@ def drafts(draw: st.DrawFn) -> GroupDraft:
     """Return a legal first group."""
     first, commits = draw(st.integers(1, 2**62)), draw(st.integers(1, 9))
     frames = draw(st.lists(st.sampled_from(FRAMES), max_size=4))
-    rows, at = [], 0
+    parts = draw(st.lists(st.builds(PartFile, ID, st.integers(0, 2**64 - 1)), max_size=3))
+    rows, at = [], bodies_offset(len(parts))
     for one in frames:
         commit = first + draw(st.integers(0, commits - 1))
         rows.append(rows_of([one], commit, at)[0])
         at += len(one.body)
-    parts = draw(st.lists(st.builds(PartFile, ID, st.integers(0, 2**64 - 1)), max_size=3))
     return GroupDraft(
         GroupKind.COMMIT, 1, 0, first, commits, draw(ID), parts, rows, [one.body for one in frames],
         [one.key for one in frames], AUDIT_LEAF.encode() * draw(st.integers(0, 3)),
@@ -233,11 +233,10 @@ def test_a_group_that_is_written_is_read(draft: GroupDraft, before: bytes) -> No
     data = before + group_bytes(draft) + b"next"
     group = decode_group(DEFAULT, memoryview(data), len(before), 1, CHAIN)
     verify_group(DEFAULT, data, len(before), group, JOURNAL.journal_id, JOURNAL_KEYS)
-    base = GROUP.size + PART.size * len(draft.parts)
     again = replace(
         draft,
         parts=group.parts,
-        rows=[replace(row, body_offset=row.body_offset - base) for row in group.rows],
+        rows=[row.encode() for row in group.rows],
         frame_keys=group.open_keys(DEFAULT, JOURNAL.journal_id, JOURNAL_KEYS),
         audit=group.audit,
     )
@@ -293,8 +292,7 @@ def test_sealed_keys_open_at_their_place_only(number: int, salt: bytes) -> None:
 def test_entries_exchanged_between_frames_are_refused() -> None:
     """Two frames of one size, each in the other's row, in a group that a writer has signed: the headers are bound."""
     frames = [frame([record(number, 0, 1)], b"x", seed=number) for number in (11, 12)]
-    rows = rows_of(frames, 1)
-    swapped = [replace(rows[0], entries=rows[1].entries), replace(rows[1], entries=rows[0].entries)]
+    swapped = rows_of([frames[0]._replace(entries=frames[1].entries), frames[1]._replace(entries=frames[0].entries)], 1)
     bodies, keys = [one.body for one in frames], [one.key for one in frames]
     data = group_bytes(replace(DRAFTS[0], rows=swapped, bodies=bodies[::-1], frame_keys=keys))
     group = decode_group(DEFAULT, data, 0, 1, CHAIN)
@@ -309,13 +307,13 @@ def test_entries_exchanged_between_frames_are_refused() -> None:
 COMMIT = GroupDraft(GroupKind.COMMIT, 1, 0, 1, 1, bytes(16))
 CLOSING = GroupDraft(GroupKind.CLOSING, 1, 0, 0, 0, bytes(16))
 BLOB_ROW = FrameRow(BLOB_FRAME.header, 4900, 1, ((1, 1),), BLOB_FRAME.entries)
-IN_PART = replace(COMMIT, parts=[PartFile(b"p" * 16, 5000)], rows=[BLOB_ROW], frame_keys=[BLOB_FRAME.key])
+IN_PART = replace(COMMIT, parts=[PartFile(b"p" * 16, 5000)], rows=[BLOB_ROW.encode()], frame_keys=[BLOB_FRAME.key])
 HERE = replace(COMMIT, rows=rows_of([RECORD_FRAME], 1), bodies=[RECORD_FRAME.body], frame_keys=[RECORD_FRAME.key])
 
 
 def at_offset(offset: int, **changes: Any) -> GroupDraft:
     """Return the group whose body lies in a part file, at another offset there."""
-    return replace(IN_PART, rows=[replace(BLOB_ROW, body_offset=offset, **changes)])
+    return replace(IN_PART, rows=[replace(BLOB_ROW, body_offset=offset, **changes).encode()])
 
 
 @pytest.mark.parametrize(
@@ -339,7 +337,7 @@ def at_offset(offset: int, **changes: Any) -> GroupDraft:
         (replace(COMMIT, first_commit=0, commits=0), 6),
         (replace(CLOSING, first_commit=1, commits=1), 6),
         (replace(CLOSING, first_commit=1), 6),
-        (replace(HERE, rows=rows_of([RECORD_FRAME], 1, 1)), 7),
+        (replace(HERE, rows=rows_of([RECORD_FRAME], 1, bodies_offset(0) + 1)), 7),
         (at_offset(4900, home=2), 8),
         (at_offset(4979 + 1), 9),
         (at_offset(4095), 9),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -100,6 +100,27 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)
 _details = msgspec.msgpack.Decoder(SessionDetail)
 encode_detail = _encoder.encode
+encode_event: Callable[[Event], bytes] = _encoder.encode
+
+_ARRAY = b"\x98"
+_RECORD_ID = b"\xc4\x10"
+_ENDING = encode_detail(Outcome.DONE) + encode_detail(b"")
+FIRST_VERSION = encode_detail(1) + _ENDING
+"""What follows the record id in the event of a record's first version."""
+
+
+def record_event_start(kind: EventType, at: int, session: bytes, subject: bytes) -> bytes:
+    """Return what an encoded event, of a record, begins with: all that stands before the record id.
+
+    ``record_event_start(...) + record_id + record_event_end(version)`` is the encoded event.
+    """
+    fields = (int(kind), at, session, bytes(subject))
+    return b"".join([_ARRAY, *map(encode_detail, fields), _RECORD_ID])
+
+
+def record_event_end(version: int) -> bytes:
+    """Return what an encoded event of a record ends with: all that stands after the record id."""
+    return encode_detail(version) + _ENDING
 
 
 def decode_detail(event: Event) -> SessionDetail:
@@ -118,20 +139,20 @@ class Sealable(NamedTuple):
     commitments: list[bytes]
 
 
-def sealable(events: Sequence[Event]) -> Sealable:
-    """Return `events` encoded, each with a fresh salt, and their commitments."""
+def sealable(events: Sequence[bytes]) -> Sealable:
+    """Return encoded events, each with a fresh salt, in chunks, and their commitments."""
     salts = os.urandom(audit.SALT * len(events))
     chunks: list[bytes] = []
     pieces: list[bytes] = []
     commitments: list[bytes] = []
     size = 0
-    encode, commit = _encoder.encode, audit.commitment
-    for number, event in enumerate(events):
-        salt = salts[number * audit.SALT : (number + 1) * audit.SALT]
-        data = encode(event)
-        pieces += (len(data).to_bytes(_LENGTH, "little"), salt, data)
-        commitments.append(commit(salt, data))
-        size += len(data) + _LENGTH + audit.SALT
+    at = 0
+    for data in events:
+        salted = salts[at : at + audit.SALT] + data
+        at += audit.SALT
+        pieces += (len(data).to_bytes(_LENGTH, "little"), salted)
+        commitments.append(audit.commitment(salted))
+        size += _LENGTH + len(salted)
         if size > MAX_CHUNK:
             chunks.append(b"".join(pieces))
             pieces, size = [], 0
@@ -158,5 +179,5 @@ def unsealed(body: bytes) -> Iterator[tuple[Event, bytes]]:
             event = _decoder.decode(data)
         except msgspec.MsgspecError:
             raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None
-        yield event, audit.commitment(body[at + _LENGTH : start], data)
+        yield event, audit.commitment(body[at + _LENGTH : start + length])
         at = start + length

@@ -1,34 +1,17 @@
-"""What frames put into the index: the one place that turns sealed entries into index rows."""
+"""What frames put into the index: the one place that turns facts of frames into index rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from struct import Struct
+from collections.abc import Callable, Iterable, Mapping
 
 import lmdb
-from vaultfs_format.entries import EntryBlock, Role
 from vaultfs_format.frame import FrameClass
 
-from vaultfs.engine.index import ADDRESS, LINK, PLACE, RECORD, STATE, YEARS, Address, Index, Place
+from vaultfs.engine.facts import FrameFacts, Holding
+from vaultfs.engine.index import HANDLE, LINK, PLACE, RECORD, STATE, SUBJECT_KEY, YEARS, Index, Place
 
-_RECORD_KEY = Struct(">IQI")
-_RECORD_ROLES = frozenset({Role.RECORD, Role.DELETE, Role.UNDELETE})
-_EPOCH = datetime(1970, 1, 1)
-
-
-def year_of(milliseconds: int) -> int:
-    """Return the year of a wall-clock time in milliseconds since 1970."""
-    try:
-        return (_EPOCH + timedelta(milliseconds=milliseconds)).year
-    except OverflowError:
-        return 9999 if milliseconds > 0 else 1
-
-
-def years_of(block: EntryBlock) -> tuple[int, int]:
-    """Return the first and last year of the dated records of a frame, (0, 0) where none is dated."""
-    dates = [entry.date for entry in block.entries if entry.precision and entry.role == Role.RECORD]
-    return (year_of(min(dates)), year_of(max(dates))) if dates else (0, 0)
+Rows = list[tuple[bytes, bytes]]
+_KEY_SIZE = 16
 
 
 class Batch:
@@ -42,70 +25,66 @@ class Batch:
 
     def __init__(self, alias_key: Callable[[bytes], bytes]) -> None:
         self._alias_key = alias_key
-        self._names: list[tuple[bytes, bytes]] = []
-        self._frames: list[tuple[bytes, bytes]] = []
-        self._records: list[tuple[bytes, bytes]] = []
-        self._subjects: list[tuple[bytes, bytes]] = []
-        self._aliases: list[tuple[bytes, bytes]] = []
-        self._units: list[tuple[bytes, bytes]] = []
-        self._parts: list[tuple[bytes, bytes]] = []
+        self._frames: Rows = []
+        self._records: Rows = []
+        self._subjects: Rows = []
+        self._aliases: Rows = []
+        self._parts: Rows = []
         self._states: dict[bytes, tuple[int, bytes]] = {}
         self._links: list[tuple[bytes, int, int]] = []
 
     def add(
         self,
-        address: Address,
+        handle: int,
         place: Place,
         frame_class: FrameClass,
         frame_id: bytes,
-        block: EntryBlock,
+        facts: FrameFacts,
         commits: Iterable[int],
     ) -> None:
-        """Take in one frame. Audit frames are not indexed."""
+        """Take in one frame. Audit frames are not indexed.
+
+        Parameters
+        ----------
+        commits
+            The commit number of each row.
+        """
         if frame_class is FrameClass.AUDIT:
             return
-        where = ADDRESS.pack(*address)
+        where = HANDLE.pack(handle)
         self._frames.append((where, PLACE.pack(*place)))
         if frame_class is FrameClass.BLOB:
             self._parts.append((frame_id, where))
-        container, ordinal = address
-        subject = block.subject
-        listed = named = False
-        pack_key, pack_value = _RECORD_KEY.pack, RECORD.pack
-        records = self._records
-        for row, (entry, commit) in enumerate(zip(block.entries, commits, strict=True)):
-            role = entry.role
-            if role in _RECORD_ROLES:
-                key = pack_key(entry.incarnation, entry.number, entry.version)
-                records.append((key, pack_value(container, ordinal, row, role)))
-                listed = True
-            elif role == Role.ALIAS:
-                self._aliases.append((self._alias_key(entry.token) + subject, where))
-                named = True
-            elif role == Role.SUBJECT:
-                self._units.append((subject, where))
-            elif role == Role.STATE:
-                known = self._states.get(entry.token)
-                if known is None or known[0] < entry.version:
-                    self._states[entry.token] = (entry.version, STATE.pack(entry.version, container, ordinal, row))
-            elif role in (Role.LINK, Role.UNLINK):
-                self._links.append((subject + entry.token, commit, role))
-                self._links.append((entry.token + subject, commit, role))
-        if named:
-            self._names.append((subject + where, b""))
-        if listed:
-            self._subjects.append((subject + where, YEARS.pack(*years_of(block))))
+        pack, records = RECORD.pack, self._records
+        for row, key in enumerate(facts.keys):
+            if key:
+                records.append((key[:_KEY_SIZE], pack(handle, row, key[_KEY_SIZE])))
+        if facts.holding != Holding.NOTHING:
+            key = SUBJECT_KEY.pack(facts.subject, facts.holding, handle)
+            self._subjects.append((key, YEARS.pack(*facts.years())))
+        for token in facts.aliases:
+            self._aliases.append((self._alias_key(token) + facts.subject, where))
+        for token, version, row in facts.states:
+            known = self._states.get(token)
+            if known is None or known[0] < version:
+                self._states[token] = (version, STATE.pack(version, handle, row))
+        if facts.links:
+            self._take_links(facts, list(commits))
+
+    def _take_links(self, facts: FrameFacts, commits: list[int]) -> None:
+        """Take in links, of which the one that was committed last counts, whichever way round it was stated."""
+        for other, role, row in facts.links:
+            self._links.append((facts.subject + other, commits[row], role))
+            self._links.append((other + facts.subject, commits[row], role))
 
     def write(self, index: Index, txn: lmdb.Transaction) -> None:
         """Write everything gathered."""
         tables = index.tables
+        _append(txn, tables.frames, self._frames)
+        _append(txn, tables.records, self._records)
         for table, rows in (
-            (tables.frames, self._frames),
-            (tables.records, self._records),
             (tables.subjects, self._subjects),
             (tables.aliases, self._aliases),
-            (tables.names, self._names),
-            (tables.units, self._units),
             (tables.parts, self._parts),
         ):
             if rows:
@@ -127,17 +106,32 @@ class Batch:
                 txn.put(key, LINK.pack(commit, role), db=index.tables.links)
 
 
-def forget(index: Index, txn: lmdb.Transaction, container: int, subjects: Iterable[tuple[bytes, int]]) -> None:
-    """Drop a container whose frames have been settled elsewhere.
+def _append(txn: lmdb.Transaction, table: lmdb._Database, rows: Rows) -> None:
+    """Write rows whose keys mostly grow: behind all others, so that pages are filled, or else where they belong."""
+    if not rows:
+        return
+    rows.sort()
+    cursor = txn.cursor(table)
+    last = cursor.key() if cursor.last() else b""
+    cursor.putmulti(rows, append=bytes(last) < rows[0][0])
+
+
+def move(index: Index, txn: lmdb.Transaction, places: Mapping[int, Place]) -> None:
+    """Note where frames have come to lie. What else the index knows of them stays."""
+    rows = sorted((HANDLE.pack(handle), PLACE.pack(*place)) for handle, place in places.items())
+    if rows:
+        txn.cursor(index.tables.frames).putmulti(rows)
+
+
+def forget(index: Index, txn: lmdb.Transaction, frames: Iterable[tuple[int, int, bytes]]) -> None:
+    """Drop frames whose entries others have taken over.
 
     Parameters
     ----------
-    subjects
-        Subject and ordinal of each of its frames.
+    frames
+        Handle, `Holding` and subject of each.
     """
-    for subject, ordinal in subjects:
-        where = ADDRESS.pack(container, ordinal)
-        txn.delete(where, db=index.tables.frames)
-        txn.delete(subject + where, db=index.tables.subjects)
-        txn.delete(subject + where, db=index.tables.names)
-    txn.delete(container.to_bytes(4, "big"), db=index.tables.containers)
+    for handle, holding, subject in frames:
+        txn.delete(HANDLE.pack(handle), db=index.tables.frames)
+        if holding != Holding.NOTHING:
+            txn.delete(SUBJECT_KEY.pack(subject, holding, handle), db=index.tables.subjects)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import BinaryIO
 
 from vaultfs_format import limits
@@ -11,6 +10,7 @@ from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import Hasher
 
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.facts import facts_of
 from vaultfs.engine.units import Drafted, seal
 from vaultfs.errors import ArgumentInvalid, TooLarge
 
@@ -104,4 +104,4 @@ class BlobWriter:
         sealed = seal(self._engine.suite, FrameClass.BLOB, block, body)
         landed = self._engine.parts.append(sealed.body)
         self._ids.append(sealed.header.frame_id)
-        self.frames.append(Drafted(replace(sealed, body=b""), block, landed))
+        self.frames.append(Drafted(sealed._replace(body=b""), facts_of(block), landed))

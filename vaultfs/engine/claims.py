@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.subjects import linked, subjects_of
+from vaultfs.engine.subjects import claimants, linked
 from vaultfs.model import Identifier, SubjectId
+
+T = TypeVar("T")
+
+
+class Steady(Protocol):
+    """Runs a reading again where frames have moved."""
+
+    def __call__(self, read: Callable[[], T], /) -> T: ...
 
 
 class Claims:
-    """Identifiers and links that one transaction has looked up or stated.
+    """Identifiers and links that one transaction has looked up or stated."""
 
-    Parameters
-    ----------
-    steady
-        Runs a reading again where frames have moved.
-    """
-
-    def __init__(self, engine: Engine, steady: Callable[[Callable[[], list[SubjectId]]], list[SubjectId]]) -> None:
+    def __init__(self, engine: Engine, steady: Steady) -> None:
         self._engine = engine
         self._steady = steady
         self._claims: dict[Identifier, list[SubjectId]] = {}
+        self._tokens: dict[Identifier, bytes] = {}
         self._own: dict[SubjectId, list[Identifier]] = {}
         self._links: dict[tuple[SubjectId, SubjectId], bool] = {}
 
@@ -29,7 +33,22 @@ class Claims:
         """Return the subjects for which an identifier is asserted, those of the vault first."""
         found = self._claims.get(identifier)
         if found is None:
-            found = self._claims[identifier] = self._steady(lambda: subjects_of(self._engine, identifier))
+            self.look_up([identifier])
+            found = self._claims[identifier]
+        return found
+
+    def look_up(self, identifiers: Iterable[Identifier]) -> None:
+        """Find out together who is known by each of those identifiers that were not asked about before."""
+        wanted = {one: self.token(one) for one in identifiers if one not in self._claims}
+        if wanted:
+            found = self._steady(lambda: claimants(self._engine, wanted.values()))
+            self._claims.update(zip(wanted, found, strict=True))
+
+    def token(self, identifier: Identifier) -> bytes:
+        """Return the token of an identifier, as entries keep it."""
+        found = self._tokens.get(identifier)
+        if found is None:
+            found = self._tokens[identifier] = self._engine.chain.identifier_token(identifier)
         return found
 
     def assert_for(self, subject: SubjectId, identifier: Identifier) -> None:

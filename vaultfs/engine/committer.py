@@ -7,66 +7,22 @@ failed write or sync poisons the writer, because the page cache would carry on a
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import lmdb
 from vaultfs_format import limits
-from vaultfs_format.audit import AuditEntry, LeafKind
-from vaultfs_format.directory import HERE, FrameRow
-from vaultfs_format.entries import Entry, EntryBlock, Role
-from vaultfs_format.frame import FrameClass
-from vaultfs_format.group import GROUP, PART, GroupDraft, GroupKind, PartFile
 
-from vaultfs.audit.events import Sealable
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.index import Address, ContainerKind, Place, Stamp
-from vaultfs.engine.units import Drafted, role_entry, seal
+from vaultfs.engine.grouping import GroupBuilder, Intent
+from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.errors import CommitUnknown, TransactionConflict, VaultError
-from vaultfs.model import NOBODY
 
 MAX_BATCH = 256 * limits.MIB
 """Sealed bytes after which a group takes in no further commit."""
-
-
-@dataclass(slots=True, repr=False)
-class Intent:
-    """What a transaction wants committed, and what it relied on.
-
-    Parameters
-    ----------
-    bases
-        For records that get a new version: record number to the version that it is based on (0: none).
-    unclaimed
-        Identifier tokens for which a subject is created: nobody may have claimed them meanwhile.
-    claimed
-        Identifier tokens that this intent asserts.
-    guards
-        Versions of control states that must be current.
-    states
-        Versions of control states that this intent makes current.
-    durable
-        False for audit events that may become durable a little later.
-    """
-
-    frames: list[Drafted]
-    events: Sealable
-    bases: dict[bytes, int] = field(default_factory=dict)
-    versions: dict[bytes, int] = field(default_factory=dict)
-    unclaimed: set[bytes] = field(default_factory=set)
-    claimed: set[bytes] = field(default_factory=set)
-    guards: dict[bytes, int] = field(default_factory=dict)
-    states: dict[bytes, int] = field(default_factory=dict)
-    durable: bool = True
-
-    def weight(self) -> int:
-        """Return the sealed bytes that go into the group."""
-        return sum(len(f.sealed.entries) + (0 if f.landed else len(f.sealed.body)) for f in self.frames)
 
 
 class _Ticket:
@@ -245,7 +201,7 @@ class Committer:
                     version = hit.version if hit else 0
                 if version != base:
                     raise TransactionConflict
-            if any(index.aliases_of(txn, chain.alias_key(token)) for token in intent.unclaimed):
+            if index.claimed(txn, map(chain.alias_key, intent.unclaimed)):
                 raise TransactionConflict
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
@@ -267,15 +223,15 @@ class Committer:
         engine = self._engine
         durable = any(ticket.intent.durable for ticket in tickets)
         live = engine.writer()
-        group = _GroupBuilder(engine, live, tickets)
+        group = GroupBuilder(engine, live, [ticket.intent for ticket in tickets])
         draft = group.draft()
         offset = live.journal.append(draft)
-        live.frames += len(draft.rows)
         live.parts.update(part.segment_id for part in draft.parts)
+        rows = group.place(offset)
         if durable:
             try:
                 live.journal.sync()
-                self._index(live, group, offset)
+                self._index(live, group, rows)
             except VaultError:
                 raise CommitUnknown from None
         engine.last_commit += len(tickets)
@@ -286,15 +242,16 @@ class Committer:
         if not durable:
             self._sync_soon()
 
-    def _index(self, live: LiveJournal, group: _GroupBuilder, offset: int) -> None:
+    def _index(self, live: LiveJournal, group: GroupBuilder, rows: Batch) -> None:
         with self._engine.index.writing() as txn:
-            group.index(txn, offset)
+            group.name_parts(txn)
+            rows.write(self._engine.index, txn)
             self._stamp(txn, live)
 
     def _stamp(self, txn: lmdb.Transaction, live: LiveJournal) -> None:
         """Let the index say that it covers what of the journal is durable: were that missing, it would be damage."""
         engine, journal_id = self._engine, live.journal.header.journal_id
-        engine.index.put_container(txn, live.number, ContainerKind.JOURNAL, journal_id)
+        engine.index.put_container(txn, live.number, Container(ContainerKind.JOURNAL, journal_id))
         stamp = Stamp(engine.vault_id, engine.head.generation, journal_id, live.journal.durable)
         engine.index.put_stamp(txn, stamp)
 
@@ -338,116 +295,3 @@ class Committer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class _GroupBuilder:
-    """Turns tickets into a group, and the group into index rows."""
-
-    def __init__(self, engine: Engine, live: LiveJournal, tickets: Sequence[_Ticket]) -> None:
-        self._engine = engine
-        self._live = live
-        self._first_commit = engine.last_commit + 1
-        self._first_frame = live.frames
-        self._frames: list[tuple[Drafted, Sequence[tuple[int, int]]]] = []
-        self._parts: list[PartFile] = []
-        self._containers: list[int] = [live.number]
-        """Container of each home: the journal, then the part files."""
-        audit: list[bytes] = []
-        if engine.leaves < engine.head.tree_size:
-            audit.append(engine.head.live_set().encode())
-        chunks: list[tuple[int, bytes]] = []
-        for number, ticket in enumerate(tickets):
-            commit = self._first_commit + number
-            for drafted in ticket.intent.frames:
-                self._frames.append((drafted, ((len(drafted.block.entries), commit),)))
-            chunks += [(commit, chunk) for chunk in ticket.intent.events.chunks]
-            audit += [
-                AuditEntry(LeafKind.EVENT, commit, commitment).encode()
-                for commitment in ticket.intent.events.commitments
-            ]
-        self._frames += list(_audit_frames(engine, chunks))
-        self._commits = len(tickets)
-        self._audit = b"".join(audit)
-        self.leaves = len(audit)
-        self._rows: list[FrameRow] = []
-
-    def draft(self) -> GroupDraft:
-        """Return the group. Part files that it names are durable when this returns."""
-        homes = self._sync_parts()
-        bodies, keys, offset = [], [], 0
-        for drafted, runs in self._frames:
-            sealed, landed = drafted.sealed, drafted.landed
-            if landed is None:
-                row = FrameRow(sealed.header, offset, HERE, runs, sealed.entries)
-                bodies.append(sealed.body)
-                offset += len(sealed.body)
-            else:
-                row = FrameRow(sealed.header, landed.offset, homes[landed.segment_id], runs, sealed.entries)
-            self._rows.append(row)
-            keys.append(sealed.key)
-        journal = self._live.journal
-        return GroupDraft(
-            GroupKind.COMMIT,
-            journal.last_group + 1,
-            journal.durable,
-            self._first_commit,
-            self._commits,
-            os.urandom(16),
-            self._parts,
-            self._rows,
-            bodies,
-            keys,
-            self._audit,
-        )
-
-    def _sync_parts(self) -> dict[bytes, int]:
-        """Make the bodies in part files durable; return the home that each file is named as."""
-        engine = self._engine
-        ends = engine.parts.sync(drafted.landed for drafted, _ in self._frames if drafted.landed)
-        self._parts = [PartFile(segment_id, end) for segment_id, end in ends.items()]
-        self._containers += [engine.part_container(segment_id) for segment_id in ends]
-        return {segment_id: home for home, segment_id in enumerate(ends, start=1)}
-
-    def index(self, txn: lmdb.Transaction, group_offset: int) -> None:
-        """Write the group's index rows."""
-        engine = self._engine
-        for number, part in zip(self._containers[1:], self._parts, strict=True):
-            engine.index.put_container(txn, number, ContainerKind.PART, part.segment_id)
-        batch = Batch(engine.chain.alias_key)
-        bodies = sum(len(d.sealed.body) for d, _ in self._frames if d.landed is None)
-        base = GROUP.size + PART.size * len(self._parts)
-        row_offset = group_offset + base + bodies
-        for slot, ((drafted, _), row) in enumerate(zip(self._frames, self._rows, strict=True)):
-            body_offset = row.body_offset + (group_offset + base if row.home == HERE else 0)
-            place = Place(row_offset, row.size, self._containers[row.home], body_offset, group_offset, slot)
-            address = Address(self._live.number, self._first_frame + slot)
-            batch.add(address, place, row.header.frame_class, row.header.frame_id, drafted.block, row.commits())
-            row_offset += row.size
-        batch.write(engine.index, txn)
-
-
-def _audit_frames(
-    engine: Engine, chunks: Sequence[tuple[int, bytes]]
-) -> Sequence[tuple[Drafted, Sequence[tuple[int, int]]]]:
-    """Return the frames of shred unit (vault, audit) that hold the events of a group."""
-    frames = []
-    pending: list[tuple[int, bytes]] = []
-    size = 0
-    for commit, chunk in [*chunks, (0, b"")]:
-        if pending and (not commit or size + len(chunk) > limits.MAX_BODY):
-            frames.append(_audit_frame(engine, pending))
-            pending, size = [], 0
-        pending.append((commit, chunk))
-        size += len(chunk)
-    return frames
-
-
-def _audit_frame(engine: Engine, chunks: Sequence[tuple[int, bytes]]) -> tuple[Drafted, Sequence[tuple[int, int]]]:
-    entries: list[Entry] = []
-    offset = 0
-    for _, chunk in chunks:
-        entries.append(role_entry(Role.EVENTS, bytes(16), offset, len(chunk)))
-        offset += len(chunk)
-    block = EntryBlock(NOBODY, 0, entries)
-    sealed = seal(engine.suite, FrameClass.AUDIT, block, b"".join(chunk for _, chunk in chunks))
-    return Drafted(sealed, block), [(1, commit) for commit, _ in chunks]

@@ -10,7 +10,18 @@ import lmdb
 
 from vaultfs.engine import rebuild
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.index import ADDRESS, PLACE, RECORD, STATE, ContainerKind, Index, abandon_build, build_index
+from vaultfs.engine.index import (
+    HANDLE,
+    RECORD,
+    STATE,
+    SUBJECT_KEY,
+    Container,
+    ContainerKind,
+    Index,
+    Place,
+    abandon_build,
+    build_index,
+)
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.store import FrameStore
 from vaultfs.errors import VaultError
@@ -72,7 +83,7 @@ def index_differences(engine: Engine, path: Path) -> dict[str, int]:
         try:
             shadow = copy(engine)
             shadow.live = [copy(live) for live in engine.live]
-            shadow.next_container = 1
+            shadow.next_container = shadow.next_handle = 1
             shadow.store = FrameStore(engine.vfs, engine.layout, engine.suite, engine.chain, fresh)
             rebuild.build(shadow, fresh)
             return _differences(engine.index, fresh)
@@ -83,17 +94,36 @@ def index_differences(engine: Engine, path: Path) -> dict[str, int]:
 def _differences(index: Index, fresh: Index) -> dict[str, int]:
     found: dict[str, int] = {}
     old, new = index.containers(), fresh.containers()
-    numbers = {file: number for number, file in new.items()}
-    moved = {number: numbers[file] for number, file in old.items() if file in numbers}
     # A journal is named when its first durable commit is indexed; until then it has no rows.
-    needed = {file for file in new.values() if file[0] is not ContainerKind.JOURNAL}
-    if strange := len(old) - len(set(old.values()) & set(new.values())) + len(needed - set(old.values())):
+    files = [{(one.kind, one.file_id) for one in known.values()} for known in (old, new)]
+    needed = {file for file in files[1] if file[0] is not ContainerKind.JOURNAL}
+    if strange := len(files[0] - files[1]) + len(needed - files[0]):
         found["containers"] = strange
     with index.reading() as mine, fresh.reading() as theirs:
+        handles = {_absolute(place, new): handle for handle, place in fresh.places(theirs)}
+        moved: dict[int, int] = {}
+        strays = 0
+        for handle, place in index.places(mine):
+            other = handles.get(_absolute(place, old))
+            if other is None:
+                strays += 1
+            else:
+                moved[handle] = other
+        if wrong := max(strays, len(handles) - len(moved)):
+            found["frames"] = wrong
         for name in index.tables._fields:
-            if name != "containers" and (count := _differing(name, index, fresh, mine, theirs, moved)):
+            if name not in ("containers", "frames") and (count := _differing(name, index, fresh, mine, theirs, moved)):
                 found[name] = count
     return found
+
+
+def _absolute(place: Place, containers: Mapping[int, Container]) -> tuple[object, ...]:
+    """Return where a frame lies in terms of files, which are the same for both indexes."""
+    home, body = containers.get(place.container), containers.get(place.body_container)
+    if home is None or body is None:
+        return (place,)
+    row, where = home.rows + place.row_offset, body.bodies + place.body_offset
+    return home.file_id, row, place.row_length, body.file_id, where, place.group, home.slots + place.slot
 
 
 def _differing(
@@ -115,36 +145,31 @@ def _differing(
             continue
         known = theirs.get(expected_key, db=table)
         # An identifier may be asserted in several frames of its subject; any of them will do.
-        elsewhere = name == "aliases" and theirs.get(expected_key[16:] + expected, db=fresh.tables.names) is not None
-        same += known is not None and (bytes(known) == expected or elsewhere)
+        same += known is not None and (bytes(known) == expected or _also(name, fresh, theirs, expected_key, expected))
     return max(rows, int(theirs.stat(table)["entries"])) - same
 
 
+def _also(name: str, fresh: Index, theirs: lmdb.Transaction, key: bytes, handle: bytes) -> bool:
+    return name == "aliases" and HANDLE.unpack(handle)[0] in fresh.alias_frames(theirs, key[16:])
+
+
 def _translated(name: str, key: bytes, value: bytes, moved: Mapping[int, int]) -> tuple[bytes, bytes]:
-    """Return a row with its containers numbered as in the other index.
+    """Return a row with the handles of the other index.
 
     Raises
     ------
     KeyError
-        The other index has no such container.
+        The other index has no such frame.
     """
-    if name == "frames":
-        place = list(PLACE.unpack(value))
-        place[2] = moved[place[2]]
-        return _address(key, moved), PLACE.pack(*place)
-    if name in {"subjects", "names"}:
-        return key[:16] + _address(key[16:], moved), value
-    if name in {"aliases", "units", "parts"}:
-        return key, _address(value, moved)
+    if name == "subjects":
+        subject, holding, handle = SUBJECT_KEY.unpack(key)
+        return SUBJECT_KEY.pack(subject, holding, moved[handle]), value
+    if name in {"aliases", "parts"}:
+        return key, HANDLE.pack(moved[HANDLE.unpack(value)[0]])
     if name == "records":
-        container, *rest = RECORD.unpack(value)
-        return key, RECORD.pack(moved[container], *rest)
+        handle, *rest = RECORD.unpack(value)
+        return key, RECORD.pack(moved[handle], *rest)
     if name == "states":
-        version, container, *rest = STATE.unpack(value)
-        return key, STATE.pack(version, moved[container], *rest)
+        version, handle, *rest = STATE.unpack(value)
+        return key, STATE.pack(version, moved[handle], *rest)
     return key, value
-
-
-def _address(data: bytes, moved: Mapping[int, int]) -> bytes:
-    container, ordinal = ADDRESS.unpack(data)
-    return ADDRESS.pack(moved[container], ordinal)

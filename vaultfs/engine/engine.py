@@ -12,6 +12,7 @@ from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import Suite
 
+from vaultfs.engine.catalogue import Catalogue
 from vaultfs.engine.index import ContainerKind, Index
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.parts import PartFiles
@@ -39,16 +40,16 @@ class LiveJournal:
     ----------
     number
         Its number in the index.
-    frames
-        Frames in its groups so far.
     parts
         Ids of the part files that its groups name.
+    catalogue
+        Its frames; None where an earlier process has written some, until it is settled.
     """
 
     number: int
     journal: JournalFile
-    frames: int = 0
     parts: set[bytes] = field(default_factory=set)
+    catalogue: Catalogue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Engine:
         """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
         self.last_commit = head.last_commit
         self.next_container = 1
+        self.next_handle = 1
         self.poisoned = False
         self.closed = False
         self._process = os.getpid()
@@ -135,9 +137,15 @@ class Engine:
         self.next_container += 1
         return number
 
+    def take_handle(self) -> int:
+        """Return a frame handle that is not in use."""
+        handle = self.next_handle
+        self.next_handle += 1
+        return handle
+
     def part_container(self, segment_id: bytes) -> int:
         """Return the container number of a part file, a new one if it has none."""
-        number = self.store.number_of(ContainerKind.PART, segment_id)
+        number = next(iter(self.store.numbers_of(ContainerKind.PART, segment_id)), None)
         if number is None:
             number = self.take_container()
             self.store.add_part(number, segment_id)
@@ -207,7 +215,8 @@ class Engine:
 
     def adopt(self, journal: JournalFile, *, active: bool) -> LiveJournal:
         """Take a journal into the live ones and make it readable."""
-        live = LiveJournal(self.take_container(), journal)
+        catalogue = Catalogue() if journal.last_group == 0 else None
+        live = LiveJournal(self.take_container(), journal, catalogue=catalogue)
         self.live.append(live)
         self.store.add_journal(live.number, journal)
         if active:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -19,12 +19,13 @@ import lmdb
 from vaultfs_format.entries import Role
 
 from vaultfs import vfs
+from vaultfs.engine.facts import Holding
 from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
 MAP_SIZE = 1 << 38
 """Address space of the map: LMDB takes disk for what is used only."""
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class ContainerKind(IntEnum):
@@ -35,16 +36,23 @@ class ContainerKind(IntEnum):
     PART = 3
 
 
-class Address(NamedTuple):
-    """A frame: the number of its container in this index, and its ordinal there."""
+class Container(NamedTuple):
+    """A run of frames in a file: the whole file, or what a merged segment has taken over from another.
 
-    container: int
-    ordinal: int
+    Places of frames count from where the run begins: frame rows from `rows`, bodies from `bodies`, keys from `slots`.
+    """
+
+    kind: ContainerKind
+    file_id: bytes
+    rows: int = 0
+    bodies: int = 0
+    slots: int = 0
 
 
 class Place(NamedTuple):
     """Where a frame's row, body and key lie. `group` is the offset of its group in a journal, 0 in a segment."""
 
+    container: int
     row_offset: int
     row_length: int
     body_container: int
@@ -54,11 +62,11 @@ class Place(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """The version of a record that the index found, to be confirmed at its address."""
+    """The version of a record that the index found, to be confirmed in the frame with this handle."""
 
     version: int
     role: int
-    address: Address
+    handle: int
     row: int
 
 
@@ -71,34 +79,35 @@ class Stamp(NamedTuple):
     group: int
 
 
-ADDRESS = Struct(">II")
-PLACE = Struct(">QIIQQI")
-RECORD = Struct(">IIHB")
+HANDLE = Struct(">Q")
+"""A frame, for as long as its entries are where they are: moving it to another file changes its place alone."""
+
+PLACE = Struct(">IQIIQQI")
+RECORD = Struct(">QHB")
 VERSION = Struct(">I")
-STATE = Struct(">IIIH")
+STATE = Struct(">IQH")
 LINK = Struct(">QB")
-CONTAINER = Struct(">B16s")
+CONTAINER = Struct(">B16sQQI")
+SUBJECT_KEY = Struct(">16sBQ")
 YEARS = Struct(">HH")
+_SUBJECT = Struct(">16sB")
 _STAMP = Struct(">B16sQ16sQ")
 _STAMP_KEY = b"stamp"
-TABLES = ("frames", "records", "subjects", "aliases", "names", "units", "states", "links", "parts", "containers")
+TABLES = ("frames", "records", "subjects", "aliases", "states", "links", "parts", "containers")
 
 
 class Tables(NamedTuple):
     """The databases of the environment.
 
-    frames: address to place. records: number and version to address. subjects: surrogate and address to years. aliases:
-    token and surrogate to address. names: surrogate and address of frames with aliases. units: surrogate to the frame
-    with its content key. states: token to version and address. links: surrogate and surrogate to commit and role.
-    parts: frame id of a blob frame to address. containers: number to file.
+    frames: handle to place. records: number and version to handle. subjects: surrogate, `Holding` and handle to years.
+    aliases: token and surrogate to handle. states: token to version and handle. links: surrogate and surrogate to
+    commit and role. parts: frame id of a blob frame to handle. containers: number to file.
     """
 
     frames: lmdb._Database
     records: lmdb._Database
     subjects: lmdb._Database
     aliases: lmdb._Database
-    names: lmdb._Database
-    units: lmdb._Database
     states: lmdb._Database
     links: lmdb._Database
     parts: lmdb._Database
@@ -202,25 +211,40 @@ class Index:
         """Set the stamp."""
         txn.put(_STAMP_KEY, _STAMP.pack(SCHEMA, *stamp), db=self._main)
 
-    def containers(self) -> dict[int, tuple[ContainerKind, bytes]]:
+    def containers(self) -> dict[int, Container]:
         """Return every container by its number."""
         found = {}
         with self.reading() as txn:
             for key, value in txn.cursor(self.tables.containers):
-                kind, file_id = CONTAINER.unpack(value)
-                found[VERSION.unpack(key)[0]] = (ContainerKind(kind), file_id)
+                kind, *rest = CONTAINER.unpack(value)
+                found[VERSION.unpack(key)[0]] = Container(ContainerKind(kind), *rest)
         return found
 
-    def put_container(self, txn: lmdb.Transaction, number: int, kind: ContainerKind, file_id: bytes) -> None:
-        """Name a container."""
-        txn.put(VERSION.pack(number), CONTAINER.pack(kind, file_id), db=self.tables.containers)
+    def put_container(self, txn: lmdb.Transaction, number: int, container: Container) -> None:
+        """Say what a container is."""
+        txn.put(VERSION.pack(number), CONTAINER.pack(*container), db=self.tables.containers)
+
+    def drop_container(self, txn: lmdb.Transaction, number: int) -> None:
+        """Forget a container in which no frame lies."""
+        txn.delete(VERSION.pack(number), db=self.tables.containers)
+
+    def next_handle(self) -> int:
+        """Return a handle beyond all that are in use."""
+        with self.reading() as txn:
+            cursor = txn.cursor(self.tables.frames)
+            return 1 + (_handle(cursor.key()) if cursor.last() else 0)
 
     # Look-ups.
 
-    def place(self, txn: lmdb.Transaction, address: Address) -> Place | None:
+    def place(self, txn: lmdb.Transaction, handle: int) -> Place | None:
         """Return where a frame lies."""
-        data = txn.get(ADDRESS.pack(*address), db=self.tables.frames)
+        data = txn.get(HANDLE.pack(handle), db=self.tables.frames)
         return None if data is None else Place(*PLACE.unpack(data))
+
+    def places(self, txn: lmdb.Transaction) -> Iterator[tuple[int, Place]]:
+        """Yield every handle and where its frame lies."""
+        for key, value in txn.cursor(self.tables.frames):
+            yield _handle(key), Place(*PLACE.unpack(value))
 
     def history(self, txn: lmdb.Transaction, number: bytes) -> list[Hit]:
         """Return all versions of a record number, oldest first, deletions included."""
@@ -233,45 +257,56 @@ class Index:
         key = bytes(cursor.key()) if found else b""
         return _hit(key, bytes(cursor.value())) if key.startswith(number) else None
 
-    def frames_of(self, txn: lmdb.Transaction, subject: bytes) -> list[tuple[Address, int, int]]:
-        """Return the frames of a subject with their first and last year (0, 0: no dates)."""
-        rows = _rows(txn, self.tables.subjects, subject)
-        return [(Address(*ADDRESS.unpack(key[16:])), *YEARS.unpack(value)) for key, value in rows]
+    def frames_of(self, txn: lmdb.Transaction, subject: bytes) -> list[tuple[int, int, int]]:
+        """Return the frames of a subject with their first and last year (0, 0: no dates), in order of their handles."""
+        rows = [(_handle(key[17:]), *YEARS.unpack(value)) for key, value in _rows(txn, self.tables.subjects, subject)]
+        return sorted(rows)
 
-    def aliases_of(self, txn: lmdb.Transaction, token: bytes) -> list[tuple[bytes, Address]]:
-        """Return the subjects for which an alias token is asserted, and where."""
-        rows = _rows(txn, self.tables.aliases, token)
-        return [(key[16:], Address(*ADDRESS.unpack(value))) for key, value in rows]
+    def aliases_of(self, txn: lmdb.Transaction, token: bytes) -> list[tuple[bytes, int]]:
+        """Return the subjects for which an alias token is asserted, and in which frame."""
+        return [(key[16:], _handle(value)) for key, value in _rows(txn, self.tables.aliases, token)]
 
-    def unit(self, txn: lmdb.Transaction, subject: bytes) -> Address | None:
+    def claimed(self, txn: lmdb.Transaction, tokens: Iterable[bytes]) -> bool:
+        """Return whether any of these alias tokens is asserted for anybody."""
+        cursor = txn.cursor(self.tables.aliases)
+        return any(cursor.set_range(token) and bytes(cursor.key())[:16] == token for token in tokens)
+
+    def unit(self, txn: lmdb.Transaction, subject: bytes) -> int | None:
         """Return the frame that holds a subject's content key."""
-        return _address(txn.get(subject, db=self.tables.units))
+        found = next(_rows(txn, self.tables.subjects, _SUBJECT.pack(subject, Holding.KEY)), None)
+        return None if found is None else _handle(found[0][17:])
 
-    def alias_frames(self, txn: lmdb.Transaction, subject: bytes) -> list[Address]:
-        """Return the frames that assert identifiers of a subject."""
-        rows = _rows(txn, self.tables.names, subject)
-        return [Address(*ADDRESS.unpack(key[16:])) for key, _ in rows]
+    def alias_frames(self, txn: lmdb.Transaction, subject: bytes) -> list[int]:
+        """Return the frames that may assert identifiers of a subject."""
+        prefixes = (_SUBJECT.pack(subject, holding) for holding in (Holding.KEY, Holding.NAMES))
+        return sorted(_handle(key[17:]) for prefix in prefixes for key, _ in _rows(txn, self.tables.subjects, prefix))
 
     def all_units(self, txn: lmdb.Transaction) -> list[bytes]:
         """Return the surrogates of all subjects."""
-        return [key for key, _ in _rows(txn, self.tables.units, b"")]
+        found: list[bytes] = []
+        cursor = txn.cursor(self.tables.subjects)
+        more = cursor.first()
+        while more:
+            subject, holding, _ = SUBJECT_KEY.unpack(cursor.key())
+            if holding == Holding.KEY:
+                found.append(subject)
+            more = cursor.set_range(_SUBJECT.pack(subject, 0xFF))
+        return found
 
-    def state(self, txn: lmdb.Transaction, token: bytes) -> tuple[int, Address, int] | None:
-        """Return version, address and row of a control state."""
+    def state(self, txn: lmdb.Transaction, token: bytes) -> tuple[int, int, int] | None:
+        """Return version, frame and row of a control state."""
         data = txn.get(token, db=self.tables.states)
-        if data is None:
-            return None
-        version, container, ordinal, row = STATE.unpack(data)
-        return version, Address(container, ordinal), row
+        return None if data is None else STATE.unpack(data)
 
     def links(self, txn: lmdb.Transaction, subject: bytes) -> list[bytes]:
         """Return the subjects that are linked to a subject directly."""
         rows = _rows(txn, self.tables.links, subject)
         return [key[16:] for key, value in rows if LINK.unpack(value)[1] == Role.LINK]
 
-    def part(self, txn: lmdb.Transaction, frame_id: bytes) -> Address | None:
-        """Return where a blob frame is."""
-        return _address(txn.get(frame_id, db=self.tables.parts))
+    def part(self, txn: lmdb.Transaction, frame_id: bytes) -> int | None:
+        """Return which frame a blob's frame id is of."""
+        data = txn.get(frame_id, db=self.tables.parts)
+        return None if data is None else _handle(data)
 
 
 def _rows(txn: lmdb.Transaction, table: lmdb._Database, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -285,13 +320,13 @@ def _rows(txn: lmdb.Transaction, table: lmdb._Database, prefix: bytes) -> Iterat
         more = cursor.next()
 
 
-def _address(data: bytes | memoryview | None) -> Address | None:
-    return None if data is None else Address(*ADDRESS.unpack(data))
+def _handle(data: bytes | memoryview) -> int:
+    return int.from_bytes(data, "big")
 
 
 def _hit(key: bytes, value: bytes) -> Hit:
-    container, ordinal, row, role = RECORD.unpack(value)
-    return Hit(VERSION.unpack(key[12:])[0], role, Address(container, ordinal), row)
+    handle, row, role = RECORD.unpack(value)
+    return Hit(VERSION.unpack(key[12:])[0], role, handle, row)
 
 
 def open_index(path: Path) -> Index:

@@ -11,18 +11,19 @@ from vaultfs_format.journal import NO_JOURNAL
 
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.index import ContainerKind, Index, Stamp
+from vaultfs.engine.facts import facts_of
+from vaultfs.engine.index import Container, ContainerKind, Index, Stamp
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.vfs import File
 
 
 def index_segment(engine: Engine, index: Index, txn: lmdb.Transaction, number: int, row: SegmentRow) -> None:
     """Index a segment as container `number`."""
-    index.put_container(txn, number, ContainerKind.SEGMENT, row.segment_id)
+    index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
     if row.frame_class is not FrameClass.AUDIT:
         batch = Batch(engine.chain.alias_key)
         for frame in segment_frames(engine, row):
-            _add(batch, frame, number, number)
+            _add(engine, batch, frame, number, number)
         batch.write(index, txn)
 
 
@@ -42,7 +43,7 @@ def index_journal(
     part_number
         Returns the number of a part file.
     """
-    index.put_container(txn, number, ContainerKind.JOURNAL, live.journal.header.journal_id)
+    index.put_container(txn, number, Container(ContainerKind.JOURNAL, live.journal.header.journal_id))
     parts: dict[bytes, File] = {}
     batch = Batch(engine.chain.alias_key)
     try:
@@ -51,25 +52,25 @@ def index_journal(
                 continue
             for frame in group.frames:
                 home = part_number(frame.segment_id) if frame.segment_id else number
-                _add(batch, frame, number, home)
+                _add(engine, batch, frame, number, home)
         for segment_id in parts:
-            index.put_container(txn, part_number(segment_id), ContainerKind.PART, segment_id)
+            index.put_container(txn, part_number(segment_id), Container(ContainerKind.PART, segment_id))
     finally:
         for file in parts.values():
             file.close()
     batch.write(index, txn)
 
 
-def _add(batch: Batch, frame: FoundFrame, container: int, body_container: int) -> None:
+def _add(engine: Engine, batch: Batch, frame: FoundFrame, container: int, body_container: int) -> None:
     header = frame.row.header
     if header.frame_class is FrameClass.AUDIT:
         return
     batch.add(
-        frame.address(container),
-        frame.place(body_container),
+        engine.take_handle(),
+        frame.place(container, body_container),
         header.frame_class,
         header.frame_id,
-        frame.entries(),
+        facts_of(frame.entries()),
         frame.row.commits(),
     )
 
@@ -105,12 +106,14 @@ def build(engine: Engine, index: Index) -> None:
         for number, live in journals.items():
             index_journal(engine, index, txn, number, live, 0, part_number)
         index.put_stamp(txn, current_stamp(engine))
+    engine.index = index
+    store = engine.store
+    store.renew(index)
     for number, live in journals.items():
         live.number = number
-    engine.index = index
-    engine.store.renew(
-        index,
-        {number: live.journal for number, live in journals.items()},
-        segments,
-        {number: segment_id for segment_id, number in parts.items()},
-    )
+        live.catalogue = None
+        store.add_journal(number, live.journal)
+    for number, row in segments.items():
+        store.add_segment(number, row)
+    for segment_id, number in parts.items():
+        store.add_part(number, segment_id)

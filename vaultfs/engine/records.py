@@ -67,7 +67,7 @@ def locate(engine: Engine, number: bytes, hit: Hit) -> Located:
     IndexDamaged
         The sealed entry says otherwise.
     """
-    frame = engine.store.load(hit.address)
+    frame = engine.store.load(hit.handle)
     if hit.row >= len(frame.block.entries):
         raise IndexDamaged
     entry = frame.block.entries[hit.row]
@@ -155,10 +155,10 @@ def _part(engine: Engine, located: Located, number: int) -> LoadedFrame:
     if number > len(parts):
         raise IndexDamaged
     with engine.index.reading() as txn:
-        address = engine.index.part(txn, parts[number])
-    if address is None:
+        handle = engine.index.part(txn, parts[number])
+    if handle is None:
         raise IndexDamaged
-    part = engine.store.load(address)
+    part = engine.store.load(handle)
     found = part.block.entries[0]
     expected = (Role.PART, entry.incarnation, entry.number, entry.version, number)
     stated = (found.role, found.incarnation, found.number, found.version, found.offset)

@@ -13,15 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.directory import HERE
-from vaultfs_format.group import GroupDraft, PartFile
+from vaultfs_format.directory import FrameRow
+from vaultfs_format.group import GroupDraft, PartFile, bodies_offset
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import JournalFile, Scanned
 from vaultfs.engine.pairs import open_named
-from vaultfs.engine.parts import Landed
 from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
 from vaultfs.vfs import converted
 
@@ -80,7 +79,6 @@ def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, a
     live = engine.adopt(journal, active=active)
     for scanned in groups:
         group = scanned.group
-        live.frames += len(group.rows)
         live.parts.update(part.segment_id for part in group.parts)
         engine.leaves += len(group.audit) // ENTRY.size
         if group.commits:
@@ -193,23 +191,21 @@ def restore_parts(engine: Engine, segment_ids: Iterable[bytes]) -> None:
 def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int) -> GroupDraft:
     """Return a group for the successor: frames verbatim, keys under the successor's table key."""
     group = scanned.group
-    bodies, rows, offset = [], [], 0
-    homes: dict[bytes, int] = {}
-    moved: list[Landed] = []
-    for row in group.rows:
-        if row.home == HERE:
-            body = journal.file.read(scanned.offset + row.body_offset, row.header.body_sealed)
-            rows.append(replace(row, body_offset=offset))
-            bodies.append(body)
-            offset += len(body)
-            continue
-        old = group.parts[row.home - 1].segment_id
-        landed = engine.parts.append(_part_body(engine, old, row.body_offset, row.header.body_sealed))
-        moved.append(landed)
-        homes.setdefault(landed.segment_id, len(homes) + 1)
-        rows.append(replace(row, body_offset=landed.offset, home=homes[landed.segment_id]))
-    parts = [PartFile(segment_id, end) for segment_id, end in engine.parts.sync(moved).items()]
-    engine.parts.release(moved)
+    landed = [
+        engine.parts.append(_part_body(engine, group.parts[row.home - 1].segment_id, row)) if row.home else None
+        for row in group.rows
+    ]
+    parts = [PartFile(segment_id, end) for segment_id, end in engine.parts.sync(filter(None, landed)).items()]
+    engine.parts.release(filter(None, landed))
+    homes = {part.segment_id: home for home, part in enumerate(parts, start=1)}
+    bodies, rows, offset = [], [], bodies_offset(len(parts))
+    for row, where in zip(group.rows, landed, strict=True):
+        if where is None:
+            bodies.append(journal.file.read(scanned.offset + row.body_offset, row.header.body_sealed))
+            rows.append(replace(row, body_offset=offset).encode())
+            offset += row.header.body_sealed
+        else:
+            rows.append(replace(row, body_offset=where.offset, home=homes[where.segment_id]).encode())
     return GroupDraft(
         group.kind,
         number,
@@ -225,7 +221,7 @@ def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int)
     )
 
 
-def _part_body(engine: Engine, segment_id: bytes, offset: int, length: int) -> bytes:
+def _part_body(engine: Engine, segment_id: bytes, row: FrameRow) -> bytes:
     """Return a body of an old part file, to be written again.
 
     Raises
@@ -235,9 +231,9 @@ def _part_body(engine: Engine, segment_id: bytes, offset: int, length: int) -> b
     """
     file = open_named(engine.vfs, engine.layout.part(segment_id))
     try:
-        body = file.read(offset, length)
+        body = file.read(row.body_offset, row.header.body_sealed)
     finally:
         file.close()
-    if len(body) != length:
+    if len(body) != row.header.body_sealed:
         raise VaultDamaged
     return body

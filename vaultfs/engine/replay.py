@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.entries import EntryBlock
@@ -15,7 +16,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter, tree_root
 from vaultfs_format.suite import DIGEST, Suite
 
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.index import Address, Place
+from vaultfs.engine.index import Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.store import read_table
@@ -23,14 +24,12 @@ from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
 
 
-@dataclass(slots=True, repr=False)
-class FoundFrame:
+class FoundFrame(NamedTuple):
     """A frame in a file: its row, its key, and where its body lies."""
 
     suite: Suite
     row: FrameRow
     key: bytes
-    ordinal: int
     row_offset: int
     body_file: File
     body_offset: int
@@ -59,13 +58,20 @@ class FoundFrame:
         """Return the opened body."""
         return open_body(self.suite, self.row.header, self.key, self.sealed_body())
 
-    def address(self, container: int) -> Address:
-        """Return the address in a container."""
-        return Address(container, self.ordinal)
-
-    def place(self, body_container: int) -> Place:
+    def place(self, container: int, body_container: int) -> Place:
         """Return the place for the index."""
-        return Place(self.row_offset, self.row.size, body_container, self.body_offset, self.group_offset, self.slot)
+        return Place(
+            container,
+            self.row_offset,
+            self.row.size,
+            body_container,
+            self.body_offset,
+            self.group_offset,
+            self.slot,
+        )
+
+    def __repr__(self) -> str:
+        return "<FoundFrame>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,6 @@ def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> 
     """
     journal = live.journal
     again = JournalFile(journal.file, journal.header, journal.keys, journal.first_chain)
-    ordinal = 0
     for scanned in again.scan(journal.last_group):
         keys = scanned.group.open_keys(engine.suite, journal.header.journal_id, journal.keys)
         frames = []
@@ -99,12 +104,9 @@ def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> 
                     parts[segment_id] = open_named(engine.vfs, engine.layout.part(segment_id))
                 file, offset = parts[segment_id], row.body_offset
             frames.append(
-                FoundFrame(
-                    engine.suite, row, keys[slot], ordinal, row_offset, file, offset, segment_id, scanned.offset, slot
-                )
+                FoundFrame(engine.suite, row, keys[slot], row_offset, file, offset, segment_id, scanned.offset, slot)
             )
             row_offset += row.size
-            ordinal += 1
         yield FoundGroup(scanned.group, frames)
     if again.last_group != journal.last_group or again.chain != journal.chain:
         raise VaultDamaged(group=again.last_group + 1)
@@ -145,7 +147,6 @@ def segment_frames(engine: Engine, row: SegmentRow) -> Iterator[FoundFrame]:
                 engine.suite,
                 frame,
                 table.key(ordinal),
-                ordinal,
                 footer.directory_offset + at,
                 file,
                 frame.body_offset,

@@ -1,17 +1,23 @@
-"""Writing segments: frames in, a file and its key table out, read back through the keys before it counts."""
+"""Writing segments: frames in, a file and its key table out, read back before it counts.
+
+What goes in has been checked against the MAC of a journal, the root of a segment, or was just sealed. What is read back
+must be those bytes (by the root over the slices) and those keys, so that a segment opens whatever its sources opened.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from vaultfs_format import limits
-from vaultfs_format.directory import HERE, FrameRow
-from vaultfs_format.frame import FrameClass, FrameHeader, open_body, open_entries
+from vaultfs_format.directory import entry_count, moved
+from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import seal_table
+from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import (
     FOOTER_SIZE,
     SUPERBLOCK_SIZE,
@@ -21,7 +27,7 @@ from vaultfs_format.segment import (
     slice_size_for,
     tree_root,
 )
-from vaultfs_format.suite import DIGEST
+from vaultfs_format.suite import DIGEST, same
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.pairs import open_named, write_pair
@@ -30,29 +36,30 @@ from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Placed:
-    """A frame for a segment.
+class Placed(NamedTuple):
+    """A frame for a segment: its encoded row, whose place is rewritten, its sealed body and its key."""
 
-    Parameters
-    ----------
-    body
-        Returns the sealed body.
-    offset
-        Where the body lies in a part file that becomes the segment.
-    """
-
-    header: FrameHeader
-    body: Callable[[], bytes]
-    entries: bytes
+    row: bytes
+    body: Buffer
     key: bytes
-    runs: Sequence[tuple[int, int]]
-    offset: int = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes that the frame takes in a segment, about."""
-        return self.header.body_sealed + len(self.entries)
+    def __repr__(self) -> str:
+        return "<Placed>"
+
+
+class Slot(NamedTuple):
+    """Where a frame lies in a segment."""
+
+    row_offset: int
+    row_length: int
+    body_offset: int
+
+
+class Written(NamedTuple):
+    """A segment that was written: its row for the head, and where each frame lies, in order."""
+
+    row: SegmentRow
+    slots: list[Slot]
 
 
 def _head(engine: Engine, frame_class: FrameClass, years: tuple[int, int], segment_id: bytes, size: int) -> SegmentHead:
@@ -76,8 +83,8 @@ def write_segment(
     frames: Sequence[Placed],
     audit: bytes = b"",
     first_leaf: int = 0,
-) -> SegmentRow:
-    """Write a segment with its key table, durably, and return its row for the head.
+) -> Written:
+    """Write a segment with its key table, durably.
 
     Parameters
     ----------
@@ -89,20 +96,21 @@ def write_segment(
     segment_id = os.urandom(16)
     directory = engine.layout.range(frame_class, *years)
     engine.vfs.make_directory(directory)
-    rows, at = [], SUPERBLOCK_SIZE
-    for frame in frames:
-        rows.append(FrameRow(frame.header, at, HERE, frame.runs, frame.entries))
-        at += frame.header.body_sealed
-    bodies = at - SUPERBLOCK_SIZE
-    rest = sum(row.size for row in rows) + len(audit)
-    head = _head(engine, frame_class, years, segment_id, at + rest)
+    size = SUPERBLOCK_SIZE + len(audit) + sum(len(frame.body) + len(frame.row) for frame in frames)
+    head = _head(engine, frame_class, years, segment_id, size)
     temporary = directory / f"{segment_id.hex()}.tmp"
     file = engine.vfs.create(temporary)
     try:
         hasher = SliceHasher(head)
-        offset = _append(file, hasher, [head.encode()], 0)
-        offset = _append(file, hasher, (frame.body() for frame in frames), offset)
-        return _finish(engine, file, temporary, head, hasher, bodies, rows, frames, audit, first_leaf)
+        end, offsets = 0, []
+        for chunk in _chunks(head.encode(), frames):
+            end += file.append([chunk], end)
+            hasher.update(chunk)
+        at = SUPERBLOCK_SIZE
+        for frame in frames:
+            offsets.append(at)
+            at += len(frame.body)
+        return _finish(engine, file, temporary, head, hasher, frames, offsets, end, audit, first_leaf)
     except BaseException:
         engine.vfs.unlink(temporary)
         raise
@@ -110,15 +118,35 @@ def write_segment(
         file.close()
 
 
+def _chunks(first: bytes, frames: Sequence[Placed]) -> Iterator[bytes]:
+    """Yield the bytes of a segment up to its directory, in pieces that are worth a system call."""
+    pending: list[Buffer] = [first]
+    size = len(first)
+    for frame in frames:
+        pending.append(frame.body)
+        size += len(frame.body)
+        if size >= limits.MIB:
+            yield b"".join(pending)
+            pending, size = [], 0
+    yield b"".join(pending)
+
+
 def seal_part(
-    engine: Engine, segment_id: bytes, end: int, years: tuple[int, int], frames: Sequence[Placed]
-) -> SegmentRow:
+    engine: Engine,
+    segment_id: bytes,
+    end: int,
+    years: tuple[int, int],
+    frames: Sequence[Placed],
+    offsets: Sequence[int],
+) -> Written:
     """Make a segment of an open blob segment: its bodies stay where they are.
 
     Parameters
     ----------
     end
         Bytes of the part file that count; anything beyond is cut off.
+    frames, offsets
+        The frames, and where the body of each lies in the file; their bodies are not looked at.
     """
     head = replace(_head(engine, FrameClass.BLOB, years, segment_id, end), slice_size=limits.SLICE_LARGE)
     engine.vfs.make_directory(engine.layout.range(FrameClass.BLOB, *years))
@@ -130,17 +158,9 @@ def seal_part(
         hasher = SliceHasher(head)
         for at in range(0, end, limits.MIB):
             hasher.update(file.read(at, min(limits.MIB, end - at)))
-        rows = [FrameRow(frame.header, frame.offset, HERE, frame.runs, frame.entries) for frame in frames]
-        return _finish(engine, file, path, head, hasher, end - SUPERBLOCK_SIZE, rows, frames, b"", 0)
+        return _finish(engine, file, path, head, hasher, frames, offsets, end, b"", 0)
     finally:
         file.close()
-
-
-def _append(file: File, hasher: SliceHasher, pieces: Iterable[bytes], offset: int) -> int:
-    for piece in pieces:
-        offset += file.append([piece], offset)
-        hasher.update(piece)
-    return offset
 
 
 def _finish(
@@ -149,28 +169,35 @@ def _finish(
     path: Path,
     head: SegmentHead,
     hasher: SliceHasher,
-    bodies: int,
-    rows: Sequence[FrameRow],
     frames: Sequence[Placed],
+    offsets: Sequence[int],
+    end: int,
     audit: bytes,
     first_leaf: int,
-) -> SegmentRow:
+) -> Written:
     """Write everything after the bodies, then the key table, and give the file its name once it has been read back."""
-    directory = b"".join([row.encode() for row in rows])
-    offset = _append(file, hasher, [directory, audit], SUPERBLOCK_SIZE + bodies)
+    rows = [moved(frame.row, offset) for frame, offset in zip(frames, offsets, strict=True)]
+    slots, at = [], end
+    for encoded, offset in zip(rows, offsets, strict=True):
+        slots.append(Slot(at, len(encoded), offset))
+        at += len(encoded)
+    tail = b"".join([*rows, audit])
+    file.append([tail], end)
+    hasher.update(tail)
     leaves = hasher.finish()
     footer = SegmentFooter(
         head,
-        bodies,
-        len(directory),
+        end - SUPERBLOCK_SIZE,
+        at - end,
         len(audit),
         DIGEST * len(leaves),
         first_leaf,
         len(rows),
-        sum(row.header.entry_count for row in rows),
+        sum(map(entry_count, rows)),
         tree_root(engine.suite, leaves),
     )
-    file.append([b"".join(leaves), footer.encode()], offset)
+    file.append([b"".join(leaves), footer.encode()], end + len(tail))
+    keys = [frame.key for frame in frames]
     table = seal_table(
         engine.suite,
         engine.vault_id,
@@ -178,7 +205,7 @@ def _finish(
         engine.chain.epoch,
         engine.chain.epoch_root,
         os.urandom(32),
-        [frame.key for frame in frames],
+        keys,
     ).encode()
     row = SegmentRow(
         head.segment_id,
@@ -195,13 +222,13 @@ def _finish(
     )
     write_pair(engine.vfs, engine.layout, engine.layout.key_table(row), table)
     file.sync()
-    _read_back(engine, file, row)
+    _read_back(engine, file, row, keys)
     engine.vfs.rename(path, engine.layout.segment(row))
-    return row
+    return Written(row, slots)
 
 
-def _read_back(engine: Engine, file: File, row: SegmentRow) -> None:
-    """Check the file as a reader would: slices against the root, every frame through the key table.
+def _read_back(engine: Engine, file: File, row: SegmentRow, keys: Sequence[bytes]) -> None:
+    """Check what a reader will find: the slices against the root, and every key in the table.
 
     Raises
     ------
@@ -214,10 +241,5 @@ def _read_back(engine: Engine, file: File, row: SegmentRow) -> None:
     if tree_root(engine.suite, hasher.finish()) != row.root:
         raise VaultDamaged
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    data = file.read(footer.directory_offset, footer.directory_length)
-    at = 0
-    for slot in range(footer.frames):
-        frame, at = FrameRow.decode(data, at)
-        key = table.key(slot)
-        open_entries(engine.suite, frame.header, key, frame.entries)
-        open_body(engine.suite, frame.header, key, file.read(frame.body_offset, frame.header.body_sealed))
+    if not all(same(table.key(slot), key) for slot, key in enumerate(keys)):
+        raise VaultDamaged

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 from vaultfs_format.entries import Role
 
 from vaultfs.access.policy import Action, Policy, Request
-from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail, sealable
-from vaultfs.engine.committer import Intent
-from vaultfs.engine.index import Address
+from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail, encode_event, sealable
+from vaultfs.engine.grouping import Intent
 from vaultfs.engine.records import (
     Located,
     Record,
@@ -59,10 +58,10 @@ class Session:
         self.purpose = purpose
         self._policy = policy
         self._strict = strict
-        self._id = os.urandom(16)
+        self.id = os.urandom(16)
         self._closed = False
         detail = SessionDetail(principal.id, tuple(sorted(principal.roles)), purpose)
-        opened = Event(EventType.SESSION_OPENED, self.engine.options.clock(), self._id, detail=encode_detail(detail))
+        opened = Event(EventType.SESSION_OPENED, self.engine.options.clock(), self.id, detail=encode_detail(detail))
         self._note([opened])
 
     # Reading.
@@ -213,8 +212,8 @@ class Session:
     def _records_of(
         self, subject: bytes, kind: int | None, since: ClinicalDate | None, until: ClinicalDate | None
     ) -> Iterator[RecordInfo]:
-        for address in self._frames_of(subject, since, until):
-            frame = self.engine.store.load(address)
+        for handle in self._frames_of(subject, since, until):
+            frame = self.engine.store.load(handle)
             if frame.block.subject != subject:
                 raise IndexDamaged
             for row, entry in enumerate(frame.block.entries):
@@ -225,15 +224,15 @@ class Session:
                 if info is not None and _within(info.date, since, until):
                     yield info
 
-    def _frames_of(self, subject: bytes, since: ClinicalDate | None, until: ClinicalDate | None) -> Iterator[Address]:
+    def _frames_of(self, subject: bytes, since: ClinicalDate | None, until: ClinicalDate | None) -> Iterator[int]:
         with self.engine.index.reading() as txn:
             frames = self.engine.index.frames_of(txn, subject)
-        for address, first, last in frames:
+        for handle, first, last in frames:
             # A year's slack: the index keeps wall-clock years, the search compares instants.
             early = since is not None and last < since.instant().year - 1
             late = until is not None and first > until.instant().year + 1
             if not early and not late:
-                yield address
+                yield handle
 
     def _visible(self, located: Located) -> RecordInfo | None:
         """Return the record if this is the version that is to be seen now."""
@@ -264,11 +263,11 @@ class Session:
     def _identifiers(self, subject: SubjectId) -> Iterator[Identifier]:
         with self.engine.index.reading() as txn:
             unit = self.engine.index.unit(txn, subject)
-            addresses = self.engine.index.alias_frames(txn, subject)
+            handles = self.engine.index.alias_frames(txn, subject)
         if unit is None:
             raise NotFound
-        for address in addresses:
-            frame = self.engine.store.load(address)
+        for handle in handles:
+            frame = self.engine.store.load(handle)
             body = self.engine.store.body(frame)
             for entry in frame.block.entries:
                 if entry.role == Role.ALIAS:
@@ -348,14 +347,14 @@ class Session:
     ) -> Event:
         """Return an event of this session, now."""
         now = self.engine.options.clock()
-        return Event(int(kind), now, self._id, bytes(subject), bytes(record), version, int(outcome))
+        return Event(int(kind), now, self.id, bytes(subject), bytes(record), version, int(outcome))
 
     def _note(self, events: list[Event]) -> None:
         if events:
             self._commit_events(events, durable=self._strict)
 
     def _commit_events(self, events: list[Event], *, durable: bool) -> None:
-        self._vault.committer.commit(Intent([], sealable(events), durable=durable))
+        self._vault.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
 
     def check(self) -> None:
         """Refuse a closed session."""

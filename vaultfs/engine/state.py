@@ -81,8 +81,8 @@ class States:
             found = engine.index.state(txn, token)
         if found is None:
             raise IndexDamaged
-        version, address, row = found
-        frame = engine.store.load(address)
+        version, handle, row = found
+        frame = engine.store.load(handle)
         if row >= len(frame.block.entries):
             raise IndexDamaged
         entry = frame.block.entries[row]

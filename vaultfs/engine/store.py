@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,7 +19,7 @@ from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DIGEST, Suite
 
-from vaultfs.engine.index import Address, ContainerKind, Index, Place
+from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, read_pair
 from vaultfs.engine.paths import Layout
@@ -68,7 +68,7 @@ class Lru(Generic[K, V]):
 class LoadedFrame:
     """A frame whose entries have been opened."""
 
-    address: Address
+    handle: int
     place: Place
     header: FrameHeader
     block: EntryBlock
@@ -124,14 +124,14 @@ class FrameStore:
         self._suite = suite
         self._chain = chain
         self._lock = threading.RLock()
-        self._files: dict[int, File] = {}
-        self._journals: dict[int, JournalFile] = {}
-        self._segments: dict[int, SegmentRow] = {}
-        self._parts: dict[int, bytes] = {}
-        self._entries: Lru[Address, LoadedFrame] = Lru(ENTRY_CACHE)
-        self._bodies: Lru[Address, bytes] = Lru(BODY_CACHE, len)
+        self._containers: dict[int, Container] = {}
+        self._journals: dict[bytes, JournalFile] = {}
+        self._segments: dict[bytes, SegmentRow] = {}
+        self._files: dict[bytes, File] = {}
+        self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
+        self._bodies: Lru[int, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
-        self._tables: Lru[int, TableReader] = Lru(KEY_CACHE)
+        self._tables: Lru[bytes, TableReader] = Lru(KEY_CACHE)
         self.index = index
 
     # Containers.
@@ -139,74 +139,71 @@ class FrameStore:
     def add_journal(self, number: int, journal: JournalFile) -> None:
         """Make a journal readable."""
         with self._lock:
-            self._journals[number] = journal
-            self._files[number] = journal.file
+            journal_id = journal.header.journal_id
+            self._containers[number] = Container(ContainerKind.JOURNAL, journal_id)
+            self._journals[journal_id] = journal
 
-    def add_segment(self, number: int, row: SegmentRow) -> None:
-        """Make a segment readable; its file is opened when it is first read."""
+    def renumber_journal(self, number: int, known: int) -> None:
+        """Let a journal have the number that the index knows it by."""
         with self._lock:
-            self._segments[number] = row
+            self._containers[known] = self._containers.pop(number)
+
+    def add_segment(self, number: int, row: SegmentRow, container: Container | None = None) -> None:
+        """Make a segment readable, or the part of it that `container` says. It is opened when it is first read."""
+        with self._lock:
+            self._containers[number] = container or Container(ContainerKind.SEGMENT, row.segment_id)
+            self._segments[row.segment_id] = row
 
     def add_part(self, number: int, segment_id: bytes) -> None:
         """Make an open blob segment readable."""
         with self._lock:
-            self._parts[number] = segment_id
+            self._containers[number] = Container(ContainerKind.PART, segment_id)
 
-    def number_of(self, kind: ContainerKind, file_id: bytes) -> int | None:
-        """Return the number of a container that is readable."""
+    def numbers_of(self, kind: ContainerKind, file_id: bytes) -> dict[int, Container]:
+        """Return the containers that lie in a file, by their numbers."""
         with self._lock:
-            if kind is ContainerKind.JOURNAL:
-                return next((n for n, j in self._journals.items() if j.header.journal_id == file_id), None)
-            if kind is ContainerKind.SEGMENT:
-                return next((n for n, r in self._segments.items() if r.segment_id == file_id), None)
-            return next((n for n, i in self._parts.items() if i == file_id), None)
+            return {n: one for n, one in self._containers.items() if (one.kind, one.file_id) == (kind, file_id)}
 
-    def drop_journal(self, number: int) -> None:
-        """Forget a journal's number, not the journal."""
-        with self._lock:
-            self._journals.pop(number, None)
-            self._files.pop(number, None)
-
-    def renew(
-        self,
-        index: Index,
-        journals: Mapping[int, JournalFile],
-        segments: Mapping[int, SegmentRow],
-        parts: Mapping[int, bytes],
-    ) -> None:
-        """Go on with another index, which numbers the files as the arguments say."""
+    def renew(self, index: Index) -> None:
+        """Go on with another index, which numbers frames and files anew: those that it has are to be added."""
         with self._lock:
             self.close()
-            self._journals = dict(journals)
-            self._files = {number: journal.file for number, journal in journals.items()}
-            self._segments = dict(segments)
-            self._parts = dict(parts)
-            for cache in (self._entries, self._bodies, self._group_keys, self._tables):
-                cache.clear()
+            for known in (self._containers, self._journals, self._segments, self._group_keys, self._tables):
+                known.clear()
+            self.forget_frames()
             self.index = index
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Forget containers that have been settled."""
+        """Forget containers whose frames have moved, and the files that are needed no more."""
         with self._lock:
             for number in numbers:
-                journal = self._journals.pop(number, None)
-                self._segments.pop(number, None)
-                self._parts.pop(number, None)
-                file = self._files.pop(number, None)
-                if file is not None and journal is None:
-                    file.close()
+                self._containers.pop(number, None)
+            named = {container.file_id for container in self._containers.values()}
+            for file_id in [*self._files]:
+                if file_id not in named:
+                    self._files.pop(file_id).close()
+            for known in (self._journals, self._segments):
+                for file_id in [*known]:
+                    if file_id not in named:
+                        del known[file_id]
+            self.forget_frames()
+
+    def forget_frames(self) -> None:
+        """Forget where frames were seen."""
+        with self._lock:
+            self._entries.clear()
+            self._bodies.clear()
 
     def close(self) -> None:
         """Close every file but the journals, which belong to the committer."""
         with self._lock:
-            for number, file in self._files.items():
-                if number not in self._journals:
-                    file.close()
+            for file in self._files.values():
+                file.close()
             self._files.clear()
 
     # Frames.
 
-    def load(self, address: Address) -> LoadedFrame:
+    def load(self, handle: int) -> LoadedFrame:
         """Return a frame with its entries opened.
 
         Raises
@@ -215,60 +212,68 @@ class FrameStore:
             The index names a place where no such frame is.
         """
         with self._lock:
-            return self._entries.get(address, lambda: self._load(address))
+            return self._entries.get(handle, lambda: self._load(handle))
 
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""
         with self._lock:
-            return self._bodies.get(frame.address, lambda: self.read_body(frame))
+            return self._bodies.get(frame.handle, lambda: self.read_body(frame))
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
         place = frame.place
         with self._lock:
             try:
-                file = self._file(place.body_container)
+                container = self._container(place.body_container)
+                file = self._file(container)
             except VaultDamaged:
                 raise IndexDamaged from None
-            sealed = file.read(place.body_offset, frame.header.body_sealed)
+            sealed = file.read(container.bodies + place.body_offset, frame.header.body_sealed)
         return open_body(self._suite, frame.header, frame.key, sealed)
 
-    def _load(self, address: Address) -> LoadedFrame:
+    def _load(self, handle: int) -> LoadedFrame:
         with self.index.reading() as txn:
-            place = self.index.place(txn, address)
+            place = self.index.place(txn, handle)
         if place is None:
             raise IndexDamaged
+        container = self._container(place.container)
         try:
-            data = self._file(address.container).read(place.row_offset, place.row_length)
+            data = self._file(container).read(container.rows + place.row_offset, place.row_length)
             row, _ = FrameRow.decode(data)
-            key = self._key(address, place)
+            key = self._key(place, container)
             block = open_entries(self._suite, row.header, key, row.entries)
         except (FormatError, NotAuthentic, VaultDamaged):
             # Whether the index or the file is wrong is told by making the index from the files.
             raise IndexDamaged from None
-        return LoadedFrame(address, place, row.header, block, list(row.commits()), key)
+        return LoadedFrame(handle, place, row.header, block, list(row.commits()), key)
 
-    def _key(self, address: Address, place: Place) -> bytes:
-        journal = self._journals.get(address.container)
+    def _key(self, place: Place, container: Container) -> bytes:
+        journal = self._journals.get(container.file_id)
         if journal is not None:
-            keys = self._group_keys.get((address.container, place.group), lambda: journal.group_keys(place.group))
+            keys = self._group_keys.get((place.container, place.group), lambda: journal.group_keys(place.group))
             if place.slot >= len(keys):
                 raise IndexDamaged
             return keys[place.slot]
-        row = self._segments.get(address.container)
+        row = self._segments.get(container.file_id)
         if row is None:
             raise IndexDamaged
-        table = self._tables.get(address.container, lambda: read_table(self._vfs, self._layout, self._chain, row))
-        return table.key(place.slot)
+        table = self._tables.get(row.segment_id, lambda: read_table(self._vfs, self._layout, self._chain, row))
+        return table.key(container.slots + place.slot)
 
-    def _file(self, number: int) -> File:
-        file = self._files.get(number)
+    def _container(self, number: int) -> Container:
+        container = self._containers.get(number)
+        if container is None:
+            raise IndexDamaged
+        return container
+
+    def _file(self, container: Container) -> File:
+        file_id = container.file_id
+        journal = self._journals.get(file_id)
+        if journal is not None:
+            return journal.file
+        file = self._files.get(file_id)
         if file is None:
-            if number in self._segments:
-                path = self._layout.segment(self._segments[number])
-            elif number in self._parts:
-                path = self._layout.part(self._parts[number])
-            else:
-                raise IndexDamaged
-            file = self._files[number] = open_named(self._vfs, path)
+            row = self._segments.get(file_id)
+            path = self._layout.part(file_id) if row is None else self._layout.segment(row)
+            file = self._files[file_id] = open_named(self._vfs, path)
         return file

@@ -11,19 +11,26 @@ from vaultfs.errors import IndexDamaged, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Identifier, SubjectId
 
 
+def claimants(engine: Engine, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
+    """Return for each identifier token the subjects for which it is asserted, confirmed against sealed entries."""
+    chain, index = engine.chain, engine.index
+    wanted = list(tokens)
+    with index.reading() as txn:
+        found = [index.aliases_of(txn, chain.alias_key(token)) for token in wanted]
+    return [[_confirmed(engine, token, *one) for one in rows] for token, rows in zip(wanted, found, strict=True)]
+
+
 def subjects_of(engine: Engine, identifier: Identifier) -> list[SubjectId]:
     """Return the subjects for which an identifier is asserted, confirmed against sealed entries."""
-    token = engine.chain.identifier_token(identifier)
-    with engine.index.reading() as txn:
-        found = engine.index.aliases_of(txn, engine.chain.alias_key(token))
-    subjects = []
-    for subject, address in found:
-        frame = engine.store.load(address)
-        asserted = any(e.role == Role.ALIAS and e.token == token for e in frame.block.entries)
-        if frame.block.subject != subject or not asserted:
-            raise IndexDamaged
-        subjects.append(SubjectId(subject))
-    return subjects
+    return claimants(engine, [engine.chain.identifier_token(identifier)])[0]
+
+
+def _confirmed(engine: Engine, token: bytes, subject: bytes, handle: int) -> SubjectId:
+    frame = engine.store.load(handle)
+    asserted = any(entry.role == Role.ALIAS and entry.token == token for entry in frame.block.entries)
+    if frame.block.subject != subject or not asserted:
+        raise IndexDamaged
+    return SubjectId(subject)
 
 
 def linked(engine: Engine, subject: bytes) -> list[SubjectId]:
@@ -65,10 +72,10 @@ def content_key(engine: Engine, subject: bytes) -> bytes:
     if subject == NOBODY:
         return engine.chain.nobody_content_key
     with engine.index.reading() as txn:
-        address = engine.index.unit(txn, subject)
-    if address is None:
+        handle = engine.index.unit(txn, subject)
+    if handle is None:
         raise NotFound
-    frame = engine.store.load(address)
+    frame = engine.store.load(handle)
     for entry in frame.block.entries:
         if entry.role == Role.SUBJECT and frame.block.subject == subject:
             body = engine.store.body(frame)

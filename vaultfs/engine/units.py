@@ -1,39 +1,67 @@
-"""Building frames: records of one shred unit are gathered until they fill a frame, then sealed."""
+"""Building frames: records of one shred unit are gathered until they fill a frame, and sealed together with others."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import date as calendar_date
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from vaultfs_format import limits
-from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, Role
+from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, encode_block, pack_row
 from vaultfs_format.frame import FrameClass, SealedFrame, seal_frame
 from vaultfs_format.suite import KEY, Suite
 
+from vaultfs.engine.facts import FrameFacts
 from vaultfs.engine.parts import Landed
 from vaultfs.errors import ArgumentInvalid
-from vaultfs.model import ClinicalDate, Precision
+from vaultfs.model import ClinicalDate, Date, Precision
 
 _EPOCH = datetime(1970, 1, 1)
+_EPOCH_DAY = _EPOCH.toordinal()
+_DAY = 86_400_000
 _MILLISECOND = timedelta(milliseconds=1)
+_FRAME_ID = 16
+
+DateFields = tuple[int, int, int]
+"""Precision, minutes east of UTC and milliseconds since 1970, as an entry keeps them."""
+
+_UNDATED: DateFields = (0, NO_OFFSET, 0)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Drafted:
+class Drafted(NamedTuple):
     """A sealed frame on its way into a group, and where its body lies if not in the group."""
 
     sealed: SealedFrame
-    block: EntryBlock
+    facts: FrameFacts
     landed: Landed | None = None
 
+    def __repr__(self) -> str:
+        return "<Drafted>"
 
-def date_fields(date: ClinicalDate | None) -> tuple[int, int, int]:
-    """Return precision, offset and milliseconds as an entry keeps them."""
+
+class Gathered(NamedTuple):
+    """A frame before it is sealed: encoded rows, pieces of the body, and what the index needs to know."""
+
+    frame_class: FrameClass
+    rows: list[bytes]
+    pieces: list[bytes]
+    facts: FrameFacts
+
+    def __repr__(self) -> str:
+        return "<Gathered>"
+
+
+def date_fields(date: Date) -> DateFields:
+    """Return a date as an entry keeps it."""
+    if type(date) is calendar_date:
+        return Precision.DAY, NO_OFFSET, (date.toordinal() - _EPOCH_DAY) * _DAY
     if date is None:
-        return 0, NO_OFFSET, 0
-    offset = NO_OFFSET if date.offset_minutes is None else date.offset_minutes
-    return date.precision, offset, (date.when - _EPOCH) // _MILLISECOND
+        return _UNDATED
+    stated = ClinicalDate.of(date)
+    offset = NO_OFFSET if stated.offset_minutes is None else stated.offset_minutes
+    return stated.precision, offset, (stated.when - _EPOCH) // _MILLISECOND
 
 
 def date_of(entry: Entry) -> ClinicalDate | None:
@@ -49,54 +77,90 @@ def date_of(entry: Entry) -> ClinicalDate | None:
 
 def seal(suite: Suite, frame_class: FrameClass, block: EntryBlock, body: bytes) -> SealedFrame:
     """Seal a frame under a fresh key from the operating system."""
-    secret = os.urandom(16 + KEY)
-    return seal_frame(
-        suite, frame_class, block.encode(), len(block.entries), body, frame_id=secret[:16], key=secret[16:]
-    )
+    secret = os.urandom(_FRAME_ID + KEY)
+    entries, count = block.encode(), len(block.entries)
+    return seal_frame(suite, frame_class, entries, count, body, frame_id=secret[:_FRAME_ID], key=secret[_FRAME_ID:])
+
+
+def seal_all(suite: Suite, gathered: Sequence[Gathered]) -> list[Drafted]:
+    """Seal frames, each under a fresh key from the operating system."""
+    secrets = os.urandom((_FRAME_ID + KEY) * len(gathered))
+    drafted, at = [], 0
+    for frame in gathered:
+        key_at = at + _FRAME_ID
+        sealed = seal_frame(
+            suite,
+            frame.frame_class,
+            encode_block(frame.facts.subject, frame.rows),
+            len(frame.rows),
+            b"".join(frame.pieces),
+            frame_id=secrets[at:key_at],
+            key=secrets[key_at : key_at + KEY],
+        )
+        drafted.append(Drafted(sealed, frame.facts))
+        at = key_at + KEY
+    return drafted
 
 
 class Unit:
-    """The records of one shred unit that a transaction, or a settling, is gathering."""
+    """The records of one shred unit that a transaction, or a settling, is gathering.
 
-    __slots__ = ("_chunks", "_entries", "_frame_class", "_size", "_suite", "frames", "subject")
+    Parameters
+    ----------
+    full
+        Receives the frames that are complete.
+    target
+        Bytes at which a frame is complete.
+    """
 
-    def __init__(self, suite: Suite, frame_class: FrameClass, subject: bytes) -> None:
-        self._suite = suite
+    __slots__ = ("_facts", "_frame_class", "_full", "_pieces", "_rows", "_size", "_target", "subject")
+
+    def __init__(
+        self, frame_class: FrameClass, subject: bytes, full: list[Gathered], target: int = limits.FRAME_TARGET
+    ) -> None:
         self._frame_class = frame_class
         self.subject = subject
-        self.frames: list[Drafted] = []
-        self._entries: list[Entry] = []
-        self._chunks: list[bytes] = []
+        self._full = full
+        self._target = target
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._facts = FrameFacts(self.subject)
         self._size = 0
 
     def room(self, length: int) -> int:
         """Close the current frame if `length` more bytes do not fit; return the offset where they will lie."""
-        full = self._size + length > limits.FRAME_TARGET or len(self._entries) >= limits.MAX_ENTRIES
-        if full and self._entries:
-            self.flush()
+        if self._size + length > self._target or len(self._rows) >= limits.MAX_ENTRIES:
+            self.close()
         return self._size
 
-    def add(self, entry: Entry, *chunks: bytes) -> None:
+    def add(self, entry: Entry, *pieces: bytes) -> None:
         """Take in an entry, made for the offset that `room` returned, and its bytes."""
-        self._entries.append(entry)
-        for chunk in chunks:
-            if chunk:
-                self._chunks.append(chunk)
-                self._size += len(chunk)
+        self._facts.add(entry)
+        self._take(pack_row(*entry), pieces)
 
-    def flush(self) -> None:
-        """Seal what has been gathered."""
-        if not self._entries:
-            return
-        block = EntryBlock(self.subject, 0, tuple(self._entries))
-        sealed = seal(self._suite, self._frame_class, block, b"".join(self._chunks))
-        self.frames.append(Drafted(sealed, block))
-        self._entries, self._chunks, self._size = [], [], 0
+    def add_record(self, row: bytes, key: bytes, date: int | None, *pieces: bytes) -> None:
+        """Take in the encoded row of a record and its bytes; `key` and `date` as for `FrameFacts.add_record`."""
+        self._facts.add_record(key, date)
+        self._take(row, pieces)
+
+    def _take(self, row: bytes, pieces: tuple[bytes, ...]) -> None:
+        self._rows.append(row)
+        for piece in pieces:
+            if piece:
+                self._pieces.append(piece)
+                self._size += len(piece)
+
+    def close(self) -> None:
+        """End the current frame, if it holds anything."""
+        if self._rows:
+            self._full.append(Gathered(self._frame_class, self._rows, self._pieces, self._facts))
+            self._begin()
 
 
-def role_entry(
-    role: Role, token: bytes, offset: int, length: int, date: ClinicalDate | None = None, flags: int = 0
-) -> Entry:
+def role_entry(role: int, token: bytes, offset: int, length: int, date: Date = None, flags: int = 0) -> Entry:
     """Return an entry that is not of a record."""
     precision, offset_minutes, milliseconds = date_fields(date)
     return Entry(

@@ -12,13 +12,14 @@ from vaultfs_format.epoch import epoch_root
 from vaultfs_format.head import Head
 
 from vaultfs.access.policy import DenyAll, Policy
-from vaultfs.audit.events import Event, EventType, sealable
+from vaultfs.audit.events import Event, EventType, encode_event, sealable
 from vaultfs.engine import rebuild
-from vaultfs.engine.committer import Committer, Intent
+from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Engine, Options
+from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import heal_head, read_heads, read_keyring, read_superblock
-from vaultfs.engine.index import ContainerKind, Stamp, abandon_build, build_index, install, open_index
+from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, install, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import open_journals
@@ -206,6 +207,7 @@ class Vault:
         stamp = self._stamp()
         known = engine.index.containers() if stamp else {}
         engine.next_container = max(known, default=0) + 1
+        engine.next_handle = engine.index.next_handle() if stamp else 1
         void = open_journals(engine, stamp)
         sweep(engine)
         if stamp is None:
@@ -229,26 +231,27 @@ class Vault:
             return None
         return stamp
 
-    def _resume_index(self, stamp: Stamp, known: dict[int, tuple[ContainerKind, bytes]]) -> None:
+    def _resume_index(self, stamp: Stamp, known: dict[int, Container]) -> None:
         engine = self.engine
-        numbers = {file_id: number for number, (_, file_id) in known.items()}
         rows = {row.segment_id: row for row in engine.head.segments}
-        if not rows.keys() <= numbers.keys():
+        if not rows.keys() <= {one.file_id for one in known.values() if one.kind is ContainerKind.SEGMENT}:
             self.rebuild_index()
             return
-        for number, (kind, file_id) in known.items():
-            if kind is ContainerKind.SEGMENT and file_id in rows:
-                engine.store.add_segment(number, rows[file_id])
-            elif kind is ContainerKind.PART:
-                engine.store.add_part(number, file_id)
+        numbers: dict[bytes, int] = {}
+        for number, one in known.items():
+            if one.kind is ContainerKind.SEGMENT and one.file_id in rows:
+                engine.store.add_segment(number, rows[one.file_id], one)
+            elif one.kind is ContainerKind.PART:
+                engine.store.add_part(number, one.file_id)
+            elif one.kind is ContainerKind.JOURNAL:
+                numbers[one.file_id] = number
         past_stamp = stamp.journal_id not in {live.journal.header.journal_id for live in engine.live}
         with engine.index.writing() as txn:
             for live in engine.live:
                 journal_id = live.journal.header.journal_id
                 if journal_id in numbers:
-                    engine.store.drop_journal(live.number)
+                    engine.store.renumber_journal(live.number, numbers[journal_id])
                     live.number = numbers[journal_id]
-                    engine.store.add_journal(live.number, live.journal)
                 if past_stamp or journal_id == stamp.journal_id:
                     after = 0 if past_stamp else stamp.group
                     rebuild.index_journal(engine, engine.index, txn, live.number, live, after, engine.part_container)
@@ -386,7 +389,7 @@ class Vault:
     def note(self, kind: EventType, count: int = 0) -> None:
         """Record an act of the vault itself."""
         event = Event(int(kind), self.engine.options.clock(), _NOBODYS_SESSION, version=count)
-        self.committer.commit(Intent([], sealable([event]), durable=False))
+        self.committer.commit(Intent([], sealable([encode_event(event)]), durable=False))
 
     def steady(self, read: Callable[[], T]) -> T:
         """Return what `read` returns; run it again where a settling moved frames, or the index had to be rebuilt.

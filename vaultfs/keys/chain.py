@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
@@ -43,13 +42,12 @@ class KeyChain:
         self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
         self.nobody_content_key = suite.derive(self._identifier_key, labels.NOBODY, b"", KEY)
 
-    def record_ids(self, incarnation: int, first: int, count: int) -> Iterator[RecordId]:
-        """Yield the ids of `count` record numbers from `first` on."""
+    def record_ids(self, incarnation: int, first: int, count: int) -> list[RecordId]:
+        """Return the ids of `count` record numbers from `first` on."""
         high = incarnation.to_bytes(4, "big")
         plain = b"".join([high + number.to_bytes(8, "big") + _PAD for number in range(first, first + count)])
         ids = self._ciphers.to_id.update(plain)
-        for at in range(0, len(ids), 16):
-            yield RecordId(ids[at : at + 16])
+        return [bytes.__new__(RecordId, ids[at : at + 16]) for at in range(0, len(ids), 16)]
 
     def record_id(self, incarnation: int, number: int) -> RecordId:
         """Return the id of a record number."""

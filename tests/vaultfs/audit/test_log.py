@@ -15,7 +15,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, put, session
 from vaultfs import EventType, Outcome
-from vaultfs.audit.events import decode_detail, sealable, unsealed
+from vaultfs.audit.events import decode_detail, encode_event, sealable, unsealed
 from vaultfs.audit.log import read_events, read_leaves
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
 
@@ -296,7 +296,7 @@ class TestTampering:
 
 def test_events_survive_encoding_and_damage_is_told() -> None:
     given = [vaultfs.Event(E.RECORD_READ, n, b"s" * 16, b"p" * 16, b"r" * 16, n) for n in range(3)]
-    packed = sealable(given)
+    packed = sealable([encode_event(event) for event in given])
     body = b"".join(packed.chunks)
     assert list(unsealed(body)) == list(zip(given, packed.commitments, strict=True))
     for broken in (body[:-1], body[:10], b"\x05\0\0\0" + bytes(16) + b"\xc1\xc1\xc1\xc1\xc1"):

@@ -176,7 +176,7 @@ def test_an_older_copy_of_the_index_is_brought_up_to_date(opened: Open, tmp_path
         shutil.copytree(copy, vault.path / "index")
         vault = opened()
         assert answers(vault, [MRN]) == said
-        for table in ("records", "aliases", "units", "states", "links", "subjects"):
+        for table in ("records", "aliases", "states", "links", "subjects"):
             assert index_content(vault)[table] == expected[table]
         vault.close()
 
@@ -185,7 +185,7 @@ def test_an_index_that_lies_is_found_out_and_made_anew(filled: vaultfs.Vault) ->
     """Rows that lead nowhere, to another record's frame, or to the wrong row of it."""
     said = answers(filled, [MRN, OTHER])
     chance = random.Random(1)
-    for name in ("frames", "records", "aliases", "units", "parts", "names", "subjects", "states"):
+    for name in ("frames", "records", "aliases", "parts", "subjects", "states"):
         for how in ("swapped", "nowhere"):
             index = filled.engine.index
             with index.writing() as txn:
@@ -194,9 +194,9 @@ def test_an_index_that_lies_is_found_out_and_made_anew(filled: vaultfs.Vault) ->
                 values = [value for _, value in rows]
                 chance.shuffle(values)
                 for (key, old), value in zip(rows, values, strict=True):
-                    if name in ("names", "subjects"):
+                    if name == "subjects":
                         if how == "nowhere":
-                            txn.put(key[:16] + b"\xff" * 8, old, db=table)
+                            txn.put(key[:17] + b"\xff" * 8, old, db=table)
                         continue
                     txn.put(key, value if how == "swapped" else b"\x7f" * 4 + old[4:], db=table)
             filled._rebuilt = False

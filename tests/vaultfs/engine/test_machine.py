@@ -65,7 +65,8 @@ class VaultMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="vaultfs-test-", dir=memory()))
         self.copies = 0
         self.lines: dict[vaultfs.RecordId, Line] = {}
-        self.claims: dict[vaultfs.Identifier, set[vaultfs.SubjectId]] = {}
+        # In the order of the claims: surrogates are random, and what the machine does must not depend on them.
+        self.claims: dict[vaultfs.Identifier, dict[vaultfs.SubjectId, None]] = {}
         self.links: set[frozenset[vaultfs.SubjectId]] = set()
         self.states: dict[bytes, tuple[int, bytes]] = {}
         self.order: list[vaultfs.RecordId] = []
@@ -95,7 +96,7 @@ class VaultMachine(RuleBasedStateMachine):
 
     def meant(self, name: vaultfs.Identifier) -> set[vaultfs.SubjectId] | None:
         """Return the people that an identifier means, None where they are not one."""
-        claims = self.claims.get(name, set())
+        claims = set(self.claims.get(name, ()))
         people = self.people(min(claims)) if claims else set()
         return people if claims <= people else None
 
@@ -122,7 +123,7 @@ class VaultMachine(RuleBasedStateMachine):
                 ids = [txn.put(one, kind=kind, subject=name, date=when) for one in contents]
             subject = s.get(ids[0]).info.subject
         if name is not None:
-            self.claims.setdefault(name, set()).add(subject)
+            self.claims.setdefault(name, {})[subject] = None
         for record, content in zip(ids, contents, strict=True):
             assert record not in self.lines, "an id was given out again"
             self.lines[record] = Line({1: Version(content, kind, subject, when)}, 1)
@@ -168,7 +169,7 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(one=st.sampled_from(NAMES), other=st.sampled_from(NAMES), same=st.booleans())
     def link(self, one: vaultfs.Identifier, other: vaultfs.Identifier, same: bool) -> None:
         """Link or unlink the subjects of two identifiers."""
-        left, right = (sorted(self.claims.get(name, ())) for name in (one, other))
+        left, right = (list(self.claims.get(name, ())) for name in (one, other))
         if not left or not right or left[0] == right[-1]:
             return
         with session(self.vault) as s, s.transaction() as txn:
@@ -179,11 +180,11 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), other=st.sampled_from(NAMES))
     def identify(self, name: vaultfs.Identifier, other: vaultfs.Identifier) -> None:
         """Assert an identifier for the subject of another."""
-        claims = sorted(self.claims.get(other, ()))
+        claims = list(self.claims.get(other, ()))
         if claims:
             with session(self.vault) as s, s.transaction() as txn:
                 txn.identify(claims[0], name)
-            self.claims.setdefault(name, set()).add(claims[0])
+            self.claims.setdefault(name, {})[claims[0]] = None
 
     @rule(key=st.sampled_from([b"a", b"b", b"c"]), value=st.binary(max_size=40), stale=st.booleans())
     def set_state(self, key: bytes, value: bytes, stale: bool) -> None:
@@ -271,7 +272,7 @@ class VaultMachine(RuleBasedStateMachine):
                 found = s.find(subject=vaultfs.NOBODY, kind=kind, since=since, until=until)
             else:
                 people = self.meant(name)
-                assert set(s.subjects(name)) == self.claims.get(name, set())
+                assert set(s.subjects(name)) == set(self.claims.get(name, ()))
                 if not people:
                     with pytest.raises(SubjectAmbiguous if people is None else NotFound):
                         s.find(subject=name)

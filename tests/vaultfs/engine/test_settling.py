@@ -15,7 +15,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
 from vaultfs.engine import settle as settle_module
-from vaultfs.engine.batch import year_of
+from vaultfs.engine.facts import year_of
 from vaultfs.engine.replay import segment_frames
 
 KIB = 1024

@@ -1,0 +1,181 @@
+"""Building a journal group out of what transactions want committed, and its index rows out of the group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import lmdb
+from vaultfs_format import limits
+from vaultfs_format.audit import LeafKind, encode_entries
+from vaultfs_format.directory import HERE, encode_row
+from vaultfs_format.entries import Role
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset
+
+from vaultfs.audit.events import Sealable
+from vaultfs.engine.batch import Batch
+from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.index import Container, ContainerKind, Place
+from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
+from vaultfs.model import NOBODY
+
+
+@dataclass(slots=True, repr=False)
+class Intent:
+    """What a transaction wants committed, and what it relied on.
+
+    Parameters
+    ----------
+    bases
+        For records that get a new version: record number to the version that it is based on (0: none).
+    unclaimed
+        Identifier tokens for which a subject is created: nobody may have claimed them meanwhile.
+    claimed
+        Identifier tokens that this intent asserts.
+    guards
+        Versions of control states that must be current.
+    states
+        Versions of control states that this intent makes current.
+    durable
+        False for audit events that may become durable a little later.
+    """
+
+    frames: list[Drafted]
+    events: Sealable
+    bases: dict[bytes, int] = field(default_factory=dict)
+    versions: dict[bytes, int] = field(default_factory=dict)
+    unclaimed: set[bytes] = field(default_factory=set)
+    claimed: set[bytes] = field(default_factory=set)
+    guards: dict[bytes, int] = field(default_factory=dict)
+    states: dict[bytes, int] = field(default_factory=dict)
+    durable: bool = True
+
+    def weight(self) -> int:
+        """Return the sealed bytes that go into the group."""
+        return sum(len(f.sealed.entries) + (0 if f.landed else len(f.sealed.body)) for f in self.frames)
+
+
+class GroupBuilder:
+    """Turns intents, in the order in which they are committed, into a group, and the group into index rows."""
+
+    def __init__(self, engine: Engine, live: LiveJournal, intents: Sequence[Intent]) -> None:
+        self._engine = engine
+        self._live = live
+        self._first_commit = engine.last_commit + 1
+        self._commits = len(intents)
+        self._frames: list[tuple[Drafted, Sequence[tuple[int, int]]]] = []
+        audit: list[bytes] = []
+        if engine.leaves < engine.head.tree_size:
+            audit.append(engine.head.live_set().encode())
+        self.leaves = len(audit)
+        chunks: list[tuple[int, bytes]] = []
+        for commit, intent in enumerate(intents, start=self._first_commit):
+            self._frames += [(drafted, ((len(drafted.facts.keys), commit),)) for drafted in intent.frames]
+            chunks += [(commit, chunk) for chunk in intent.events.chunks]
+            audit.append(encode_entries(LeafKind.EVENT, commit, intent.events.commitments))
+            self.leaves += len(intent.events.commitments)
+        self._frames += _audit_frames(engine, chunks)
+        self._audit = b"".join(audit)
+        self._rows: list[bytes] = []
+        self._parts: list[PartFile] = []
+        self._containers = [live.number]
+        """Container of each home: the journal, then the part files."""
+
+    def draft(self) -> GroupDraft:
+        """Return the group. Part files that it names are durable when this returns."""
+        homes = self._sync_parts()
+        bodies, keys, rows = [], [], self._rows
+        offset = bodies_offset(len(self._parts))
+        for (sealed, _, landed), runs in self._frames:
+            if landed is None:
+                rows.append(encode_row(sealed.encoded, sealed.entries, offset, HERE, runs))
+                bodies.append(sealed.body)
+                offset += len(sealed.body)
+            else:
+                home = homes[landed.segment_id]
+                rows.append(encode_row(sealed.encoded, sealed.entries, landed.offset, home, runs))
+            keys.append(sealed.key)
+        journal = self._live.journal
+        return GroupDraft(
+            GroupKind.COMMIT,
+            journal.last_group + 1,
+            journal.durable,
+            self._first_commit,
+            self._commits,
+            os.urandom(16),
+            self._parts,
+            rows,
+            bodies,
+            keys,
+            self._audit,
+        )
+
+    def _sync_parts(self) -> dict[bytes, int]:
+        """Make the bodies in part files durable; return the home that each file is named as."""
+        engine = self._engine
+        ends = engine.parts.sync(drafted.landed for drafted, _ in self._frames if drafted.landed)
+        self._parts = [PartFile(segment_id, end) for segment_id, end in ends.items()]
+        self._containers += [engine.part_container(segment_id) for segment_id in ends]
+        return {segment_id: home for home, segment_id in enumerate(ends, start=1)}
+
+    def place(self, group_offset: int) -> Batch:
+        """Give every frame a handle and list it in the journal's catalogue; return the index rows.
+
+        Parameters
+        ----------
+        group_offset
+            Where the group was written.
+        """
+        engine, live = self._engine, self._live
+        batch = Batch(engine.chain.alias_key)
+        containers = {part.segment_id: number for part, number in zip(self._parts, self._containers[1:], strict=True)}
+        body_offset = group_offset + bodies_offset(len(self._parts))
+        row_offset = body_offset + sum(len(d.sealed.body) for d, _ in self._frames if d.landed is None)
+        for slot, ((drafted, runs), row) in enumerate(zip(self._frames, self._rows, strict=True)):
+            header, landed = drafted.sealed.header, drafted.landed
+            frame_class, segment_id, where, home = header.frame_class, b"", body_offset, live.number
+            if landed is None:
+                body_offset += len(drafted.sealed.body)
+            else:
+                segment_id, where, home = landed.segment_id, landed.offset, containers[landed.segment_id]
+            handle = 0 if frame_class is FrameClass.AUDIT else engine.take_handle()
+            size = len(row)
+            if live.catalogue is not None:
+                live.catalogue.add(
+                    frame_class, drafted.facts, handle, segment_id,
+                    (row_offset, size, where, header.body_sealed, header.body_plain, group_offset, slot),
+                )  # fmt: skip
+            place = Place(live.number, row_offset, size, home, where, group_offset, slot)
+            batch.add(handle, place, frame_class, header.frame_id, drafted.facts, _commits(runs))
+            row_offset += size
+        return batch
+
+    def name_parts(self, txn: lmdb.Transaction) -> None:
+        """Let the index know the part files that the group names."""
+        for number, part in zip(self._containers[1:], self._parts, strict=True):
+            self._engine.index.put_container(txn, number, Container(ContainerKind.PART, part.segment_id))
+
+
+def _commits(runs: Iterable[tuple[int, int]]) -> Iterable[int]:
+    for count, commit in runs:
+        yield from repeat(commit, count)
+
+
+def _audit_frames(
+    engine: Engine, chunks: Sequence[tuple[int, bytes]]
+) -> list[tuple[Drafted, Sequence[tuple[int, int]]]]:
+    """Return the frames of shred unit (vault, audit) that hold the events of a group, each with its runs."""
+    gathered: list[Gathered] = []
+    runs: list[list[tuple[int, int]]] = []
+    unit = Unit(FrameClass.AUDIT, NOBODY, gathered, limits.MAX_BODY)
+    for commit, chunk in chunks:
+        offset = unit.room(len(chunk))
+        if offset == 0:
+            runs.append([])
+        unit.add(role_entry(Role.EVENTS, bytes(16), offset, len(chunk)), chunk)
+        runs[-1].append((1, commit))
+    unit.close()
+    return list(zip(seal_all(engine.suite, gathered), runs, strict=True))

@@ -1,0 +1,141 @@
+"""Gathering for a settling: the bytes of a live journal, checked as a whole, and what its catalogue lists in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vaultfs_format.audit import ENTRY
+from vaultfs_format.directory import FrameRow
+from vaultfs_format.entries import EntryBlock
+from vaultfs_format.frame import FrameClass, FrameHeader, open_body, open_entries
+from vaultfs_format.group import GROUP, authentic_group, open_group_keys
+from vaultfs_format.journal import HEADER_SIZE
+
+from vaultfs.engine.catalogue import Catalogue, Listed
+from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.facts import FrameFacts, facts_of
+from vaultfs.engine.replay import live_groups
+from vaultfs.engine.segments import Placed
+from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
+from vaultfs.vfs import File
+
+
+class Opened(NamedTuple):
+    """A frame whose row has been parsed and whose entries and body have been opened."""
+
+    header: FrameHeader
+    block: EntryBlock
+    body: bytes
+    commits: list[int]
+
+    def __repr__(self) -> str:
+        return "<Opened>"
+
+
+class Harvest:
+    """One live journal, read whole and found to be as it was written.
+
+    Attributes
+    ----------
+    audit
+        Its audit entries.
+    catalogue
+        Its frames.
+    """
+
+    def __init__(self, engine: Engine, live: LiveJournal) -> None:
+        self._engine = engine
+        self.live = live
+        journal = live.journal
+        self._data = memoryview(journal.file.read(0, journal.end))
+        self._keys: dict[int, list[bytes]] = {}
+        self.audit = b"".join(self._checked())
+        self.catalogue = live.catalogue or _catalogue(engine, live)
+
+    def _checked(self) -> Iterator[bytes]:
+        """Check every group and take its keys; yield the audit entries.
+
+        Raises
+        ------
+        VaultDamaged
+            The journal is not what it was when it was written, or opened.
+        """
+        journal, suite = self.live.journal, self._engine.suite
+        at, number, chain = HEADER_SIZE, 0, journal.first_chain
+        while at < len(self._data):
+            number += 1
+            try:
+                sizes, chain = authentic_group(
+                    suite, self._data, at, number, chain, journal.header.journal_id, journal.keys
+                )
+            except (FormatError, MacMismatch):
+                raise VaultDamaged(group=number) from None
+            keys_at = at + sizes.keys_offset
+            entries_at = keys_at + sizes.keys
+            if sizes.frames:
+                salt = GROUP.unpack(self._data, at)[-1]
+                sealed = self._data[keys_at:entries_at]
+                self._keys[at] = open_group_keys(suite, journal.header.journal_id, journal.keys, number, salt, sealed)
+            yield bytes(self._data[entries_at : entries_at + ENTRY.size * sizes.audit_entries])
+            at += sizes.total
+        if (number, chain) != (journal.last_group, journal.chain):
+            raise VaultDamaged(group=number)
+
+    def placed(self, frame: Listed, part: File | None = None) -> Placed:
+        """Return a frame as it stands, its body from `part` where it lies in one.
+
+        Raises
+        ------
+        VaultDamaged
+            The part file ends before it.
+        """
+        row = bytes(self._data[frame.row_offset : frame.row_offset + frame.row_length])
+        if part is None:
+            body = self._data[frame.body_offset : frame.body_offset + frame.body_length]
+            return Placed(row, body, self._keys[frame.group][frame.slot])
+        sealed = part.read(frame.body_offset, frame.body_length)
+        if len(sealed) != frame.body_length:
+            raise VaultDamaged
+        return Placed(row, sealed, self._keys[frame.group][frame.slot])
+
+    def bare(self, frame: Listed) -> Placed:
+        """Return a frame without its body, for a part file that becomes a segment."""
+        row = bytes(self._data[frame.row_offset : frame.row_offset + frame.row_length])
+        return Placed(row, b"", self._keys[frame.group][frame.slot])
+
+
+def opened(engine: Engine, placed: Placed) -> Opened:
+    """Open a frame."""
+    row, _ = FrameRow.decode(placed.row)
+    block = open_entries(engine.suite, row.header, placed.key, row.entries)
+    body = open_body(engine.suite, row.header, placed.key, placed.body)
+    return Opened(row.header, block, body, list(row.commits()))
+
+
+def _catalogue(engine: Engine, live: LiveJournal) -> Catalogue:
+    """Return the catalogue of a journal of which an earlier process has written some, made from its frames."""
+    catalogue = Catalogue()
+    handles = _handles(engine, live.number)
+    parts: dict[bytes, File] = {}
+    try:
+        for group in live_groups(engine, live, parts):
+            for frame in group.frames:
+                header, audit = frame.row.header, frame.row.header.frame_class is FrameClass.AUDIT
+                facts = FrameFacts(bytes(16)) if audit else facts_of(frame.entries())
+                handle = 0 if audit else handles[frame.row_offset]
+                where = (
+                    frame.row_offset, frame.row.size, frame.body_offset, header.body_sealed, header.body_plain,
+                    frame.group_offset, frame.slot,
+                )  # fmt: skip
+                catalogue.add(header.frame_class, facts, handle, frame.segment_id, where)
+    finally:
+        for file in parts.values():
+            file.close()
+    return catalogue
+
+
+def _handles(engine: Engine, container: int) -> dict[int, int]:
+    """Return the handles of the frames in a journal by the offsets of their rows."""
+    with engine.index.reading() as txn:
+        return {place.row_offset: handle for handle, place in engine.index.places(txn) if place.container == container}

@@ -1,0 +1,176 @@
+"""The subjects that a transaction works with: found by identifiers, created, identified and linked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from vaultfs_format.entries import WEAK, Role
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.suite import KEY
+
+from vaultfs.access.policy import Action
+from vaultfs.audit.events import EventType
+from vaultfs.engine.claims import Claims
+from vaultfs.engine.grouping import Intent
+from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
+from vaultfs.engine.units import Gathered, Unit, role_entry
+from vaultfs.errors import ArgumentInvalid
+from vaultfs.model import NOBODY, Date, Identifier, SubjectId
+
+if TYPE_CHECKING:
+    from vaultfs.engine.session import Session
+
+_ZERO = bytes(16)
+
+
+class Holder:
+    """A subject as one transaction sees it: its surrogate, its content-id key and the frames that are gathered.
+
+    Records without a date have frames of their own, since settling puts these into segments of their own.
+    """
+
+    __slots__ = ("_gathered", "_undated", "content_key", "id", "unit")
+
+    def __init__(self, subject: SubjectId, key: bytes, gathered: list[Gathered]) -> None:
+        self.id = subject
+        self.content_key = key
+        self.unit = Unit(FrameClass.RECORD, subject, gathered)
+        self._undated: Unit | None = None
+        self._gathered = gathered
+
+    @property
+    def undated(self) -> Unit:
+        """What gathers records without a date."""
+        if self._undated is None:
+            self._undated = Unit(FrameClass.RECORD, self.id, self._gathered)
+        return self._undated
+
+    def close(self) -> None:
+        """Complete the frames."""
+        self.unit.close()
+        if self._undated is not None:
+            self._undated.close()
+
+
+class Identities:
+    """The subjects of one transaction.
+
+    Parameters
+    ----------
+    intent
+        Is told which identifiers the transaction claims.
+    gathered
+        Receives frames that are complete.
+    note
+        Takes down an event of a type about a subject.
+    """
+
+    def __init__(
+        self, session: Session, intent: Intent, gathered: list[Gathered], note: Callable[[EventType, SubjectId], None]
+    ) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._intent = intent
+        self._gathered = gathered
+        self._note = note
+        self._holders: dict[SubjectId, Holder] = {}
+        self._created: set[SubjectId] = set()
+        self.claims = Claims(self._engine, session.steady)
+
+    def known(self, subject: Identifier | SubjectId) -> SubjectId | None:
+        """Return the subject that is meant, None for an identifier that nobody has claimed.
+
+        Raises
+        ------
+        SubjectAmbiguous
+        """
+        if isinstance(subject, SubjectId):
+            return subject
+        claimants = self.claims.claimants(subject)
+        if len(claimants) < 2:
+            return claimants[0] if claimants else None
+        return self._session.steady(lambda: one_subject(self._engine, claimants))
+
+    def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
+        """Return the subject of an identifier, created if nobody has claimed it."""
+        known = self.known(identifier)
+        if known is None:
+            known = self.create()
+            self.identify(known, identifier, date)
+        return known
+
+    def identifiers(self, subject: SubjectId) -> list[Identifier]:
+        """Return the identifiers that the vault or this transaction asserts for a subject."""
+        own = self.claims.own(subject)
+        return own if subject in self._created else [*self._session.identifiers(subject), *own]
+
+    def create(self) -> SubjectId:
+        """Create a subject that no identifier names yet."""
+        self._session.authorize(Action.LINK, None, None)
+        secret = os.urandom(16 + KEY)
+        subject, key = SubjectId(secret[:16]), secret[16:]
+        holder = self._holders[subject] = Holder(subject, key, self._gathered)
+        holder.unit.add(role_entry(Role.SUBJECT, _ZERO, holder.unit.room(KEY), KEY), key)
+        self._created.add(subject)
+        self._note(EventType.SUBJECT_CREATED, subject)
+        return subject
+
+    def identify(self, subject: SubjectId, identifier: Identifier, date: Date = None, *, weak: bool = False) -> None:
+        """Assert that an identifier names a subject, from `date` on."""
+        if subject == NOBODY:
+            raise ArgumentInvalid
+        if subject not in self._created:
+            self._session.authorize(Action.LINK, None, subject)
+        holder = self.holder(subject)
+        claims = self.claims.claimants(identifier)
+        if subject in claims:
+            return
+        token = self.claims.token(identifier)
+        if not claims:
+            self._intent.unclaimed.add(token)
+        self._intent.claimed.add(token)
+        self.claims.assert_for(subject, identifier)
+        body = encode_identifier(identifier)
+        offset = holder.unit.room(len(body))
+        holder.unit.add(role_entry(Role.ALIAS, token, offset, len(body), date, WEAK if weak else 0), body)
+        self._note(EventType.IDENTIFIER_ASSERTED, subject)
+
+    def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
+        """State that two subjects are one person, or that they are not."""
+        if one == other or NOBODY in (one, other):
+            raise ArgumentInvalid
+        for subject in (one, other):
+            self._session.authorize(Action.LINK, None, subject)
+        for subject in (one, other):
+            self.holder(subject)
+        self.claims.relate(one, other, same=same)
+        for subject in (one, other):
+            self._note(EventType.SUBJECTS_LINKED if same else EventType.SUBJECTS_UNLINKED, subject)
+
+    def holder(self, subject: SubjectId) -> Holder:
+        """Return what gathers the records of a subject.
+
+        Raises
+        ------
+        NotFound
+        """
+        found = self._holders.get(subject)
+        if found is None:
+            key = self._session.steady(lambda: content_key(self._engine, subject))
+            found = self._holders[subject] = Holder(subject, key, self._gathered)
+        return found
+
+    def close(self) -> None:
+        """Complete all frames. What was said last of each pair counts: two words of one commit would have no order."""
+        for (one, other), same in self.claims.links().items():
+            unit = self.holder(one).unit
+            unit.room(0)
+            unit.add(role_entry(Role.LINK if same else Role.UNLINK, bytes(other), 0, 0))
+        for holder in self._holders.values():
+            holder.close()
+
+    def look_up(self, identifiers: Iterable[Identifier]) -> None:
+        """Find out together who is known by each of many identifiers."""
+        self.claims.look_up(identifiers)
