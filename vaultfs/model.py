@@ -73,8 +73,7 @@ NOBODY = SubjectId(bytes(16))
 """The subject of records that belong to no subject."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(msgspec.Struct, frozen=True, gc=False):
     """A business identifier: who assigned it, and the value. Never a bare number.
 
     Parameters
@@ -86,12 +85,15 @@ class Identifier:
         The identifier as assigned; compared exactly.
     """
 
-    system: str = field(repr=False)
-    value: str = field(repr=False)
+    system: str
+    value: str
 
     def __post_init__(self) -> None:
         for text in (self.system, self.value):
             check_text(text, MAX_IDENTIFIER_CHARS)
+
+    def __repr__(self) -> str:
+        return "Identifier()"
 
 
 class Precision(IntEnum):

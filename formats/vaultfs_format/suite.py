@@ -7,6 +7,7 @@ message, ever; BLAKE3 for digests, and in keyed mode for MACs and derivation.
 from __future__ import annotations
 
 import hmac
+from functools import cache
 from typing import Protocol
 
 from blake3 import blake3
@@ -35,6 +36,12 @@ class Hasher(Protocol):
         ...
 
 
+@cache
+def _framed(label: bytes) -> bytes:
+    """Return a label behind its length, so that no label is the beginning of another with its data."""
+    return bytes([len(label)]) + label
+
+
 class DefaultSuite:
     """Suite 1."""
 
@@ -51,17 +58,15 @@ class DefaultSuite:
 
     def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
         """Return the 32-byte MAC of `data` under `key`, for the purpose `label`."""
-        code = self.mac_hasher(key, label)
-        code.update(data)
-        return code.digest()
+        return blake3(b"".join((_framed(label), data)), key=key).digest()
 
     def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
         """Return a `mac` that takes its data in pieces."""
-        return blake3(bytes([len(label)]) + label, key=key)
+        return blake3(_framed(label), key=key)
 
     def derive(self, key: bytes, label: bytes, context: bytes, length: int) -> bytes:
         """Return `length` bytes derived from the 32-byte `key` for the purpose `label` and `context`."""
-        return blake3(bytes([len(label)]) + label + context, key=key).digest(length=length)
+        return blake3(_framed(label) + context, key=key).digest(length=length)
 
     def seal(self, key: bytes, plaintext: Buffer, bound: bytes) -> bytes:
         """Return `plaintext` sealed under `key`, which must never seal anything else; `bound` is authenticated."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
+
+import msgspec
 
 from vaultfs.model import Principal, SubjectId
 
@@ -24,8 +25,7 @@ class Action(IntEnum):
     ADMINISTER = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One access that needs a decision.
 
     Parameters
@@ -39,10 +39,13 @@ class Request:
     """
 
     principal: Principal
-    purpose: str = field(repr=False)
+    purpose: str
     action: Action
     kind: str | None = None
     subject: SubjectId | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.action.name})"
 
 
 class Policy(Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -142,23 +144,24 @@ class Sealable(NamedTuple):
 def sealable(events: Sequence[bytes]) -> Sealable:
     """Return encoded events, each with a fresh salt, in chunks, and their commitments."""
     salts = os.urandom(audit.SALT * len(events))
+    salted = [salts[at : at + audit.SALT] + data for at, data in zip(count(0, audit.SALT), events, strict=False)]
     chunks: list[bytes] = []
     pieces: list[bytes] = []
-    commitments: list[bytes] = []
     size = 0
-    at = 0
-    for data in events:
-        salted = salts[at : at + audit.SALT] + data
-        at += audit.SALT
-        pieces += (len(data).to_bytes(_LENGTH, "little"), salted)
-        commitments.append(audit.commitment(salted))
-        size += _LENGTH + len(salted)
+    for data in salted:
+        pieces += (_length(len(data) - audit.SALT), data)
+        size += _LENGTH + len(data)
         if size > MAX_CHUNK:
             chunks.append(b"".join(pieces))
             pieces, size = [], 0
     if pieces:
         chunks.append(b"".join(pieces))
-    return Sealable(chunks, commitments)
+    return Sealable(chunks, list(map(audit.commitment, salted)))
+
+
+@lru_cache(256)
+def _length(length: int) -> bytes:
+    return length.to_bytes(_LENGTH, "little")
 
 
 def unsealed(body: bytes) -> Iterator[tuple[Event, bytes]]:

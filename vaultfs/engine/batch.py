@@ -55,10 +55,10 @@ class Batch:
         self._frames.append((where, PLACE.pack(*place)))
         if frame_class is FrameClass.BLOB:
             self._parts.append((frame_id, where))
-        pack, records = RECORD.pack, self._records
-        for row, key in enumerate(facts.keys):
-            if key:
-                records.append((key[:_KEY_SIZE], pack(handle, row, key[_KEY_SIZE])))
+        pack = RECORD.pack
+        self._records += [
+            (key[:_KEY_SIZE], pack(handle, row, key[_KEY_SIZE])) for row, key in enumerate(facts.keys) if key
+        ]
         if facts.holding != Holding.NOTHING:
             key = SUBJECT_KEY.pack(facts.subject, facts.holding, handle)
             self._subjects.append((key, YEARS.pack(*facts.years())))

@@ -39,7 +39,8 @@ class Claims:
 
     def look_up(self, identifiers: Iterable[Identifier]) -> None:
         """Find out together who is known by each of those identifiers that were not asked about before."""
-        wanted = {one: self.token(one) for one in identifiers if one not in self._claims}
+        unknown = {one for one in identifiers if one not in self._claims}
+        wanted = {one: self.token(one) for one in unknown}
         if wanted:
             found = self._steady(lambda: claimants(self._engine, wanted.values()))
             self._claims.update(zip(wanted, found, strict=True))

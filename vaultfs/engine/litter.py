@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
+from vaultfs_format.directory import decode_rows
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs.engine.engine import Engine
 from vaultfs.errors import FormatError
@@ -14,8 +16,8 @@ from vaultfs.errors import FormatError
 def sweep(engine: Engine) -> int:
     """Remove unfinished files under ``segments`` and their copies; return how many. Call before anything is written.
 
-    A segment that the head does not name is litter only if it was written under this head, whose journals still hold
-    its frames; any other is left for fsck to report.
+    A segment that the head does not name is litter if it was written under this head, whose journals still hold its
+    frames, or if a segment that the head names has taken its frames in; any other is left for fsck to report.
     """
     named = {engine.layout.segment(row) for row in engine.head.segments}
     tables = {engine.layout.key_table(row) for row in engine.head.segments}
@@ -26,7 +28,7 @@ def sweep(engine: Engine) -> int:
         if (
             path.suffix == ".tmp"
             or (path.suffix == ".part" and path not in parts)
-            or (path.suffix == ".vseg" and path not in named and _of_this_head(engine, path))
+            or (path.suffix == ".vseg" and path not in named and _superseded(engine, path))
         ):
             litter.add(path.name.partition(".")[0])
             engine.vfs.unlink(path)
@@ -56,14 +58,42 @@ def _live_parts(engine: Engine) -> set[Path]:
     return parts
 
 
-def _of_this_head(engine: Engine, path: Path) -> bool:
-    if not engine.live:
-        return False
+def _superseded(engine: Engine, path: Path) -> bool:
+    """Return whether the frames of a segment that the head does not name stand elsewhere."""
     try:
-        head = SegmentHead.decode(engine.vfs.read(path, SUPERBLOCK_SIZE)[:SUPERBLOCK_SIZE])
+        head = _head(engine, path)
+        if head.vault_id != engine.vault_id:
+            return False
+        if head.generation == engine.head.generation:
+            return bool(engine.live)
+        return _frame_ids(engine, path) <= _merged(engine, head.frame_class)
     except FormatError:
         return False
-    return head.vault_id == engine.vault_id and head.generation == engine.head.generation
+
+
+def _head(engine: Engine, path: Path) -> SegmentHead:
+    return SegmentHead.decode(engine.vfs.read(path, SUPERBLOCK_SIZE)[:SUPERBLOCK_SIZE])
+
+
+def _merged(engine: Engine, frame_class: FrameClass) -> set[bytes]:
+    """Return the ids of the frames in segments of a class that the last settling has written."""
+    found: set[bytes] = set()
+    for row in engine.head.segments:
+        path = engine.layout.segment(row)
+        if row.frame_class is frame_class and _head(engine, path).generation == engine.head.generation - 1:
+            found |= _frame_ids(engine, path)
+    return found
+
+
+def _frame_ids(engine: Engine, path: Path) -> set[bytes]:
+    file = engine.vfs.open(path)
+    try:
+        length = file.size()
+        footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
+        data = file.read(footer.directory_offset, footer.directory_length)
+    finally:
+        file.close()
+    return {row.header.frame_id for row in decode_rows(data, footer.frames)}
 
 
 def _orphan(engine: Engine, table: Path) -> bool:

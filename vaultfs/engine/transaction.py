@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MAX_TRANSACTION = 512 * limits.MIB
 """Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
 
-_UNSEALED = 128
-"""Complete frames that wait for being sealed together: plaintext must not pile up."""
-
 
 class Transaction:
     """Work of one session, by one thread. Commits at the end of a ``with`` block, rolls back when it raises.
@@ -46,7 +43,7 @@ class Transaction:
         self._events: list[bytes] = []
         self._intent = Intent([], sealable([]))
         self._identities = Identities(session, self._intent, self._gathered, self._note)
-        self._records = RecordWriter(session, self._intent, self._identities, self._events, self._seal_some)
+        self._records = RecordWriter(session, self._intent, self._identities, self._events, self._gathered, self._seal)
         self.commit_number = 0
 
     # Records.
@@ -259,10 +256,6 @@ class Transaction:
 
     def _abandon(self) -> None:
         self._records.give_up(self._records.blobs)
-
-    def _seal_some(self) -> None:
-        if len(self._gathered) >= _UNSEALED:
-            self._seal()
 
     def _seal(self) -> None:
         self._sealed += seal_all(self._engine.suite, self._gathered)

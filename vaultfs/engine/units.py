@@ -139,19 +139,24 @@ class Unit:
     def add(self, entry: Entry, *pieces: bytes) -> None:
         """Take in an entry, made for the offset that `room` returned, and its bytes."""
         self._facts.add(entry)
-        self._take(pack_row(*entry), pieces)
+        self._rows.append(pack_row(*entry))
+        self._pieces += pieces
+        self._size += sum(map(len, pieces))
 
-    def add_record(self, row: bytes, key: bytes, date: int | None, *pieces: bytes) -> None:
-        """Take in the encoded row of a record and its bytes; `key` and `date` as for `FrameFacts.add_record`."""
+    def add_record(
+        self, row: bytes, key: bytes, date: int | None, length: int, pieces: tuple[bytes, bytes, bytes]
+    ) -> None:
+        """Take in the encoded row of a record and its bytes, `length` in all.
+
+        Parameters
+        ----------
+        key, date
+            As for `FrameFacts.add_record`.
+        """
         self._facts.add_record(key, date)
-        self._take(row, pieces)
-
-    def _take(self, row: bytes, pieces: tuple[bytes, ...]) -> None:
         self._rows.append(row)
-        for piece in pieces:
-            if piece:
-                self._pieces.append(piece)
-                self._size += len(piece)
+        self._pieces += pieces
+        self._size += length
 
     def close(self) -> None:
         """End the current frame, if it holds anything."""

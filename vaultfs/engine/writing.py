@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from vaultfs_format import limits
 from vaultfs_format.entries import Entry, Role, pack_row
 
 from vaultfs.access.policy import Action
@@ -16,7 +17,7 @@ from vaultfs.engine.facts import RECORD_KEY
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Holder, Identities
 from vaultfs.engine.records import newest
-from vaultfs.engine.units import DateFields, Drafted, date_fields
+from vaultfs.engine.units import DateFields, Drafted, Gathered, date_fields
 from vaultfs.errors import Deleted
 from vaultfs.model import NOBODY, Identifier, NewRecord, RecordId, SubjectId
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _NUMBERS = 256
 """Least record numbers that are drawn at once."""
+
+_UNSEALED = 128
+"""Complete frames that wait for being sealed together."""
 
 _RECORD = int(Role.RECORD)
 
@@ -79,8 +83,8 @@ class RecordWriter:
         Is told which versions the transaction makes, and of what.
     events
         Receives encoded events.
-    made
-        Is called after every record.
+    gathered, seal
+        The frames that are complete, and what seals them when they have become many: plaintext must not pile up.
     """
 
     def __init__(
@@ -89,39 +93,42 @@ class RecordWriter:
         intent: Intent,
         identities: Identities,
         events: list[bytes],
-        made: Callable[[], None],
+        gathered: list[Gathered],
+        seal: Callable[[], None],
     ) -> None:
         self._session = session
         self._engine = session.engine
         self._intent = intent
         self._identities = identities
         self._events = events
-        self._made = made
+        self._gathered = gathered
+        self._seal = seal
         self._numbers = _Numbers(session.engine)
         self._deleted: set[bytes] = set()
         self.blobs: list[Drafted] = []
 
     def put_many(self, records: Sequence[NewRecord]) -> list[RecordId]:
         """Write records and return their ids, in their order."""
-        engine, events = self._engine, self._events
+        engine, events, gathered = self._engine, self._events, self._gathered
         self._identities.look_up(r.subject for r in records if isinstance(r.subject, Identifier))
         fresh = self._numbers.take(sum(r.replaces is None for r in records))
-        incarnation = self._numbers.incarnation
-        at = engine.options.clock()
-        shelves: dict[tuple[str, Identifier | SubjectId | None], _Shelf] = {}
+        incarnation, at = self._numbers.incarnation, engine.options.clock()
         content_id, pack_key, media_number = engine.chain.content_id, RECORD_KEY.pack, engine.media_types.number
+        subjects: dict[Identifier | SubjectId | None, dict[str, _Shelf]] = {}
+        last, shelves = None, subjects.setdefault(None, {})
         ids = []
         for r in records:
-            media = media_number(r.media_type)
-            dated = date_fields(r.date)
-            data, before, after = r.data, r.before, r.after
-            source = None
-            shelf = shelves.get((r.kind, r.subject))
-            known = self._permit(r.kind, r.subject) if shelf is None else None
-            if not isinstance(data, bytes) or r.replaces is not None or is_blob(len(before) + len(data) + len(after)):
+            data, before, after, subject, kind = r.data, r.before, r.after, r.subject, r.kind
+            media, dated, source = media_number(r.media_type), date_fields(r.date), None
+            if subject is not last:
+                last, shelves = subject, subjects.setdefault(subject, {})
+            shelf = shelves.get(kind)
+            known = self._permit(kind, subject) if shelf is None else None
+            small = isinstance(data, bytes) and (length := len(before) + len(data) + len(after)) < limits.BLOB_THRESHOLD
+            if not small or r.replaces is not None:
                 source = self._source(r)
             if shelf is None:  # all is well with the record: now a subject may be created
-                shelf = shelves[r.kind, r.subject] = self._shelf(r.kind, r.subject, known, at)
+                shelf = shelves[kind] = self._shelf(kind, subject, known, at)
             if source is not None:
                 record_id = self._put_other(r, source, dated, shelf, fresh, media)
             elif isinstance(data, bytes):
@@ -129,16 +136,16 @@ class RecordWriter:
                 precision, offset_minutes, milliseconds = dated
                 holder = shelf.holder
                 unit = holder.unit if precision else holder.undated
-                offset = unit.room(len(before) + len(data) + len(after))
                 row = pack_row(
                     _RECORD, 0, shelf.kind, media, precision, offset_minutes, incarnation, milliseconds, number, 1,
-                    offset, len(data), len(before), len(after), content_id(holder.content_key, data),
+                    unit.room(length), len(data), len(before), len(after), content_id(holder.content_key, data),
                 )  # fmt: skip
                 key = pack_key(incarnation, number, 1, _RECORD)
-                unit.add_record(row, key, milliseconds if precision else None, before, data, after)
+                unit.add_record(row, key, milliseconds if precision else None, length, (before, data, after))
                 events.append(shelf.event + record_id + FIRST_VERSION)
             ids.append(record_id)
-            self._made()
+            if len(gathered) >= _UNSEALED:
+                self._seal()
         return ids
 
     def _permit(self, kind: str, subject: Identifier | SubjectId | None) -> SubjectId | None:
