@@ -15,11 +15,12 @@ from contextlib import suppress
 import lmdb
 from vaultfs_format import limits
 
+from vaultfs.engine import reserve
 from vaultfs.engine.batch import Batch
-from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.engine import Condition, Engine, LiveJournal
 from vaultfs.engine.grouping import GroupBuilder, Intent
 from vaultfs.engine.index import Container, ContainerKind, Stamp
-from vaultfs.errors import CommitUnknown, TransactionConflict, VaultError
+from vaultfs.errors import CommitUnknown, StorageFull, TransactionConflict, VaultError
 
 MAX_BATCH = 256 * limits.MIB
 """Sealed bytes after which a group takes in no further commit."""
@@ -64,7 +65,7 @@ class Committer:
     state_version
         Returns the current version of a control state by its token.
     grown
-        Called under the lock, when everything is acknowledged, with a journal that has reached the size for settling.
+        Called under the lock, when everything is acknowledged and the journals have reached the size for settling.
     """
 
     def __init__(self, engine: Engine, state_version: Callable[[bytes], int], grown: Callable[[], None]) -> None:
@@ -150,14 +151,13 @@ class Committer:
             if accepted:
                 self._write(accepted)
         except BaseException:
-            self._engine.poisoned = True
+            self._engine.poison()
             raise
         finally:
             for ticket in tickets:
                 if not ticket.done:
                     ticket.fail(CommitUnknown())
-        active = self._engine.active
-        if accepted and active is not None and active.journal.end >= self._engine.options.settle_bytes:
+        if accepted and self._engine.grown():
             self._grown()
 
     def _take(self, taken: list[_Ticket]) -> None:
@@ -184,6 +184,8 @@ class Committer:
 
     def _check(self, intent: Intent, overlay: _Overlay) -> None:
         self._engine.check_writable()
+        if intent.frames:
+            reserve.refuse_writes(self._engine)
         for token, expected in intent.guards.items():
             current = overlay.states.get(token)
             if (self._state_version(token) if current is None else current) != expected:
@@ -206,26 +208,45 @@ class Committer:
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
         """Write what `tickets` hold, then tell them. Whatever goes wrong poisons the writer."""
-        engine = self._engine
         writing = [ticket for ticket in tickets if ticket.intent.frames or ticket.intent.events.chunks]
         try:
-            if writing:
-                self._append(writing)
+            if writing and not self._append(writing):
+                self._go_on_without_space(writing)
         except VaultError as error:
-            engine.poisoned = True
+            self._engine.poison()
             for ticket in tickets:
-                ticket.fail(error)
+                if not ticket.done:
+                    ticket.fail(error)
         else:
             for ticket in tickets:
                 ticket.done = True
 
-    def _append(self, tickets: Sequence[_Ticket]) -> None:
+    def _go_on_without_space(self, tickets: Sequence[_Ticket]) -> None:
+        """Fail what writes; what only audits goes into the reserve."""
+        if self._engine.condition is Condition.OPEN:
+            reserve.enter(self._engine)
+        auditing = [ticket for ticket in tickets if not ticket.intent.frames]
+        for ticket in tickets:
+            if ticket.intent.frames:
+                ticket.fail(StorageFull())
+        if auditing and not self._append(auditing):
+            for ticket in auditing:
+                ticket.fail(StorageFull())
+
+    def _append(self, tickets: Sequence[_Ticket]) -> bool:
+        """Write a group; return False where there is no space for it, and nothing of it counts."""
         engine = self._engine
         durable = any(ticket.intent.durable for ticket in tickets)
-        live = engine.writer()
+        try:
+            live = engine.writer()
+        except StorageFull:
+            return False
         group = GroupBuilder(engine, live, [ticket.intent for ticket in tickets])
         draft = group.draft()
-        offset = live.journal.append(draft)
+        try:
+            offset = live.journal.append(draft)
+        except StorageFull:
+            return False
         live.parts.update(part.segment_id for part in draft.parts)
         rows = group.place(offset)
         if durable:
@@ -241,8 +262,11 @@ class Committer:
             engine.parts.release(frame.landed for frame in ticket.intent.frames if frame.landed)
         if not durable:
             self._sync_soon()
+        return True
 
     def _index(self, live: LiveJournal, group: GroupBuilder, rows: Batch) -> None:
+        if self._engine.condition is Condition.FULL:
+            return  # there is nothing to index in what is audited, and no space for the stamp
         with self._engine.index.writing() as txn:
             group.name_parts(txn)
             rows.write(self._engine.index, txn)
@@ -284,10 +308,11 @@ class Committer:
                 return
             try:
                 live.journal.sync()
-                with engine.index.writing() as txn:
-                    self._stamp(txn, live)
+                if engine.condition is Condition.OPEN:
+                    with engine.index.writing() as txn:
+                        self._stamp(txn, live)
             except VaultError:
-                engine.poisoned = True
+                engine.poison()
                 raise
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ from vaultfs_format.superblock import Superblock
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.paths import Layout
+from vaultfs.engine.reserve import RESERVE
 from vaultfs.errors import ArgumentInvalid, VaultExists
 from vaultfs.keys.chain import new_keyring
 from vaultfs.keys.recipients import Passphrase
@@ -24,9 +25,6 @@ from vaultfs.kinds import encode_names
 from vaultfs.vfs import Vfs, converted
 
 FIRST_EPOCH = 1
-RESERVE = 1024 * 1024
-"""Bytes that are preallocated so that a journal can be begun on a full disk."""
-
 README = """\
 This directory is a VaultFS vault: an encrypted archive of patient records (format version 0, a draft).
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
@@ -30,6 +31,19 @@ NUMBER_BLOCK = 1 << 32
 def microseconds() -> int:
     """Return the time now, in microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+class Condition(Enum):
+    """What an open vault can do.
+
+    OPEN: everything. FULL: the disk is full; it reads, each read audited in a reserve, and writes again when there is
+    space. POISONED: a write or sync failed so that the files are in doubt; it must be closed and opened again. CLOSED.
+    """
+
+    OPEN = "open"
+    FULL = "full"
+    POISONED = "poisoned"
+    CLOSED = "closed"
 
 
 @dataclass(slots=True)
@@ -97,12 +111,28 @@ class Engine:
         self.last_commit = head.last_commit
         self.next_container = 1
         self.next_handle = 1
-        self.poisoned = False
-        self.closed = False
+        self.condition = Condition.OPEN
+        self.settle_at = options.settle_bytes
+        """Bytes of the live journals at which they are settled next."""
         self._process = os.getpid()
         self._numbers = threading.Lock()
         self._next_number = 0
         self._last_number = -1
+
+    @property
+    def closed(self) -> bool:
+        """Whether the vault was closed."""
+        return self.condition is Condition.CLOSED
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether a failure has put the files in doubt."""
+        return self.condition is Condition.POISONED
+
+    def poison(self) -> None:
+        """Accept nothing more: the files are in doubt."""
+        if not self.closed:
+            self.condition = Condition.POISONED
 
     def check(self) -> None:
         """Refuse a closed vault, and one that was opened before a fork.
@@ -170,21 +200,31 @@ class Engine:
             self._next_number += count
             return self.head.incarnation, first
 
+    def grown(self) -> bool:
+        """Return whether the live journals have reached the size for settling."""
+        return sum(live.journal.end for live in self.live) >= self.settle_at
+
     def writer(self) -> LiveJournal:
         """Return the journal that is appended to, begun if need be. Call under `lock`.
 
         The header, which reserves record numbers, is durable before any of them is given out.
+
+        Raises
+        ------
+        StorageFull
+            No journal was begun.
+        Closed, Forked, WriterPoisoned, StorageFailed
         """
         self.check_writable()
         if self.active is None:
             header = self.next_header()
             path = self.layout.journal(header.journal_id)
+            journal = JournalFile.create(self.vfs, path, header, header.keys(self.chain.epoch_root))
             try:
-                journal = JournalFile.create(self.vfs, path, header, header.keys(self.chain.epoch_root))
                 journal.sync()
                 self.vfs.sync_directory(path.parent)
             except BaseException:
-                self.poisoned = True  # another journal after the same one would split the log
+                self.poison()  # another journal after the same one would split the log
                 raise
             return self.adopt(journal, active=True)
         return self.active

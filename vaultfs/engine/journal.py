@@ -21,7 +21,7 @@ from vaultfs_format.group import (
 )
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
 
-from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
+from vaultfs.errors import FormatError, MacMismatch, StorageFull, VaultDamaged
 from vaultfs.vfs import File, Vfs
 
 
@@ -43,10 +43,15 @@ class JournalFile:
         The chain value before the first group.
     durable
         Number of the last group that is known to be durable.
+    room
+        Bytes that the file may have; None: as many as there is space for.
     """
 
-    def __init__(self, file: File, header: JournalHeader, keys: JournalKeys, chain: bytes) -> None:
+    def __init__(
+        self, file: File, header: JournalHeader, keys: JournalKeys, chain: bytes, room: int | None = None
+    ) -> None:
         self.file = file
+        self.room = room
         self.header = header
         self.keys = keys
         self.end = HEADER_SIZE
@@ -70,6 +75,18 @@ class JournalFile:
         return cls(file, header, keys, header.chain(data))
 
     @classmethod
+    def take(cls, vfs: Vfs, path: Path, header: JournalHeader, keys: JournalKeys, room: int) -> JournalFile:
+        """Begin a journal in a file of `room` zero bytes whose blocks are reserved."""
+        file = vfs.open(path, writable=True)
+        data = header.encode(keys)
+        try:
+            file.append([data], 0)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, header, keys, header.chain(data), room)
+
+    @classmethod
     def open(cls, vfs: Vfs, path: Path, epoch_root: bytes) -> JournalFile:
         """Open a journal for scanning; its header is checked with the vault's keys."""
         file = vfs.open(path)
@@ -84,10 +101,18 @@ class JournalFile:
         return cls(file, header, keys, header.chain(data))
 
     def append(self, draft: GroupDraft) -> int:
-        """Write a group at the end and return its offset. Not durable before `sync`."""
+        """Write a group at the end and return its offset. Not durable before `sync`.
+
+        Raises
+        ------
+        StorageFull
+            Of a journal with `room` nothing was written; of another one the end of the file is in doubt.
+        """
         suite = self.header.suite
         pieces, chain = draft.encode(suite, self.header.journal_id, self.keys, self.chain)
         offset = self.end
+        if self.room is not None and offset + sum(map(len, pieces)) > self.room:
+            raise StorageFull
         self.end += self.file.append(pieces, offset)
         self.chain = chain
         self.last_group = draft.number
@@ -105,6 +130,8 @@ class JournalFile:
             self.sync()
         draft = GroupDraft(GroupKind.CLOSING, self.last_group + 1, self.durable, 0, 0, os.urandom(16))
         self.append(draft)
+        if self.file.size() > self.end:
+            self.file.truncate(self.end)  # what a preallocated file has beyond its last group
         self.sync()
 
     def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:
@@ -140,7 +167,7 @@ class JournalFile:
         return self.file.read(self.end, sizes.total)
 
     def check_tail(self, floor: int) -> int:
-        """Judge what follows the last good group; return the number of void bytes.
+        """Judge what follows the last good group; return the number of void bytes, zeros at the end not counted.
 
         Parameters
         ----------
@@ -155,9 +182,12 @@ class JournalFile:
         tail = self.file.size() - self.end
         if self.last_group < floor:
             raise VaultDamaged(group=self.last_group + 1)
-        at, kept = self.end, b""
+        at, kept, void = self.end, b"", 0
         while at < self.end + tail:
-            data = kept + self.file.read(at, limits.MIB)
+            piece = self.file.read(at, limits.MIB)
+            if written := len(piece.rstrip(b"\0")):
+                void = at + written - self.end
+            data = kept + piece
             position = data.find(GROUP_MAGIC)
             while position >= 0:
                 if self._claims_durable(data[position : position + GROUP.size]):
@@ -165,7 +195,7 @@ class JournalFile:
                 position = data.find(GROUP_MAGIC, position + 1)
             at += limits.MIB
             kept = data[-(GROUP.size - 1) :]
-        return tail
+        return void
 
     def _claims_durable(self, data: bytes) -> bool:
         """Return whether a later group says that the one after the last good group was durable."""

@@ -19,6 +19,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 
+from vaultfs.engine import reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
 from vaultfs.engine.engine import Engine
@@ -42,6 +43,7 @@ from vaultfs.engine.packing import (
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
+from vaultfs.errors import StorageFull
 from vaultfs.model import NOBODY
 
 
@@ -70,6 +72,11 @@ class _Changes:
         self.places: dict[int, Place] = {}
         self.batch = Batch(engine.chain.alias_key)
         self.forgotten: list[tuple[int, int, bytes]] = []
+        self.merged: list[Merged] = []
+        self.parts: set[bytes] = set()
+        self.sealed: set[bytes] = set()
+        """Part files of the journals, and those of them that became segments where they are."""
+        self.undone = False
 
     def forget(self, frames: Sequence[Listed]) -> None:
         """Take note of frames whose entries are in new ones now."""
@@ -99,32 +106,76 @@ def settle(engine: Engine) -> int:
 
     Raises
     ------
-    StorageFull, StorageFailed, VaultDamaged
-        The journals are still in force.
+    StorageFull
+        The journals are still in force, and the writer goes on.
+    StorageFailed, VaultDamaged
+        The journals are still in force; the writer is poisoned.
     """
     with engine.lock:
         engine.check_writable()
         if not engine.live:
             return 0
-        if engine.active is not None:
-            engine.active.journal.close_with_record()
-            engine.active = None
+        _end_journal(engine)
         idle, busy = engine.parts.detach()
         changes = _Changes(engine)
-        harvests = [Harvest(engine, live) for live in engine.live]
-        leaves = b"".join([harvest.audit for harvest in harvests])
-        _write_records(engine, harvests, changes)
-        _write_states(engine, harvests, changes)
-        _write_audit(engine, harvests, leaves, changes)
-        named = {segment_id for harvest in harvests for segment_id in harvest.catalogue.blobs}
-        sealed = {one for one in sorted(named) if _write_blobs(engine, harvests, one, changes, busy=one in busy)}
-        merged = merge_small(engine, [*engine.head.segments, *changes.segments.values()])
-        head = _next_head(engine, leaves, changes, merged)
-        write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root)
-        _take_over(engine, head, changes, merged, named)
-        for segment_id in (idle | named) - busy - sealed:
+        try:
+            try:
+                leaves = _write_all(engine, changes, busy)
+            except StorageFull:
+                _undo(engine, changes)
+                raise
+            head = _next_head(engine, leaves, changes)
+            write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root)
+            _take_over(engine, head, changes)
+        except BaseException as error:
+            if not (isinstance(error, StorageFull) and changes.undone):
+                engine.poison()
+            raise
+        for segment_id in (idle | changes.parts) - busy - changes.sealed:
             engine.vfs.unlink(engine.layout.part(segment_id))
         return len(changes.segments)
+
+
+def _end_journal(engine: Engine) -> None:
+    """End the journal that is appended to."""
+    if engine.active is None:
+        return
+    try:
+        engine.active.journal.close_with_record()
+    except StorageFull:
+        reserve.enter(engine)
+        raise
+    engine.active = None
+
+
+def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
+    """Write all segments; return the audit entries of the journals."""
+    harvests = [Harvest(engine, live) for live in engine.live]
+    leaves = b"".join([harvest.audit for harvest in harvests])
+    _write_records(engine, harvests, changes)
+    _write_states(engine, harvests, changes)
+    _write_audit(engine, harvests, leaves, changes)
+    changes.parts = {segment_id for harvest in harvests for segment_id in harvest.catalogue.blobs}
+    for segment_id in sorted(changes.parts):
+        if _write_blobs(engine, harvests, segment_id, changes, busy=segment_id in busy):
+            changes.sealed.add(segment_id)
+    for one in merge_small(engine, [*engine.head.segments, *changes.segments.values()]):
+        changes.merged.append(one)
+    return leaves
+
+
+def _undo(engine: Engine, changes: _Changes) -> None:
+    """Take back the segments that were written: the journals stay in force, and the writer goes on."""
+    layout, vfs = engine.layout, engine.vfs
+    for row in (*changes.segments.values(), *(one.row for one in changes.merged)):
+        if row.segment_id in changes.sealed:
+            vfs.rename(layout.segment(row), layout.part(row.segment_id))
+            for path in (layout.key_table(row), layout.copy_of(layout.key_table(row))):
+                vfs.unlink(path)
+        else:
+            discard_segment(engine, row)
+    engine.settle_at = sum(live.journal.end for live in engine.live) + engine.options.settle_bytes // 4
+    changes.undone = True
 
 
 # Records: by range of years, then by subject.
@@ -246,7 +297,7 @@ def _write_blobs(
 # Taking over.
 
 
-def _next_head(engine: Engine, leaves: bytes, changes: _Changes, merged: Sequence[Merged]) -> Head:
+def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
     """Return the head over the old segments and the new ones; its live set is the last leaf of the audit tree."""
     old = engine.head
     tree = old.tree()
@@ -255,7 +306,7 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes, merged: Sequenc
         merkle.audit_leaf(leaves[at : at + ENTRY.size]) for at in range(repeated * ENTRY.size, len(leaves), ENTRY.size)
     )
     rows = {*old.segments, *changes.segments.values()}
-    for one in merged:
+    for one in changes.merged:
         rows.difference_update(one.sources)
         rows.add(one.row)
     head = replace(
@@ -270,34 +321,31 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes, merged: Sequenc
     return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))
 
 
-def _take_over(engine: Engine, head: Head, changes: _Changes, merged: Sequence[Merged], parts: set[bytes]) -> None:
+def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
     settled, store, index = list(engine.live), engine.store, engine.index
-    gone = [live.number for live in settled] + [engine.part_container(segment_id) for segment_id in parts]
+    gone = [live.number for live in settled] + [engine.part_container(segment_id) for segment_id in changes.parts]
     engine.head = head
     engine.leaves = head.tree_size - 1
     engine.live = []
-    try:
-        with index.writing() as txn:
-            for number, row in changes.segments.items():
-                store.add_segment(number, row)
-                index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
-            for one in merged:
-                for number, container in one.containers(store).items():
-                    store.add_segment(number, one.row, container)
-                    index.put_container(txn, number, container)
-            move(index, txn, changes.places)
-            changes.batch.write(index, txn)
-            forget(index, txn, changes.forgotten)
-            for number in gone:
-                index.drop_container(txn, number)
-            index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
-    except BaseException:
-        engine.poisoned = True
-        raise
+    engine.settle_at = engine.options.settle_bytes
+    with index.writing() as txn:
+        for number, row in changes.segments.items():
+            store.add_segment(number, row)
+            index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
+        for one in changes.merged:
+            for number, container in one.containers(store).items():
+                store.add_segment(number, one.row, container)
+                index.put_container(txn, number, container)
+        move(index, txn, changes.places)
+        changes.batch.write(index, txn)
+        forget(index, txn, changes.forgotten)
+        for number in gone:
+            index.drop_container(txn, number)
+        index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
     store.drop(gone)
     for live in settled:
         live.journal.close()
         engine.vfs.unlink(engine.layout.journal(live.journal.header.journal_id))
     engine.vfs.sync_directory(engine.layout.journals)
-    for row in (source for one in merged for source in one.sources):
+    for row in (source for one in changes.merged for source in one.sources):
         discard_segment(engine, row)

@@ -13,10 +13,10 @@ from vaultfs_format.head import Head
 
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event, EventType, encode_event, sealable
-from vaultfs.engine import rebuild
+from vaultfs.engine import rebuild, reserve
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
-from vaultfs.engine.engine import Engine, Options
+from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import heal_head, read_heads, read_keyring, read_superblock
 from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, install, open_index
@@ -31,6 +31,7 @@ from vaultfs.errors import (
     EpochSecretMissing,
     IndexDamaged,
     NotAuthentic,
+    StorageFull,
     VaultDamaged,
     VaultError,
     VaultMissing,
@@ -210,6 +211,8 @@ class Vault:
         engine.next_handle = engine.index.next_handle() if stamp else 1
         void = open_journals(engine, stamp)
         sweep(engine)
+        with suppress(StorageFull):
+            reserve.make(engine)
         if stamp is None:
             self.rebuild_index()
         else:
@@ -288,7 +291,7 @@ class Vault:
 
     def _release(self) -> None:
         engine = self.engine
-        engine.closed = True
+        engine.condition = Condition.CLOSED
         self.committer.stop()
         engine.parts.close()
         for live in engine.live:
@@ -314,6 +317,11 @@ class Vault:
         return self.engine.vault_id
 
     @property
+    def condition(self) -> Condition:
+        """What the vault can do now."""
+        return self.engine.condition
+
+    @property
     def path(self) -> Path:
         """The vault's directory."""
         return self.engine.layout.root
@@ -336,7 +344,9 @@ class Vault:
 
         Raises
         ------
-        StorageFull, StorageFailed, VaultDamaged, WriterPoisoned
+        StorageFull
+            All is as it was; settle again when there is space.
+        StorageFailed, VaultDamaged, WriterPoisoned
             All that was acknowledged is there; the vault must be opened again.
         """
         self.engine.check_writable()
@@ -348,9 +358,6 @@ class Vault:
             try:
                 self.note(EventType.SETTLED)
                 return settle(self.engine)
-            except BaseException:
-                self.engine.poisoned = True
-                raise
             finally:
                 self._settling = False
 

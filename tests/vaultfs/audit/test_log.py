@@ -171,7 +171,7 @@ def test_nothing_is_released_when_its_event_cannot_be_written(vault: vaultfs.Vau
     if settled:
         vault.settle()
     with session(vault) as s:
-        vault.engine.poisoned = True
+        vault.engine.poison()
         for call in (s.get, s.info, s.open, s.versions):
             with pytest.raises(vaultfs.VaultError):
                 call(record)

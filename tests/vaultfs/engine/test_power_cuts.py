@@ -114,7 +114,7 @@ def _play(root: Path, vfs: RecordingVfs) -> Recording:
         seen(vault, record)
     vault.committer.sync()
     # The process dies: the next one finds groups that no other calls durable, and writes them again.
-    vault.engine.poisoned = True
+    vault.engine.poison()
     vault.close()
     shutil.rmtree(played.path / "index")
     vault = reopen(played.path, vfs=vfs)

@@ -284,7 +284,7 @@ def test_a_closing_record_alone_does_not_make_what_is_before_it_durable(vault: v
     assert durable < journal.last_group
     journal.append(GroupDraft(GroupKind.CLOSING, journal.last_group + 1, durable, 0, 0, os.urandom(16)))
     copy = crashed(vault.path, tmp_path / "copy", index=False)
-    vault.engine.poisoned = True
+    vault.engine.poison()
     with reopen(copy) as again:
         first, second = again.engine.live
         assert (first.journal.last_group, second.journal.header.predecessor_group) == (durable, durable)

@@ -111,6 +111,8 @@ def check_litter(
     bad = (Severity.ERROR, Severity.UNSUPPORTED)
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
     strangers: Counter[str] = Counter()
+    # What merging has taken in is removed tables first, so that a table without a segment is never of that kind.
+    strays = {match[3] for name in files.walk() if name not in named and (match := _SEGMENT.fullmatch(name))}
     for name in files.walk():
         if name in named:
             continue
@@ -120,6 +122,8 @@ def check_litter(
             strangers[_known_directory(name)] += 1
         elif name.endswith(".vseg"):
             _stray_segment(files, report, head, name, bool(journals))
+        elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
+            report.add(Superseded(structure=Structure.KEY_TABLE), name)
         elif ".vkey." in name:
             report.add(SettlingUnfinished(structure=Structure.KEY_TABLE) if journals else NotNamed(), name)
         elif name.endswith(".part"):

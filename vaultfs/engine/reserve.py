@@ -1,0 +1,84 @@
+"""What goes on when the disk is full: reading, audited in a journal whose blocks were preallocated.
+
+A write that finds no space is refused, and nothing of it counts. The journal that it hit ends before it; its successor
+is the file ``journal/reserve``, renamed, so that the events of reads still become durable. Every later write first
+tries to preallocate another reserve: once that succeeds the vault writes on as before.
+"""
+
+from __future__ import annotations
+
+from vaultfs_format import limits
+
+from vaultfs.engine.engine import Condition, Engine
+from vaultfs.engine.journal import JournalFile
+from vaultfs.errors import VaultError
+
+RESERVE = 1 * limits.MIB
+"""Bytes of the reserve: a few thousand reads."""
+
+
+def enter(engine: Engine) -> None:
+    """Go on in the reserve after a write found no space. Call under the lock.
+
+    Raises
+    ------
+    VaultError
+        There is no reserve, or it cannot be used: nothing can be audited any more.
+    """
+    if engine.active is not None:
+        engine.active.journal.sync()
+        engine.active = None
+    header = engine.next_header()
+    layout = engine.layout
+    journal = JournalFile.take(engine.vfs, layout.reserve, header, header.keys(engine.chain.epoch_root), RESERVE)
+    try:
+        journal.sync()
+        engine.vfs.rename(layout.reserve, layout.journal(header.journal_id))
+    except BaseException:
+        journal.close()
+        raise
+    engine.adopt(journal, active=True)
+    engine.condition = Condition.FULL
+
+
+def leave(engine: Engine) -> None:
+    """Go back to writing if there is space for another reserve. Call under the lock.
+
+    Raises
+    ------
+    StorageFull
+        There is none.
+    """
+    make(engine)
+    if engine.active is not None:
+        engine.active.journal.room = None
+    engine.condition = Condition.OPEN
+
+
+def make(engine: Engine) -> None:
+    """Preallocate a reserve if there is none.
+
+    Raises
+    ------
+    StorageFull, StorageReadOnly, StorageFailed
+    """
+    path = engine.layout.reserve
+    if path.name in engine.vfs.names(path.parent):
+        return
+    try:
+        engine.vfs.preallocate(path, RESERVE)
+        engine.vfs.sync_directory(path.parent)
+    except VaultError:
+        engine.vfs.unlink(path)
+        raise
+
+
+def refuse_writes(engine: Engine) -> None:
+    """Refuse a write while the disk is full.
+
+    Raises
+    ------
+    StorageFull
+    """
+    if engine.condition is Condition.FULL:
+        leave(engine)
