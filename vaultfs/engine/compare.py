@@ -97,19 +97,18 @@ def _differences(index: Index, fresh: Index) -> dict[str, int]:
     # A journal is named when its first durable commit is indexed; until then it has no rows.
     files = [{(one.kind, one.file_id) for one in known.values()} for known in (old, new)]
     needed = {file for file in files[1] if file[0] is not ContainerKind.JOURNAL}
-    if strange := len(files[0] - files[1]) + len(needed - files[0]):
+    if strange := len(old) - len(set(old.values())) + len(files[0] - files[1]) + len(needed - files[0]):
         found["containers"] = strange
     with index.reading() as mine, fresh.reading() as theirs:
         handles = {_absolute(place, new): handle for handle, place in fresh.places(theirs)}
         moved: dict[int, int] = {}
-        strays = 0
+        rows = 0
         for handle, place in index.places(mine):
+            rows += 1
             other = handles.get(_absolute(place, old))
-            if other is None:
-                strays += 1
-            else:
+            if other is not None:
                 moved[handle] = other
-        if wrong := max(strays, len(handles) - len(moved)):
+        if wrong := max(rows, len(handles)) - len(set(moved.values())):
             found["frames"] = wrong
         for name in index.tables._fields:
             if name not in ("containers", "frames") and (count := _differing(name, index, fresh, mine, theirs, moved)):

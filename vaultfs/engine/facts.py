@@ -61,9 +61,10 @@ class FrameFacts:
         self.keys: list[bytes] = []
         self.first: int | None = None
         self.last: int | None = None
-        self.aliases: list[bytes] = []
-        self.states: list[tuple[bytes, int, int]] = []
-        self.links: list[tuple[bytes, int, int]] = []
+        # Most frames have few of these or none: there are no lists for what is not there.
+        self.aliases: tuple[bytes, ...] = ()
+        self.states: tuple[tuple[bytes, int, int], ...] = ()
+        self.links: tuple[tuple[bytes, int, int], ...] = ()
 
     def add(self, entry: Entry) -> None:
         """Take in the next row."""
@@ -78,12 +79,12 @@ class FrameFacts:
         if role == Role.SUBJECT:
             self.holding = Holding.KEY
         elif role == Role.ALIAS:
-            self.aliases.append(entry.token)
+            self.aliases += (entry.token,)
             self.holding = min(self.holding, Holding.NAMES)
         elif role == Role.STATE:
-            self.states.append((entry.token, entry.version, row))
+            self.states += ((entry.token, entry.version, row),)
         elif role in (Role.LINK, Role.UNLINK):
-            self.links.append((entry.token, role, row))
+            self.links += ((entry.token, role, row),)
 
     def add_record(self, key: bytes, date: int | None) -> None:
         """Take in the next row, which is of a record.

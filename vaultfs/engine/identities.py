@@ -22,7 +22,8 @@ from vaultfs.model import NOBODY, Date, Identifier, SubjectId
 if TYPE_CHECKING:
     from vaultfs.engine.session import Session
 
-_ZERO = bytes(16)
+_SUBJECT = role_entry(Role.SUBJECT, bytes(16), 0, KEY)
+"""The first entry of a subject's first frame."""
 
 
 class Holder:
@@ -112,7 +113,8 @@ class Identities:
         secret = os.urandom(16 + KEY)
         subject, key = SubjectId(secret[:16]), secret[16:]
         holder = self._holders[subject] = Holder(subject, key, self._gathered)
-        holder.unit.add(role_entry(Role.SUBJECT, _ZERO, holder.unit.room(KEY), KEY), key)
+        holder.unit.room(KEY)
+        holder.unit.add(_SUBJECT, key)
         self._created.add(subject)
         self._note(EventType.SUBJECT_CREATED, subject)
         return subject

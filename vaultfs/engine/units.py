@@ -23,6 +23,8 @@ _EPOCH_DAY = _EPOCH.toordinal()
 _DAY = 86_400_000
 _MILLISECOND = timedelta(milliseconds=1)
 _FRAME_ID = 16
+_NOT_BEGUN = -1
+"""Size of a unit that has no frame open."""
 
 DateFields = tuple[int, int, int]
 """Precision, minutes east of UTC and milliseconds since 1970, as an entry keeps them."""
@@ -122,7 +124,7 @@ class Unit:
         self.subject = subject
         self._full = full
         self._target = target
-        self._begin()
+        self._size = _NOT_BEGUN
 
     def _begin(self) -> None:
         self._rows: list[bytes] = []
@@ -132,8 +134,11 @@ class Unit:
 
     def room(self, length: int) -> int:
         """Close the current frame if `length` more bytes do not fit; return the offset where they will lie."""
-        if self._size + length > self._target or len(self._rows) >= limits.MAX_ENTRIES:
+        if self._size == _NOT_BEGUN:
+            self._begin()
+        elif self._rows and (self._size + length > self._target or len(self._rows) >= limits.MAX_ENTRIES):
             self.close()
+            self._begin()
         return self._size
 
     def add(self, entry: Entry, *pieces: bytes) -> None:
@@ -160,9 +165,10 @@ class Unit:
 
     def close(self) -> None:
         """End the current frame, if it holds anything."""
-        if self._rows:
-            self._full.append(Gathered(self._frame_class, self._rows, self._pieces, self._facts))
-            self._begin()
+        if self._size != _NOT_BEGUN:
+            if self._rows:
+                self._full.append(Gathered(self._frame_class, self._rows, self._pieces, self._facts))
+            self._size = _NOT_BEGUN
 
 
 def role_entry(role: int, token: bytes, offset: int, length: int, date: Date = None, flags: int = 0) -> Entry:
