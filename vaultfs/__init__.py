@@ -6,7 +6,7 @@ what lies on disk.
 
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
-from vaultfs.engine.engine import Options
+from vaultfs.engine.engine import Condition, Options
 from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.engine.state import State
@@ -31,6 +31,7 @@ __all__ = [
     "NOBODY",
     "Action",
     "ClinicalDate",
+    "Condition",
     "DirectoryStore",
     "Event",
     "EventType",

@@ -225,6 +225,9 @@ class Committer:
         """Fail what writes; what only audits goes into the reserve."""
         if self._engine.condition is Condition.OPEN:
             reserve.enter(self._engine)
+        else:
+            with suppress(StorageFull):
+                reserve.leave(self._engine)  # the reserve is used up, and perhaps there is space again
         auditing = [ticket for ticket in tickets if not ticket.intent.frames]
         for ticket in tickets:
             if ticket.intent.frames:

@@ -1,0 +1,118 @@
+"""A site that settles a little every day keeps few files, and loses nothing when merging is interrupted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from vaultfs_tools import fsck
+
+import vaultfs
+from tests.vaultfs.conftest import Open
+from tests.vaultfs.support import MRN, answers, crashed, index_content, session
+from vaultfs.audit.log import read_leaves
+from vaultfs.errors import VaultError
+from vaultfs.testing.vfs import FaultyVfs, Operation, When
+
+DAYS = 200
+
+
+def _day(vault: vaultfs.Vault, number: int) -> None:
+    """Store what a small site gets in a day, and settle."""
+    when = date(2020, 1, 1) + timedelta(days=number)
+    with session(vault) as s, s.transaction() as txn:
+        for patient in range(3):
+            name = vaultfs.Identifier("urn:oid:2.999", str((number + patient) % 17))
+            txn.put(os.urandom(400), kind="Observation", subject=name, date=when)
+        txn.put(b"undated %d" % number, kind="Observation", subject=MRN)
+        txn.set_state("feed", b"last", b"%d" % number)
+        if number % 5 == 0:
+            txn.put(os.urandom(90_000), kind="Binary", subject=MRN, date=when)
+    vault.settle()
+
+
+def _segments(vault: vaultfs.Vault) -> list[Path]:
+    return sorted(vault.path.rglob("*.vseg"))
+
+
+def test_a_daily_feed_keeps_few_segments_and_changes_no_answer(opened: Open) -> None:
+    vault = opened(vfs=FaultyVfs(durable=False))
+    for number in range(DAYS):
+        _day(vault, number)
+    assert len(_segments(vault)) == len(vault.engine.head.segments) < 80
+    names = [vaultfs.Identifier("urn:oid:2.999", str(number)) for number in range(17)]
+    said = answers(vault, [MRN, *names])
+    assert sum(map(len, said.values())) >= 4 * DAYS
+    assert [leaf.index for leaf in read_leaves(vault)] == list(range(vault.engine.leaves))
+    before = index_content(vault)
+    vault.rebuild_index()
+    assert index_content(vault) == before
+    vault = opened(fresh=True)
+    assert answers(vault, [MRN, *names]) == said
+    vault.close()
+    shutil.rmtree(vault.path / "index")
+    vault = opened()
+    assert answers(vault, [MRN, *names]) == said
+    vault.close()
+    assert fsck.main([str(vault.path)]) == 0
+
+
+def test_a_merging_that_is_cut_short_anywhere_is_finished_or_forgotten(opened: Open, tmp_path: Path) -> None:
+    vfs = FaultyVfs(durable=False)
+    vault = opened(vfs=vfs)
+    for number in range(7):
+        _day(vault, number)
+    said = answers(vault)
+    start = crashed(vault.path, tmp_path / "start")
+    calls = vfs.changes()
+    _day(vault, 7)
+    steps = vfs.changes() - calls
+    assert len(vault.engine.head.segments) < 8 * 3
+    merged = 0
+    for step in range(steps):
+        copy = tmp_path / f"copy{step}" / "v"
+        shutil.copytree(start, copy)
+        shutil.copytree(start.with_name(start.name + ".epoch"), copy.with_name("v.epoch"))
+        broken = FaultyVfs(durable=False)
+        again = opened(copy, vfs=broken)
+        broken.fail(*set(Operation) - {Operation.OPEN, Operation.READ}, error=errno.EIO, number=step + 1, lasting=True)
+        with suppress(VaultError):
+            _day(again, 7)
+        broken.heal()
+        again.close()
+        assert fsck.main([str(copy)]) in (0, 1)
+        again = opened(copy)
+        found = answers(again)
+        assert said.items() <= found.items() or all(
+            {str(one) for one in rows} <= {str(one) for one in found[subject]} for subject, rows in said.items()
+        )
+        named = {row.segment_id.hex() for row in again.engine.head.segments}
+        assert {path.stem for path in _segments(again)} == named
+        merged += again.engine.head.generation > vault.engine.head.generation - 1
+        again.close()
+        assert fsck.main([str(copy)]) == 0
+        shutil.rmtree(copy.parent)
+    assert merged
+
+
+@pytest.mark.parametrize("when", list(When))
+def test_a_source_that_could_not_be_removed_is_removed_when_the_vault_is_opened(opened: Open, when: When) -> None:
+    vfs = FaultyVfs(durable=False)
+    vault = opened(vfs=vfs)
+    for number in range(7):
+        _day(vault, number)
+    said = answers(vault)
+    with session(vault) as s, s.transaction() as txn:
+        txn.put(b"one more", kind="Observation", subject=None)
+    vfs.fail(Operation.UNLINK, error=errno.EIO, number=3, lasting=True, when=when)
+    with pytest.raises(VaultError):
+        _day(vault, 8)
+    vfs.heal()
+    vault = opened(fresh=True)
+    assert {path.stem for path in _segments(vault)} == {row.segment_id.hex() for row in vault.engine.head.segments}
+    assert said.keys() <= answers(vault).keys()
