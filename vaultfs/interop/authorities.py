@@ -1,28 +1,32 @@
 """Who assigns identifiers: one spelling for each authority, and the types of identifier that do not name one person.
 
-Both FHIR (``Identifier.system``, ``Identifier.type``) and HL7v2 (HD, CX.5) use these, so that the same number is the
-same identifier in both.
+FHIR (``Identifier.system``, ``Identifier.type``), HL7v2 (HD, CX.5), DICOM (Issuer of Patient ID) and C-CDA (II) use
+these, so that the same number is the same identifier in all of them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from vaultfs.interop.pieces import SourceIdentifier
 from vaultfs.model import MAX_IDENTIFIER_CHARS
 
 US_SSN = "http://hl7.org/fhir/sid/us-ssn"
+US_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 # https://hl7.org/fhir/R4/identifier-registry.html and namingsystem-registry.html: an authority by its OID and by the
 # URI that FHIR prefers.
 _SAME = {
     "urn:oid:2.16.840.1.113883.4.1": US_SSN,
+    "urn:oid:2.16.840.1.113883.4.6": US_NPI,
     "urn:oid:2.16.840.1.113883.4.572": "http://hl7.org/fhir/sid/us-medicare",
     "urn:oid:2.16.840.1.113883.4.927": "http://hl7.org/fhir/sid/us-mbi",
 }
 
-# Numbers that relatives share (the Medicare number of before 2018 is that of the wage earner) or that are mistyped.
-_WEAK_AUTHORITIES = frozenset({US_SSN, "http://hl7.org/fhir/sid/us-medicare"})
+# Numbers that relatives share (the Medicare number of before 2018 is that of the wage earner), that are mistyped, or
+# that name clinicians and not patients.
+_WEAK_AUTHORITIES = frozenset({US_SSN, US_NPI, "http://hl7.org/fhir/sid/us-medicare"})
 
 # OID arcs under which US driver's licences (4.3.<state>) and passports (4.330.<country>) are assigned,
 # and the FHIR equivalent of the latter: https://hl7.org/fhir/R4/identifier-registry.html.
@@ -48,6 +52,8 @@ _WEAK_TYPES = (
 
 WEAK_TYPES = frozenset(code for _, codes in _WEAK_TYPES for code in codes.split())
 """Types of identifier that are asserted, but do not by themselves decide whose record something is."""
+
+_URI_TYPES = frozenset({"URI", "URL", "HTTP", "HTTPS"})
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){2,}")
 
@@ -75,6 +81,31 @@ def local(name: str) -> str:
     return name.replace("%", "%25").replace(":", "%3A")
 
 
+def of_designator(namespace: str, universal_id: str, id_type: str) -> str:
+    """Return the authority that an HD names: a URI where it has a universal id, else a local name, else nothing.
+
+    HL7v2 and DICOM (PS3.3, 10.14, HL7v2 Hierarchic Designator) state authorities so. How one becomes a URI follows
+    https://hl7.org/fhir/uv/v2mappings/ (HD to uri). Source: HL7 table 0301, universal id type. Ids of other types (L,
+    M, N, HCD, x400 ...) are not unique by themselves.
+    """
+    kind = id_type.upper()
+    if universal_id:
+        if is_oid(universal_id.removeprefix("urn:oid:")) and kind in ("ISO", ""):
+            return canonical(universal_id)
+        if kind in ("UUID", "GUID"):
+            return canonical("urn:uuid:" + universal_id.removeprefix("urn:uuid:"))
+        if kind in _URI_TYPES or _is_uri(universal_id):
+            return canonical(universal_id)
+        if kind == "DNS":
+            return "dns:" + universal_id.lower()
+    name = namespace or universal_id
+    return canonical(name) if is_oid(name) or _is_uri(name) else local(name)
+
+
+def _is_uri(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://", "urn:"))
+
+
 def identifier(authority: str, value: str, types: frozenset[str], *, strong: bool = True) -> SourceIdentifier | None:
     """Return an identifier with its strength, or None if it says nothing or is longer than a vault takes.
 
@@ -91,3 +122,27 @@ def identifier(authority: str, value: str, types: frozenset[str], *, strong: boo
         return None
     weak = authority in _WEAK_AUTHORITIES or authority.startswith(_WEAK_PREFIXES) or not WEAK_TYPES.isdisjoint(types)
     return SourceIdentifier(authority, value, strong and not weak)
+
+
+def of_one_patient(named: Iterable[Iterable[SourceIdentifier]]) -> tuple[SourceIdentifier, ...]:
+    """Return the identifiers of the one patient whom a record names, in order, each once; none where it names several.
+
+    Parameters
+    ----------
+    named
+        The identifiers in each place where the record names a patient. Two places that share no identifier that
+        decides name two patients.
+    """
+    first: tuple[SourceIdentifier, ...] = ()
+    for place in named:
+        found = tuple(dict.fromkeys(place))
+        if not first:
+            first = found
+        elif found and _deciding(first).isdisjoint(_deciding(found)):
+            return ()
+    return first
+
+
+def _deciding(found: tuple[SourceIdentifier, ...]) -> set[SourceIdentifier]:
+    """Return the strong identifiers, or all if there is none."""
+    return {one for one in found if one.strong} or set(found)

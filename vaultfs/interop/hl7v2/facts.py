@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaultfs.errors import Hl7Malformed, SourceError
-from vaultfs.interop.hl7v2 import dates
+from vaultfs.interop import timestamps
 from vaultfs.interop.hl7v2.identifiers import identifiers_of
 from vaultfs.interop.hl7v2.message import Message
 from vaultfs.interop.hl7v2.tables import MEDIA_TYPE, MESSAGE_TYPES, OTHER, date_elements
@@ -44,7 +44,7 @@ def _date(message: Message, code: str) -> ClinicalDate | None:
         for segment in message.segments(name):
             value = message.value(segment, field)
             if value:
-                found = dates.parse(_component(message, value, component))
+                found = timestamps.parse(_component(message, value, component))
                 if found is not None:
                     return found
     return None

@@ -1,20 +1,18 @@
 """The identifiers of a message's patient.
 
-Source: HL7 v2.5.1 chapter 3, PID, and chapter 2A, data types CX, HD and DLN; how an HD becomes a URI follows
-https://hl7.org/fhir/uv/v2mappings/ (HD to uri).
+Source: HL7 v2.5.1 chapter 3, PID, and chapter 2A, data types CX, HD and DLN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vaultfs.interop.authorities import US_SSN, canonical, identifier, is_oid, local
+from vaultfs.interop.authorities import US_SSN, identifier, local, of_designator, of_one_patient
 from vaultfs.interop.hl7v2.message import Message
 from vaultfs.interop.pieces import SourceIdentifier
 
 _PID2, _PID3, _PID4, _ACCOUNT, _SSN, _LICENCE = 2, 3, 4, 18, 19, 20
 _NO_TYPE: frozenset[str] = frozenset()
-_URI_TYPES = frozenset({"URI", "URL", "HTTP", "HTTPS"})
 
 
 def identifiers_of(message: Message) -> tuple[SourceIdentifier, ...]:
@@ -23,33 +21,7 @@ def identifiers_of(message: Message) -> tuple[SourceIdentifier, ...]:
     A message may have several PID segments. If they name different patients (a swap of beds, the candidates that a
     query found), none of them is *the* subject and nobody is named. MRG names an identity that is no longer used.
     """
-    first: tuple[SourceIdentifier, ...] = ()
-    for segment in message.segments(b"PID"):
-        found = tuple(dict.fromkeys(_of_segment(message, segment)))
-        if not first:
-            first = found
-        elif found and _deciding(first).isdisjoint(_deciding(found)):
-            return ()
-    return first
-
-
-def authority(namespace: str, universal_id: str, id_type: str) -> str:
-    """Return the authority that an HD names: a URI where it has a universal id, else a local name, else nothing.
-
-    Source: HL7 table 0301, universal id type. Ids of other types (L, M, N, HCD, x400 ...) are not unique by themselves.
-    """
-    kind = id_type.upper()
-    if universal_id:
-        if is_oid(universal_id.removeprefix("urn:oid:")) and kind in ("ISO", ""):
-            return canonical(universal_id)
-        if kind in ("UUID", "GUID"):
-            return canonical("urn:uuid:" + universal_id.removeprefix("urn:uuid:"))
-        if kind in _URI_TYPES or _is_uri(universal_id):
-            return canonical(universal_id)
-        if kind == "DNS":
-            return "dns:" + universal_id.lower()
-    name = namespace or universal_id
-    return canonical(name) if is_oid(name) or _is_uri(name) else local(name)
+    return of_one_patient(tuple(_of_segment(message, segment)) for segment in message.segments(b"PID"))
 
 
 def _of_segment(message: Message, segment: tuple[int, int]) -> Iterator[SourceIdentifier]:
@@ -79,7 +51,7 @@ def _hd(message: Message, part: bytes) -> str:
         return ""
     mark = message.delimiters.subcomponent
     namespace, universal_id, id_type, *_ = [*(part.split(mark) if mark else [part]), b"", b"", b""]
-    return authority(_text(message, namespace), _text(message, universal_id), _text(message, id_type))
+    return of_designator(_text(message, namespace), _text(message, universal_id), _text(message, id_type))
 
 
 def _repetitions(message: Message, fields: list[bytes], number: int) -> Iterator[list[bytes]]:
@@ -99,12 +71,3 @@ def _text(message: Message, part: bytes) -> str:
 
 def _some(found: SourceIdentifier | None) -> tuple[SourceIdentifier, ...]:
     return () if found is None else (found,)
-
-
-def _deciding(found: tuple[SourceIdentifier, ...]) -> set[SourceIdentifier]:
-    """Return the strong identifiers, or all if there is none."""
-    return {one for one in found if one.strong} or set(found)
-
-
-def _is_uri(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://", "urn:"))

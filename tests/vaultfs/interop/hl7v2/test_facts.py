@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vaultfs.interop.support import hl7_facts
-from vaultfs.interop.hl7v2.dates import parse
 from vaultfs.interop.pieces import Facts
+from vaultfs.interop.timestamps import parse
 from vaultfs.model import ClinicalDate, Precision
 
 

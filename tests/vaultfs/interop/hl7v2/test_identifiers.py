@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.vaultfs.interop.support import hl7_facts
-from vaultfs.interop.authorities import US_SSN
-from vaultfs.interop.hl7v2.identifiers import authority
+from vaultfs.interop.authorities import US_SSN, of_designator
 from vaultfs.interop.pieces import SourceIdentifier
 
 HEADER = b"MSH|^~\\&|A|F|||20200101||ADT^A01|1\r"
@@ -52,7 +51,7 @@ def pid(**fields: bytes) -> bytes:
 def test_a_hierarchic_designator_becomes_an_authority(
     namespace: str, universal_id: str, id_type: str, expected: str
 ) -> None:
-    assert authority(namespace, universal_id, id_type) == expected
+    assert of_designator(namespace, universal_id, id_type) == expected
 
 
 def test_every_repetition_of_pid3_is_an_identifier() -> None:

@@ -1,7 +1,8 @@
-"""HL7v2 time stamps as clinical dates.
+"""Time stamps as HL7v2, C-CDA and DICOM write them, as clinical dates.
 
-Source: HL7 v2.5.1 chapter 2A, data type DTM: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]. An hour without minutes
-counts as a known day only, because no smaller part of it is known.
+Source: HL7 v2.5.1 chapter 2A, data type DTM: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]; the same form have TS of
+HL7 version 3 data types and DT of DICOM PS3.5, 6.2. An hour without minutes counts as a known day only, because no
+smaller part of it is known.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DTM = re.compile(
 
 
 def parse(field: bytes) -> ClinicalDate | None:
-    """Return the date that the bytes of a DTM state, or None if they state none; never an error, never a guess.
+    """Return the date that the bytes of a time stamp state, or None if they state none; never an error, never a guess.
 
     A leap second (``60``) becomes the last second before it.
     """
