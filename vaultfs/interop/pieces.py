@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from vaultfs.errors import SourceError
-from vaultfs.model import ClinicalDate
+from vaultfs.model import ClinicalDate, PixelData
 
 MAX_PIECE_BYTES = 64 * 1024 * 1024
 """Largest record that an adapter takes into memory; larger ones are kept whole, in quarantine."""
@@ -57,6 +57,8 @@ class Facts:
     scope
         Which Bundle inside of the source the record lies in; 0: the source itself. ``Patient/1`` of two Bundles may be
         two patients, so references are looked up in the record's own Bundle first.
+    pixels
+        Where native pixels lie in the record, or None.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Facts:
     logical_id: str | None = field(default=None, repr=False)
     is_subject: bool = False
     scope: int = 0
+    pixels: PixelData | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +104,19 @@ class Adapter(Protocol):
         ------
         SourceError
             The source as a whole cannot be understood from here on; pieces yielded before stand.
+        """
+        ...
+
+
+@runtime_checkable
+class WholeAdapter(Adapter, Protocol):
+    """A reader of a format in which a source is one record, so that it need not be in memory to be stored."""
+
+    def describe(self, source: BinaryIO, size: int) -> Facts:
+        """Return what the source, of `size` bytes, says of itself; it is read forward, as far as need be.
+
+        Raises
+        ------
+        SourceError
         """
         ...

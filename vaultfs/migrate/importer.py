@@ -216,8 +216,9 @@ class Importer:
             self._progress.advance(len(data))
 
         with _opened(file) as (raw, stream):
-            problem = read_source(
+            rest = read_source(
                 stream,
+                raw.size,
                 source,
                 window,
                 window_bytes=self._options.window_bytes,
@@ -225,8 +226,9 @@ class Importer:
                 watch=watch,
                 check=lambda ended: raw.check(ended=ended),
             )
-            if problem is not None:
-                window.quarantine(source, Tail(raw, length, watch_rest), problem)
+            if rest is not None:
+                raw.seek(length)
+                window.stream(source, Tail(raw, watch_rest, lambda: raw.check(ended=True)), rest)
         self._digests[source.token] = hasher.digest()
         self.report.bytes_in += file.size
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 from vaultfs.engine.session import Session
 from vaultfs.engine.transaction import Transaction
-from vaultfs.interop.pieces import Piece
+from vaultfs.errors import SourceError
+from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.migrate.authorities import Authorities
 from vaultfs.migrate.identity import Resolver, Scope
 from vaultfs.migrate.kinds import GAP, QUARANTINE, REASONS, RECIPE, SOURCES
 from vaultfs.migrate.previous import Around, Known, Match, Previous
 from vaultfs.migrate.recipes import RECIPE_TYPE, RecipePart, SourceState, Status, Step, encode
 from vaultfs.migrate.report import Report
-from vaultfs.model import NOBODY, RecordId, SubjectId
+from vaultfs.migrate.sources import Tail
+from vaultfs.model import NOBODY, SubjectId
 
 _PLAIN = frozenset(b" \t\r\n,[]{}:\x0b\x1c")
 """Bytes of punctuation: a gap of these alone tells nothing of anybody."""
@@ -121,10 +124,22 @@ class Placement:
                     subjects[number] = self._subject(piece, *found[number])
         return subjects
 
-    def stream(self, record_id: RecordId, length: int) -> None:
-        """Take note of a record that was put already and holds the rest of the source."""
-        self._steps.append(Step(record_id, 1, streamed=True).encoded())
-        self._length += length
+    def stream(self, rest: Tail, found: Facts | SourceError) -> None:
+        """Put the rest of the source, which need not fit into memory, as one record."""
+        if isinstance(found, SourceError):
+            step = self._keep(cast("BinaryIO", rest), found, b"", b"")
+            self._report.quarantined(found.code)
+        else:
+            previous = self._source.previous
+            replaced = previous.replaced_by(found) if previous else None
+            scope = self._source.scope(found.scope)
+            subject = self._resolver.subject(self._txn, found, scope, replaced.holder if replaced else None)
+            step = self._add(cast("BinaryIO", rest), found, subject, replaced, b"", b"")
+            self._report.record(found, "version" if replaced else "stored")
+            self._first, self._last = subject, subject or self._last
+        self._steps.append(step._replace(streamed=True).encoded())
+        self._count += 1
+        self._length += rest.length
 
     def finish(self) -> Place:
         """Put the next part of the recipe, and the checkpoint; return what it says."""
@@ -154,7 +169,7 @@ class Placement:
         if previous is None:
             return None, None
         same = previous.same(piece, ((piece.before, piece.after), _plain(piece)))
-        return same, None if same else previous.replaced_by(piece)
+        return same, None if same or piece.facts is None else previous.replaced_by(piece.facts)
 
     def _subject(self, piece: Piece, same: Match | None, replaced: Known | None) -> SubjectId | None:
         facts = piece.facts
@@ -199,31 +214,41 @@ class Placement:
     def _record(
         self, piece: Piece, subject: SubjectId | None, replaced: Known | None, before: bytes, after: bytes
     ) -> None:
-        facts, txn = piece.facts, self._txn
-        version = 1
-        if facts is None:
-            record_id = txn.put(piece.data, kind=QUARANTINE, subject=None, before=before, after=after)
-            keep_reason(txn, record_id, piece.problem.code if piece.problem else 0, self._source.token)
+        if piece.facts is not None:
+            step = self._add(piece.data, piece.facts, subject, replaced, before, after)
         else:
-            if replaced is not None:
-                # Others than the import may have made versions since.
-                version = self._session.info(replaced.id).version + 1
-            record_id = txn.put(
-                piece.data,
-                kind=facts.kind,
-                subject=subject,
-                date=facts.date,
-                media_type=facts.media_type,
-                replaces=replaced.id if replaced else None,
-                before=before,
-                after=after,
-            )
-        self._steps.append(Step(record_id, version).encoded())
+            step = self._keep(piece.data, piece.problem, before, after)
+        self._steps.append(step.encoded())
 
+    def _add(
+        self,
+        data: bytes | BinaryIO,
+        facts: Facts,
+        subject: SubjectId | None,
+        replaced: Known | None,
+        before: bytes,
+        after: bytes,
+    ) -> Step:
+        """Put a record, or a new version of one; others than the import may have made versions since."""
+        version = 1 if replaced is None else self._session.info(replaced.id).version + 1
+        record_id = self._txn.put(
+            data,
+            kind=facts.kind,
+            subject=subject,
+            date=facts.date,
+            media_type=facts.media_type,
+            replaces=replaced.id if replaced else None,
+            before=before,
+            after=after,
+        )
+        return Step(record_id, version)
 
-def keep_reason(txn: Transaction, record_id: RecordId, code: int, token: bytes) -> None:
-    """Keep why a record is in quarantine, and of which source it is."""
-    txn.set_state(REASONS, bytes(record_id), code.to_bytes(2, "little") + token)
+    def _keep(self, data: bytes | BinaryIO, problem: SourceError | None, before: bytes, after: bytes) -> Step:
+        """Put what is not understood into quarantine, with the reason and the source that it is of."""
+        record_id = self._txn.put(data, kind=QUARANTINE, subject=None, before=before, after=after)
+        reason = (problem.code if problem else 0).to_bytes(2, "little") + self._source.token
+        self._txn.set_state(REASONS, bytes(record_id), reason)
+        return Step(record_id, 1)
 
 
 def _state(source: Source, place: Place) -> SourceState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,14 +12,16 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from vaultfs.engine.records import Record
+from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.errors import SourceError
-from vaultfs.interop.pieces import Piece
+from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.interop.registry import recognise
 from vaultfs.migrate.kinds import GAP, QUARANTINE
 from vaultfs.migrate.recipes import Recipe, Step
+from vaultfs.migrate.sources import HEAD
 from vaultfs.migrate.stored import Kept, Streamed, read
+from vaultfs.migrate.wholes import as_one
 from vaultfs.model import NOBODY, RecordId, SubjectId
 
 
@@ -89,9 +92,23 @@ class Previous:
         newest = {step.id: step for recipe in known for steps in (recipe.retired(), recipe.steps()) for step in steps}
         for found in read(session, newest.values()):
             if isinstance(found, Streamed):
-                self._streamed.append(found.step.id)
+                self._learn_streamed(session.info(found.step.id, found.step.version), found.stream)
             elif isinstance(found, Kept):
                 self._learn(found.record)
+
+    def _learn_streamed(self, info: RecordInfo, stream: io.BufferedReader) -> None:
+        """Take note of a record that is too large to be compared: it is known by what it calls itself."""
+        if info.kind == QUARANTINE:
+            self._streamed.append(info.id)
+            return
+        known = Known(info.id, info.version, info.subject)
+        # In place of a digest, of which none can be equal to it.
+        self._by_bytes.setdefault((_Role.RECORD, bytes(info.id)), deque()).append(known)
+        adapter = recognise(stream.peek(HEAD)[:HEAD])
+        with contextlib.suppress(SourceError):
+            facts = as_one(adapter, stream, info.length)
+            if facts and facts.logical_id is not None:
+                self._by_logical_id.setdefault((info.kind, facts.logical_id), deque()).append(known)
 
     def _learn(self, record: Record) -> None:
         info = record.info
@@ -126,10 +143,9 @@ class Previous:
         """Return a gap record of `owner` with these bytes."""
         return self._take(self._exact.get((_Role.GAP, _digest(data), bytes(owner))))
 
-    def replaced_by(self, piece: Piece) -> Known | None:
-        """Return the record that a piece is a new version of: the one with the same logical id."""
-        facts = piece.facts
-        if facts is None or facts.logical_id is None:
+    def replaced_by(self, facts: Facts) -> Known | None:
+        """Return the record that one with these facts is a new version of: the one with the same logical id."""
+        if facts.logical_id is None:
             return None
         return self._take(self._by_logical_id.get((facts.kind, facts.logical_id)))
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from vaultfs.errors import FormatUnknown, SourceError
-from vaultfs.interop.pieces import Piece
+from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.interop.registry import recognise
 from vaultfs.migrate.placing import Source
 from vaultfs.migrate.report import Report
 from vaultfs.migrate.sources import HEAD
 from vaultfs.migrate.stored import StoredSource
+from vaultfs.migrate.wholes import as_one
 from vaultfs.migrate.window import Window
 
 
@@ -70,6 +71,7 @@ class Covered:
 
 def read_source(
     stream: io.BufferedReader,
+    size: int,
     source: Source,
     window: Window,
     *,
@@ -77,13 +79,15 @@ def read_source(
     covered: Covered | None = None,
     watch: Callable[[Piece], None] = lambda _: None,
     check: Callable[[bool], None] = lambda _: None,
-) -> SourceError | None:
+) -> Facts | SourceError | None:
     """Take a source into windows up to its end, which is in the window when this returns and not committed yet.
 
     Parameters
     ----------
     stream
         The source from its beginning.
+    size
+        Its bytes.
     window_bytes
         Source bytes after which a window is committed.
     covered
@@ -95,8 +99,9 @@ def read_source(
 
     Returns
     -------
-    SourceError or None
-        Why the source cannot be understood from here on. The pieces before are taken in.
+    Facts, SourceError or None
+        What the rest of the source is, as one record, that is still to be streamed: all of a large one with these
+        facts; or what cannot be understood from here on, and why. The pieces before are taken in.
 
     Raises
     ------
@@ -106,27 +111,31 @@ def read_source(
     head = stream.peek(HEAD)[:HEAD]
     adapter = recognise(head)
     batch: list[Piece] = []
-    size = 0
+    taken = 0
     problem: SourceError | None = None
+    whole: Facts | None = None
     try:
         if adapter is None and head:
             raise FormatUnknown
-        for piece in adapter.pieces(cast("BinaryIO", stream)) if adapter else ():
+        whole = as_one(adapter, stream, size)
+        for piece in adapter.pieces(cast("BinaryIO", stream)) if adapter and not whole else ():
             watch(piece)
             if covered is not None and covered.covers(piece):
                 continue
             batch.append(piece)
-            size += len(piece.before) + len(piece.data) + len(piece.after)
-            if window.size + size >= window_bytes:
+            taken += len(piece.before) + len(piece.data) + len(piece.after)
+            if window.size + taken >= window_bytes:
                 check(False)
                 window.take(source, batch)
                 window.commit()
-                batch, size = [], 0
+                batch, taken = [], 0
     except SourceError as error:
         # The frames of the traceback hold the source.
         problem = error.with_traceback(None)
     if covered is not None:
         covered.end()
+    if whole is not None:
+        return whole
     source.ended = problem is None
     check(source.ended)
     if batch or source.ended:

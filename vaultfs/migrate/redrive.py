@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from itertools import islice
 from typing import BinaryIO, cast
 
 from vaultfs.engine.session import Session
@@ -17,8 +18,9 @@ from vaultfs.migrate.previous import Previous
 from vaultfs.migrate.reading import read_source
 from vaultfs.migrate.recipes import Recipe, SourceState, Status, source_state
 from vaultfs.migrate.report import Report
-from vaultfs.migrate.sources import HEAD
+from vaultfs.migrate.sources import HEAD, Tail
 from vaultfs.migrate.stored import Gone, StoredSource, read
+from vaultfs.migrate.wholes import as_one
 from vaultfs.migrate.window import Window
 from vaultfs.model import NOBODY
 
@@ -70,8 +72,12 @@ def _again(session: Session, token: bytes, state: SourceState, options: ImportOp
     source.unfinished = Status.REDRIVEN
     counts = Report()
     window = Window(session, counts)
-    read_source(_stream(session, whole), source, window, window_bytes=options.window_bytes)
-    window.commit()
+    size = _size(session, whole)
+    rest = read_source(_stream(session, whole), size, source, window, window_bytes=options.window_bytes)
+    if rest is None:
+        window.commit()
+    else:
+        window.stream(source, Tail(_stream(session, whole)), rest)
     report.add(counts)
     report.candidates += counts.candidates
     report.sources["changed"] += 1
@@ -88,12 +94,20 @@ def _promising(session: Session, last: bytes) -> bool:
     if adapter is None:
         return False
     try:
+        if as_one(adapter, stream, _size(session, whole)):
+            return True
         for piece in adapter.pieces(cast("BinaryIO", stream)):
             if piece.facts is None:
                 previous.same(piece, ())
     except SourceError:
         return False
     return next(previous.resolved(), None) is not None
+
+
+def _size(session: Session, recipe: Recipe) -> int:
+    """Return how large a source is that is one record and was streamed, 0 for all others."""
+    steps = list(islice(recipe.steps(), 2))
+    return session.info(steps[0].id, steps[0].version).length if len(steps) == 1 and steps[0].streamed else 0
 
 
 def _stream(session: Session, recipe: Recipe) -> io.BufferedReader:

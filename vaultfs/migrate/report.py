@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from vaultfs.interop.pieces import Piece
+from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.migrate.kinds import QUARANTINE
 
 
@@ -51,11 +51,14 @@ class Report:
         """Count a piece: as quarantined where it has no facts."""
         if outcome == "unchanged":
             self.bytes_held += len(piece.before) + len(piece.data) + len(piece.after)
-        facts = piece.facts
-        if facts is None:
+        if piece.facts is None:
             self.quarantined(piece.problem.code if piece.problem else 0)
         else:
-            self.records[facts.kind, facts.date.when.year if facts.date else 0, outcome] += 1
+            self.record(piece.facts, outcome)
+
+    def record(self, facts: Facts, outcome: str) -> None:
+        """Count a record."""
+        self.records[facts.kind, facts.date.when.year if facts.date else 0, outcome] += 1
 
     def quarantined(self, code: int) -> None:
         """Count a piece in quarantine."""

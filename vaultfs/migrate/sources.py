@@ -129,6 +129,16 @@ class StableReader(io.RawIOBase):
         """Return True."""
         return True
 
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, which becomes that of the bytes read so far."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
+        self.position = base + offset
+        return self.position
+
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
         """Read the next bytes."""
         view = memoryview(buffer)
@@ -157,7 +167,16 @@ class StableReader(io.RawIOBase):
 
 
 class Tail(io.RawIOBase):
-    """The rest of a file, from where it can no longer be understood; it must be unchanged when its end is met.
+    """The rest of a source that is put as one record, as it is read.
+
+    Parameters
+    ----------
+    source
+        Where the rest begins.
+    watch
+        Called with the bytes.
+    end
+        Called when the end is met; may raise to refuse the source.
 
     Attributes
     ----------
@@ -165,12 +184,17 @@ class Tail(io.RawIOBase):
         Bytes read so far.
     """
 
-    def __init__(self, source: StableReader, start: int, watch: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        source: io.RawIOBase | io.BufferedReader,
+        watch: Callable[[bytes], None] = lambda _: None,
+        end: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
         self._source = source
         self._watch = watch
+        self._end = end
         self.length = 0
-        source.position = start
 
     def readable(self) -> bool:
         """Return True."""
@@ -182,5 +206,5 @@ class Tail(io.RawIOBase):
         self.length += len(data)
         self._watch(data)
         if not data:
-            self._source.check(ended=True)
+            self._end()
         return data

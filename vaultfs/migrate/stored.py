@@ -147,8 +147,12 @@ class StoredSource(io.RawIOBase):
 def tally(session: Session, found: Iterable[Found], report: Report) -> Iterator[Found]:
     """Yield the records of a source that is in the vault already, and count them."""
     for one in found:
-        info = one.record.info if isinstance(one, Kept) else None
-        if isinstance(one, Streamed) or (info and info.kind == QUARANTINE):
+        info = None
+        if isinstance(one, Kept):
+            info = one.record.info
+        elif isinstance(one, Streamed):
+            info = session.info(one.step.id, one.step.version)
+        if info and info.kind == QUARANTINE:
             reason = session.state(REASONS, bytes(one.step.id)).value or b""
             report.quarantined(int.from_bytes(reason[:2], "little"))
         elif info and info.kind != GAP:

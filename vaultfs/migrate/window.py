@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import BinaryIO, cast
+from collections.abc import Callable, Sequence
 
 from vaultfs.engine.session import Session
 from vaultfs.errors import SourceError
-from vaultfs.interop.pieces import Piece
+from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.migrate.identity import Resolver
-from vaultfs.migrate.kinds import QUARANTINE
-from vaultfs.migrate.placing import Placement, Source, keep_reason
+from vaultfs.migrate.placing import Placement, Source
 from vaultfs.migrate.report import Report
 from vaultfs.migrate.sources import Tail
 
@@ -40,31 +38,33 @@ class Window:
         sources, self._sources, self.size = self._sources, [], 0
         if not sources:
             return
-        counts, candidates = Report(), self._resolver.candidates
-        places = []
         try:
-            with self._session.transaction() as txn:
-                for source in sources:
-                    placement = Placement(self._session, txn, source, self._resolver, counts)
-                    placement.put(source.pieces)
-                    places.append(placement.finish())
+            self._commit(sources, lambda placement, source: placement.put(source.pieces))
         finally:
             for source in sources:
                 source.pieces = []
+
+    def stream(self, source: Source, rest: Tail, found: Facts | SourceError) -> None:
+        """Commit what was taken in; then put the rest of a source, of any size, as one record, and commit that.
+
+        Parameters
+        ----------
+        found
+            What the rest says of itself, or why it is kept in quarantine.
+        """
+        self.commit()
+        source.ended = True
+        self._commit([source], lambda placement, _: placement.stream(rest, found))
+
+    def _commit(self, sources: Sequence[Source], put: Callable[[Placement, Source], None]) -> None:
+        counts, candidates = Report(), self._resolver.candidates
+        places = []
+        with self._session.transaction() as txn:
+            for source in sources:
+                placement = Placement(self._session, txn, source, self._resolver, counts)
+                put(placement, source)
+                places.append(placement.finish())
         for source, place in zip(sources, places, strict=True):
             source.place = place
         self._report.add(counts)
         self._report.candidates += self._resolver.candidates - candidates
-
-    def quarantine(self, source: Source, rest: Tail, error: SourceError) -> None:
-        """Commit what was taken in; then keep the rest of a source, of any size, in quarantine."""
-        self.commit()
-        source.ended = True
-        with self._session.transaction() as txn:
-            record_id = txn.put(cast("BinaryIO", rest), kind=QUARANTINE, subject=None)
-            keep_reason(txn, record_id, error.code, source.token)
-            placement = Placement(self._session, txn, source, self._resolver, self._report)
-            placement.stream(record_id, rest.length)
-            place = placement.finish()
-        source.place = place
-        self._report.quarantined(error.code)
