@@ -295,3 +295,39 @@ class SourceUnreadable(VaultError, OSError):
     """The source file cannot be read."""
 
     code = 5011
+
+
+class DicomMalformed(SourceError):
+    """The file does not follow the encoding rules of DICOM."""
+
+    code = 5020
+
+
+class DicomTruncated(SourceError):
+    """The DICOM file ends before a length that it states."""
+
+    code = 5021
+
+
+class XmlMalformed(SourceError):
+    """The XML text is not well formed."""
+
+    code = 5022
+
+
+class XmlForbidden(SourceError):
+    """The XML text declares a document type or entities, which the adapter does not read."""
+
+    code = 5023
+
+
+class XmlTooDeep(SourceError):
+    """The XML text is nested deeper, or has a larger tag, than the adapter reads."""
+
+    code = 5024
+
+
+class NotADocument(SourceError):
+    """The XML text is no clinical document of HL7."""
+
+    code = 5025

@@ -1,0 +1,55 @@
+"""The elements that decide where a file belongs. Source: DICOM PS3.6, section 6; names as there."""
+
+from __future__ import annotations
+
+TRANSFER_SYNTAX = 0x00020010
+MEDIA_SOP_CLASS = 0x00020002
+MEDIA_SOP_INSTANCE = 0x00020003
+DIRECTORY_RECORDS = 0x00041220
+CHARACTER_SET = 0x00080005
+SOP_CLASS = 0x00080016
+SOP_INSTANCE = 0x00080018
+TIMEZONE = 0x00080201
+
+PATIENT_ID = 0x00100020
+ISSUER = 0x00100021
+ISSUER_QUALIFIERS = 0x00100024
+OTHER_IDS = 0x00101000
+OTHER_IDS_SEQUENCE = 0x00101002
+ENTITY_ID = 0x00400032
+ENTITY_ID_TYPE = 0x00400033
+ID_TYPE_CODE = 0x00400035
+
+SAMPLES = 0x00280002
+PLANAR = 0x00280006
+FRAMES = 0x00280008
+ROWS = 0x00280010
+COLUMNS = 0x00280011
+BITS_ALLOCATED = 0x00280100
+
+PIXEL_DATA = 0x7FE00010
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+"""Float, Double Float and Pixel Data: the last element but for padding and signatures."""
+
+# Dates with their times; None where the date says the time too (VR DT).
+ACQUIRED_AT: tuple[int, int | None] = (0x0008002A, None)
+ACQUIRED: tuple[int, int | None] = (0x00080022, 0x00080032)
+STUDY: tuple[int, int | None] = (0x00080020, 0x00080030)
+SERIES: tuple[int, int | None] = (0x00080021, 0x00080031)
+CONTENT: tuple[int, int | None] = (0x00080023, 0x00080033)
+CREATED: tuple[int, int | None] = (0x00080012, 0x00080013)
+STRUCTURE_SET: tuple[int, int | None] = (0x30060008, 0x30060009)
+TREATMENT: tuple[int, int | None] = (0x30080250, 0x30080251)
+PLAN: tuple[int, int | None] = (0x300A0006, 0x300A0007)
+
+_DATES = (ACQUIRED_AT, ACQUIRED, STUDY, SERIES, CONTENT, CREATED, STRUCTURE_SET, TREATMENT, PLAN)
+
+SEQUENCES = frozenset({DIRECTORY_RECORDS, ISSUER_QUALIFIERS, OTHER_IDS_SEQUENCE})
+VALUES = frozenset(
+    {TRANSFER_SYNTAX, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, CHARACTER_SET, SOP_CLASS, SOP_INSTANCE, TIMEZONE}
+    | {PATIENT_ID, ISSUER, OTHER_IDS, ENTITY_ID, ENTITY_ID_TYPE, ID_TYPE_CODE}
+    | {SAMPLES, PLANAR, FRAMES, ROWS, COLUMNS, BITS_ALLOCATED}
+    | {tag for pair in _DATES for tag in pair if tag}
+)
+LAST = max(VALUES)
+"""After this tag a data set says nothing more that decides."""
