@@ -10,10 +10,13 @@ from vaultfs.interop.pieces import Adapter
 @cache
 def adapters() -> tuple[Adapter, ...]:
     """Return the adapters in the order in which they are asked whether they recognise a source."""
+    from vaultfs.interop.ccda import CcdaAdapter
+    from vaultfs.interop.dicom import DicomAdapter
     from vaultfs.interop.fhir import FhirAdapter
     from vaultfs.interop.hl7v2 import Hl7v2Adapter
 
-    return Hl7v2Adapter(), FhirAdapter()
+    # The strictest first: HL7v2 looks for a header on any line.
+    return DicomAdapter(), CcdaAdapter(), Hl7v2Adapter(), FhirAdapter()
 
 
 def recognise(head: bytes) -> Adapter | None:

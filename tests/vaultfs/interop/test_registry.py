@@ -58,7 +58,7 @@ def test_segments_go_to_hl7v2(head: bytes) -> None:
         b" ",
         b"<ClinicalDocument>",
         b"%PDF-1.7",
-        b"\x00" * 128 + b"DICM",
+        b"\x00" * 128 + b"DIC",
         b"a;b;c\n1;2;3\n",
         b'"text"',
         b"[1,2]",
@@ -72,14 +72,15 @@ def test_anything_else_goes_to_nobody(head: bytes) -> None:
 
 
 def test_adapters_have_distinct_names_and_stay_the_same() -> None:
-    assert [adapter.name for adapter in adapters()] == ["hl7v2", "fhir"]
+    assert [adapter.name for adapter in adapters()] == ["dicom", "ccda", "hl7v2", "fhir"]
     assert adapters() is adapters()
 
 
 def test_importing_the_room_loads_no_format() -> None:
     program = (
         "import sys, vaultfs.interop, vaultfs.interop.registry; "
-        "sys.exit(any(name.startswith(('vaultfs.interop.fhir', 'vaultfs.interop.hl7v2')) for name in sys.modules))"
+        "formats = tuple('vaultfs.interop.' + one for one in ('ccda', 'dicom', 'fhir', 'hl7v2')); "
+        "sys.exit(any(name.startswith(formats) for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=False)
     assert done.returncode == 0
