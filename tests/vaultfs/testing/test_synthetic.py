@@ -16,7 +16,7 @@ from vaultfs import kinds
 from vaultfs.testing.synthetic import Life, batch, fhir_bundle, hl7v2_messages, ndjson_files, patient, records, sample
 from vaultfs.testing.synthetic.people import SHARED_MRN
 
-SMALL_SAMPLE = "cf4db17d2fa5df6244ee065deb47d5d8fc7c68197773d720a09ca0c56e8a7a15"
+SMALL_SAMPLE = "1a5106d75db392195a06ddd2d14208f84883e1ddffc8aab1c407aebbb63f1937"
 RECORDS = "4bc54adf3fb89657896cc530b720e6656fcbf41a03af171f6e66e6e1243a6e1d"
 SHIPPED = Path(__file__).parents[3] / "samples" / "legacy-export"
 

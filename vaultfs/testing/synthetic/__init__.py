@@ -1,10 +1,13 @@
-"""Invented patients, the same on every machine: lives drawn from a seed, written as FHIR R4, NDJSON and HL7v2.
+"""Invented patients, the same on every machine: lives drawn from a seed, written as FHIR R4, NDJSON, HL7v2, DICOM and
+C-CDA.
 
 Nothing here was copied from a record of a person or from another generator's output: names, identifiers and texts are
 made up, codes and their names are those of the standards. Pure, apart from `write_sample`: no clock, no locale, no
 global state, standard library only; byte-identical output on every supported Python and platform.
 """
 
+from vaultfs.testing.synthetic.ccda import ccda_document
+from vaultfs.testing.synthetic.dicom import ct_images
 from vaultfs.testing.synthetic.fhir import fhir_bundle, ndjson_files
 from vaultfs.testing.synthetic.hl7v2 import batch, hl7v2_messages
 from vaultfs.testing.synthetic.life import Life
@@ -16,6 +19,8 @@ __all__ = [
     "Life",
     "Record",
     "batch",
+    "ccda_document",
+    "ct_images",
     "fhir_bundle",
     "hl7v2_messages",
     "ndjson_files",

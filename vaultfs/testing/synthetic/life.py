@@ -1,6 +1,7 @@
 """What is known of an invented patient: plain values, apart from any format that tells of them.
 
-`story` draws them, `fhir` and `hl7v2` write them down. Every moment is wall-clock time with the patient's offset.
+`story` draws them; `fhir`, `hl7v2`, `dicom` and `ccda` write them down. Every moment is wall-clock time with the
+patient's offset.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ What it promises to tests and readers:
   CRLF, one with a byte order mark), logs of several messages, and a batch (FHS/BHS);
 - the first five patients of the bundles are in the HL7v2 files too, with agreeing identifiers;
 - two patients of two hospitals have the medical record number 12345 (`people.SHARED_MRN`);
+- the first patient of the bundles has a CT in two series too (DICOM), the second a summary of care (C-CDA);
 - organizations and practitioners in bundles of their own, and some allergies without a date;
 - file names hold the patients' names.
 """
@@ -16,6 +17,8 @@ from datetime import datetime
 from pathlib import Path
 
 from vaultfs.testing.synthetic import people
+from vaultfs.testing.synthetic.ccda import ccda_document
+from vaultfs.testing.synthetic.dicom import ct_images
 from vaultfs.testing.synthetic.fhir import fhir_bundle, ndjson_files, staff_bundle
 from vaultfs.testing.synthetic.hl7v2 import BOM, batch, hl7v2_messages
 from vaultfs.testing.synthetic.life import Life
@@ -51,6 +54,11 @@ def sample(seed: int = SEED, patients: int = PATIENTS) -> dict[str, bytes]:
     files["fhir/hospitalInformation.json"] = staff_bundle(people.hospitals(seed), (), bundled[0])
     files["fhir/practitionerInformation.json"] = staff_bundle((), people.clinicians(seed), bundled[0])
     files |= {f"bulk/{name}": data for name, data in ndjson_files(exported).items()}
+    files |= {
+        f"dicom/CT_{_name(bundled[0])}_{series}_{image:03d}.dcm": data
+        for (series, image), data in ct_images(seed, bundled[0]).items()
+    }
+    files[f"ccda/{_name(bundled[1])}_{bundled[1].person.mrn.value}.xml"] = ccda_document(seed, bundled[1])
     return files | _messages(messaged)
 
 
