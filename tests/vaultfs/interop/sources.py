@@ -1,8 +1,11 @@
-"""Sources of both formats, small and various, from which property tests begin."""
+"""Sources of every format, small and various, from which property tests begin."""
 
 from __future__ import annotations
 
 import json
+
+from tests.vaultfs.interop.ccda.documents import document, record_target
+from tests.vaultfs.interop.dicom.files import BIG, DEFLATED, IMPLICIT, JPEG, dicom, image, patient
 
 PATIENT = {
     "resourceType": "Patient",
@@ -108,4 +111,65 @@ HL7_SCRAPS = [
     b"\rBHS|",
     b"PID|",
     b'""',
+]
+
+_HEADER = [
+    *patient("4711", "FAC"),
+    (0x00080005, "CS", "ISO_IR 100"),
+    (0x00080020, "DA", "20200229"),
+    (0x00080030, "TM", "101112"),
+    (0x00100010, "PN", "Doe^Jane"),
+    (0x00100024, "SQ", [[(0x00400032, "UT", "1.2.3"), (0x00400033, "CS", "ISO")]]),
+    (0x00101002, "SQ", [[(0x00100020, "LO", "4712")]]),
+]
+DICOM = [
+    dicom(*_HEADER),
+    dicom(*_HEADER, *image(), undefined=True),
+    dicom(*_HEADER, *image(bits=8, samples=3), syntax=IMPLICIT),
+    dicom(*_HEADER, syntax=BIG, undefined=True),
+    dicom(*_HEADER, syntax=DEFLATED),
+    dicom(*_HEADER, syntax=JPEG),
+    dicom(*_HEADER)[132:],
+]
+DICOM_SCRAPS = [
+    b"\xff\xff\xff\xff",
+    b"\xfe\xff\x00\xe0",
+    b"\xfe\xff\x0d\xe0\0\0\0\0",
+    b"\xfe\xff\xdd\xe0\0\0\0\0",
+    b"\x10\0\x20\0LO",
+    b"SQ\0\0",
+    b"UN\0\0",
+    b"\0",
+    b"\x1b$B",
+    b"\\",
+    b"DICM",
+]
+
+_DOCUMENT = (
+    '<id root="1.2.4" extension="M1"/><effectiveTime value="20200229101112+0100"/>'
+    + record_target(("1.2.3", "4711"), ("2.16.840.1.113883.4.1", "4712"))
+    + "<title>Doe \u00e9</title>"
+)
+CCDA = [
+    document(_DOCUMENT).encode(),
+    b"\xef\xbb\xbf<?xml version='1.0' encoding='UTF-8'?>\r\n<!-- c -->" + document(_DOCUMENT).encode() + b"\r\n",
+    ("\ufeff<?xml version='1.0' encoding='UTF-16'?>" + document(_DOCUMENT)).encode("utf-16-le"),
+    b"<?xml version='1.0' encoding='ISO-8859-1'?>" + document(_DOCUMENT).encode("latin-1"),
+    document(record_target(("1.2.3", "4711")), record_target(("1.2.3", "4712"))).encode(),
+]
+CCDA_SCRAPS = [
+    b"<",
+    b">",
+    b"/>",
+    b"&",
+    b"&lt;",
+    b"<!--",
+    b"]]>",
+    b"<!DOCTYPE x>",
+    b"<recordTarget>",
+    b"</recordTarget>",
+    b"<id/>",
+    b'"',
+    b"\xff",
+    b"<?x ?>",
 ]

@@ -1,4 +1,4 @@
-"""What the tests of both adapters share: running one, and saying what came of it."""
+"""What the tests of all adapters share: running one, and saying what came of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, BinaryIO, cast
 from hypothesis import strategies as st
 
 from vaultfs.errors import SourceError
+from vaultfs.interop.ccda import CcdaAdapter
+from vaultfs.interop.dicom import DicomAdapter
 from vaultfs.interop.fhir import FhirAdapter
 from vaultfs.interop.hl7v2 import Hl7v2Adapter
 from vaultfs.interop.pieces import Facts, Piece
 
-AdapterClass = type[FhirAdapter] | type[Hl7v2Adapter]
+AdapterClass = type[CcdaAdapter] | type[DicomAdapter] | type[FhirAdapter] | type[Hl7v2Adapter]
 
 
 class _Flowing(io.RawIOBase):

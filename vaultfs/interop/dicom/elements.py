@@ -126,6 +126,14 @@ def within(element: Start) -> Coding:
     return IMPLICIT if element.vr == b"UN" else element.coding
 
 
+def _end(reader: Reader, length: int) -> int | None:
+    """Return where a value ends, None where that is undefined; refuse one that passes the end of the file."""
+    if length == UNDEFINED:
+        return None
+    reader.check(length)
+    return reader.position + length
+
+
 class Picker:
     """Reads the values that are wanted, at the depths at which they stand.
 
@@ -167,7 +175,7 @@ class Picker:
     def _items(self, reader: Reader, sequence: Start, depth: int) -> Iterator[Found]:
         """Yield the items of a sequence that have anything wanted."""
         coding = within(sequence)
-        end = None if sequence.length == UNDEFINED else reader.position + sequence.length
+        end = _end(reader, sequence.length)
         while end is None or reader.position < end:
             one = start(reader, coding, reader.exactly(8))
             if one.tag == SEQUENCE_END:
@@ -182,7 +190,7 @@ class Picker:
 
     def _item(self, reader: Reader, coding: Coding, length: int, depth: int) -> Found:
         found = Found(coding)
-        end = None if length == UNDEFINED else reader.position + length
+        end = _end(reader, length)
         while end is None or reader.position < end:
             one = start(reader, coding, reader.exactly(8))
             if one.tag == ITEM_END:

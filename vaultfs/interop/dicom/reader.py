@@ -111,12 +111,14 @@ class Inflated:
         raise NotImplementedError
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` bytes, none at the end, and none where this is no deflated data.
+        """Return up to `count` bytes, none at the end.
 
         Raises
         ------
         DicomMalformed
             The header inflates to more than `MAX_INFLATED`.
+        DicomTruncated
+            The data ends before it says so, or is no deflated data from here on.
         """
         count = min(count, self._left)
         if not count:
@@ -127,8 +129,10 @@ class Inflated:
             try:
                 found = self._inflate.decompress(data, count)
             except zlib.error:
-                break
+                data = b""
             if not data:
                 break
+        if not found and not self._inflate.eof:
+            raise DicomTruncated(offset=self._reader.position)
         self._left -= len(found)
         return found
