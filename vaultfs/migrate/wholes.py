@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 from vaultfs.interop.pieces import Adapter, Facts, WholeAdapter
 
-STREAM_BYTES = 16 * 1024 * 1024
+STREAM_BYTES = 8 * 1024 * 1024
 """Largest source that is one record, and yet goes through a window with others."""
 
 

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.vaultfs.interop.ccda.documents import document, record_target
+from tests.vaultfs.interop.dicom.files import TEXTS, dicom
 from tests.vaultfs.migrate.support import Archive, bundle, message, ndjson, observation, patient
 from tests.vaultfs.migrate.test_again import Fails
 from vaultfs.errors import StorageFull
 
-CANARIES = [f"CanaryQ{word}Z" for word in ("Given", "Number", "System", "Text", "Ref", "File", "Folder", "Junk", "Hl")]
+CANARIES = [
+    f"CanaryQ{word}Z"
+    for word in ("Given", "Number", "System", "Text", "Ref", "File", "Folder", "Junk", "Hl", "Dicom", "Issuer", "Cda")
+]
 
 
 def spelled(text: str) -> Iterable[bytes]:
@@ -54,7 +59,7 @@ def everything_of(error: BaseException | None) -> str:
 
 @pytest.fixture
 def planted(archive: Archive) -> Archive:
-    given, number, system, text, reference, file, folder, junk, hl7 = CANARIES
+    given, number, system, text, reference, file, folder, junk, hl7, dcm, issuer, cda = CANARIES
     person = patient(f"{reference}1", (f"http://{system}.example/x", number), name=given, birthDate="1970-01-01")
     archive.write(
         f"{folder}/{file}.json",
@@ -64,6 +69,15 @@ def planted(archive: Archive) -> Archive:
         f"{folder}/{file}.ndjson", ndjson(observation("2", f"Patient/{reference}2", text)) + "{" + junk + "\n"
     )
     archive.write(f"{file}.hl7", message(f"{number}^^^{system}", hl7, pid=f"|{given}^{given}"))
+    texts = [(tag, vr, dcm) for tag, vr in TEXTS if tag != 0x00080005]
+    image = dicom(*texts, (0x00100024, "SQ", [[(0x00400032, "UT", issuer)]]), (0x00091001, "UN", dcm))
+    archive.write(f"{file}.dcm", image)
+    archive.write(f"{file}-cut.dcm", image[:-5])
+    archive.write(f"{file}-charset.dcm", dicom((0x00080005, "CS", dcm), (0x00100020, "LO", dcm.encode() + b"\xff")))
+    header = f'<id root="{cda}" extension="{cda}"/><title>{cda}</title><effectiveTime value="{cda}"/>'
+    archive.write(f"{file}.xml", document(header, record_target((cda, cda), ("1.2.3", cda)), f"<{cda}/>"))
+    archive.write(f"{file}-cut.xml", document(header)[:-5])
+    archive.write(f"{file}-type.xml", f'<!DOCTYPE ClinicalDocument SYSTEM "{cda}">' + document(header))
     archive.write(f"{file}.png", f"\x00{junk}" * 100)
     archive.write(f"{file}-large.bin", f"\x00{junk}" * 400_000)
     archive.write(f"{file}-deep.json", '{"' + junk + '":' * 1 + "[" * 500)
@@ -86,7 +100,7 @@ def test_nothing_leaks_in_the_life_of_an_import(
         said.append(everything_of(failure.value))
         assert_clean_on_disk(tmp_path / "vault", tmp_path / "vault.epoch")
     report = planted.take(window_bytes=200)
-    assert report.outcome("quarantined") >= 5
+    assert report.outcome("quarantined") >= 9
     said += [json.dumps(report.as_json()), report.as_text(), repr(report)]
     said.append(repr(planted.redrive()))
     said += [repr(one) for one in planted.records(own=True)]

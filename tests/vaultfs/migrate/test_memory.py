@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.vaultfs.interop.ccda.documents import document, record_target
+from tests.vaultfs.interop.dicom.files import dicom, image
+from tests.vaultfs.interop.dicom.files import patient as number_of
 from tests.vaultfs.migrate.support import MRN, observation, patient
 from tests.vaultfs.support import create
 
@@ -70,5 +74,37 @@ def test_a_large_file_that_nobody_understands_is_quarantined_by_streaming(tmp_pa
             file.write(b"\x00" + number.to_bytes(4, "little") * 262_143 + b"abc")
     create(tmp_path / "vault").close()
     records, peak = imported(tmp_path / "vault", tmp_path / "a.bin")
+    assert records == 1
+    assert peak < STREAM_MIB
+
+
+@pytest.mark.parametrize(
+    "size",
+    [200 << 20, pytest.param(2 << 30, marks=[pytest.mark.long, pytest.mark.timeout(1800)])],
+)
+def test_a_large_image_is_streamed(tmp_path: Path, size: int) -> None:
+    rows = size // (1 << 15)
+    header = dicom(*number_of("4711"), *image(rows, 1 << 14, pixels=b""))[:-4]
+    with (tmp_path / "a.dcm").open("wb") as file:
+        file.write(header + (rows << 15).to_bytes(4, "little"))
+        noise = os.urandom(1 << 20)
+        for number in range(rows >> 5):
+            file.write(noise[number % 1000 :] + noise[: number % 1000])
+    assert (tmp_path / "a.dcm").stat().st_size == len(header) + 4 + (rows << 15)
+    create(tmp_path / "vault").close()
+    records, peak = imported(tmp_path / "vault", tmp_path / "a.dcm")
+    assert records == 1
+    assert peak < STREAM_MIB
+
+
+def test_a_large_document_is_streamed(tmp_path: Path) -> None:
+    before, after = document(record_target(("1.2.3", "4711")), "<text>|</text>").encode().split(b"|")
+    with (tmp_path / "a.xml").open("wb") as file:
+        file.write(before)
+        for _ in range(100):
+            file.write(b"QUJD" * (1 << 18))
+        file.write(after)
+    create(tmp_path / "vault").close()
+    records, peak = imported(tmp_path / "vault", tmp_path / "a.xml")
     assert records == 1
     assert peak < STREAM_MIB
