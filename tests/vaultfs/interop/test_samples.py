@@ -11,6 +11,7 @@ import pytest
 
 from tests.vaultfs.interop.support import drain, facts_of, joined, run
 from vaultfs.errors import Hl7NoHeader, NotAResource, SourceError
+from vaultfs.interop.ccda import CcdaAdapter
 from vaultfs.interop.fhir import FhirAdapter
 from vaultfs.interop.hl7v2 import Hl7v2Adapter
 from vaultfs.interop.registry import recognise
@@ -32,7 +33,7 @@ def sources(folder: Path) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["hl7v2", "fhir", "fhir-to-hl7v2"])
+@pytest.mark.parametrize("folder", ["ccda", "hl7v2", "fhir", "fhir-to-hl7v2"])
 def test_every_sample_is_understood_or_known_to_be_broken(samples: Path, folder: str) -> None:
     for path in sources(samples / "interop" / folder):
         data = path.read_bytes()
@@ -83,3 +84,15 @@ def test_most_message_types_come_with_kind_date_and_patient(samples: Path) -> No
                 assert facts.logical_id, path.name
     assert kinds["hl7v2.other"] == 0
     assert len(kinds) > 10
+
+
+def test_every_clinical_document_names_itself_and_its_patient(samples: Path) -> None:
+    undated = {"Kinsights_Samples__kinsights-sample-timmy.xml"}
+    for path in sources(samples / "interop" / "ccda"):
+        if path.suffix == ".json":
+            continue
+        facts = [facts_of(piece) for piece in run(CcdaAdapter, path.read_bytes()).pieces]
+        assert len(facts) == 1
+        assert facts[0].identifiers, path.name
+        assert facts[0].logical_id, path.name
+        assert (facts[0].date is None) == (path.name in undated), path.name

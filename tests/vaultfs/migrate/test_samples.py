@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vaultfs.interop.dicom import published
 from tests.vaultfs.migrate.support import Archive, rows_of
 from vaultfs.errors import Hl7NoHeader, NotAResource
 
@@ -21,7 +22,7 @@ BROKEN = {
 
 
 def test_every_sample_comes_in_and_comes_back(archive: Archive, samples: Path, tmp_path: Path) -> None:
-    roots = [samples / "interop" / name for name in ("hl7v2", "fhir", "fhir-to-hl7v2")]
+    roots = [samples / "interop" / name for name in ("ccda", "hl7v2", "fhir", "fhir-to-hl7v2")]
     sources = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for root in roots
@@ -29,7 +30,7 @@ def test_every_sample_comes_in_and_comes_back(archive: Archive, samples: Path, t
         if path.is_file()
     }
     if len(sources) < 100:
-        pytest.skip("sample data not present: hl7v2, fhir, fhir-to-hl7v2")
+        pytest.skip("sample data not present: ccda, hl7v2, fhir, fhir-to-hl7v2")
     report = archive.take(*roots)
     assert report.verified == len(sources)
     assert archive.exported(tmp_path / "out") == sources
@@ -54,3 +55,36 @@ def test_a_second_import_of_the_samples_changes_nothing(archive: Archive, sample
     assert archive.records(own=True) == before
     assert second.outcome("unchanged") == first.outcome("stored")
     assert second.outcome("quarantined") == first.outcome("quarantined")
+
+
+def test_every_published_image_comes_in_and_comes_back(archive: Archive, tmp_path: Path) -> None:
+    sources = {f"{number:03d}": path.read_bytes() for number, path in enumerate(published.FILES)}
+    for name, data in sources.items():
+        archive.write(name, data)
+    report = archive.take()
+    assert report.verified == len(sources) > 150
+    assert archive.exported(tmp_path / "out") == sources
+    broken = [published.BROKEN[one] for one in map(published.digest_of, sources.values()) if one in published.BROKEN]
+    assert sorted(report.reasons.elements()) == sorted(code for code, _ in broken)
+    assert len(broken) == len(published.BROKEN)
+
+
+SHIPPED = Path(__file__).parents[3] / "samples" / "legacy-export"
+
+
+def test_the_shipped_sample_is_understood_and_its_patients_meet_across_formats(
+    archive: Archive, tmp_path: Path
+) -> None:
+    report = archive.take(SHIPPED)
+    assert (report.outcome("quarantined"), report.failed, report.candidates) == (0, 0, 0)
+    sources = {path.relative_to(SHIPPED).as_posix(): path.read_bytes() for path in SHIPPED.rglob("*") if path.is_file()}
+    assert report.verified == len(sources)
+    assert archive.exported(tmp_path / "out") == sources
+    media: dict[str, set[str]] = {}
+    for record in archive.records():
+        media.setdefault(record.info.subject.hex(), set()).add(record.info.media_type)
+    together = [found - {"application/octet-stream"} for found in media.values()]
+    fhir, hl7v2 = "application/fhir+json", "x-application/hl7-v2+er7"
+    assert together.count({fhir, hl7v2, "application/dicom"}) == 1
+    assert together.count({fhir, hl7v2, "application/hl7-cda+xml"}) == 1
+    assert not any(found in ({"application/dicom"}, {"application/hl7-cda+xml"}) for found in together)

@@ -148,7 +148,7 @@ def test_a_file_that_is_cut_anywhere_is_facts_or_a_coded_error(syntax: str, unde
             understood += 1
             assert {one.value for one in piece.facts.identifiers} <= {one.value for one in whole.identifiers}
         else:
-            assert type(piece.problem) in (DicomTruncated, DicomMalformed)
+            assert isinstance(piece.problem, DicomTruncated | DicomMalformed)
             assert piece.problem.__context__ is None
     # Between two elements a file may end.
     assert understood < 25

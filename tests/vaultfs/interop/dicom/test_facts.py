@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -208,7 +209,7 @@ def test_encapsulated_pixels_are_passed_over_and_left_alone() -> None:
     ],
     ids=["less", "more", "packed", "bits", "no rows", "frames", "no number", "no frames", "subsampled"],
 )
-def test_a_description_that_does_not_agree_with_the_pixels_is_not_believed(description: dict[str, object]) -> None:
+def test_a_description_that_does_not_agree_with_the_pixels_is_not_believed(description: dict[str, Any]) -> None:
     given = {name: value for name, value in description.items() if name not in ("frames", "bits")}
     content = given.pop("pixels")
     elements = [
