@@ -26,7 +26,9 @@ INCOMPLETE = 3
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser(PROG, "Import clinical data (FHIR R4 JSON and NDJSON, HL7v2) into a vault, byte for byte.")
+    parser = cli.Parser(
+        PROG, "Import clinical data (FHIR R4 JSON and NDJSON, HL7v2, DICOM, C-CDA) into a vault, byte for byte."
+    )
     parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
     parser.add_argument("sources", type=Path, metavar="SOURCE", nargs="*", help="a file, or a folder and all below it")
     parser.add_argument("--create", action="store_true", help="create the vault if it does not exist")
