@@ -221,22 +221,12 @@ class PixelData:
         Bytes of one row: of all samples of its pixels, or of one where each sample has a plane of its own.
     sample
         Bytes of one sample: 1, 2 or 4, the least significant first.
-
-    Raises
-    ------
-    ArgumentInvalid
-        A number is out of range, or the pixels are no whole rows of whole samples.
     """
 
     offset: int
     length: int
     row: int
     sample: int
-
-    def __post_init__(self) -> None:
-        counts = self.offset >= 0 and self.length > 0 and self.row > 0 and self.sample in (1, 2, 4)
-        if not counts or self.length % self.row or self.row % self.sample:
-            raise ArgumentInvalid(length=self.length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from vaultfs.errors import SourceError
 from vaultfs.model import ClinicalDate, PixelData
 
 MAX_PIECE_BYTES = 64 * 1024 * 1024
-"""Largest record that an adapter takes into memory; larger ones are kept whole, in quarantine."""
+"""Largest record that an adapter takes into memory; larger ones are kept whole, in quarantine, but for wholes."""
 
 
 @dataclass(frozen=True, slots=True)
