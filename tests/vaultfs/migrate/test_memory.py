@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import subprocess
@@ -22,7 +23,27 @@ LIMIT_MIB = {60_000_000: 300, 300_000_000: 600}
 STREAM_MIB = 150
 """The same for a source that is one record."""
 
-RUN = r"""
+PEAK = r"""
+# Not from getrusage: that counts what the process had been before it was this one.
+peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+"""
+
+EXPORT = (
+    r"""
+import re, sys
+from pathlib import Path
+import vaultfs
+from tests.vaultfs.support import reopen
+from vaultfs.migrate.export import Exporter
+with reopen(Path(sys.argv[1])) as vault, vault.session(vaultfs.Principal("exporter"), "HSYSADMIN") as session:
+    report = Exporter(session, Path(sys.argv[2])).run()
+"""
+    + PEAK
+    + "print(report.records, peak)"
+)
+
+RUN = (
+    r"""
 import re, sys
 from pathlib import Path
 import vaultfs
@@ -31,14 +52,24 @@ from vaultfs.migrate.importer import Importer
 with reopen(Path(sys.argv[1])) as vault, vault.session(vaultfs.Principal("importer"), "HSYSADMIN") as session:
     report = Importer(vault, session).run([Path(sys.argv[2])])
 assert not report.failed and not report.differing and report.verified == 1
-# Not from getrusage: that counts what the process had been before it was this one.
-print(report.read, int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
+    + PEAK
+    + "print(report.read, peak)"
+)
 
 
 def imported(vault: Path, source: Path) -> tuple[int, int]:
     """Import in a process of its own; return records and peak memory in MiB."""
-    command = [sys.executable, "-c", RUN, str(vault), str(source)]
+    return run(RUN, vault, source)
+
+
+def exported(vault: Path, directory: Path) -> tuple[int, int]:
+    """Export in a process of its own; return records and peak memory in MiB."""
+    return run(EXPORT, vault, directory)
+
+
+def run(program: str, vault: Path, place: Path) -> tuple[int, int]:
+    command = [sys.executable, "-c", program, str(vault), str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[3])
     records, peak = done.stdout.split()
     return int(records), int(peak)
@@ -91,9 +122,12 @@ def test_a_large_image_is_streamed(tmp_path: Path, size: int) -> None:
         for number in range(frames):
             file.write(noise[number % 1000 :] + noise[: number % 1000])
     create(tmp_path / "vault").close()
-    records, peak = imported(tmp_path / "vault", tmp_path / "a.dcm")
-    assert records == 1
-    assert peak < STREAM_MIB
+    for step, place in ((imported, "a.dcm"), (exported, "out")):
+        records, peak = step(tmp_path / "vault", tmp_path / place)
+        assert records == 1
+        assert peak < STREAM_MIB, step.__name__
+    (copy,) = (tmp_path / "out").rglob("a.dcm")
+    assert filecmp.cmp(tmp_path / "a.dcm", copy, shallow=False)
 
 
 def test_a_large_document_is_streamed(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from tests.vaultfs.migrate.support import MRN, Archive, bundle, message, observa
 from tests.vaultfs.migrate.support import patient as person
 from tests.vaultfs.migrate.test_again import Fails
 from vaultfs import Identifier
-from vaultfs.errors import DicomTruncated, SourceChanged, StorageFull, XmlForbidden
+from vaultfs.errors import (
+    DicomMalformed,
+    DicomTruncated,
+    FormatUnknown,
+    SourceChanged,
+    StorageFull,
+    XmlForbidden,
+    XmlMalformed,
+)
 from vaultfs.migrate import sources
 from vaultfs.migrate.wholes import STREAM_BYTES
 
@@ -123,6 +131,20 @@ def test_a_cut_one_is_in_quarantine_and_comes_back(archive: Archive, tmp_path: P
     again = archive.take()
     assert again.reasons == {DicomTruncated.code: 1}
     assert archive.redrive().outcome("quarantined") == 1
+
+
+@pytest.mark.parametrize("name", ["c.dcm", "d.xml"])
+def test_wherever_a_file_was_cut_it_comes_back_as_it_is(archive: Archive, tmp_path: Path, name: str) -> None:
+    data = scan("12345", size=0) if name == "c.dcm" else summary("12345").encode()
+    cut = {f"{length:04d}-{name}": data[:length] for length in range(len(data))}
+    for path, part in cut.items():
+        archive.write(path, part)
+    report = archive.take()
+    assert report.verified == len(cut)
+    assert report.outcome("quarantined") + report.outcome("stored") == len(cut) - 1, "the first file is empty"
+    coded = {FormatUnknown.code, DicomMalformed.code, DicomTruncated.code, XmlMalformed.code}
+    assert set(report.reasons) <= coded
+    assert archive.exported(tmp_path / "out") == cut
 
 
 @pytest.mark.parametrize("size", [0, LARGE])

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from vaultfs.errors import SourceError
 from vaultfs.interop.ccda.facts import ROOT, Header
-from vaultfs.interop.ccda.walk import Tag, Walk, walk
+from vaultfs.interop.ccda.walk import Walk, walk
 from vaultfs.interop.pieces import MAX_PIECE_BYTES, Facts, Piece
 from vaultfs.interop.whole import one_piece
 from vaultfs.interop.window import CHUNK_BYTES
@@ -40,11 +40,11 @@ class CcdaAdapter:
         if not head[len(mark) :].lstrip(b" \t\r\n\0").startswith(_OPEN):
             return False
         roots: list[str] = []
-        reading = Walk(lambda tag: _first(tag, roots))
+        reading = Walk(lambda path, _: roots.append(path[0]))
         # Whatever is wrong with it, the root has been met or it has not.
         with contextlib.suppress(SourceError):
             reading.feed(head)
-        return roots == [ROOT] or (reading.document_type or "").rpartition(":")[2] == "ClinicalDocument"
+        return roots[:1] == [ROOT] or (reading.document_type or "").rpartition(":")[2] == "ClinicalDocument"
 
     def pieces(self, source: BinaryIO) -> Iterator[Piece]:
         """Yield `source` as one piece; see `vaultfs.interop.pieces.Adapter`.
@@ -67,8 +67,3 @@ class CcdaAdapter:
         header = Header()
         walk(source, header.take)
         return header.facts()
-
-
-def _first(tag: Tag, roots: list[str]) -> None:
-    if not roots:
-        roots.append(tag.path[0])

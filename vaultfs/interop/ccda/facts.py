@@ -10,7 +10,7 @@ import re
 from vaultfs.errors import NotADocument
 from vaultfs.interop import timestamps
 from vaultfs.interop.authorities import canonical, identifier, is_oid, of_one_patient
-from vaultfs.interop.ccda.walk import Tag
+from vaultfs.interop.ccda.walk import Names
 from vaultfs.interop.pieces import Facts, SourceIdentifier
 from vaultfs.model import MAX_IDENTIFIER_CHARS, ClinicalDate
 
@@ -59,7 +59,7 @@ class Header:
         self._dates: dict[tuple[str, ...], ClinicalDate] = {}
         self._ids: dict[tuple[str, ...], str] = {}
 
-    def take(self, tag: Tag) -> None:
+    def take(self, path: Names, attributes: dict[str, str]) -> None:
         """Take in a start tag.
 
         Raises
@@ -67,7 +67,6 @@ class Header:
         NotADocument
             It is the root of something else.
         """
-        path = tag.path
         if not self._seen:
             if path[0] != ROOT:
                 raise NotADocument
@@ -77,13 +76,13 @@ class Header:
         if path == _TARGET:
             self._patients.append([])
         elif path == _PATIENT_ID:
-            self._patients[-1] += _identifiers(tag.attributes)
+            self._patients[-1] += _identifiers(attributes)
         elif path in (_DOCUMENT_ID, _SET_ID):
-            root, extension = _instance(tag.attributes)
+            root, extension = _instance(attributes)
             if root:
                 self._ids.setdefault(path, f"{canonical(root)}|{extension}")
         else:
-            found = timestamps.parse(tag.attributes.get("value", "").encode("ascii", errors="replace"))
+            found = timestamps.parse(attributes.get("value", "").encode("ascii", errors="replace"))
             if found is not None:
                 self._dates.setdefault(path, found)
 

@@ -7,7 +7,7 @@ document type begins, reading ends: without one there are no entities to expand 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 from xml.parsers import expat
 
 from vaultfs.errors import EncodingUnknown, SourceError, XmlForbidden, XmlMalformed, XmlTooDeep
@@ -24,11 +24,8 @@ Names = tuple[str, ...]
 """Names of elements from the root down, each with its namespace before a blank."""
 
 
-class Tag(NamedTuple):
-    """A start tag: where it stands, and what it states."""
-
-    path: Names
-    attributes: dict[str, str]
+Take = Callable[[Names, dict[str, str]], None]
+"""Takes in a start tag: where it stands, itself included, and its attributes."""
 
 
 class Walk:
@@ -45,7 +42,7 @@ class Walk:
         Name of the document type, where one is declared.
     """
 
-    def __init__(self, take: Callable[[Tag], None]) -> None:
+    def __init__(self, take: Take) -> None:
         self._take = take
         self._path: list[str] = []
         self._fed = 0
@@ -81,7 +78,7 @@ class Walk:
         self._path.append(name)
         if len(self._path) > MAX_DEPTH:
             raise XmlTooDeep(depth=MAX_DEPTH)
-        self._take(Tag(tuple(self._path), attributes))
+        self._take(tuple(self._path), attributes)
 
     def _close(self, _: str) -> None:
         self._path.pop()
@@ -91,7 +88,7 @@ class Walk:
         raise XmlForbidden
 
 
-def walk(source: BinaryIO, take: Callable[[Tag], None]) -> None:
+def walk(source: BinaryIO, take: Take) -> None:
     """Read a text to its end.
 
     Raises

@@ -31,7 +31,7 @@ class Reader:
 
     def __init__(self, source: BinaryIO | Inflated, size: int | None) -> None:
         self._source = source
-        self._seekable = size is not None and source.seekable()
+        self._seek = None if isinstance(source, Inflated) or not source.seekable() else source.seek
         self._size = size
         self._ahead = b""
         self.position = 0
@@ -85,8 +85,8 @@ class Reader:
         DicomTruncated
         """
         self.check(count)
-        if self._seekable and count > len(self._ahead):
-            self._source.seek(count - len(self._ahead), 1)
+        if self._seek and count > len(self._ahead):
+            self._seek(count - len(self._ahead), 1)
             self._ahead = b""
             self.position += count
             return
@@ -101,14 +101,6 @@ class Inflated:
         self._reader = reader
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._left = MAX_INFLATED
-
-    def seekable(self) -> bool:
-        """Return False."""
-        return False
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Refuse to seek."""
-        raise NotImplementedError
 
     def read(self, count: int) -> bytes:
         """Return up to `count` bytes, none at the end.
