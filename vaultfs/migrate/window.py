@@ -59,11 +59,16 @@ class Window:
     def _commit(self, sources: Sequence[Source], put: Callable[[Placement, Source], None]) -> None:
         counts, candidates = Report(), self._resolver.candidates
         places = []
-        with self._session.transaction() as txn:
-            for source in sources:
-                placement = Placement(self._session, txn, source, self._resolver, counts)
-                put(placement, source)
-                places.append(placement.finish())
+        try:
+            with self._session.transaction() as txn:
+                for source in sources:
+                    placement = Placement(self._session, txn, source, self._resolver, counts)
+                    put(placement, source)
+                    places.append(placement.finish())
+        except BaseException:
+            # What it has proposed is not in the vault, and must be again.
+            self._resolver = Resolver()
+            raise
         for source, place in zip(sources, places, strict=True):
             source.place = place
         self._report.add(counts)

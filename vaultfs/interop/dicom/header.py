@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vaultfs.errors import DicomTruncated
+from vaultfs.errors import DicomMalformed, DicomTruncated
 from vaultfs.interop.dicom import tags
 from vaultfs.interop.dicom.elements import EXPLICIT, IMPLICIT, UNDEFINED, Coding, Found, Picker, Start, skip, start
 from vaultfs.interop.dicom.reader import Inflated, Reader
@@ -25,6 +25,8 @@ _CODINGS = {
     # Of one vendor: implicit, with pixels of the other byte order.
     "1.2.840.113619.5.2": IMPLICIT,
 }
+
+_BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +99,32 @@ def _meta(reader: Reader, picker: Picker, found: Found) -> None:
 
 
 def _data_set(
-    reader: Reader, coding: Coding, picker: Picker, found: Found, last: int = tags.PIXEL_DATA
+    reader: Reader, coding: Coding, picker: Picker, found: Found, last: int | None = None
 ) -> tuple[int, int] | None:
     """Read the data set up to its pixels, or to the tag `last`; return offset and length of native pixels."""
     coding = _as_it_is(coding, reader.peek(8))
     while True:
         head = reader.at_most(8)
         if not head.strip(b"\0"):
-            # Some writers fill up the last block.
+            _padding(reader)
             return None
         if len(head) < 8:
             raise DicomTruncated(offset=reader.position)
         element = start(reader, coding, head)
-        if element.tag > last:
+        if last is not None and element.tag > last:
             return None
         if element.tag in tags.PIXELS:
             place = reader.position
             skip(reader, element)
             return (place, element.length) if _native(element) else None
         picker.take(reader, element, found)
+
+
+def _padding(reader: Reader) -> None:
+    """Refuse a file that goes on after a block of zeros: some writers fill up the last block, but a hole is damage."""
+    while part := reader.at_most(_BLOCK):
+        if part.strip(b"\0"):
+            raise DicomMalformed(offset=reader.position)
 
 
 def _native(element: Start) -> bool:

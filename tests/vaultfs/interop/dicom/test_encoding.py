@@ -80,6 +80,19 @@ def test_bytes_of_zero_after_the_last_element_are_padding() -> None:
     assert describe(dicom(*patient("4711")) + bytes(300)).identifiers
 
 
+def test_a_hole_of_zeros_in_the_header_is_damage() -> None:
+    """What was in it may have been the patient."""
+    data = bytearray(dicom((0x00080060, "CS", "CT"), *patient("4711")))
+    data[-40:-20] = bytes(20)
+    with pytest.raises((DicomMalformed, DicomTruncated)):
+        describe(bytes(data))
+
+
+def test_elements_that_are_out_of_order_are_read() -> None:
+    data_set = Writer().elements([(0xFFFCFFFC, "OB", bytes(4)), *patient("4711"), (0x00080016, "UI", CT)])
+    assert describe(file(data_set)).identifiers
+
+
 def test_what_follows_the_pixels_is_not_looked_at() -> None:
     data = dicom(*patient("4711"), (0x7FE00010, "OW", bytes(8)), (0xFFFCFFFC, "OB", bytes(6)))
     assert describe(data + b"trailing junk").identifiers
