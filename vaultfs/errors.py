@@ -57,31 +57,37 @@ class ArgumentInvalid(VaultError, ValueError):
     """An argument is not allowed."""
 
     code = 2001
+    advice = (
+        "Correct the call: the facts say how long or large the argument was, and its documentation what is allowed."
+    )
 
 
 class KindUnknown(VaultError, LookupError):
     """The kind or media type is not in the vault's registry."""
 
     code = 2002
-    advice = "Name the kind or media type when the vault is created."
+    advice = "Correct the name, or create the vault with it in kinds or media_types: they are fixed from then on."
 
 
 class Closed(VaultError, ValueError):
     """The vault, session, transaction or file is closed."""
 
     code = 2003
+    advice = "Open it again; correct the program, which uses it after closing it."
 
 
 class TransactionEnded(VaultError):
     """The transaction was committed or rolled back already."""
 
     code = 2004
+    advice = "Begin another transaction; correct the program, which uses one after its commit or rollback."
 
 
 class TooLarge(VaultError):
     """The record, value or transaction is larger than the format allows."""
 
     code = 2005
+    advice = "Put less into one transaction; what belongs together in more than one is tied by a control state."
 
 
 # 2100-2199: what is asked for. -------------------------------------------------------------------------------------
@@ -91,25 +97,28 @@ class NotFound(VaultError, LookupError):
     """No such record, version or subject is visible."""
 
     code = 2101
+    advice = "Check the id, and that it is of this vault; a search by identifier needs the system to the letter."
 
 
 class Deleted(VaultError, LookupError):
     """The record is deleted; its bytes stay until disposal."""
 
     code = 2102
+    advice = "Undelete the record if it should be seen; until then its versions can be listed and not read."
 
 
 class SubjectAmbiguous(VaultError, LookupError):
     """The identifier is asserted for more than one subject that are not linked."""
 
     code = 2103
-    advice = "List the subjects of the identifier and name one, or link them."
+    advice = "List the subjects of the identifier and name one, or link them if they are one person."
 
 
 class AccessDenied(VaultError, PermissionError):
     """The policy does not permit this access; the denial is audited."""
 
     code = 2104
+    advice = "Ask whoever keeps the policy. A vault that was opened without a policy permits nothing."
 
 
 class TransactionConflict(VaultError):
@@ -117,7 +126,9 @@ class TransactionConflict(VaultError):
 
     code = 2105
     retryable = True
-    advice = "Run the transaction again."
+    advice = (
+        "Run the whole transaction again, from its first read; after many failures look for two jobs that do the same."
+    )
 
 
 # 2200-2299: the vault as a place. ----------------------------------------------------------------------------------
@@ -127,12 +138,14 @@ class VaultExists(VaultError, FileExistsError):
     """There is something at the place where the vault should be created."""
 
     code = 2201
+    advice = "Choose another place, or open the vault that is there."
 
 
 class VaultMissing(VaultError, FileNotFoundError):
     """There is no vault at this place."""
 
     code = 2202
+    advice = "Check the path, and that the medium is mounted. Do not create a vault there before both are certain."
 
 
 class WriterBusy(VaultError):
@@ -140,7 +153,9 @@ class WriterBusy(VaultError):
 
     code = 2203
     retryable = True
-    advice = "Close the other writer, or wait longer."
+    advice = (
+        "Let the other process finish, or wait longer. A lock never outlives its process: there is nothing to delete."
+    )
 
 
 class EpochSecretMissing(VaultError):
@@ -161,13 +176,16 @@ class StorageReadOnly(VaultError, OSError):
     """The place of the vault cannot be written to."""
 
     code = 2206
+    advice = (
+        "Check that the file system is mounted for writing, and who owns the vault's directory; then open it again."
+    )
 
 
 class StorageFailed(VaultError, OSError):
     """The operating system reported an error for a file of the vault."""
 
     code = 2207
-    advice = "Check the device, then open the vault again. Acknowledged data is intact."
+    advice = "Check the device and the system's log, then open the vault again. Acknowledged data is intact."
 
 
 class WriterPoisoned(VaultError):
@@ -188,7 +206,7 @@ class Forked(VaultError):
     """The vault was opened before a fork; only the process that opened it may use it."""
 
     code = 2210
-    advice = "Open the vault in the child process."
+    advice = "Open the vault in the child process, after the parent has closed it."
 
 
 # 2300-2399: damage that the engine met. ----------------------------------------------------------------------------
@@ -198,7 +216,7 @@ class VaultDamaged(VaultError):
     """A file of the vault is missing or damaged, and no copy of it is good."""
 
     code = 2301
-    advice = "Run vaultfs-fsck; restore from a backup."
+    advice = "Run vaultfs-fsck; restore from a backup what it cannot heal."
 
 
 class IndexDamaged(VaultError):
@@ -206,12 +224,6 @@ class IndexDamaged(VaultError):
 
     code = 2302
     advice = "Run vaultfs-fsck --rebuild-index. The records are not affected."
-
-
-class RolledBack(VaultError):
-    """The vault is older than one that was seen before."""
-
-    code = 2303
 
 
 class RecipeInvalid(VaultError):
@@ -228,60 +240,70 @@ class SourceError(VaultError):
     """A source cannot be understood; its bytes are kept in quarantine."""
 
     code = 5000
+    advice = (
+        "Nothing is lost: the bytes are in quarantine, and the export gives them back. Correct the source "
+        "and import it again."
+    )
 
 
 class FormatUnknown(SourceError):
     """The source is in no format that an adapter reads."""
 
     code = 5001
+    advice = "Check what the file is. If a later version reads it, vaultfs-import --redrive takes it out of quarantine."
 
 
 class JsonMalformed(SourceError):
     """The JSON text is not well formed."""
 
     code = 5002
+    advice = (
+        "Export it from its system again, in UTF-8 and complete, and import that: it replaces what is in quarantine."
+    )
 
 
 class JsonTooDeep(SourceError):
     """The JSON text is nested deeper than the adapter reads."""
 
     code = 5003
+    advice = "No FHIR resource is nested as deep: check what made the file."
 
 
 class PieceTooLarge(SourceError):
     """A single record of the source is larger than the adapter reads into memory."""
 
     code = 5004
+    advice = "Let its system export it in smaller pieces, as NDJSON; the bytes are kept in quarantine as they are."
 
 
 class NotAResource(SourceError):
     """The JSON object does not state a FHIR resource type that is known."""
 
     code = 5005
+    advice = "Check resourceType. Resources of another FHIR release than R4 stay in quarantine."
 
 
 class FieldMalformed(SourceError):
     """A field that decides where the record belongs has a type that the standard does not allow."""
 
     code = 5006
+    advice = "Correct the field at the source: filing it by a guess could put it under the wrong patient."
 
 
 class Hl7Malformed(SourceError):
     """The text does not follow the HL7v2 encoding rules."""
 
     code = 5007
+    advice = (
+        "Check that the file holds HL7v2 and begins with MSH and usable delimiters; correct it and import it again."
+    )
 
 
 class Hl7NoHeader(SourceError):
     """A segment stands where no message header has come before it."""
 
     code = 5008
-
-
-class EncodingUnknown(SourceError):
-    """The bytes are not in the character set that the source states."""
-
-    code = 5009
+    advice = "Check whether the file was cut at its beginning; correct it and import it again."
 
 
 class SourceChanged(VaultError):
@@ -289,12 +311,17 @@ class SourceChanged(VaultError):
 
     code = 5010
     retryable = True
+    advice = "Import it again when nobody writes to it."
 
 
 class SourceUnreadable(VaultError, OSError):
     """The source file cannot be read."""
 
     code = 5011
+    advice = (
+        "Check that it exists, is a regular file and may be read; links inside a source are not followed. "
+        "Import it again."
+    )
 
 
 class DicomMalformed(SourceError):

@@ -1,7 +1,8 @@
 """Every error of VaultFS, one tree, one registry of stable codes.
 
-A class is an error; its docstring's first line is the message; ``code`` never changes once released. Instances carry
-*facts*: integers, booleans and enum members, which cannot hold data of a patient. Text never enters an error.
+A class is an error; its docstring's first line is the message; ``code`` never changes once released, and is never given
+to another error. Instances carry *facts*: integers, booleans and enum members, which cannot hold data of a patient.
+Text never enters an error. A class with subclasses is a group: it is there to be caught. All this makes docs/errors.md.
 """
 
 from __future__ import annotations
@@ -21,11 +22,20 @@ class VaultError(Exception):
     ----------
     **facts
         Sizes, offsets, counts, code numbers and enum members that describe the failure. Never text from the input.
+
+    Attributes
+    ----------
+    code
+        Stable number of the error.
+    retryable
+        Whether the same call may succeed when it is simply made again, at once or later, with nothing else done.
+    advice
+        What an operator or the host's developer does about it.
     """
 
     code: ClassVar[int] = 1000
     retryable: ClassVar[bool] = False
-    advice: ClassVar[str] = ""
+    advice: ClassVar[str] = "Look up the code of the error itself in docs/errors.md."
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -37,6 +47,9 @@ class VaultError(Exception):
                 raise TypeError(f"fact {name!r} must be an integer or an enum member")
         self.facts = facts
         super().__init__(self.message())
+        number = facts.get("errno")
+        if isinstance(self, OSError) and isinstance(number, int):
+            _state_errno(self, number)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revived, (type(self), self.facts)
@@ -46,6 +59,10 @@ class VaultError(Exception):
         text = (type(self).__doc__ or "").partition("\n")[0]
         facts = ", ".join(f"{name}={_show(value)}" for name, value in self.facts.items())
         return f"VFS-{self.code}: {text}" + (f" ({facts})" if facts else "")
+
+
+def _state_errno(error: OSError, number: int) -> None:
+    error.errno = number  # whoever catches OSError looks there
 
 
 def _revived(cls: type[VaultError], facts: dict[str, Fact]) -> VaultError:
@@ -98,25 +115,30 @@ class FormatError(VaultError):
     """A structure of the vault does not follow the format."""
 
     code = 1100
-    advice = "Run vaultfs-fsck; restore the file from its copy or a backup."
+    advice = "Run vaultfs-fsck: it heals what has a good copy. Restore the rest from a backup."
 
 
 class BadMagic(FormatError):
     """The file or structure does not begin as its kind must."""
 
     code = 1101
+    advice = "Check that the file is what its name says; then run vaultfs-fsck, and restore what it cannot heal."
 
 
 class Truncated(FormatError):
     """The structure ends before its last byte."""
 
     code = 1102
+    advice = (
+        "The file was cut short, as by a copy that was not finished. Run vaultfs-fsck; restore what it cannot heal."
+    )
 
 
 class TrailingBytes(FormatError):
     """Bytes follow the end of the structure."""
 
     code = 1103
+    advice = "Something was appended to the file or written over it. Run vaultfs-fsck; restore what it cannot heal."
 
 
 class FieldInvalid(FormatError):
@@ -141,6 +163,7 @@ class ChainBroken(FormatError):
     """A journal group does not continue the group before it."""
 
     code = 1107
+    advice = "Bytes of the journal were changed. Take a copy of the vault, run vaultfs-fsck, and restore from a backup."
 
 
 class Unsupported(VaultError):
@@ -154,18 +177,21 @@ class UnsupportedVersion(Unsupported):
     """The structure has a version that this program does not know."""
 
     code = 1111
+    advice = "Use the VaultFS that wrote the vault, or a newer one. The vault is not damaged."
 
 
 class UnsupportedSuite(Unsupported):
     """The vault uses a cryptographic suite that this program does not know."""
 
     code = 1112
+    advice = "Use the VaultFS that wrote the vault, or a newer one. The vault is not damaged."
 
 
 class UnsupportedFeature(Unsupported):
     """The vault uses a feature that this program does not know."""
 
     code = 1113
+    advice = "Use the VaultFS that wrote the vault, or a newer one. The vault is not damaged."
 
 
 # 1200-1299: bytes that are well formed and not authentic. ----------------------------------------------------------
@@ -182,24 +208,39 @@ class MacMismatch(NotAuthentic):
     """The message authentication code does not match."""
 
     code = 1201
+    advice = (
+        "The file is whole, but was not written by this vault. Check that the epoch store and the files "
+        "belong to it; otherwise treat it as tampered with."
+    )
 
 
 class CommitmentMismatch(NotAuthentic):
     """The key is not the one that the structure commits to."""
 
     code = 1202
+    advice = (
+        "Check that the epoch store is that of this vault and not of a copy; otherwise treat the vault as "
+        "tampered with."
+    )
 
 
 class DecryptionFailed(NotAuthentic):
     """The ciphertext cannot be opened with its key."""
 
     code = 1203
+    advice = (
+        "Run vaultfs-fsck, without keys and then with them, to learn which file it is; restore that file from a backup."
+    )
 
 
 class DecompressionFailed(NotAuthentic):
     """The decrypted bytes do not expand to the size that is recorded for them."""
 
     code = 1204
+    advice = (
+        "What was sealed is not what its header says, which damage cannot cause: keep a copy of the file, "
+        "and report it."
+    )
 
 
 class NoRecipientMatches(VaultError):

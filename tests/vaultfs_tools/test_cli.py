@@ -152,7 +152,6 @@ def _run(*argv: str, error: BaseException | None = None, code: int = 0) -> int:
         (MacMismatch(), 4),
         (vaultfs.errors.VaultDamaged(), 4),
         (vaultfs.errors.IndexDamaged(), 4),
-        (vaultfs.errors.RolledBack(), 4),
         (UnsupportedVersion(version=9), 8),
         (vaultfs.errors.VaultMissing(), 8),
         (vaultfs.errors.WriterBusy(), 8),

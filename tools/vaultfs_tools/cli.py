@@ -26,8 +26,8 @@ MAX_PASSPHRASE = 4096
 PURPOSE = "HSYSADMIN"
 """HL7 v3 PurposeOfUse (code system v3-ActReason) of operators, below HOPERAT: health system administration."""
 
-_DAMAGE = frozenset({2301, 2302, 2303})
-"""Codes of the engine that tell of damage: vault, index, rollback. The format's are told by their class."""
+_DAMAGE = frozenset({2301, 2302})
+"""Codes of the engine that tell of damage: vault, index. The format's are told by their class."""
 
 
 class Exit(IntEnum):
@@ -70,12 +70,14 @@ class PassphraseTooLarge(VaultError):
     """The passphrase is larger than 4 KiB."""
 
     code = 9003
+    advice = "Check that the file is the passphrase's: no passphrase that a vault takes is that long."
 
 
 class PassphraseUnreadable(VaultError, OSError):
     """The passphrase cannot be read."""
 
     code = 9004
+    advice = "Check that it exists, or that the descriptor is open, and may be read by this account."
 
 
 class PassphraseMissing(VaultError):
@@ -89,6 +91,7 @@ class SystemFailed(VaultError, OSError):
     """The operating system refused something."""
 
     code = 9010
+    advice = "Look up the errno; check permissions, limits and free space where the command reads and writes."
 
 
 class InternalError(VaultError):
