@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 from vaultfs_format.entries import Entry, Role
+from vaultfs_format.errors import FieldInvalid
 
 import vaultfs
 from vaultfs import ClinicalDate, Precision
@@ -85,7 +86,7 @@ class TestClinicalDate:
 
     def test_a_date_beyond_the_calendar_is_refused_and_has_a_year_all_the_same(self) -> None:
         for milliseconds, year in ((1 << 60, 9999), (-(1 << 60), 1)):
-            with pytest.raises(ArgumentInvalid):
+            with pytest.raises(FieldInvalid):
                 date_of(Entry(Role.RECORD, precision=3, date=milliseconds))
             assert year_of(milliseconds) == year
 

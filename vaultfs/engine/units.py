@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vaultfs_format import limits
 from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, encode_block, pack_row
+from vaultfs_format.errors import FieldInvalid, Structure
 from vaultfs_format.frame import FrameClass, SealedFrame, seal_frame
 from vaultfs_format.suite import KEY, Suite
 
@@ -67,14 +68,20 @@ def date_fields(date: Date) -> DateFields:
 
 
 def date_of(entry: Entry) -> ClinicalDate | None:
-    """Return the date of an entry."""
+    """Return the date of an entry.
+
+    Raises
+    ------
+    FieldInvalid
+        What is stored is no date.
+    """
     if not entry.precision:
         return None
     offset = None if entry.offset_minutes == NO_OFFSET else entry.offset_minutes
     try:
         return ClinicalDate(_EPOCH + entry.date * _MILLISECOND, Precision(entry.precision), offset)
-    except OverflowError:
-        raise ArgumentInvalid from None
+    except (OverflowError, ArgumentInvalid):
+        raise FieldInvalid(structure=Structure.ENTRIES) from None
 
 
 def seal(suite: Suite, frame_class: FrameClass, block: EntryBlock, body: bytes) -> SealedFrame:
