@@ -230,7 +230,9 @@ class RecipeInvalid(VaultError):
     """The state or recipe of an import does not follow its form."""
 
     code = 2304
-    advice = "The records are not affected; import the source again."
+    advice = (
+        "The records are not affected. Undelete what was deleted of kind vaultfs.recipe; then import the source again."
+    )
 
 
 # 5000-5099: source files that cannot be understood; reasons of quarantine. -----------------------------------------

@@ -185,6 +185,7 @@ def _passphrase_of_file(path: str) -> bytes:
         # Not blocking: opening a FIFO that nobody writes to would hang before it can be refused.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
+        error.filename = None  # it stays reachable as the context of the coded error
         raise PassphraseUnreadable(errno=error.errno) from None
     about = os.fstat(descriptor)
     try:

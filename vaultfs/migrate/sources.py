@@ -98,6 +98,7 @@ def _open(file: SourceFile) -> int:
     try:
         return os.open(os.path.realpath(file.path) if file.linked else file.path, _FLAGS)
     except OSError as error:
+        error.filename = None  # it stays reachable as the context of the coded error
         raise SourceUnreadable(errno=error.errno or 0) from None
 
 

@@ -122,6 +122,7 @@ def device_errors() -> Iterator[None]:
         yield
     except OSError as error:
         number = error.errno or 0
+        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
         if number in _MISSING:
             raise FileMissing from None
         if number in _NOT_A_FILE:
