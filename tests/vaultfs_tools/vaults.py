@@ -11,7 +11,7 @@ from zlib import crc32
 
 from vaultfs_format.group import group_sizes
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalKeys
 from vaultfs_format.stanza import Argon2Cost
 from vaultfs_tools.keyless import Finding, Report, VaultFiles, check
 
@@ -109,6 +109,14 @@ def put_head(vault: Path, head: Head, *places: str) -> None:
     """Write a head, authentic under another key, to both places or to those that are named."""
     for place in places or ("head", "copies/head"):
         (vault / place).write_bytes(head.encode(bytes(32)))
+
+
+def put_header(journal: Path, **changes: object) -> None:
+    """Give a journal another header; the chain of its groups is broken by that, its succession is not."""
+    data = journal.read_bytes()
+    header = JournalHeader.decode(data[:HEADER_SIZE])
+    fields = {name: getattr(header, name) for name in header.__slots__} | changes
+    journal.write_bytes(JournalHeader(**fields).encode(JournalKeys(bytes(32), bytes(32))) + data[HEADER_SIZE:])
 
 
 def changed(head: Head, **changes: object) -> Head:

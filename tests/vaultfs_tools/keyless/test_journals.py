@@ -5,21 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys, JournalRole
+from vaultfs_format.journal import HEADER_SIZE, JournalRole
 from vaultfs_tools.keyless import Severity
 from vaultfs_tools.keyless.findings import Property
 
 from tests.vaultfs_tools import vaults
-
-NO_KEYS = JournalKeys(bytes(32), bytes(32))
-
-
-def _rewritten(journal: Path, **changes: object) -> None:
-    """Give a journal another header; the chain of its groups is broken by that, its succession is not."""
-    data = journal.read_bytes()
-    header = JournalHeader.decode(data[:HEADER_SIZE])
-    fields = {name: getattr(header, name) for name in header.__slots__} | changes
-    journal.write_bytes(JournalHeader(**fields).encode(NO_KEYS) + data[HEADER_SIZE:])
 
 
 def test_a_closed_vault_is_consistent(vault: Path) -> None:
@@ -106,7 +96,7 @@ def test_two_journals_that_follow_the_same_one_are_damage(vault: Path) -> None:
     _, last = vaults.journals_of(vault)
     rival = last.with_name("ff" * 16 + ".vjrn")
     rival.write_bytes(last.read_bytes())
-    _rewritten(rival, journal_id=b"\xff" * 16)
+    vaults.put_header(rival, journal_id=b"\xff" * 16)
     assert "JournalsFork" in vaults.names(vaults.findings(vault))
 
 
@@ -134,7 +124,7 @@ def test_a_journal_under_another_name_is_damage(vault: Path) -> None:
 def test_a_header_that_does_not_fit_is_reported(vault: Path, changes: dict[str, object], expected: str) -> None:
     first, last = vaults.journals_of(vault)
     last.unlink()
-    _rewritten(first, **changes)
+    vaults.put_header(first, **changes)
     found = [f for f in vaults.findings(vault) if f.file == f"journal/{first.name}"]
     assert expected in vaults.names(found)
 

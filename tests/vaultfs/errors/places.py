@@ -1,0 +1,108 @@
+"""Scenarios: the vault as a place, its secrets, its writer, and the operating system below it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+
+import lmdb
+
+import vaultfs
+from tests.vaultfs.errors.world import PATIENT, PLANTED, SECRET, World, reaches
+from vaultfs.testing.vfs import FaultyVfs, Operation
+
+
+@reaches("VaultExists")
+def a_vault_is_created_where_one_is(world: World) -> None:
+    vaultfs.create(world.path, recipients=[SECRET])
+
+
+@reaches("VaultMissing")
+def a_vault_is_opened_where_none_is(world: World) -> None:
+    world.opened(world.hidden / PLANTED.plain("nowhere"))
+
+
+@reaches("WriterBusy")
+def a_vault_is_opened_twice(world: World) -> None:
+    world.opened()
+    world.opened(wait=0.05)
+
+
+@reaches("NoRecipientMatches")
+def a_passphrase_is_mistyped(world: World) -> None:
+    world.opened(unlock=vaultfs.Passphrase(PLANTED.text("mistyped").encode()))
+
+
+@reaches("EpochSecretMissing")
+def the_epoch_store_is_not_mounted(world: World) -> None:
+    shutil.rmtree(world.path.with_name(world.path.name + ".epoch"))
+    world.opened()
+
+
+@reaches("StorageFull")
+def the_disk_fills_up(world: World) -> None:
+    vfs = FaultyVfs()
+    with world.session(world.opened(vfs=vfs)) as session, session.transaction() as txn:
+        txn.put(PLANTED.data("put"), kind="Observation", subject=PATIENT)
+        vfs.fail(Operation.APPEND, error=errno.ENOSPC)
+
+
+@reaches("StorageReadOnly")
+def the_file_system_turns_read_only(world: World) -> None:
+    vfs = FaultyVfs()
+    vault = world.opened(vfs=vfs)
+    vfs.fail(Operation.CREATE, Operation.APPEND, error=errno.EROFS, lasting=True)
+    vault.settle()
+
+
+@reaches("StorageFailed")
+def the_device_fails_while_the_vault_is_opened(world: World) -> None:
+    vfs = FaultyVfs()
+    vfs.fail(Operation.SYNC, error=errno.EIO)
+    world.opened(vfs=vfs).settle()
+
+
+@reaches("WriterPoisoned")
+def work_goes_on_after_a_write_has_failed(world: World) -> None:
+    vfs = FaultyVfs()
+    with world.session(world.opened(vfs=vfs)) as session:
+        vfs.fail(Operation.APPEND, error=errno.EIO)
+        with world.watch.failing():
+            world.put(session)
+        world.put(session)
+
+
+@reaches("CommitUnknown")
+def the_device_fails_while_a_commit_is_synced(world: World) -> None:
+    vfs = FaultyVfs()
+    with world.session(world.opened(vfs=vfs)) as session, session.transaction() as txn:
+        txn.put(PLANTED.data("put"), kind="Observation", subject=PATIENT)
+        vfs.fail(Operation.SYNC, error=errno.EIO)
+
+
+@reaches("VaultDamaged")
+def both_copies_of_the_keyring_are_lost(world: World) -> None:
+    for path in world.path.rglob("keyring.1"):
+        path.unlink()
+    world.opened()
+
+
+@reaches("IndexDamaged")
+def the_index_has_lost_a_row(world: World) -> set[int]:
+    with lmdb.open(str(world.path / "index"), max_dbs=10, map_size=1 << 30) as index:
+        table = index.open_db(b"units", create=False)
+        with index.begin(write=True, db=table) as txn:
+            txn.delete(next(iter(txn.cursor()))[0])
+    return world.fsck(keys=True)
+
+
+@reaches("RecipeInvalid")
+def a_recipe_was_deleted_and_its_source_is_imported_again(world: World) -> None:
+    person = '{"resourceType":"Patient","name":[{"family":"' + PLANTED.plain("family") + '"}]}\n'
+    world.imported("a.ndjson", person)
+    vault = world.vaults[-1]
+    with world.session(vault) as session, session.transaction() as txn:
+        for info in session.find(subject=vaultfs.NOBODY, kind="vaultfs.recipe"):
+            txn.delete(info.id)
+    vault.close()
+    world.imported("a.ndjson", person)

@@ -1,0 +1,66 @@
+"""Scenarios: sources that an import cannot understand, or cannot read."""
+
+from __future__ import annotations
+
+from tests.vaultfs.errors.world import PLANTED, World, reaches
+
+NAME = PLANTED.plain("family")
+PERSON = '{"resourceType":"Patient","name":[{"family":"' + NAME + '"}]}\n'
+
+
+@reaches("FormatUnknown")
+def a_picture(world: World) -> set[int]:
+    return world.imported("scan.png", b"\x89PNG\r\n\x1a\n" + PLANTED.data("picture"))
+
+
+@reaches("JsonMalformed")
+def a_file_that_was_cut(world: World) -> set[int]:
+    return world.imported("cut.json", PERSON[:-4])
+
+
+@reaches("JsonTooDeep")
+def arrays_in_arrays(world: World) -> set[int]:
+    return world.imported("deep.json", '{"' + NAME + '":' + "[" * 9000 + "]" * 9000 + "}")
+
+
+@reaches("PieceTooLarge")
+def a_message_of_seventy_megabytes(world: World) -> set[int]:
+    return world.imported("large.hl7", f"MSH|^~\\&|{NAME}\rOBX|1|ED|||{'x' * 70_000_000}\r")
+
+
+@reaches("NotAResource")
+def an_object_of_something_else(world: World) -> set[int]:
+    return world.imported("other.json", '{"resourceType":"' + NAME + '"}')
+
+
+@reaches("FieldMalformed")
+def two_subjects_of_which_readers_take_either(world: World) -> set[int]:
+    subject = '"subject":{"reference":"Patient/' + NAME + '"}'
+    return world.imported("field.json", '{"resourceType":"Observation",' + subject + "," + subject + "}")
+
+
+@reaches("Hl7Malformed")
+def a_message_without_delimiters(world: World) -> set[int]:
+    return world.imported("a.hl7", f"MSH|^~\\&|A|B\rPID|1||9^^^H\rMSH7^~\\&7{NAME}\rPID|1||9^^^H\r")
+
+
+@reaches("Hl7NoHeader")
+def a_message_whose_beginning_is_lost(world: World) -> set[int]:
+    return world.imported("b.hl7", f"PID|1||{NAME}^^^X\rOBX|1\r")
+
+
+@reaches("SourceChanged")
+def a_file_that_is_written_while_it_is_read(world: World) -> set[int]:
+    path = world.source("live.ndjson", "")
+
+    def append(_: int, __: int) -> None:
+        with path.open("a") as file:
+            file.write(PERSON)
+
+    return world.imported("live.ndjson", PERSON * 20_000, progress=append)
+
+
+@reaches("SourceUnreadable")
+def a_link_to_nothing(world: World) -> set[int]:
+    (world.sources / "link").symlink_to(PLANTED.plain("target"))
+    return world.imported("good.ndjson", PERSON)
