@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.interop import authorities
@@ -36,8 +36,8 @@ class Authorities:
         A system is empty or too long to be one.
     """
 
-    namespace: str
-    same: Mapping[str, str]
+    namespace: str = field(repr=False)
+    same: Mapping[str, str] = field(repr=False)
 
     def __post_init__(self) -> None:
         for system in (self.namespace, *self.same.values()):

@@ -1,0 +1,231 @@
+"""The life of a vault with a canary in every field of every input: good calls, failing calls, and bad days."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaultfs_format.stanza import Argon2Cost
+
+import vaultfs
+from tests.vaultfs.support import files_of, flipped
+from vaultfs.audit.events import decode_detail
+from vaultfs.audit.log import read_events
+from vaultfs.testing.canary import Canaries
+from vaultfs.testing.vfs import CHANGES, FaultyVfs
+from vaultfs.testing.watch import Watch
+
+PLANTED = Canaries(2)
+TEXT = PLANTED.text
+SECRET = vaultfs.Passphrase(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
+WHO = vaultfs.Principal(TEXT("principal"), frozenset({TEXT("role")}))
+NAME = vaultfs.Identifier(TEXT("system"), TEXT("value"))
+ALIAS = vaultfs.Identifier(TEXT("system2"), TEXT("value2"))
+WRONG = vaultfs.Identifier(TEXT("wrong"), TEXT("wrong"))
+SPACE, KEY = TEXT("namespace"), TEXT("key").encode()
+WHEN = PLANTED.moment
+KIND = "host.note"
+"""A word of the host's vocabulary, which is no data and is shown."""
+
+
+def live(watch: Watch, folder: Path) -> None:
+    """Go through it all; the vault is left in `folder`."""
+    vfs, path = FaultyVfs(), folder / "v"
+    watch.said(SECRET, WHO, NAME, vaultfs.ClinicalDate.of(WHEN))
+    watch.said(vaultfs.Request(WHO, TEXT("purpose"), vaultfs.Action.READ))
+    vault = vaultfs.create(
+        path,
+        recipients=[SECRET],
+        policy=vaultfs.PermitAll(),
+        kinds=[KIND],
+        vfs=vfs,
+        options=vaultfs.Options(sync_bound=0.01),
+    )
+    with vault, vault.session(WHO, TEXT("purpose")) as session:
+        ids = _written(watch, session)
+        watch.files(folder)
+        _conflicting(watch, session)
+        for _ in range(2):
+            _read(watch, vault, session, ids)
+            vault.settle()
+            watch.files(folder)
+        _subjects(watch, session)
+        _failing(watch, vault, session, ids[0])
+        _deleted(watch, session, ids[0])
+        vault.rebuild_index()
+    watch.files(folder)
+    _not_opened(watch, path)
+    _bad_days(watch, path, vfs)
+    _denied(watch, path, ids[1])
+    watch.files(folder)
+
+
+def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordId]:
+    data: list[bytes | io.BytesIO] = [
+        TEXT("small").encode() * 3,
+        TEXT("blob").encode() * 5000,
+        TEXT("wide").encode("utf-16-le") * 2000,
+        PLANTED.data("incompressible", 2_000_000),
+        io.BytesIO(TEXT("stream").encode() * 9000),
+    ]
+    with session.transaction() as txn:
+        ids = [
+            txn.put(
+                one,
+                kind="Observation",
+                subject=NAME,
+                date=WHEN,
+                before=TEXT("before").encode(),
+                after=TEXT("after").encode(),
+            )
+            for one in data
+        ]
+        ids.append(txn.put(TEXT("nobody").encode(), kind=KIND, subject=None))
+        txn.set_state(SPACE, KEY, TEXT("state").encode())
+        txn.identify(txn.subject(NAME), ALIAS, WHEN)
+        watch.said(txn, session, txn._intent, txn._claims, *txn._blobs, *txn._subjects.values(), *txn._events)
+    with session.transaction() as txn:
+        txn.put(TEXT("second").encode(), kind="Observation", subject=NAME, replaces=ids[0])
+    return ids
+
+
+def _conflicting(watch: Watch, session: vaultfs.Session) -> None:
+    lost = session.transaction()
+    lost.put(TEXT("lost").encode() * 9000, kind="Observation", subject=NAME)
+    lost.rollback()
+    one, two = session.transaction(), session.transaction()
+    for txn in (one, two):
+        txn.set_state(SPACE, KEY, TEXT("conflicting").encode())
+        txn.put(TEXT("conflicting").encode() * 9000, kind="Observation", subject=NAME)
+    one.commit()
+    with watch.failing():
+        two.commit()
+
+
+def _read(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, ids: Sequence[vaultfs.RecordId]) -> None:
+    for record in ids:
+        watch.said(session.get(record), session.info(record), session.versions(record))
+        with session.open(record) as file:
+            watch.said(file)
+            assert any(PLANTED.found(file.read()))
+            watch.said(file, file.raw)
+    for date in (WHEN, WHEN.date(), vaultfs.ClinicalDate.of(WHEN)):
+        watch.said(session.find(subject=NAME, kind="Observation", since=date, until=date))
+    (subject,) = session.subjects(NAME)
+    watch.said(subject, session.identifiers(subject), session.state(SPACE, KEY), list(session.all_subjects()))
+    watch.said(session.get_many([(ids[0], None), (ids[1], 1)]))
+    session.disclose(subject, 1)
+    watch.said(vault, vault.space(), vault.path, vault.id)
+    for _, event in read_events(vault):
+        watch.said(event)
+        if event.detail:
+            watch.said(decode_detail(event))
+
+
+def _subjects(watch: Watch, session: vaultfs.Session) -> None:
+    with session.transaction() as txn:
+        (known,) = txn.claimants(NAME)
+        other = txn.new_subject()
+        txn.identify(other, vaultfs.Identifier(TEXT("system3"), TEXT("value3")), WHEN, weak=True)
+        txn.link(known, other)
+        assert txn.linked(known, other)
+        watch.said(txn.identifiers(known), txn.identifiers(other), txn.state(SPACE, KEY))
+        txn.guard(SPACE, KEY + b"2", 0)
+    with session.transaction() as txn:
+        txn.unlink(known, other)
+
+
+def _deleted(watch: Watch, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
+    with session.transaction() as txn:
+        txn.delete(record)
+    with watch.failing():
+        session.get(record)
+    with session.transaction() as txn:
+        txn.undelete(record)
+
+
+def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
+    wrong, broken = TEXT("wrong"), TEXT("wrong") + "\ud800"
+    beside = vault.path.with_name("w")
+    calls: list[Callable[[], Any]] = [
+        lambda: session.find(subject=WRONG),
+        lambda: session.find(subject=NAME, kind=wrong),
+        lambda: session.get(record, 99),
+        lambda: session.get(vaultfs.RecordId(bytes(range(16)))),
+        lambda: session.versions(vaultfs.RecordId(bytes(range(16)))),
+        lambda: vaultfs.RecordId(wrong.encode()),
+        lambda: vaultfs.SubjectId(wrong.encode()),
+        lambda: vaultfs.Identifier(TEXT("system") * 100, TEXT("value")),
+        lambda: vaultfs.Identifier(broken, TEXT("value")),
+        lambda: vaultfs.Identifier(TEXT("system"), broken),
+        lambda: vaultfs.Principal(broken),
+        lambda: vaultfs.Principal(TEXT("principal"), frozenset({broken})),
+        lambda: vault.session(vaultfs.Principal("x"), broken),
+        lambda: vault.session(vaultfs.Principal("x"), TEXT("purpose") * 100),
+        lambda: vaultfs.ClinicalDate(WHEN.astimezone(), vaultfs.Precision.DAY),
+        lambda: vaultfs.ClinicalDate(WHEN, vaultfs.Precision.MILLISECOND, 5000),
+        lambda: vaultfs.create(vault.path, recipients=[SECRET]),
+        lambda: vaultfs.create(beside, recipients=[vaultfs.Passphrase(wrong.encode()[:3])]),
+        lambda: vaultfs.create(beside, recipients=[]),
+        lambda: vaultfs.create(beside, recipients=[SECRET], kinds=[wrong + "\n"]),
+        lambda: vaultfs.open(vault.path, unlock=SECRET),
+    ]
+    for call in calls:
+        with watch.failing():
+            call()
+    with session.transaction() as txn:
+        refused: list[Callable[[], Any]] = [
+            lambda: txn.put(wrong.encode(), kind=wrong, subject=NAME),
+            lambda: txn.put(wrong.encode(), kind="Observation", subject=NAME, media_type=TEXT("media")),
+            lambda: txn.put(io.StringIO(wrong), kind="Observation", subject=NAME),  # type: ignore[arg-type]
+            lambda: txn.set_state(broken, b"", b""),
+            lambda: txn.set_state(SPACE * 100, KEY, b""),
+            lambda: txn.set_state(SPACE, KEY, TEXT("state").encode() * 3000),
+            lambda: [txn.guard(SPACE, b"x", number) for number in (1, 2)],  # type: ignore[func-returns-value]
+            lambda: txn.identify(vaultfs.NOBODY, NAME),
+        ]
+        for call in refused:
+            with watch.failing():
+                call()
+        txn.rollback()
+
+
+def _not_opened(watch: Watch, path: Path) -> None:
+    with watch.failing():
+        vaultfs.open(path, unlock=vaultfs.Passphrase(TEXT("wrong").encode()))
+    for victim in ("head", "VAULT.1", "keyring.1", "*.vjrn", "*.vkey.1", "secret.1"):
+        copy = path.with_name("harmed") / "v"
+        shutil.copytree(path, copy)
+        shutil.copytree(path.with_name("v.epoch"), copy.with_name("v.epoch"))
+        shutil.rmtree(copy / "index")
+        for file in files_of(copy.parent, victim):
+            file.write_bytes(flipped(file.read_bytes(), -3) + bytes(4096))
+        if victim == "*.vjrn":
+            for file in files_of(copy, victim):
+                file.write_bytes(TEXT("wrong").encode() * 300)
+        with watch.failing():
+            vaultfs.open(copy, unlock=SECRET)
+        shutil.rmtree(copy.parent)
+
+
+def _bad_days(watch: Watch, path: Path, vfs: FaultyVfs) -> None:
+    for number in range(1, 40, 3):
+        vfs.fail(*CHANGES, error=28, number=number, lasting=True)
+        try:
+            with vaultfs.open(path, unlock=SECRET, policy=vaultfs.PermitAll(), vfs=vfs) as vault:
+                with vault.session(WHO, TEXT("purpose2")) as session, session.transaction() as txn:
+                    txn.put(TEXT("full").encode() * 9000, kind="Observation", subject=NAME)
+                vault.settle()
+        except vaultfs.VaultError as error:
+            watch.error(error)
+        vfs.heal()
+
+
+def _denied(watch: Watch, path: Path, record: vaultfs.RecordId) -> None:
+    with vaultfs.open(path, unlock=SECRET) as vault, vault.session(WHO, TEXT("purpose")) as session:
+        for call in (lambda: session.get(record), lambda: session.find(subject=NAME)):
+            with watch.failing():
+                call()
