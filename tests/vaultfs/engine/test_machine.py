@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ import vaultfs
 from tests.vaultfs.support import crashed, create, index_content, memory, reopen, session
 from vaultfs.audit.log import read_leaves
 from vaultfs.errors import Deleted, NotFound, SubjectAmbiguous, TransactionConflict
+from vaultfs.testing import strategies
 from vaultfs.testing.vfs import FaultyVfs
 
-NAMES = [vaultfs.Identifier(f"urn:hospital:{n % 2}", str(n // 2)) for n in range(6)]
+NAMES = strategies.TWINS[:6]
 KINDS = ["Observation", "Condition", "Binary"]
-DAY0 = date(1950, 1, 1)
 
-sizes = st.one_of(st.integers(0, 300), st.sampled_from([65_535, 65_536, 70_000, 1_048_577]))
-dates = st.one_of(st.none(), st.integers(0, 30_000).map(lambda days: DAY0 + timedelta(days)))
+sizes = strategies.sizes()
+dates = st.one_of(st.none(), strategies.clinical_dates(min_value=datetime(1950, 1, 1), max_value=datetime(2032, 1, 1)))
 names = st.one_of(st.none(), st.sampled_from(NAMES))
 
 
@@ -38,7 +38,7 @@ class Version:
     data: bytes
     kind: str
     subject: vaultfs.SubjectId
-    when: date | None
+    when: vaultfs.ClinicalDate | None
 
 
 @dataclass
@@ -110,7 +110,7 @@ class VaultMachine(RuleBasedStateMachine):
         when=dates,
     )
     def put(
-        self, data: list[int], name: vaultfs.Identifier | None, kind: str, when: date | None
+        self, data: list[int], name: vaultfs.Identifier | None, kind: str, when: vaultfs.ClinicalDate | None
     ) -> MultipleResults[vaultfs.RecordId]:
         """Put records in one transaction."""
         contents = [os.urandom(size) for size in data]
@@ -130,7 +130,7 @@ class VaultMachine(RuleBasedStateMachine):
         return multiple(*ids)
 
     @rule(record=records, size=sizes, kind=st.sampled_from(KINDS), when=dates)
-    def replace(self, record: vaultfs.RecordId, size: int, kind: str, when: date | None) -> None:
+    def replace(self, record: vaultfs.RecordId, size: int, kind: str, when: vaultfs.ClinicalDate | None) -> None:
         """Put a new version."""
         line, content = self.lines[record], os.urandom(size)
         subject = line.newest()[1].subject
@@ -252,8 +252,7 @@ class VaultMachine(RuleBasedStateMachine):
             assert [info.version for info in listed] == sorted(line.versions)
             for info in listed:
                 expected = line.versions[info.version]
-                when = None if expected.when is None else vaultfs.ClinicalDate.of(expected.when)
-                assert (info.kind, info.subject, info.date) == (expected.kind, expected.subject, when)
+                assert (info.kind, info.subject, info.date) == (expected.kind, expected.subject, expected.when)
                 assert info.length == len(expected.data)
                 if line.deleted:
                     with pytest.raises(Deleted):
@@ -264,7 +263,13 @@ class VaultMachine(RuleBasedStateMachine):
                 assert s.get(record).info.version == line.newest()[0]
 
     @rule(name=names, kind=st.one_of(st.none(), st.sampled_from(KINDS)), since=dates, until=dates)
-    def find(self, name: vaultfs.Identifier | None, kind: str | None, since: date | None, until: date | None) -> None:
+    def find(
+        self,
+        name: vaultfs.Identifier | None,
+        kind: str | None,
+        since: vaultfs.ClinicalDate | None,
+        until: vaultfs.ClinicalDate | None,
+    ) -> None:
         """Search a subject's records."""
         with session(self.vault) as s:
             if name is None:
@@ -284,8 +289,8 @@ class VaultMachine(RuleBasedStateMachine):
             version = line.newest()[1]
             timely = (since is None and until is None) or (
                 version.when is not None
-                and (since is None or since <= version.when)
-                and (until is None or version.when < until)
+                and (since is None or since.instant() <= version.when.instant())
+                and (until is None or version.when.instant() < until.instant())
             )
             if version.subject in people and kind in (None, version.kind) and timely and not line.deleted:
                 expected.add(record)
