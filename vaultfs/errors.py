@@ -173,12 +173,10 @@ class StorageFull(VaultError, OSError):
 
 
 class StorageReadOnly(VaultError, OSError):
-    """The place of the vault cannot be written to."""
+    """The place of the vault is read-only, or this account may not use it."""
 
     code = 2206
-    advice = (
-        "Check that the file system is mounted for writing, and who owns the vault's directory; then open it again."
-    )
+    advice = "Check that it is mounted for writing, and that all files in it are this account's; then open it again."
 
 
 class StorageFailed(VaultError, OSError):

@@ -27,6 +27,12 @@ MAP_SIZE = 1 << 38
 
 SCHEMA = 2
 
+MAX_READERS = 1024
+"""Threads that can look something up at the same moment."""
+
+_SYSTEM = (lmdb.LockError, lmdb.MemoryError, lmdb.ReadersFullError, lmdb.TlsFullError)
+"""Errors that tell of the process and its surroundings, and nothing of the pages."""
+
 
 class ContainerKind(IntEnum):
     """What kind of file a container is."""
@@ -132,7 +138,7 @@ def _coded(error: lmdb.Error) -> VaultError:
     if isinstance(error, lmdb.ReadonlyError):
         return StorageReadOnly()
     # What has no class of its own is an error of the operating system; all others say that the pages make no sense.
-    return StorageFailed() if type(error) is lmdb.Error else IndexDamaged()
+    return StorageFailed() if type(error) is lmdb.Error or isinstance(error, _SYSTEM) else IndexDamaged()
 
 
 class Index:
@@ -145,7 +151,13 @@ class Index:
         with converted():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._env = lmdb.open(
-                str(path), map_size=MAP_SIZE, max_dbs=len(TABLES), sync=True, metasync=False, mode=0o600
+                str(path),
+                map_size=MAP_SIZE,
+                max_dbs=len(TABLES),
+                max_readers=MAX_READERS,
+                sync=True,
+                metasync=False,
+                mode=0o600,
             )
             try:
                 if (path / "data.mdb").stat().st_size < self.size():

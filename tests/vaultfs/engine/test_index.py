@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -272,6 +273,8 @@ class TestErrors:
             (lmdb.DiskError("/secret/path"), StorageFull),
             (lmdb.ReadonlyError("/secret/path"), StorageReadOnly),
             (lmdb.Error("/secret/path: Input/output error"), StorageFailed),
+            (lmdb.ReadersFullError("/secret/path"), StorageFailed),
+            (lmdb.MemoryError("/secret/path"), StorageFailed),
             (lmdb.CorruptedError("/secret/path"), IndexDamaged),
             (PermissionError(13, "denied", "/secret/path"), StorageReadOnly),
         ],
@@ -287,6 +290,13 @@ class TestErrors:
         context = caught.value.__context__
         assert context is raised
         assert "secret" not in f"{caught.value} {context} {context!r} {context.args}"
+
+    def test_hundreds_of_threads_may_look_something_up_at_once(self, tmp_path: Path) -> None:
+        index = Index(tmp_path / "i")
+        with contextlib.ExitStack() as readers:
+            for _ in range(500):
+                readers.enter_context(index.reading())
+        index.close()
 
     def test_a_closed_index_is_not_read(self, tmp_path: Path) -> None:
         index = Index(tmp_path / "i")
