@@ -358,3 +358,22 @@ class NotADocument(SourceError):
     """The XML text is no clinical document of HL7."""
 
     code = 5025
+
+
+# 5100-5199: where an export is written to. -------------------------------------------------------------------------
+
+
+class DestinationNotEmpty(VaultError, FileExistsError):
+    """There is something in the directory that should be written to."""
+
+    code = 5101
+    advice = "Name a new or an empty directory; what is there was not touched."
+
+
+class DestinationFailed(VaultError, OSError):
+    """The directory that should be written to cannot be used, or is full."""
+
+    code = 5102
+    advice = (
+        "Check its path, permissions and free space. Remove what was written, which is not whole, and export again."
+    )

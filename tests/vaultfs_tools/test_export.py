@@ -86,7 +86,7 @@ def test_without_plaintext_nothing_is_written(run: Run, vault: Path, tmp_path: P
 
 def test_a_directory_with_something_in_it_is_refused(run: Run, vault: Path, tmp_path: Path) -> None:
     code, _, errors = run(vault, tmp_path / "legacy", "--plaintext")
-    assert (code, "VFS-2201" in errors) == (cli.Exit.FAILED, True)
+    assert (code, "VFS-5101" in errors) == (cli.Exit.FAILED, True)
     assert "Canary" not in errors
 
 

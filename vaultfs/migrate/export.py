@@ -9,18 +9,19 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from vaultfs.engine.records import RecordInfo
 from vaultfs.engine.session import Session
-from vaultfs.errors import VaultExists
+from vaultfs.errors import DestinationFailed, DestinationNotEmpty, VaultError
 from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
 from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state
 from vaultfs.migrate.stored import Gone, Kept, batched, read
 from vaultfs.model import NOBODY, RecordId
-from vaultfs.vfs import converted
 
 MANIFEST = "manifest.jsonl"
 _OWN = frozenset({RECIPE, GAP, CANDIDATE})
@@ -71,17 +72,17 @@ class Exporter:
 
         Raises
         ------
-        VaultExists
+        DestinationNotEmpty
             There is something in the directory.
-        AccessDenied, StorageFull, StorageFailed
+        AccessDenied, DestinationFailed
         """
-        with converted():
+        with _writing():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(self._directory.iterdir()):
-                raise VaultExists
+                raise DestinationNotEmpty
             self._directory.chmod(0o700)
         self._disclose()
-        with converted(), _private(self._directory / MANIFEST) as manifest:
+        with _writing(), _private(self._directory / MANIFEST) as manifest:
             for token in self._tokens():
                 self._source(token, manifest)
             for record_id, version in sorted(self._unwritten.items()):
@@ -193,6 +194,18 @@ def _make_folder(folder: Path, top: Path) -> None:
     for place in [*reversed(folder.relative_to(top).parents), folder.relative_to(top)]:
         if not (top / place).is_dir():
             (top / place).mkdir(mode=0o700)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turn errors of the operating system into those of the destination; what the vault says passes."""
+    try:
+        yield
+    except VaultError:
+        raise
+    except OSError as error:
+        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
+        raise DestinationFailed(errno=error.errno) from None
 
 
 def _private(path: Path) -> BinaryIO:

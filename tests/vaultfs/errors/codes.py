@@ -59,6 +59,8 @@ NAMES = {
     5008: "Hl7NoHeader",
     5010: "SourceChanged",
     5011: "SourceUnreadable",
+    5101: "DestinationNotEmpty",
+    5102: "DestinationFailed",
     9001: "PassphraseExposed",
     9002: "PassphraseNotRegular",
     9003: "PassphraseTooLarge",

@@ -1,8 +1,9 @@
-"""Scenarios: sources that an import cannot understand, or cannot read."""
+"""Scenarios: sources that an import cannot understand or read, and places that an export cannot be written to."""
 
 from __future__ import annotations
 
 from tests.vaultfs.errors.world import PLANTED, World, reaches
+from vaultfs.migrate.export import Exporter
 
 NAME = PLANTED.plain("family")
 PERSON = '{"resourceType":"Patient","name":[{"family":"' + NAME + '"}]}\n'
@@ -64,3 +65,18 @@ def a_file_that_is_written_while_it_is_read(world: World) -> set[int]:
 def a_link_to_nothing(world: World) -> set[int]:
     (world.sources / "link").symlink_to(PLANTED.plain("target"))
     return world.imported("good.ndjson", PERSON)
+
+
+@reaches("DestinationNotEmpty")
+def an_export_is_written_beside_other_files(world: World) -> None:
+    (world.hidden / PLANTED.plain("file")).touch()
+    with world.session() as session:
+        Exporter(session, world.hidden).run()
+
+
+@reaches("DestinationFailed")
+def an_export_is_written_below_a_file(world: World) -> None:
+    path = world.hidden / PLANTED.plain("file")
+    path.touch()
+    with world.session() as session:
+        Exporter(session, path / "out").run()

@@ -65,6 +65,8 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "StorageReadOnly": {"OSError"},
         "StorageFailed": {"OSError"},
         "SourceUnreadable": {"OSError"},
+        "DestinationNotEmpty": {"FileExistsError", "OSError"},
+        "DestinationFailed": {"OSError"},
         "PassphraseUnreadable": {"OSError"},
         "SystemFailed": {"OSError"},
     }

@@ -13,7 +13,7 @@ import vaultfs
 from tests.vaultfs.migrate.support import MRN, Archive, bundle, files_of, message, ndjson, observation, patient, rows_of
 from vaultfs import EventType, Identifier, Request
 from vaultfs.audit.log import read_events
-from vaultfs.errors import AccessDenied, VaultExists
+from vaultfs.errors import AccessDenied, DestinationNotEmpty
 from vaultfs.migrate import export as exporting
 from vaultfs.migrate.kinds import GAP
 from vaultfs.migrate.recipes import Recipe
@@ -96,7 +96,7 @@ def test_only_an_empty_directory_is_written_to(archive: Archive, tmp_path: Path,
         (out / ".hidden").touch()
     else:
         (out / "folder").mkdir()
-    with pytest.raises(VaultExists):
+    with pytest.raises(DestinationNotEmpty):
         archive.export(out)
     assert len(list(out.iterdir())) == 1
 
