@@ -8,6 +8,7 @@
 `crash`       Power cuts: a recording of all changes, and every disk that a cut may leave of them.
 `canary`      Canaries: strings, bytes and a date to plant in every field, and the search for them.
 `watch`       A watch over logs, warnings, output, errors and objects while a scenario runs.
+`channels`    The ways in which a program says something, each listened to by itself.
 `surface`     The public callables of a package, and which of them a scenario has called.
 ============  ==========================================================================================
 

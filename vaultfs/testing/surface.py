@@ -83,6 +83,16 @@ def _of_function(value: object) -> Iterator[tuple[str, CodeType]]:
         yield f"{function.__module__}.{function.__qualname__}", function.__code__
 
 
+def forget_caches(package: str) -> None:
+    """Empty the caches of all functions of a package that are loaded, so that they are called and not remembered."""
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            for value in vars(module).values():
+                clear = getattr(value, "cache_clear", None)
+                if callable(clear) and getattr(value, "__module__", None) == name:
+                    clear()
+
+
 class Reach:
     """Notes which callables are called, in this thread and in those that are started meanwhile.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.vaultfs.canaries import engine, imports
-from vaultfs.testing.surface import public_callables
+from vaultfs.testing.surface import forget_caches, public_callables
 from vaultfs.testing.watch import Watch
 
 CALLABLES = public_callables("vaultfs", leave_out=["vaultfs.engine", "vaultfs.testing"])
@@ -36,6 +36,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
     for name in ("engine", "stored", "sources", "exported"):
         (folder / name).mkdir()
     lives = Lives(Watch(engine.PLANTED, CALLABLES), Watch(imports.PLANTED, CALLABLES), folder)
+    forget_caches("vaultfs")
     with lives.engine:
         engine.live(lives.engine, folder / "engine")
     with lives.imports:

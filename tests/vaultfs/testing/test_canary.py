@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import gzip
 import html
 import json
@@ -25,8 +26,9 @@ import zstandard
 import vaultfs
 from tests.vaultfs.support import create, put
 from vaultfs.errors import ArgumentInvalid, VaultMissing
+from vaultfs.interop import registry
 from vaultfs.testing.canary import Canaries
-from vaultfs.testing.surface import public_callables
+from vaultfs.testing.surface import Reach, forget_caches, public_callables
 from vaultfs.testing.watch import Watch
 
 PLANTED = Canaries(7)
@@ -147,6 +149,15 @@ def _in_a_thread() -> None:
     thread.join()
 
 
+def _while_it_is_given_up() -> None:
+    class Careless:
+        def __del__(self) -> None:
+            raise ValueError(TEXT)
+
+    del [Careless()][0]
+    gc.collect()
+
+
 def _handled() -> None:
     """Nobody but the harness ever sees this one."""
     with contextlib.suppress(VaultMissing):
@@ -213,12 +224,17 @@ SAID: dict[str, tuple[str, Callable[[], object]]] = {
     "output below Python": ("output", lambda: os.write(1, TEXT.encode())),
     "output of another process": ("output", lambda: subprocess.run(["/bin/echo", TEXT], check=True)),
     "error in a thread": ("exception", _in_a_thread),
+    "error that nobody can catch": ("exception", _while_it_is_given_up),
     "error that is handled": ("exception", _handled),
 }
 
 
 @pytest.mark.parametrize("how", SAID)
-@pytest.mark.filterwarnings("ignore:Qx", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Qx",
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_canary_that_is_said_is_found(how: str) -> None:
     channel, say = SAID[how]
     logging.getLogger("quiet").setLevel(logging.CRITICAL)
@@ -230,6 +246,35 @@ def test_a_canary_that_is_said_is_found(how: str) -> None:
 def test_a_warning_that_was_taken_down_is_given_again() -> None:
     with pytest.warns(UserWarning, match="again"), Watch(PLANTED):
         warnings.warn("again", UserWarning, stacklevel=1)
+
+
+def test_output_under_a_watch_is_still_output(capfd: pytest.CaptureFixture[str]) -> None:
+    with Watch(PLANTED):
+        terminal = sys.stdout.isatty()
+        sys.stdout.write("from Python, ")
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"from below")
+    assert not terminal
+    shown = capfd.readouterr().out
+    assert "from Python, " in shown
+    assert "from below" in shown
+
+
+def test_what_should_fail_and_does_not_is_told() -> None:
+    with pytest.raises(AssertionError, match="nothing failed"), Watch(PLANTED) as watch, watch.failing():
+        vaultfs.RecordId(bytes(16))
+
+
+def test_cached_functions_are_called_again_when_their_caches_are_forgotten() -> None:
+    callables = public_callables("vaultfs.interop")
+    for _ in range(2):
+        forget_caches("vaultfs.interop")
+        with Reach(callables) as reach:
+            registry.recognise(b"{}")
+        assert "vaultfs.interop.registry.adapters" in reach.reached
+    with Reach(callables) as reach:
+        registry.recognise(b"{}")
+    assert "vaultfs.interop.registry.adapters" not in reach.reached
 
 
 def test_a_command_is_searched_for_what_it_prints() -> None:
