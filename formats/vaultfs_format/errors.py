@@ -248,3 +248,10 @@ class NoRecipientMatches(VaultError):
 
     code = 1210
     advice = "Check the passphrase; another recipient of the vault may still open it."
+
+
+class NotEnoughMemory(VaultError, MemoryError):
+    """There is not enough memory to derive a key from the passphrase at the cost that is stated."""
+
+    code = 1211
+    advice = "Give the process as much memory as the facts say, in KiB; vault and passphrase may well be right."

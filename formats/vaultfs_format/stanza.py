@@ -12,7 +12,7 @@ from enum import IntEnum
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vaultfs_format import labels, limits
-from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, Structure, UnsupportedFeature
+from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, NotEnoughMemory, Structure, UnsupportedFeature
 from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
 from vaultfs_format.suite import KEY, TAG, Suite, same
 
@@ -124,7 +124,7 @@ def _keys(suite: Suite, cost: Argon2Cost, salt: bytes, passphrase: bytes) -> tup
     try:
         hashed = function.derive(passphrase)
     except MemoryError:
-        raise LimitExceeded(structure=Structure.STANZA, memory=cost.memory_kib, passes=cost.passes) from None
+        raise NotEnoughMemory(structure=Structure.STANZA, memory=cost.memory_kib, passes=cost.passes) from None
     derived = suite.derive(hashed, labels.STANZA_KEK, salt, KEY + 32)
     return derived[:KEY], derived[KEY:]
 

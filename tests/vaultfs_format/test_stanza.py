@@ -16,6 +16,7 @@ from vaultfs_format.errors import (
     DecryptionFailed,
     FieldInvalid,
     LimitExceeded,
+    NotEnoughMemory,
     Structure,
     TrailingBytes,
     Truncated,
@@ -111,15 +112,15 @@ def test_a_cost_beyond_the_memory_there_is_is_a_coded_error() -> None:
     """In a process of its own, whose address space cannot hold what the stanza asks for."""
     program = """
         import resource
-        from vaultfs_format.errors import LimitExceeded
+        from vaultfs_format.errors import NotEnoughMemory
         from vaultfs_format.stanza import Argon2Cost, seal_passphrase
         from vaultfs_format.suite import DEFAULT
 
         resource.setrlimit(resource.RLIMIT_AS, (512 * 2**20, 512 * 2**20))
         try:
             seal_passphrase(DEFAULT, bytes(16), bytes(32), b"passphrase", bytes(32), Argon2Cost(2**20, 1, 1))
-        except LimitExceeded as error:
+        except NotEnoughMemory as error:
             print(error.code)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(LimitExceeded.code)
+    assert done.stdout.strip() == str(NotEnoughMemory.code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 
 import vaultfs
 from tests.vaultfs.errors.world import KEY, OTHER, PATIENT, PLANTED, SPACE, STRANGER, World, reaches
@@ -87,17 +86,4 @@ def two_transactions_set_one_state(world: World) -> None:
 @reaches("Forked")
 def a_child_process_uses_its_parents_vault(world: World) -> set[int]:
     session = world.session()
-    readable, writable = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            session.find(subject=PATIENT)
-        except vaultfs.VaultError as error:
-            os.write(writable, pickle.dumps(error))
-        os._exit(0)
-    os.close(writable)
-    os.waitpid(child, 0)
-    with open(readable, "rb") as pipe:
-        told = pickle.load(pipe)
-    world.watch.error(told)
-    return {told.code}
+    return world.in_a_child(lambda: session.find(subject=PATIENT))

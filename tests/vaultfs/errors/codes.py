@@ -25,6 +25,7 @@ NAMES = {
     1203: "DecryptionFailed",
     1204: "DecompressionFailed",
     1210: "NoRecipientMatches",
+    1211: "NotEnoughMemory",
     2001: "ArgumentInvalid",
     2002: "KindUnknown",
     2003: "Closed",

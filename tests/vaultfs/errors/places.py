@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import resource
 import shutil
+from pathlib import Path
 
 import lmdb
+from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from tests.vaultfs.errors.world import PATIENT, PLANTED, SECRET, World, reaches
@@ -31,6 +34,17 @@ def a_vault_is_opened_twice(world: World) -> None:
 @reaches("NoRecipientMatches")
 def a_passphrase_is_mistyped(world: World) -> None:
     world.opened(unlock=vaultfs.Passphrase(PLANTED.text("mistyped").encode()))
+
+
+@reaches("NotEnoughMemory")
+def a_passphrase_costs_more_memory_than_there_is(world: World) -> set[int]:
+    def create() -> None:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), used + (1 << 29)))
+        costly = vaultfs.Passphrase(PLANTED.text("passphrase").encode(), Argon2Cost(1 << 20, 1, 1))
+        vaultfs.create(world.stored / "new", recipients=[costly])
+
+    return world.in_a_child(create)
 
 
 @reaches("EpochSecretMissing")

@@ -52,6 +52,7 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         for error in ERRORS.values()
     }
     assert {name: names for name, names in builtin.items() if names} == {
+        "NotEnoughMemory": {"MemoryError"},
         "ArgumentInvalid": {"ValueError"},
         "KindUnknown": {"LookupError"},
         "Closed": {"ValueError"},
