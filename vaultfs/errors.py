@@ -308,6 +308,13 @@ class Hl7NoHeader(SourceError):
     advice = "Check whether the file was cut at its beginning; correct it and import it again."
 
 
+class EncodingUnknown(SourceError):
+    """The bytes are not in the character set that the source states."""
+
+    code = 5009
+    advice = "Find out the character set that was really used, state it in the source, and import it again."
+
+
 class SourceChanged(VaultError):
     """The source file changed while it was read; nothing of this reading is kept."""
 
@@ -330,36 +337,44 @@ class DicomMalformed(SourceError):
     """The file does not follow the encoding rules of DICOM."""
 
     code = 5020
+    advice = "Export the object again from its archive, and import that; the bytes are kept in quarantine until then."
 
 
 class DicomTruncated(SourceError):
     """The DICOM file ends before a length that it states."""
 
     code = 5021
+    advice = "Fetch the file again from where it came: it was cut. Import the whole one."
 
 
 class XmlMalformed(SourceError):
     """The XML text is not well formed."""
 
     code = 5022
+    advice = "Check whether the document was cut or edited by hand; correct it and import it again."
 
 
 class XmlForbidden(SourceError):
     """The XML text declares a document type or entities, which the adapter does not read."""
 
     code = 5023
+    advice = "Remove the document type declaration at the source: clinical documents do not have one."
 
 
 class XmlTooDeep(SourceError):
     """The XML text is nested deeper, or has a larger tag, than the adapter reads."""
 
     code = 5024
+    advice = (
+        "Check what made the document: clinical documents are not nested like this. Correct it and import it again."
+    )
 
 
 class NotADocument(SourceError):
     """The XML text is no clinical document of HL7."""
 
     code = 5025
+    advice = "Check whether the file is what its folder says; other XML is kept in quarantine and not understood."
 
 
 # 5100-5199: where an export is written to. -------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordI
         ids.append(txn.put(TEXT("nobody").encode(), kind=KIND, subject=None))
         txn.set_state(SPACE, KEY, TEXT("state").encode())
         txn.identify(txn.subject(NAME), ALIAS, WHEN)
-        watch.said(txn, session, txn._intent, txn._claims, *txn._blobs, *txn._subjects.values(), *txn._events)
+        watch.said(txn, session, txn._intent, txn._identities, *txn._records.blobs, *txn._gathered, *txn._sealed)
     with session.transaction() as txn:
         txn.put(TEXT("second").encode(), kind="Observation", subject=NAME, replaces=ids[0])
     return ids

@@ -58,8 +58,15 @@ NAMES = {
     5006: "FieldMalformed",
     5007: "Hl7Malformed",
     5008: "Hl7NoHeader",
+    5009: "EncodingUnknown",
     5010: "SourceChanged",
     5011: "SourceUnreadable",
+    5020: "DicomMalformed",
+    5021: "DicomTruncated",
+    5022: "XmlMalformed",
+    5023: "XmlForbidden",
+    5024: "XmlTooDeep",
+    5025: "NotADocument",
     5101: "DestinationNotEmpty",
     5102: "DestinationFailed",
     9001: "PassphraseExposed",
@@ -99,6 +106,5 @@ NAMES = {
 
 RETIRED = {
     2303: "RolledBack",
-    5009: "EncodingUnknown",
 }
 """Codes that no error has any more, and the names that they had."""

@@ -104,7 +104,7 @@ def both_copies_of_the_keyring_are_lost(world: World) -> None:
 @reaches("IndexDamaged")
 def the_index_has_lost_a_row(world: World) -> set[int]:
     with lmdb.open(str(world.path / "index"), max_dbs=10, map_size=1 << 30) as index:
-        table = index.open_db(b"units", create=False)
+        table = index.open_db(b"subjects", create=False)
         with index.begin(write=True, db=table) as txn:
             txn.delete(next(iter(txn.cursor()))[0])
     return world.fsck(keys=True)

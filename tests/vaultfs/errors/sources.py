@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.vaultfs.errors.world import PLANTED, World, reaches
+from tests.vaultfs.interop.ccda.documents import document
+from tests.vaultfs.interop.dicom.files import dicom
 from vaultfs.migrate.export import Exporter
 
 NAME = PLANTED.plain("family")
@@ -48,6 +50,42 @@ def a_message_without_delimiters(world: World) -> set[int]:
 @reaches("Hl7NoHeader")
 def a_message_whose_beginning_is_lost(world: World) -> set[int]:
     return world.imported("b.hl7", f"PID|1||{NAME}^^^X\rOBX|1\r")
+
+
+@reaches("EncodingUnknown")
+def a_patient_id_in_no_character_set(world: World) -> set[int]:
+    texts = [(0x00080005, "CS", NAME), (0x00100020, "LO", NAME.encode() + b"\xff")]
+    return world.imported("a.dcm", dicom(*texts))
+
+
+@reaches("DicomMalformed")
+def an_image_whose_elements_go_backwards(world: World) -> set[int]:
+    return world.imported("b.dcm", dicom((0x00100020, "LO", NAME), (0x00080070, "LO", NAME)))
+
+
+@reaches("DicomTruncated")
+def an_image_that_was_cut(world: World) -> set[int]:
+    return world.imported("c.dcm", dicom((0x00100020, "LO", NAME))[:-5])
+
+
+@reaches("XmlMalformed")
+def a_document_that_was_cut(world: World) -> set[int]:
+    return world.imported("a.xml", document(f"<title>{NAME}</title>")[:-9])
+
+
+@reaches("XmlForbidden")
+def a_document_with_a_type(world: World) -> set[int]:
+    return world.imported("b.xml", f'<!DOCTYPE ClinicalDocument SYSTEM "{NAME}">' + document())
+
+
+@reaches("XmlTooDeep")
+def a_document_of_sections_in_sections(world: World) -> set[int]:
+    return world.imported("c.xml", document("<section>" * 5000 + NAME + "</section>" * 5000))
+
+
+@reaches("NotADocument")
+def another_kind_of_document(world: World) -> set[int]:
+    return world.imported("d.xml", document(f"<{NAME}/>").replace("ClinicalDocument", "Message"))
 
 
 @reaches("SourceChanged")
