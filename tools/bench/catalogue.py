@@ -1,0 +1,27 @@
+"""The rows by name, in the order of the table."""
+
+from __future__ import annotations
+
+from bench import firsts, ingest, reading, scale
+from bench.figures import Row
+from bench.peers import rows as peers
+
+ROWS: dict[str, Row] = {
+    "ingest-10": ingest.ten,
+    "ingest-100": ingest.hundred,
+    "ingest-1": ingest.one,
+    "ingest-synthea": ingest.sample,
+    "sustained": ingest.sustained,
+    "reads": reading.reads,
+    "opening": reading.opening,
+    "space": ingest.space,
+    "import-time": firsts.import_time,
+    "main-job": firsts.main_job,
+    "peers": peers.generated,
+    "peers-synthea": peers.sample,
+    "scale-5": scale.five,
+    "scale-1": scale.one,
+}
+
+LONG = frozenset({"scale-5", "scale-1"})
+"""Rows that take very long: measured only when they are named."""

@@ -1,0 +1,122 @@
+"""What a row returns, and what every row needs: a place, a vault, peaks of memory, percentiles."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vaultfs_format.stanza import Argon2Cost
+
+import vaultfs
+
+SEED = 20_260_101
+WHO = vaultfs.Principal("bench")
+QUICK = vaultfs.Passphrase(b"only for measuring", Argon2Cost(64, 1, 1))
+"""Costs nothing to stretch: how long a passphrase takes is chosen, not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a run was asked for.
+
+    Parameters
+    ----------
+    samples
+        Folder of the sample data that are too large for the repository.
+    subjects
+        Subjects of the rows of scale.
+    """
+
+    samples: Path
+    subjects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number: what it is, its value and unit, and the budget where there is one."""
+
+    name: str
+    value: float
+    unit: str
+    budget: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was not measured, and why."""
+
+    name: str
+    reason: str
+
+
+Outcome = Figure | LeftOut
+Row = Callable[[Setting], Sequence[Outcome]]
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a directory on the file system of the working directory, removed afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="bench-", dir=Path.cwd()))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@contextmanager
+def fresh_vault(place: Path, **more: Any) -> Iterator[vaultfs.Vault]:
+    """Yield a new vault that permits everything, and still asks its policy every time."""
+    vault = vaultfs.create(place, recipients=[QUICK], policy=vaultfs.PermitAll(), **more)
+    try:
+        yield vault
+    finally:
+        vault.close()
+
+
+@contextmanager
+def reopened(place: Path) -> Iterator[vaultfs.Vault]:
+    """Yield a vault that exists."""
+    vault = vaultfs.open(place, unlock=QUICK, policy=vaultfs.PermitAll())
+    try:
+        yield vault
+    finally:
+        vault.close()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long `work` takes, on the wall's clock."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def percentile(values: Iterable[float], percent: int) -> float:
+    """Return the value that `percent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
+
+
+def resident() -> float:
+    """Return the resident memory of this process, in MiB, where Linux tells it."""
+    return _status("VmRSS:")
+
+
+def forget_peak() -> None:
+    """Let `peak` count from now (proc(5): 5 in clear_refs resets the high-water mark)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak() -> float:
+    """Return the most resident memory since `forget_peak`, in MiB."""
+    return _status("VmHWM:")
+
+
+def _status(name: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
