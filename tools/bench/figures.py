@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from vaultfs_format.stanza import Argon2Cost
 
@@ -102,19 +103,41 @@ def percentile(values: Iterable[float], percent: int) -> float:
     return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
 
-def resident() -> float:
-    """Return the resident memory of this process, in MiB, where Linux tells it."""
-    return _status("VmRSS:")
+class Memory:
+    """The most memory of this process while a ``with`` block runs, in MiB; Linux only.
 
+    Resident memory counts the pages of mapped files that happen to be in memory, those of the index among them, which
+    the system takes back when it needs them. Private memory does not; the kernel keeps no peak of it, so that it is
+    looked at twenty times a second.
+    """
 
-def forget_peak() -> None:
-    """Let `peak` count from now (proc(5): 5 in clear_refs resets the high-water mark)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    def __init__(self) -> None:
+        self.before = _status("VmRSS:")
+        self.resident = self.private = 0.0
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
 
+    def __enter__(self) -> Self:
+        # proc(5): 5 in clear_refs resets the high-water mark.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self._watch.start()
+        return self
 
-def peak() -> float:
-    """Return the most resident memory since `forget_peak`, in MiB."""
-    return _status("VmHWM:")
+    def _look(self) -> None:
+        while True:
+            self.private = max(self.private, _status("RssAnon:"))
+            if self._done.wait(0.05):
+                return
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._watch.join()
+        self.resident = _status("VmHWM:")
+
+    @property
+    def peaks(self) -> tuple[float, float]:
+        """The most resident memory, and the most private memory."""
+        return self.resident, self.private
 
 
 def _status(name: str) -> float:

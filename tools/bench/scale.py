@@ -21,14 +21,12 @@ from bench.figures import (
     SEED,
     WHO,
     Figure,
+    Memory,
     Outcome,
     Setting,
-    forget_peak,
     fresh_vault,
-    peak,
     percentile,
     reopened,
-    resident,
     scratch,
     seconds,
 )
@@ -37,6 +35,7 @@ from bench.material import multiplied
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Peaks = tuple[float, float]
 Whose = Sequence[vaultfs.Identifier | vaultfs.SubjectId]
 
 _BATCH = 10_000
@@ -58,19 +57,19 @@ def _measured(subjects: int, per_subject: int, index_budget: str, rebuild_budget
     label = f"{subjects:,} subjects, {per_subject} a subject"
     with scratch() as place:
         path = place / "vault"
-        before, grown, whose, taken = _filled(path, subjects, per_subject)
-        settled, settling, size = apart(_settled, path)
+        taken, whose, ingest = _filled(path, subjects, per_subject)
+        settled, size, settling = apart(_settled, path)
         opened, opening = apart(_opened, path)
         searched, searching = apart(_searched, path, whose)
-        rebuilt, rebuilding, rebuilt_size = apart(_rebuilt, path)
-    memory = {
-        "ingest, settling when the journal has grown": grown,
+        rebuilt, rebuilt_size, rebuilding = apart(_rebuilt, path)
+    phases = {
+        "ingest, settling when the journal has grown": ingest.peaks,
         "the last settling": settling,
         "opening": opening,
         f"{_SEARCHES:,} searches": searching,
         "the rebuild": rebuilding,
     }
-    return [
+    found: list[Outcome] = [
         Figure(f"ingest and settle, {label}", count / (taken + settled), "records/s"),
         Figure(f"opening, {label}", 1000 * opened, "ms", "≤ 100"),
         Figure(f"search by subject, median, {label}", 1000 * percentile(searched, 50), "ms", "≤ 1"),
@@ -78,26 +77,29 @@ def _measured(subjects: int, per_subject: int, index_budget: str, rebuild_budget
         Figure(f"rebuild of the index, {label}", count / rebuilt, "records/s", rebuild_budget),
         Figure(f"LMDB after settling, {label}", size / count, "bytes/record", index_budget),
         Figure(f"LMDB after a rebuild, {label}", rebuilt_size / count, "bytes/record", index_budget),
-        Figure(f"memory before ingest, {label}", before, "MiB"),
-        *(Figure(f"peak memory of {phase}, {label}", value, "MiB", "< 1,024") for phase, value in memory.items()),
+        Figure(f"resident memory before ingest, {label}", ingest.before, "MiB"),
     ]
+    for phase, (resident, private) in phases.items():
+        found += [
+            Figure(f"peak resident memory of {phase}, {label}", resident, "MiB", "< 1,024"),
+            Figure(f"peak private memory of {phase}, {label}", private, "MiB"),
+        ]
+    return found
 
 
-def _filled(path: Path, subjects: int, per_subject: int) -> tuple[float, float, Whose, float]:
-    """Make the vault; return the memory before, the peak, some of the subjects, and the seconds that storing took."""
+def _filled(path: Path, subjects: int, per_subject: int) -> tuple[float, Whose, Memory]:
+    """Make the vault; return the seconds that storing took, some of the subjects, and the memory."""
     choose = random.Random(SEED)  # noqa: S311 - whose records are searched
     items = batches(multiplied(subjects, per_subject), _BATCH)
     batch = next(items)
-    before = resident()
-    forget_peak()
     whose: list[vaultfs.Identifier | vaultfs.SubjectId] = []
     taken = 0.0
-    with fresh_vault(path) as vault, vault.session(WHO, "HSYSADMIN") as session:
+    with Memory() as memory, fresh_vault(path) as vault, vault.session(WHO, "HSYSADMIN") as session:
         while batch:
             taken += seconds(partial(put_batch, session, batch))
             whose += [item.subject for item in choose.sample(batch, min(len(batch), 20))]
             batch = next(items, [])
-    return before, peak(), whose, taken
+    return taken, whose, memory
 
 
 def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
@@ -106,31 +108,31 @@ def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return pool.submit(work, *arguments, **named).result()
 
 
-def _settled(path: Path) -> tuple[float, float, int]:
-    """Settle what is left in the journal; return the seconds, the peak of memory, and the size of the index."""
-    with reopened(path) as vault:
-        forget_peak()
+def _settled(path: Path) -> tuple[float, int, Peaks]:
+    """Settle what is left in the journal; return the seconds, and the size of the index."""
+    with reopened(path) as vault, Memory() as memory:
         taken = seconds(vault.settle)
-        return taken, peak(), vault.space().index
+        size = vault.space().index
+    return taken, size, memory.peaks
 
 
-def _opened(path: Path) -> tuple[float, float]:
-    forget_peak()
-    begun = time.perf_counter()
-    with reopened(path):
-        return time.perf_counter() - begun, peak()
+def _opened(path: Path) -> tuple[float, Peaks]:
+    with Memory() as memory:
+        begun = time.perf_counter()
+        with reopened(path):
+            taken = time.perf_counter() - begun
+    return taken, memory.peaks
 
 
-def _searched(path: Path, whose: Whose) -> tuple[list[float], float]:
+def _searched(path: Path, whose: Whose) -> tuple[list[float], Peaks]:
     choose = random.Random(SEED)  # noqa: S311 - who is searched for
-    forget_peak()
-    with reopened(path) as vault, vault.session(WHO, "TREAT") as session:
+    with Memory() as memory, reopened(path) as vault, vault.session(WHO, "TREAT") as session:
         times = [seconds(partial(session.find, subject=choose.choice(whose))) for _ in range(_SEARCHES)]
-        return times, peak()
+    return times, memory.peaks
 
 
-def _rebuilt(path: Path) -> tuple[float, float, int]:
-    forget_peak()
-    with reopened(path) as vault:
+def _rebuilt(path: Path) -> tuple[float, int, Peaks]:
+    with Memory() as memory, reopened(path) as vault:
         taken = seconds(vault.rebuild_index)
-        return taken, peak(), vault.space().index
+        size = vault.space().index
+    return taken, size, memory.peaks

@@ -60,7 +60,7 @@ def _measured(kind: type[Peer], place: Path, items: Sequence[Item]) -> dict[str,
     peer = kind(place / "archive", list(batches(items, _BATCH)))
     try:
         stored = seconds(peer.store)
-        picked = choose.sample(range(len(items)), peer.point_reads)
+        picked = choose.sample(range(len(items)), min(peer.point_reads, len(items)))
         _check(all(peer.read(nth) == items[nth].data for nth in picked), kind)
         single = [seconds(partial(peer.read, nth)) for nth in picked]
         restored: list[int] = []
