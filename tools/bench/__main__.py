@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def measured(row: str, setting: Setting) -> list[Outcome]:
     return [LeftOut(**one) if "reason" in one else Figure(**one) for one in found]
 
 
+def _parts(rows: Sequence[str], runs: int, setting: Setting) -> Iterator[str]:
+    """Yield the parts of the page, each as soon as it has been measured."""
+    found: dict[str, results.Runs] = {}
+    yield results.heading()
+    for row in rows:
+        found[row] = [measured(row, setting) for _ in range(runs)]
+        yield results.section(row, found[row])
+    yield results.ending(found)
+
+
 def main() -> int:
     """Run the benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -54,10 +65,12 @@ def main() -> int:
         parser.error(f"no such row: {', '.join(unknown)}")
     setting = Setting(args.samples, args.subjects)
     rows = args.rows or [row for row in ROWS if row not in LONG]
-    text = results.page({row: [measured(row, setting) for _ in range(args.runs)] for row in rows})
-    print(text)
+    page = ""
+    for text in _parts(rows, args.runs, setting):
+        page += text
+        print(text, end="", flush=True)
     if args.write:
-        RESULTS.write_text(text, encoding="utf-8")
+        RESULTS.write_text(page, encoding="utf-8")
     return 0
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 
 def description() -> str:
-    """Return processor, memory, file system, and versions, in one line."""
+    """Return processor, memory, load by others, file system, and versions, in one line."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "blake3", "zstandard", "lmdb"))
     python = ".".join(map(str, sys.version_info[:3]))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{os.cpu_count()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} cores of {_processor()}, {memory:.0f} GiB, "
+        f"load average {os.getloadavg()[0]:.1f} at the beginning, {platform.system()} {platform.release()}, "
         f"{_filesystem(Path.cwd())}; Python {python}, {libraries}"
     )
 

@@ -18,31 +18,29 @@ Made by `python -m bench --write`; budgets are those of the design. How to read 
 """
 
 
-def page(rows: Mapping[str, Sequence[Sequence[Outcome]]]) -> str:
-    """Return the page.
+Runs = Sequence[Sequence[Outcome]]
+"""What each run of a row found; every run finds the same things in the same order."""
 
-    Parameters
-    ----------
-    rows
-        What each run of each row found; every run of a row finds the same things in the same order.
-    """
-    parts = [INTRO, f"Machine: {description()}.\n"]
-    left_out: list[str] = []
-    for row, runs in rows.items():
-        lines = []
-        for outcomes in zip(*runs, strict=True):
-            figures = [one for one in outcomes if isinstance(one, Figure)]
-            left_out += [f"- {one.name}: {one.reason}" for one in outcomes[:1] if isinstance(one, LeftOut)]
-            if figures:
-                lines.append(_line(figures))
-        if lines:
-            head = ["| what | median | least to most | unit | budget |", "|---|---:|---:|---|---|"]
-            parts.append("\n".join([f"## {row}\n", *head, *lines]) + "\n")
-    if left_out:
-        parts.append("\n".join(["## Left out\n", *left_out]) + "\n")
-    if any(row.startswith("peers") for row in rows):
-        parts.append(_differences())
-    return "\n".join(parts)
+
+def heading() -> str:
+    """Return how the page begins: what it is, and the machine."""
+    return f"{INTRO}\nMachine: {description()}.\n"
+
+
+def section(row: str, runs: Runs) -> str:
+    """Return the table of a row; nothing where all of it was left out."""
+    lines = [f"\n## {row}\n", "| what | median | least to most | unit | budget |", "|---|---:|---:|---|---|"]
+    figures = [[one for one in outcomes if isinstance(one, Figure)] for outcomes in zip(*runs, strict=True)]
+    lines += [_line(one) for one in figures if one]
+    return "\n".join(lines) + "\n" if any(figures) else ""
+
+
+def ending(rows: Mapping[str, Runs]) -> str:
+    """Return what was left out, and in what the peers differ where they were measured."""
+    left_out = [one for runs in rows.values() for one in runs[0] if isinstance(one, LeftOut)]
+    lines = ["\n## Left out\n", *(f"- {one.name}: {one.reason}" for one in left_out)] if left_out else []
+    lines += _differences() if any(row.startswith("peers") for row in rows) else []
+    return "\n".join([*lines, ""]) if lines else ""
 
 
 def _line(figures: Sequence[Figure]) -> str:
@@ -57,8 +55,9 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
-def _differences() -> str:
+def _differences() -> list[str]:
     names = [field.name for field in fields(Traits)]
-    lines = [f"| peer | {' | '.join(name.replace('_', ' ') for name in names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = ["\n## What the peers do and do not do\n", f"| peer | {' | '.join(names).replace('_', ' ')} |"]
+    lines.append("|---" * (len(names) + 1) + "|")
     lines += [f"| {peer.name} | {' | '.join(getattr(peer.traits, name) for name in names)} |" for peer in PEERS]
-    return "\n".join(["## What the peers do and do not do\n", *lines]) + "\n"
+    return lines
