@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from vaultfs_format.stanza import Argon2Cost
 
@@ -88,6 +88,33 @@ def reopened(place: Path) -> Iterator[vaultfs.Vault]:
         yield vault
     finally:
         vault.close()
+
+
+class Spent(NamedTuple):
+    """Time that some work took: on the wall's clock, and of processors by this process alone, in seconds."""
+
+    wall: float
+    processor: float
+
+    @classmethod
+    def on(cls, work: Callable[[], object]) -> Spent:
+        """Return what `work` takes."""
+        wall, processor = time.perf_counter(), time.process_time()
+        work()
+        return cls(time.perf_counter() - wall, time.process_time() - processor)
+
+    @classmethod
+    def total(cls, parts: Iterable[Spent]) -> Spent:
+        """Return what `parts` took together."""
+        wall, processor = zip(*parts, strict=True)
+        return cls(sum(wall), sum(processor))
+
+    def rates(self, name: str, count: int, budget: str = "") -> list[Outcome]:
+        """Return how many records a second that is: as it was, and had nobody else used the machine or the disk."""
+        return [
+            Figure(name, count / self.wall, "records/s", budget),
+            Figure(name, count / self.processor, "records/s of processor time", budget),
+        ]
 
 
 def seconds(work: Callable[[], object]) -> float:
