@@ -15,7 +15,7 @@ from vaultfs.engine.vault import Vault, create, open
 from vaultfs.errors import VaultError
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, Precision, Principal, RecordId, SubjectId
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, PixelData, Precision, Principal, RecordId, SubjectId
 
 
 def __getattr__(name: str) -> str:
@@ -39,6 +39,7 @@ __all__ = [
     "Outcome",
     "Passphrase",
     "PermitAll",
+    "PixelData",
     "Policy",
     "Precision",
     "Principal",

@@ -178,3 +178,27 @@ class Principal:
     def __post_init__(self) -> None:
         for text in (self.id, *self.roles):
             check_text(text, MAX_IDENTIFIER_CHARS)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelData:
+    """Where native pixels lie in the bytes of a record, as in DICOM's Pixel Data (7FE0,0010), uncompressed.
+
+    Parameters
+    ----------
+    offset
+        Where the first byte of the pixels lies in the record.
+    length
+        Bytes of the pixels.
+    row
+        Bytes of one row: columns, samples a pixel (1 where colours lie in planes), bytes of a sample, multiplied.
+    sample
+        Bytes of one sample: 1, 2 or 4.
+
+    Source: DICOM PS3.5 section 8 and PS3.3 section C.7.6.3.
+    """
+
+    offset: int
+    length: int
+    row: int
+    sample: int

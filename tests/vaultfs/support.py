@@ -118,8 +118,9 @@ def index_content(vault: vaultfs.Vault) -> dict[str, set[tuple[Any, ...]]]:
             "records": {(k, files[RECORD.unpack(v)[0]], *RECORD.unpack(v)[1:]) for k, v in rows("records")},
             "subjects": {(k[:16], *frame(k[16:]), *YEARS.unpack(v)) for k, v in rows("subjects")},
             "names": {(k[:16], *frame(k[16:])) for k, _ in rows("names")},
+            "parts": {(k[:16], *frame(k[16:])) for k, _ in rows("parts")},
         }
-        for name in ("aliases", "units", "parts"):
+        for name in ("aliases", "units"):
             content[name] = {(k, *frame(v)) for k, v in rows(name)}
         return content
 

@@ -57,7 +57,6 @@ class Batch:
         address: Address,
         place: Place,
         frame_class: FrameClass,
-        frame_id: bytes,
         block: EntryBlock,
         commits: Iterable[int],
     ) -> None:
@@ -66,8 +65,6 @@ class Batch:
             return
         where = ADDRESS.pack(*address)
         self._frames.append((where, PLACE.pack(*place)))
-        if frame_class is FrameClass.BLOB:
-            self._parts.append((frame_id, where))
         container, ordinal = address
         subject = block.subject
         listed = named = False
@@ -79,6 +76,8 @@ class Batch:
                 key = pack_key(entry.incarnation, entry.number, entry.version)
                 records.append((key, pack_value(container, ordinal, row, role)))
                 listed = True
+            elif role == Role.PART:
+                self._parts.append((entry.token + where, b""))
             elif role == Role.ALIAS:
                 self._aliases.append((self._alias_key(entry.token) + subject, where))
                 named = True
@@ -127,17 +126,27 @@ class Batch:
                 txn.put(key, LINK.pack(commit, role), db=index.tables.links)
 
 
-def forget(index: Index, txn: lmdb.Transaction, container: int, subjects: Iterable[tuple[bytes, int]]) -> None:
+def forget(
+    index: Index,
+    txn: lmdb.Transaction,
+    container: int,
+    subjects: Iterable[tuple[bytes, int]],
+    parts: Iterable[tuple[bytes, int]] = (),
+) -> None:
     """Drop a container whose frames have been settled elsewhere.
 
     Parameters
     ----------
     subjects
         Subject and ordinal of each of its frames.
+    parts
+        Content id and ordinal of those that are parts of blobs.
     """
     for subject, ordinal in subjects:
         where = ADDRESS.pack(container, ordinal)
         txn.delete(where, db=index.tables.frames)
         txn.delete(subject + where, db=index.tables.subjects)
         txn.delete(subject + where, db=index.tables.names)
+    for content_id, ordinal in parts:
+        txn.delete(content_id + ADDRESS.pack(container, ordinal), db=index.tables.parts)
     txn.delete(container.to_bytes(4, "big"), db=index.tables.containers)

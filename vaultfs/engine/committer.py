@@ -46,6 +46,8 @@ class Intent:
         Identifier tokens for which a subject is created: nobody may have claimed them meanwhile.
     claimed
         Identifier tokens that this intent asserts.
+    parts
+        Content ids of parts of blobs that must be there.
     guards
         Versions of control states that must be current.
     states
@@ -60,6 +62,7 @@ class Intent:
     versions: dict[bytes, int] = field(default_factory=dict)
     unclaimed: set[bytes] = field(default_factory=set)
     claimed: set[bytes] = field(default_factory=set)
+    parts: set[bytes] = field(default_factory=set)
     guards: dict[bytes, int] = field(default_factory=dict)
     states: dict[bytes, int] = field(default_factory=dict)
     durable: bool = True
@@ -234,7 +237,7 @@ class Committer:
                 raise TransactionConflict
         if intent.unclaimed & overlay.claimed:
             raise TransactionConflict
-        if not (intent.bases or intent.unclaimed):
+        if not (intent.bases or intent.unclaimed or intent.parts):
             return
         index, chain = self._engine.index, self._engine.chain
         with index.reading() as txn:
@@ -246,6 +249,8 @@ class Committer:
                 if version != base:
                     raise TransactionConflict
             if any(index.aliases_of(txn, chain.alias_key(token)) for token in intent.unclaimed):
+                raise TransactionConflict
+            if not all(index.copies_of(txn, content_id) for content_id in intent.parts):
                 raise TransactionConflict
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
@@ -421,7 +426,7 @@ class _GroupBuilder:
             body_offset = row.body_offset + (group_offset + base if row.home == HERE else 0)
             place = Place(row_offset, row.size, self._containers[row.home], body_offset, group_offset, slot)
             address = Address(self._live.number, self._first_frame + slot)
-            batch.add(address, place, row.header.frame_class, row.header.frame_id, drafted.block, row.commits())
+            batch.add(address, place, row.header.frame_class, drafted.block, row.commits())
             row_offset += row.size
         batch.write(engine.index, txn)
 

@@ -132,9 +132,9 @@ def _translated(name: str, key: bytes, value: bytes, moved: Mapping[int, int]) -
         place = list(PLACE.unpack(value))
         place[2] = moved[place[2]]
         return _address(key, moved), PLACE.pack(*place)
-    if name in {"subjects", "names"}:
+    if name in {"subjects", "names", "parts"}:
         return key[:16] + _address(key[16:], moved), value
-    if name in {"aliases", "units", "parts"}:
+    if name in {"aliases", "units"}:
         return key, _address(value, moved)
     if name == "records":
         container, *rest = RECORD.unpack(value)

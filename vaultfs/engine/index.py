@@ -24,7 +24,7 @@ from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageRead
 MAP_SIZE = 1 << 38
 """Address space of the map: LMDB takes disk for what is used only."""
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class ContainerKind(IntEnum):
@@ -90,7 +90,7 @@ class Tables(NamedTuple):
     frames: address to place. records: number and version to address. subjects: surrogate and address to years. aliases:
     token and surrogate to address. names: surrogate and address of frames with aliases. units: surrogate to the frame
     with its content key. states: token to version and address. links: surrogate and surrogate to commit and role.
-    parts: frame id of a blob frame to address. containers: number to file.
+    parts: content id of a part and address. containers: number to file.
     """
 
     frames: lmdb._Database
@@ -269,9 +269,10 @@ class Index:
         rows = _rows(txn, self.tables.links, subject)
         return [key[16:] for key, value in rows if LINK.unpack(value)[1] == Role.LINK]
 
-    def part(self, txn: lmdb.Transaction, frame_id: bytes) -> Address | None:
-        """Return where a blob frame is."""
-        return _address(txn.get(frame_id, db=self.tables.parts))
+    def copies_of(self, txn: lmdb.Transaction, content_id: bytes) -> list[Address]:
+        """Return where a part of a blob is: in one place, or in several that were written at the same time."""
+        rows = _rows(txn, self.tables.parts, content_id)
+        return [Address(*ADDRESS.unpack(key[16:])) for key, _ in rows]
 
 
 def _rows(txn: lmdb.Transaction, table: lmdb._Database, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

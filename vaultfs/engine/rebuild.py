@@ -68,7 +68,6 @@ def _add(batch: Batch, frame: FoundFrame, container: int, body_container: int) -
         frame.address(container),
         frame.place(body_container),
         header.frame_class,
-        header.frame_id,
         frame.entries(),
         frame.row.commits(),
     )

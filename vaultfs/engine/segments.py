@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vaultfs_format import limits
 from vaultfs_format.directory import HERE, FrameRow
-from vaultfs_format.frame import FrameClass, FrameHeader, open_body, open_entries
+from vaultfs_format.frame import FrameClass, FrameHeader, open_body_in, open_entries
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import seal_table
 from vaultfs_format.segment import (
@@ -216,8 +216,10 @@ def _read_back(engine: Engine, file: File, row: SegmentRow) -> None:
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
     data = file.read(footer.directory_offset, footer.directory_length)
     at = 0
+    room = memoryview(bytearray(limits.MAX_BODY))
     for slot in range(footer.frames):
         frame, at = FrameRow.decode(data, at)
         key = table.key(slot)
         open_entries(engine.suite, frame.header, key, frame.entries)
-        open_body(engine.suite, frame.header, key, file.read(frame.body_offset, frame.header.body_sealed))
+        sealed = file.read(frame.body_offset, frame.header.body_sealed)
+        open_body_in(engine.suite, frame.header, key, sealed, room)

@@ -60,6 +60,7 @@ class _Harvest:
     blobs: dict[bytes, list[_Frame]] = field(default_factory=dict)
     leaves: list[bytes] = field(default_factory=list)
     subjects: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
+    parts: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
 
 
 def settle(engine: Engine) -> int:
@@ -99,6 +100,7 @@ def _harvest(engine: Engine, parts: dict[bytes, File]) -> _Harvest:
     harvest = _Harvest()
     for live in engine.live:
         subjects = harvest.subjects.setdefault(live.number, [])
+        parts_of = harvest.parts.setdefault(live.number, [])
         for group in live_groups(engine, live, parts):
             harvest.leaves += [
                 group.group.audit[at : at + ENTRY.size] for at in range(0, len(group.group.audit), ENTRY.size)
@@ -113,6 +115,7 @@ def _harvest(engine: Engine, parts: dict[bytes, File]) -> _Harvest:
                         harvest.control.append(frame)
                     case FrameClass.BLOB:
                         harvest.blobs.setdefault(found.segment_id, []).append(frame)
+                        parts_of += [(e.token, found.ordinal) for e in frame.block.entries if e.role == Role.PART]
                     case _:
                         harvest.records.append(frame)
     return harvest
@@ -357,7 +360,7 @@ def _take_over(engine: Engine, head: Head, rows: Sequence[SegmentRow], harvest: 
                 index_segment(engine, engine.index, txn, number, row)
                 engine.store.add_segment(number, row)
             for number, subjects in harvest.subjects.items():
-                forget(engine.index, txn, number, subjects)
+                forget(engine.index, txn, number, subjects, harvest.parts[number])
             for number in part_numbers:
                 forget(engine.index, txn, number, ())
             engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))

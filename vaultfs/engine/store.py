@@ -14,11 +14,13 @@ from typing import Generic, TypeVar
 from vaultfs_format import limits
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import EntryBlock
-from vaultfs_format.frame import FrameHeader, open_body, open_entries
+from vaultfs_format.frame import FrameHeader, open_body, open_body_in, open_entries
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import KeyTable
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DIGEST, Suite
 
+from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import Address, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, read_pair
@@ -128,6 +130,7 @@ class FrameStore:
         self._journals: dict[int, JournalFile] = {}
         self._segments: dict[int, SegmentRow] = {}
         self._parts: dict[int, bytes] = {}
+        self._buffers = Buffers()
         self._entries: Lru[Address, LoadedFrame] = Lru(ENTRY_CACHE)
         self._bodies: Lru[Address, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
@@ -224,14 +227,28 @@ class FrameStore:
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
-        place = frame.place
         with self._lock:
-            try:
-                file = self._file(place.body_container)
-            except VaultDamaged:
-                raise IndexDamaged from None
-            sealed = file.read(place.body_offset, frame.header.body_sealed)
+            sealed = self._body_file(frame).read(frame.place.body_offset, frame.header.body_sealed)
         return open_body(self._suite, frame.header, frame.key, sealed)
+
+    def read_into(self, frame: LoadedFrame, room: memoryview) -> Buffer:
+        """Return the body of a frame, past the cache: a view of `room` where it is stored as it is, else other bytes.
+
+        Parameters
+        ----------
+        room
+            At least as long as the body.
+        """
+        with self._buffers.room() as sealed:
+            with self._lock:
+                count = self._body_file(frame).read_into(frame.place.body_offset, sealed[: frame.header.body_sealed])
+            return open_body_in(self._suite, frame.header, frame.key, sealed[:count], room)
+
+    def _body_file(self, frame: LoadedFrame) -> File:
+        try:
+            return self._file(frame.place.body_container)
+        except VaultDamaged:
+            raise IndexDamaged from None
 
     def _load(self, address: Address) -> LoadedFrame:
         with self.index.reading() as txn:

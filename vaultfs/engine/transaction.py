@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date as calendar_date
 from datetime import datetime
 from types import TracebackType
@@ -25,7 +25,7 @@ from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
 from vaultfs.engine.units import Drafted, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid, Deleted, TooLarge, TransactionConflict, TransactionEnded
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, RecordId, SubjectId
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, PixelData, RecordId, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.session import Session
@@ -46,6 +46,8 @@ class _Subject:
     id: SubjectId
     content_key: bytes
     unit: Unit
+    parts: set[bytes] = field(default_factory=set)
+    """Content ids of the parts of blobs that this transaction has written for it."""
 
 
 class Transaction:
@@ -83,6 +85,7 @@ class Transaction:
         replaces: RecordId | None = None,
         before: bytes = b"",
         after: bytes = b"",
+        pixels: PixelData | None = None,
     ) -> RecordId:
         """Store a record, or a new version of one.
 
@@ -100,6 +103,9 @@ class Transaction:
             The record that this is a new version of; it keeps its id.
         before, after
             Bytes stored with the record, in its shred unit, and returned beside it.
+        pixels
+            Where native pixels lie in `data`. It makes them smaller, and shared by records that differ elsewhere; where
+            it is wrong it does no more than cost space.
 
         Returns
         -------
@@ -132,7 +138,7 @@ class Transaction:
                 Role.RECORD, 0, kind_number, media_number, precision, offset_minutes, incarnation, milliseconds,
                 number, version, 0, 0, len(before), len(after),
             )  # fmt: skip
-            self._put_blob(holder, template, content, stream, before, after)
+            self._put_blob(holder, template, content, stream, before, after, pixels)
         else:
             offset = holder.unit.room(len(before) + len(content) + len(after))
             token = engine.chain.content_id(holder.content_key, content)
@@ -147,15 +153,24 @@ class Transaction:
         return record_id
 
     def _put_blob(
-        self, holder: _Subject, entry: Entry, content: bytes, stream: BinaryIO | None, before: bytes, after: bytes
+        self,
+        holder: _Subject,
+        entry: Entry,
+        content: bytes,
+        stream: BinaryIO | None,
+        before: bytes,
+        after: bytes,
+        pixels: PixelData | None,
     ) -> None:
-        writer = BlobWriter(self._engine, holder.id, entry, self._engine.chain.content_hasher(holder.content_key))
+        writer = BlobWriter(self._engine, holder.id, entry, holder.content_key, holder.parts)
         try:
-            writer.write(content, stream, before, after)
+            writer.write(content, stream, before, after, pixels)
         except BaseException:
             self._give_up(writer.frames)
             raise
         self._blobs += writer.frames
+        holder.parts |= writer.written
+        self._intent.parts |= writer.relied
 
     def delete(self, record_id: RecordId) -> None:
         """Hide a record. Its bytes stay until disposal; `undelete` shows it again.

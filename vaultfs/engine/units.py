@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from vaultfs_format import limits
 from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, Role
-from vaultfs_format.frame import FrameClass, SealedFrame, seal_frame
+from vaultfs_format.frame import FrameClass, SealedFrame, seal_blob, seal_frame
+from vaultfs_format.layout import Buffer
+from vaultfs_format.pixels import Rows
 from vaultfs_format.suite import KEY, Suite
 
 from vaultfs.engine.parts import Landed
@@ -51,6 +53,14 @@ def seal(suite: Suite, frame_class: FrameClass, block: EntryBlock, body: bytes) 
     """Seal a frame under a fresh key from the operating system."""
     secret = os.urandom(16 + KEY)
     return seal_frame(suite, frame_class, block, body, frame_id=secret[:16], key=secret[16:])
+
+
+def seal_large(
+    suite: Suite, block: EntryBlock, body: Buffer, rows: Rows | None, room: memoryview
+) -> tuple[SealedFrame, memoryview]:
+    """Seal a frame of class blob under a fresh key; its sealed body is a view of `room`."""
+    secret = os.urandom(16 + KEY)
+    return seal_blob(suite, block, body, room, frame_id=secret[:16], key=secret[16:], rows=rows)
 
 
 class Unit:
