@@ -22,6 +22,9 @@ SAMPLE_OF = {codec: size for size, codec in SAMPLES.items()}
 _TRIAL = 16 * limits.KIB
 """Bytes of each of the three pieces of a body on which is tried what packing gains."""
 
+_BLOCK = 16 * limits.KIB
+"""Bytes of rows whose differences are taken at once."""
+
 _LEAST_GAIN = 32
 """What would become smaller by less than this part of it is stored: expanding it would cost more than reading it."""
 
@@ -79,21 +82,23 @@ def restore(flat: Buffer, rows: Rows) -> bytes:
     return b"".join(_sums(_together(flat, rows.sample), rows.row))[: len(flat)]
 
 
-# Rows are numbers of 8-bit lanes (a row is short enough to stay in the processor's cache, and numbers are added at its
-# speed). The highest bit of each lane is handled apart, so that no lane borrows from the next or carries into it.
+# Rows are numbers of 8-bit lanes: a few rows stay in the processor's cache, and numbers are added at its speed. The
+# highest bit of each lane is handled apart, so that no lane borrows from the next or carries into it.
 
 
-def _lanes(row: int) -> tuple[int, int]:
-    return int.from_bytes(b"\x80" * row, "little"), int.from_bytes(b"\x7f" * row, "little")
+def _lanes(length: int) -> tuple[int, int]:
+    return int.from_bytes(b"\x80" * length, "little"), int.from_bytes(b"\x7f" * length, "little")
 
 
 def _differences(plain: Buffer, row: int) -> Iterator[bytes]:
-    high, low = _lanes(row)
-    above = 0
-    for at in range(0, len(plain), row):
-        this = int.from_bytes(plain[at : at + row], "little")
-        yield (((this | high) - (above & low)) ^ ((this ^ above ^ high) & high)).to_bytes(row, "little")
-        above = this
+    block = max(1, _BLOCK // row) * row
+    high, low = _lanes(block)
+    last = 0
+    for at in range(0, len(plain), block):
+        this = int.from_bytes(plain[at : at + block], "little")
+        above = this << 8 * row | last  # what it has beyond the block goes with `low` and `high`
+        yield (((this | high) - (above & low)) ^ ((this ^ above ^ high) & high)).to_bytes(block, "little")
+        last = this >> 8 * (block - row)
 
 
 def _sums(flat: Buffer, row: int) -> Iterator[bytes]:

@@ -36,6 +36,16 @@ def test_bytes_are_differences_laid_apart(plain: bytes, row: int, sample: int) -
     assert flatten(plain, Rows(row, sample)) == b"".join(expected[first::sample] for first in range(sample))
 
 
+@pytest.mark.parametrize("row", [64, 1000, 9000, 16_384, 50_000, 100_003])
+@pytest.mark.parametrize("sample", sorted(SAMPLES))
+def test_large_bodies_are_filtered_as_small_ones(row: int, sample: int) -> None:
+    plain = NOISE[:100_003]
+    expected = bytes((b - (plain[at - row] if at >= row else 0)) % 256 for at, b in enumerate(plain))
+    flat = flatten(plain, Rows(row, sample))
+    assert flat == b"".join(expected[first::sample] for first in range(sample))
+    assert restore(flat, Rows(row, sample)) == plain
+
+
 def test_pixels_are_much_smaller_with_the_filter_than_without() -> None:
     plain = image(400, 512, 16)
     codec, row, packed = pack(plain, Rows(1024, 2))
