@@ -6,6 +6,8 @@ judged by people: a machine that is shared can be off by a third in a single run
 
 from __future__ import annotations
 
+import math
+import random
 import shutil
 import statistics
 import subprocess
@@ -163,6 +165,83 @@ def main_job() -> list[Figure]:
     ]
 
 
+def _blobs(name: str, datas: list[bytes], row: int, budget: str) -> list[Figure]:
+    """Measure durable ingest of large records, each of a subject of its own, reading them whole and settling them.
+
+    Parameters
+    ----------
+    row
+        Bytes of a row of pixels with samples of 2 bytes; 0: no pixels.
+    """
+    import vaultfs
+
+    size = sum(map(len, datas))
+    with scratch() as place:
+        recipient = vaultfs.Passphrase(b"only for measuring")
+        vault = vaultfs.create(place / "vault", recipients=[recipient], policy=vaultfs.PermitAll())
+        with vault.session(vaultfs.Principal("bench"), "TREAT") as session:
+            clock, cpu = time.perf_counter(), time.process_time()
+            ids = []
+            for number, data in enumerate(datas):
+                subject = vaultfs.Identifier("urn:bench", str(number))
+                pixels = vaultfs.PixelData(0, len(data), row, 2) if row else None
+                with session.transaction() as txn:
+                    ids.append(txn.put(data, kind="Binary", subject=subject, pixels=pixels))
+            put, put_cpu = time.perf_counter() - clock, time.process_time() - cpu
+            clock, cpu = time.perf_counter(), time.process_time()
+            for record_id in ids:
+                session.get(record_id)
+            got, got_cpu = time.perf_counter() - clock, time.process_time() - cpu
+            vault.settle()
+            ratio = size / vault.space().bodies
+        vault.close()
+    return [
+        Figure(f"blobs in, {name}", size / 1e6 / put, "MB/s", budget),
+        Figure(f"blobs in, {name}, of processor time", size / 1e6 / put_cpu, "MB/s", budget),
+        Figure(f"blobs out, {name}", size / 1e6 / got, "MB/s", budget),
+        Figure(f"blobs out, {name}, of processor time", size / 1e6 / got_cpu, "MB/s", budget),
+        Figure(f"source by stored, {name}", ratio, "to 1"),
+    ]
+
+
+def blobs_incompressible() -> list[Figure]:
+    """Large records that do not compress."""
+    chance = random.Random(SEED)  # noqa: S311 - the same bytes in every run
+    return _blobs("incompressible", [chance.randbytes(32 << 20) for _ in range(8)], 0, "≥ 400")
+
+
+def blobs_pixels() -> list[Figure]:
+    """Series of slices like those of computed tomography, and what zstd alone makes of them."""
+    import zstandard
+
+    slices = _slices(256)
+    series = [b"".join(slices[first : first + 64]) for first in range(0, len(slices), 64)]
+    alone = len(slices[0]) / len(zstandard.ZstdCompressor(level=1).compress(slices[0]))
+    return [
+        *_blobs("native pixels", series, 1024, "≥ 150"),
+        Figure("source by zstd level 1 alone, native pixels", alone, "to 1"),
+    ]
+
+
+def _slices(count: int) -> list[bytes]:
+    """Return images of 512 rows of 512 samples: a body with an organ in air, and in each the noise of a scanner."""
+    chance = random.Random(SEED)  # noqa: S311
+    noise = b"".join([round(abs(64 + chance.gauss(0, 12))).to_bytes(2, "little") for _ in range(4 * 512 * 512)])
+    tissue = bytearray()
+    for y in range(-256, 256):
+        for x in range(-256, 256):
+            inside = x * x + 1.4 * y * y < 45_000
+            organ = 40 * math.sin(x / 25) * math.cos(y / 31) - 800 * ((x + 76) ** 2 + y * y < 2500)
+            tissue += round(1040 + organ if inside else 24).to_bytes(2, "little")
+    base = int.from_bytes(tissue, "little")  # samples are added all at once: no sum is too large for its 16 bits
+    size = len(tissue)
+    found = []
+    for number in range(count):
+        first = (number * (size + 998)) % (3 * size)  # images near to each other have no noise in common
+        found.append((base + int.from_bytes(noise[first : first + size], "little")).to_bytes(size, "little"))
+    return found
+
+
 ROWS: dict[str, Callable[[], list[Figure]]] = {
     "ingest-10": ingest_10,
     "ingest-10-large": ingest_10_large,
@@ -171,4 +250,6 @@ ROWS: dict[str, Callable[[], list[Figure]]] = {
     "reads": reads,
     "import-time": import_time,
     "main-job": main_job,
+    "blobs-incompressible": blobs_incompressible,
+    "blobs-pixels": blobs_pixels,
 }
