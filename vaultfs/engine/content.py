@@ -34,7 +34,7 @@ def _copies(engine: Engine, subject: bytes, part: PartRow) -> Iterator[LoadedFra
     wrong = not addresses
     for address in addresses:
         try:
-            frame = engine.store.load(address)
+            frame = engine.store.load(address, keep=False)
         except IndexDamaged:
             wrong = True
             continue

@@ -209,8 +209,13 @@ class FrameStore:
 
     # Frames.
 
-    def load(self, address: Address) -> LoadedFrame:
+    def load(self, address: Address, *, keep: bool = True) -> LoadedFrame:
         """Return a frame with its entries opened.
+
+        Parameters
+        ----------
+        keep
+            False for parts of blobs, of which a long one would throw all other frames out of the cache.
 
         Raises
         ------
@@ -218,7 +223,7 @@ class FrameStore:
             The index names a place where no such frame is.
         """
         with self._lock:
-            return self._entries.get(address, lambda: self._load(address))
+            return self._entries.get(address, lambda: self._load(address)) if keep else self._load(address)
 
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""

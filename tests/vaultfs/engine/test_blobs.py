@@ -225,6 +225,22 @@ def test_a_part_that_two_transactions_wrote_at_once_is_found_either_way(vault: v
         assert index_differences(vault.engine, vault.path / "index") == {}
 
 
+def test_a_lying_index_row_beside_a_true_one_hides_nothing(vault: vaultfs.Vault) -> None:
+    """Rows that lead nowhere, or to a part of another subject, are passed over; nothing is stored twice for them."""
+    first = put_image(vault, b"one")
+    put(vault, os.urandom(100_000), subject=OTHER)
+    index = vault.engine.index
+    with index.writing() as txn:
+        keys = [bytes(key) for key, _ in txn.cursor(index.tables.parts)]
+        for key in keys:
+            for address in (bytes(8), *(other[16:] for other in keys)):
+                txn.put(key[:16] + address, b"", db=index.tables.parts)
+    size = stored(vault)
+    assert get(vault, first) == b"one" + IMAGE
+    assert get(vault, put_image(vault, b"two")) == b"two" + IMAGE
+    assert stored(vault) < size + 1000
+
+
 def test_parts_of_what_was_rolled_back_are_not_relied_on(opened: Open) -> None:
     vault = opened()
     data = os.urandom(2 * MIB)
