@@ -269,7 +269,7 @@ def open_body_in(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer, 
     Parameters
     ----------
     room
-        At least as long as the plaintext body. What it holds means nothing after an error.
+        At least as long as the plaintext body.
 
     Raises
     ------

@@ -91,7 +91,7 @@ class DefaultSuite:
         Raises
         ------
         DecryptionFailed
-            `out` holds nothing that may be used.
+            `out` holds zeros: what was not proved authentic is not left to its owner.
         """
         plain = out[: max(0, len(sealed) - TAG)]
         if len(plain) + TAG != len(sealed):
@@ -99,6 +99,7 @@ class DefaultSuite:
         try:
             AESGCM(key).decrypt_into(_IV, sealed, bound, plain)
         except InvalidTag:
+            plain[:] = bytes(len(plain))
             raise DecryptionFailed(structure=structure) from None
         return plain
 

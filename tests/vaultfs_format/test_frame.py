@@ -373,6 +373,9 @@ def test_a_stored_body_is_a_view_of_the_room() -> None:
     room = bytearray(1000)
     found = open_body_in(DEFAULT, sealed.header, KEY, sealed.body, memoryview(room))
     assert found == noise == bytes(room)
+    with pytest.raises(DecryptionFailed):
+        open_body_in(DEFAULT, sealed.header, KEY, sealed.body[:-1] + bytes([sealed.body[-1] ^ 1]), memoryview(room))
+    assert not any(room)
 
 
 def test_every_role_has_a_class() -> None:
