@@ -145,7 +145,7 @@ class BlobWriter:
                 wanted, of_pixels, rows = cuts.at(position)
                 piece = source.take(wanted)
                 position += len(piece)
-                if position > limits.MAX_RECORD or len(self._parts) == limits.MAX_PARTS:
+                if position > limits.MAX_RECORD:
                     raise TooLarge(limit=limits.MAX_RECORD)
                 if not piece or (len(piece) < min(wanted, TAIL) and not of_pixels):
                     break
@@ -155,6 +155,8 @@ class BlobWriter:
 
     def _part(self, body: Buffer, rows: Rows | None, room: memoryview) -> None:
         """List a part, and write it unless its shred unit has it."""
+        if len(self._parts) == limits.MAX_PARTS:
+            raise TooLarge(limit=limits.MAX_PARTS)
         content_id = self._engine.chain.content_id(self._content_key, body)
         self._parts.append(PartRow(content_id, len(body)))
         if content_id in self.written or content_id in self._known or content_id in self.relied:

@@ -31,7 +31,7 @@ from tests.vaultfs.support import (
     session,
 )
 from vaultfs.engine.compare import frame_errors, index_differences
-from vaultfs.errors import FormatError, NotAuthentic, TransactionConflict, VaultDamaged
+from vaultfs.errors import FormatError, NotAuthentic, TooLarge, TransactionConflict, VaultDamaged
 
 KIB, MIB = 1024, 1024 * 1024
 ROW = 1024
@@ -173,6 +173,15 @@ def test_equal_bytes_of_two_subjects_are_stored_twice(vault: vaultfs.Vault) -> N
         third = txn.put(data, kind="Binary", subject=vaultfs.Identifier("urn:x", "third"))
     assert stored(vault) >= 4 * len(data)
     assert get(vault, third) == data
+
+
+def test_a_record_of_too_many_parts_is_refused(vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaultfs_format.limits.MAX_PARTS", 3)
+    with session(vault) as s, s.transaction() as txn:
+        with pytest.raises(TooLarge):
+            txn.put(os.urandom(3 * MIB + 100_000), kind="Binary", subject=MRN)
+        record = txn.put(b"r" * (3 * MIB + 50_000), kind="Binary", subject=MRN)
+    assert get(vault, record) == b"r" * (3 * MIB + 50_000)
 
 
 def test_a_new_version_shares_the_parts_of_the_one_it_replaces(vault: vaultfs.Vault) -> None:
