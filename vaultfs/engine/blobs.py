@@ -140,7 +140,7 @@ class BlobWriter:
         hasher = self._engine.chain.content_hasher(self._content_key)
         source = _Stored(before, content, stream, after, hasher)
         cuts, position = Cuts(len(before), pixels), 0
-        with self._engine.buffers.room() as room:
+        with self._engine.store.buffers.room() as room:
             while True:
                 wanted, of_pixels, rows = cuts.at(position)
                 piece = source.take(wanted)

@@ -49,7 +49,7 @@ def _copies(engine: Engine, subject: bytes, part: PartRow) -> Iterator[LoadedFra
 
 def holds(engine: Engine, subject: bytes, content_key: bytes, part: PartRow) -> bool:
     """Return whether a shred unit has a part, whole and readable: it is read to be sure of it."""
-    with engine.buffers.room() as room, suppress(IndexDamaged):
+    with engine.store.buffers.room() as room, suppress(IndexDamaged):
         for frame in _copies(engine, subject, part):
             with suppress(FormatError, NotAuthentic, VaultDamaged):
                 body = engine.store.read_into(frame, room)

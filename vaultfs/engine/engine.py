@@ -12,7 +12,6 @@ from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import Suite
 
-from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import ContainerKind, Index
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.parts import PartFiles
@@ -89,7 +88,6 @@ class Engine:
         self.index = index
         self.store = FrameStore(vfs, layout, self.suite, chain, index)
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
-        self.buffers = Buffers()
         self.lock = threading.RLock()
         self.live: list[LiveJournal] = []
         self.active: LiveJournal | None = None

@@ -130,7 +130,7 @@ class FrameStore:
         self._journals: dict[int, JournalFile] = {}
         self._segments: dict[int, SegmentRow] = {}
         self._parts: dict[int, bytes] = {}
-        self._buffers = Buffers()
+        self.buffers = Buffers()
         self._entries: Lru[Address, LoadedFrame] = Lru(ENTRY_CACHE)
         self._bodies: Lru[Address, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
@@ -244,7 +244,7 @@ class FrameStore:
         room
             At least as long as the body.
         """
-        with self._buffers.room() as sealed:
+        with self.buffers.room() as sealed:
             with self._lock:
                 count = self._body_file(frame).read_into(frame.place.body_offset, sealed[: frame.header.body_sealed])
             return open_body_in(self._suite, frame.header, frame.key, sealed[:count], room)
