@@ -15,7 +15,17 @@ from vaultfs.engine.vault import Vault, create, open
 from vaultfs.errors import VaultError
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, NewRecord, Precision, Principal, RecordId, SubjectId
+from vaultfs.model import (
+    NOBODY,
+    ClinicalDate,
+    Identifier,
+    NewRecord,
+    PixelData,
+    Precision,
+    Principal,
+    RecordId,
+    SubjectId,
+)
 
 
 def __getattr__(name: str) -> str:
@@ -41,6 +51,7 @@ __all__ = [
     "Outcome",
     "Passphrase",
     "PermitAll",
+    "PixelData",
     "Policy",
     "Precision",
     "Principal",

@@ -370,13 +370,6 @@ class XmlTooDeep(SourceError):
     )
 
 
-class NotADocument(SourceError):
-    """The XML text is no clinical document of HL7."""
-
-    code = 5025
-    advice = "Check whether the file is what its folder says; other XML is kept in quarantine and not understood."
-
-
 # 5100-5199: where an export is written to. -------------------------------------------------------------------------
 
 

@@ -173,38 +173,6 @@ Date = date | datetime | ClinicalDate | None
 """A date as hosts give it: a `date` is known to the day, a `datetime` to the millisecond."""
 
 
-class NewRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record to be stored.
-
-    Parameters
-    ----------
-    data
-        The bytes, kept verbatim; a binary file is read to its end in constant memory.
-    kind, media_type
-        Names in the vault's registries.
-    subject
-        Whose record it is; an identifier that nobody has claimed creates a subject. None: nobody's.
-    date
-        The clinically relevant date.
-    replaces
-        The record that this is a new version of; it keeps its id.
-    before, after
-        Bytes stored with the record, in its shred unit, and returned beside it.
-    """
-
-    data: bytes | BinaryIO
-    kind: str
-    subject: Identifier | SubjectId | None
-    date: Date = None
-    media_type: str = "application/octet-stream"
-    replaces: RecordId | None = None
-    before: bytes = b""
-    after: bytes = b""
-
-    def __repr__(self) -> str:
-        return "<NewRecord>"
-
-
 @dataclass(frozen=True, slots=True)
 class PixelData:
     """Where native pixels lie in a record's data, and how: what makes them small to store.
@@ -227,6 +195,42 @@ class PixelData:
     length: int
     row: int
     sample: int
+
+
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record to be stored.
+
+    Parameters
+    ----------
+    data
+        The bytes, kept verbatim; a binary file is read to its end in constant memory.
+    kind, media_type
+        Names in the vault's registries.
+    subject
+        Whose record it is; an identifier that nobody has claimed creates a subject. None: nobody's.
+    date
+        The clinically relevant date.
+    replaces
+        The record that this is a new version of; it keeps its id.
+    before, after
+        Bytes stored with the record, in its shred unit, and returned beside it.
+    pixels
+        Where native pixels lie in `data`. It makes them smaller, and shared by records that differ elsewhere; where it
+        is wrong it does no more than cost space.
+    """
+
+    data: bytes | BinaryIO
+    kind: str
+    subject: Identifier | SubjectId | None
+    date: Date = None
+    media_type: str = "application/octet-stream"
+    replaces: RecordId | None = None
+    before: bytes = b""
+    after: bytes = b""
+    pixels: PixelData | None = None
+
+    def __repr__(self) -> str:
+        return "<NewRecord>"
 
 
 @dataclass(frozen=True, slots=True)

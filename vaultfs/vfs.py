@@ -16,6 +16,8 @@ from pathlib import Path
 
 from vaultfs.errors import StorageFailed, StorageFull, StorageReadOnly, VaultError, VaultMissing, WriterBusy
 
+Buffer = bytes | bytearray | memoryview
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -56,7 +58,7 @@ class File:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def append(self, pieces: Sequence[bytes], offset: int) -> int:
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
         """Write `pieces` one after the other at `offset`; return the bytes written, which is all of them."""
         written, first = 0, 0
         pending = [memoryview(piece) for piece in pieces if piece]
@@ -86,6 +88,23 @@ class File:
                 pieces.append(data)
                 missing -= len(data)
             return b"".join(pieces)
+
+    def read_into(self, offset: int, room: memoryview) -> int:
+        """Fill `room` with the bytes at `offset`; return how many there were, fewer at the end of the file."""
+        filled = 0
+        with converted():
+            while filled < len(room):
+                count = os.preadv(self._descriptor, [room[filled:]], offset + filled)
+                if not count:
+                    break
+                filled += count
+        return filled
+
+    def begin_writing(self, offset: int, length: int) -> None:
+        """Let the kernel write these bytes soon. It promises nothing, and does not wait."""
+        with converted():
+            # On Linux this begins the writing of dirty pages, and lets go of clean ones, of which there are none here.
+            os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Return when all bytes written are durable. After a failure the cache proves nothing: give the file up."""

@@ -27,6 +27,9 @@ class Codec(IntEnum):
 
     STORED = 0
     ZSTD = 1
+    PIXELS_8 = 2
+    PIXELS_16 = 3
+    PIXELS_32 = 4
 
 
 class _Tools(threading.local):
@@ -87,7 +90,7 @@ def check_dictionary(number: int) -> None:
         raise UnsupportedFeature(structure=Structure.DICTIONARY, dictionary=number)
 
 
-def expand(codec: Codec, stored: bytes, size: int, limit: int, dictionary: int = 0) -> bytes:
+def expand(codec: Codec, stored: Buffer, size: int, limit: int, dictionary: int = 0) -> Buffer:
     """Return the `size` plaintext bytes of `stored`.
 
     Raises

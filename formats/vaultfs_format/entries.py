@@ -51,7 +51,7 @@ PROLOGUE = Layout(
     Field("subject", "16s", "surrogate of the subject; zero: no subject"),
     Field("disposition", "I", "disposition class; 0 until retention exists"),
     Field("rows", "I", "number of rows"),
-    Field("parts", "I", "number of part ids after the rows"),
+    Field("parts", "I", "number of part rows after the rows"),
     Field(RESERVED, "4s"),
 )
 ROW = Layout(
@@ -71,11 +71,17 @@ ROW = Layout(
     Field("date", "q", "wall-clock milliseconds since 1970-01-01T00:00"),
     Field("number", "Q", "record number; 0: the entry is not of a record"),
     Field("version", "I", "version of the record or of the state"),
-    Field("offset", "I", "where the bytes begin in the body; part: number of the part"),
-    Field("length", "Q", "bytes of the record, without those around it"),
+    Field("offset", "I", "where the bytes begin in the body"),
+    Field("length", "Q", "bytes of the record, without those around it; of the part"),
     Field("before", "I", "bytes stored before the record's own"),
     Field("after", "I", "bytes stored after the record's own"),
-    Field("token", "16s", "record: content id; alias, state: token; link: the other subject; else zero"),
+    Field("token", "16s", "record, part: content id; alias, state: token; link: the other subject; else zero"),
+)
+PART_ROW = Layout(
+    Structure.ENTRIES,
+    "entry block: part row",
+    Field("content_id", "16s", "content id of the part"),
+    Field("length", "I", "bytes of the part"),
 )
 WEAK = 1
 
@@ -118,7 +124,7 @@ FIELDS_OF: dict[int, tuple[str, ...]] = {
     Role.RECORD: ("kind", "media", *_DATE, *_RECORD, "offset", "length", "before", "after", "token"),
     Role.DELETE: ("kind", *_RECORD, "offset"),
     Role.UNDELETE: ("kind", *_RECORD, "offset"),
-    Role.PART: (*_RECORD, "offset", "length"),
+    Role.PART: ("length", "token"),
     Role.SUBJECT: ("offset", "length"),
     Role.ALIAS: ("flags", *_DATE, "offset", "length", "token"),
     Role.LINK: ("offset", "token"),
@@ -129,6 +135,16 @@ FIELDS_OF: dict[int, tuple[str, ...]] = {
 """The fields that an entry of each role has; the others hold the value that means nothing."""
 
 _POSITIVE = ("kind", "media", "number", "version")
+
+
+class PartRow(NamedTuple):
+    """A part of a blob: its content id, under which it is found in the blob's shred unit, and its length."""
+
+    content_id: bytes
+    length: int
+
+    def __repr__(self) -> str:
+        return f"PartRow(length={self.length})"
 
 
 class _Shape(NamedTuple):
@@ -163,17 +179,18 @@ class EntryBlock:
     entries
         At least one.
     parts
-        Frame ids of the parts of a blob before this frame, which is the last part; empty for what lies in one frame.
+        The parts of a blob in their order, which the body of this frame follows; empty for what lies in one frame.
     """
 
     subject: bytes
     disposition: int
     entries: Sequence[Entry]
-    parts: Sequence[bytes] = ()
+    parts: Sequence[PartRow] = ()
 
     def encode(self) -> bytes:
         """Return the plaintext bytes of the block."""
-        return encode_block(self.subject, [pack_row(*entry) for entry in self.entries], self.parts, self.disposition)
+        parts = [PART_ROW.pack(*part) for part in self.parts]
+        return encode_block(self.subject, [pack_row(*entry) for entry in self.entries], parts, self.disposition)
 
     @classmethod
     def decode(cls, data: Buffer) -> EntryBlock:
@@ -188,11 +205,13 @@ class EntryBlock:
             raise LimitExceeded(structure=Structure.ENTRIES, rows=rows, parts=parts)
         require(rows > 0, Structure.ENTRIES, 1)
         end = PROLOGUE.size + rows * ROW.size
-        expected = end + 16 * parts
+        expected = end + PART_ROW.size * parts
         require_size(data, expected, Structure.ENTRIES)
         found = [_entry(values) for values in ROW.struct.iter_unpack(memoryview(data)[PROLOGUE.size : end])]
-        ids = [bytes(data[at : at + 16]) for at in range(end, expected, 16)]
-        return cls(subject, disposition, found, ids)
+        listed = [PartRow._make(row) for row in PART_ROW.struct.iter_unpack(memoryview(data)[end:expected])]
+        if any(not 0 < part.length <= limits.MAX_BODY for part in listed):
+            raise FieldInvalid(structure=Structure.ENTRIES, rule=15)
+        return cls(subject, disposition, found, listed)
 
 
 def _entry(values: tuple[Any, ...]) -> Entry:

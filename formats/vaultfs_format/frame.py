@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from vaultfs_format import labels, limits
 from vaultfs_format.compression import DICTIONARY, Codec, check_dictionary, compress, expand
-from vaultfs_format.entries import NO_SUBJECT, PROLOGUE, ROW, EntryBlock, Role
+from vaultfs_format.entries import NO_SUBJECT, PART_ROW, PROLOGUE, ROW, EntryBlock, Role
 from vaultfs_format.errors import BadMagic, CommitmentMismatch, LimitExceeded, Structure
 from vaultfs_format.layout import Buffer, Field, Layout, require
+from vaultfs_format.pixels import SAMPLE_OF, Rows, pack, restore
 from vaultfs_format.prefix import VERSION
 from vaultfs_format.suite import KEY, Suite, same
 
@@ -50,9 +51,9 @@ HEADER = Layout(
     Field("magic", "4s", "VFRM"),
     Field("version", "B", "version of the frame: that of the file, 0"),
     Field("class", "B", "1 record, 2 blob, 3 control, 4 audit, 5 terminology"),
-    Field("body_codec", "B", "0 stored, 1 zstd"),
+    Field("body_codec", "B", "0 stored, 1 zstd; of class blob also 2, 3, 4: pixels with samples of 1, 2, 4 bytes"),
     Field("entries_codec", "B", "0 stored, 1 zstd"),
-    Field("dictionary", "I", "dictionary of the body; 0: none"),
+    Field("parameter", "I", "of the body's codec; zstd: dictionary, 0: none; pixels: bytes of a row"),
     Field("entry_count", "I", "number of entries"),
     Field("body_plain", "I", "bytes of the body before compression"),
     Field("body_sealed", "I", "bytes of the sealed body"),
@@ -69,7 +70,7 @@ class FrameHeader(NamedTuple):
     frame_class: FrameClass
     body_codec: Codec
     entries_codec: Codec
-    dictionary: int
+    parameter: int
     entry_count: int
     body_plain: int
     body_sealed: int
@@ -85,26 +86,28 @@ class FrameHeader(NamedTuple):
     @classmethod
     def decode(cls, data: Buffer, offset: int = 0) -> FrameHeader:
         """Parse the header at `offset`, all sizes bounded."""
-        magic, version, kind, body_codec, entries_codec, dictionary, *sizes, frame_id, commitment = HEADER.unpack(
+        magic, version, kind, body_codec, entries_codec, parameter, *sizes, frame_id, commitment = HEADER.unpack(
             data, offset
         )
         if magic != MAGIC:
             raise BadMagic(structure=Structure.FRAME)
         require(version == VERSION, Structure.FRAME, 1)
         require(kind in CLASSES, Structure.FRAME, 2)
-        require(body_codec <= 1 and entries_codec <= 1, Structure.FRAME, 3)
+        pixels = kind == FrameClass.BLOB and body_codec in SAMPLE_OF
+        require((body_codec <= 1 or pixels) and entries_codec <= 1, Structure.FRAME, 3)
         entry_count, body_plain, body_sealed, entries_plain, entries_sealed = sizes
         _bounded(body_plain, body_sealed, limits.MAX_BODY, body_codec)
         _bounded(entries_plain, entries_sealed, limits.MAX_ENTRIES_PLAIN, entries_codec)
-        require(dictionary == 0 or body_codec == Codec.ZSTD, Structure.FRAME, 4)
+        fits = limits.MIN_ROW <= parameter <= body_plain if pixels else parameter == 0 or body_codec == Codec.ZSTD
+        require(fits, Structure.FRAME, 4)
         require(0 < entry_count <= limits.MAX_ENTRIES, Structure.FRAME, 5)
         parts = entries_plain - PROLOGUE.size - entry_count * ROW.size
-        require(parts >= 0 and parts % 16 == 0, Structure.FRAME, 7)
+        require(parts >= 0 and parts % PART_ROW.size == 0, Structure.FRAME, 7)
         return cls(
             FrameClass(kind),
             Codec(body_codec),
             Codec(entries_codec),
-            dictionary,
+            parameter,
             entry_count,
             body_plain,
             body_sealed,
@@ -151,15 +154,7 @@ def _keys(suite: Suite, key: bytes, frame_id: bytes) -> _Keys:
 
 
 def seal_frame(
-    suite: Suite,
-    frame_class: FrameClass,
-    entries: bytes,
-    count: int,
-    body: Buffer,
-    *,
-    frame_id: bytes,
-    key: bytes,
-    compressible: bool = True,
+    suite: Suite, frame_class: FrameClass, entries: bytes, count: int, body: Buffer, *, frame_id: bytes, key: bytes
 ) -> SealedFrame:
     """Return `body` and its entries sealed.
 
@@ -169,34 +164,63 @@ def seal_frame(
         An encoded entry block, and the number of its rows.
     frame_id, key
         16 and 32 bytes straight from the operating system's random source, used once.
-    compressible
-        False stores the body as it is, for bytes that are compressed already.
     """
     dictionary = DICTIONARY if frame_class is FrameClass.RECORD else 0
-    body_codec, packed = compress(body, dictionary) if compressible else (Codec.STORED, body)
+    codec, packed = compress(body, dictionary)
+    form = (codec, dictionary if codec is Codec.ZSTD else 0, packed)
+    frame, body_key = _seal_entries(suite, frame_class, entries, count, len(body), form, frame_id, key)
+    return frame._replace(body=suite.seal(body_key, packed, frame.encoded))
+
+
+def seal_blob(
+    suite: Suite, block: EntryBlock, body: Buffer, room: memoryview, *, frame_id: bytes, key: bytes, rows: Rows | None
+) -> tuple[SealedFrame, memoryview]:
+    """Return a sealed frame of class blob without its body, and the sealed body, which is a view of `room`.
+
+    Parameters
+    ----------
+    room
+        At least as long as the body and `SEAL_OVERHEAD`: fresh memory for large bodies costs more than sealing them.
+    frame_id, key
+        As in `seal_frame`.
+    rows
+        The shape of the body, where it is native pixels.
+    """
+    form = pack(body, rows)
+    entries, count = block.encode(), len(block.entries)
+    frame, body_key = _seal_entries(suite, FrameClass.BLOB, entries, count, len(body), form, frame_id, key)
+    return frame, suite.seal_into(body_key, form[2], frame.encoded, room)
+
+
+def _seal_entries(
+    suite: Suite,
+    frame_class: FrameClass,
+    entries: bytes,
+    count: int,
+    body_plain: int,
+    form: tuple[Codec, int, Buffer],
+    frame_id: bytes,
+    key: bytes,
+) -> tuple[SealedFrame, bytes]:
+    """Return a frame with a body in this form, which is still to be sealed, and the key of the body."""
+    body_codec, parameter, packed = form
     entries_codec, packed_entries = compress(entries)
     keys = _keys(suite, key, frame_id)
     header = FrameHeader(
         frame_class,
         body_codec,
         entries_codec,
-        dictionary if body_codec is Codec.ZSTD else 0,
+        parameter,
         count,
-        len(body),
+        body_plain,
         len(packed) + limits.SEAL_OVERHEAD,
         len(entries),
         len(packed_entries) + limits.SEAL_OVERHEAD,
         frame_id,
         keys.commitment,
     )
-    bound = header.encode()
-    return SealedFrame(
-        header,
-        bound,
-        suite.seal(keys.body, packed, bound),
-        suite.seal(keys.entries, packed_entries, bound),
-        key,
-    )
+    encoded = header.encode()
+    return SealedFrame(header, encoded, b"", suite.seal(keys.entries, packed_entries, encoded), key), keys.body
 
 
 def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> EntryBlock:
@@ -223,11 +247,11 @@ def _check_block(header: FrameHeader, block: EntryBlock) -> None:
     if header.frame_class is FrameClass.BLOB:
         require(len(block.entries) == 1, Structure.ENTRIES, 9)
         if first.role == Role.PART:
-            require(not block.parts and body == first.length == limits.BLOB_FRAME, Structure.ENTRIES, 10)
+            require(not block.parts and 0 < body == first.length, Structure.ENTRIES, 10)
         else:
             stored = first.before + first.length + first.after
-            whole = len(block.parts) * limits.BLOB_FRAME + body
-            require(first.offset == 0 and body > 0 and stored == whole, Structure.ENTRIES, 11)
+            whole = sum([part.length for part in block.parts]) + body
+            require(first.offset == 0 and whole > 0 and stored == whole, Structure.ENTRIES, 11)
         return
     require(not block.parts, Structure.ENTRIES, 12)
     within = all(e.offset + e.before + e.length + e.after <= body for e in block.entries)
@@ -244,9 +268,32 @@ def open_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> 
     CommitmentMismatch, DecryptionFailed, DecompressionFailed, UnsupportedFeature
     """
     keys = _committed(suite, header, key)
-    packed = suite.open(keys.body, sealed, header.encode(), Structure.FRAME)
-    check_dictionary(header.dictionary)
-    return expand(header.body_codec, packed, header.body_plain, limits.MAX_BODY, header.dictionary)
+    return bytes(_plain(header, suite.open(keys.body, sealed, header.encode(), Structure.FRAME)))
+
+
+def open_body_in(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer, room: memoryview) -> Buffer:
+    """Return the plaintext body of a frame: a view of `room` where it is stored as it is, else bytes of its own.
+
+    Parameters
+    ----------
+    room
+        At least as long as the plaintext body.
+
+    Raises
+    ------
+    CommitmentMismatch, DecryptionFailed, DecompressionFailed, UnsupportedFeature
+    """
+    keys = _committed(suite, header, key)
+    return _plain(header, suite.open_into(keys.body, sealed, header.encode(), Structure.FRAME, room))
+
+
+def _plain(header: FrameHeader, packed: Buffer) -> Buffer:
+    sample = SAMPLE_OF.get(header.body_codec)
+    if sample is not None:
+        flat = expand(Codec.ZSTD, packed, header.body_plain, limits.MAX_BODY)
+        return restore(flat, Rows(header.parameter, sample))
+    check_dictionary(header.parameter)
+    return expand(header.body_codec, packed, header.body_plain, limits.MAX_BODY, header.parameter)
 
 
 def _committed(suite: Suite, header: FrameHeader, key: bytes) -> _Keys:

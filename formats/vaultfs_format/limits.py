@@ -16,7 +16,7 @@ BLOB_THRESHOLD = 64 * KIB
 """Records of this size and more, with the bytes around them, are blobs."""
 
 BLOB_FRAME = 1 * MIB
-"""Plaintext bytes of every part of a blob but the last."""
+"""Plaintext bytes of a part of a blob, unless the data ask for less."""
 
 MAX_BODY = 1 * MIB
 """Largest plaintext body of a frame."""
@@ -24,13 +24,16 @@ MAX_BODY = 1 * MIB
 MAX_ENTRIES = 16_384
 """Most entries in a frame."""
 
-MAX_PARTS = 262_143
-"""Most parts of one blob before its last."""
+MIN_ROW = 64
+"""Shortest row by which the pixels of a body are filtered."""
 
-MAX_RECORD = (MAX_PARTS + 1) * BLOB_FRAME
-"""Largest record, with the bytes around it: 256 GiB."""
+MAX_PARTS = 524_288
+"""Most parts of one blob."""
 
-MAX_ENTRIES_PLAIN = 32 + 72 * MAX_ENTRIES + 16 * MAX_PARTS
+MAX_RECORD = 256 * GIB
+"""Largest record, with the bytes around it."""
+
+MAX_ENTRIES_PLAIN = 32 + 72 * MAX_ENTRIES + 20 * MAX_PARTS
 """Largest plaintext entry block: prologue, rows, part list."""
 
 SEAL_OVERHEAD = 16

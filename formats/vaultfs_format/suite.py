@@ -72,6 +72,12 @@ class DefaultSuite:
         """Return `plaintext` sealed under `key`, which must never seal anything else; `bound` is authenticated."""
         return AESGCM(key).encrypt(_IV, plaintext, bound)
 
+    def seal_into(self, key: bytes, plaintext: Buffer, bound: bytes, out: memoryview) -> memoryview:
+        """Do what `seal` does into the beginning of `out`, and return a view of what was written."""
+        sealed = out[: len(plaintext) + TAG]
+        AESGCM(key).encrypt_into(_IV, plaintext, bound, sealed)
+        return sealed
+
     def open(self, key: bytes, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
         """Return the plaintext of `sealed`.
 
@@ -83,6 +89,24 @@ class DefaultSuite:
             return AESGCM(key).decrypt(_IV, sealed, bound)
         except InvalidTag:
             raise DecryptionFailed(structure=structure) from None
+
+    def open_into(self, key: bytes, sealed: Buffer, bound: bytes, structure: Structure, out: memoryview) -> memoryview:
+        """Do what `open` does into the beginning of `out`, and return a view of the plaintext.
+
+        Raises
+        ------
+        DecryptionFailed
+            `out` holds zeros: what was not proved authentic is not left to its owner.
+        """
+        plain = out[: max(0, len(sealed) - TAG)]
+        if len(plain) + TAG != len(sealed):
+            raise DecryptionFailed(structure=structure)
+        try:
+            AESGCM(key).decrypt_into(_IV, sealed, bound, plain)
+        except InvalidTag:
+            plain[:] = bytes(len(plain))
+            raise DecryptionFailed(structure=structure) from None
+        return plain
 
     def encrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
         """Return each 16-byte block of `blocks` enciphered by AES-256: a keyed permutation, for ids and tokens."""

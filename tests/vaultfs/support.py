@@ -117,9 +117,9 @@ def index_content(vault: vaultfs.Vault) -> dict[str, set[tuple[Any, ...]]]:
             "links": {(k, *LINK.unpack(v)) for k, v in rows("links")},
             "records": {(k, frames[RECORD.unpack(v)[0]], *RECORD.unpack(v)[1:]) for k, v in rows("records")},
             "subjects": {(k[:17], frame(k[17:]), *YEARS.unpack(v)) for k, v in rows("subjects")},
+            "aliases": {(k, frame(v)) for k, v in rows("aliases")},
+            "parts": {(k[:16], frame(k[16:])) for k, _ in rows("parts")},
         }
-        for name in ("aliases", "parts"):
-            content[name] = {(k, frame(v)) for k, v in rows(name)}
         return content
 
 

@@ -58,6 +58,22 @@ class TestFile:
         assert file.size() == 5 + len(b"".join(pieces))
         assert file.append([], 0) == 0
         file.close()
+
+    def test_a_room_is_filled_as_far_as_the_file_goes(self, tmp_path: Path) -> None:
+        data = os.urandom(10_000)
+        vfs = FaultyVfs()
+        file = vfs.create(tmp_path / "f")
+        file.append([data], 0)
+        file.begin_writing(0, len(data))
+        for offset, length in ((0, 10_000), (9_000, 500), (9_000, 5_000), (10_000, 1), (50_000, 9), (0, 0)):
+            room = bytearray(b"?" * length)
+            count = file.read_into(offset, memoryview(room))
+            assert room[:count] == data[offset : offset + length] == file.read(offset, length)
+            assert room[count:] == b"?" * (length - count)
+        vfs.fail(Operation.READ, error=errno.EIO)
+        with pytest.raises(StorageFailed):
+            file.read_into(0, memoryview(bytearray(10)))
+        file.close()
         file.close()
 
     def test_short_writes_and_reads_are_gone_on_with(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

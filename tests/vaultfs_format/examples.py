@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
 from vaultfs_format.directory import HERE, decode_rows, encode_row
-from vaultfs_format.entries import Entry, EntryBlock, Role
+from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import DigestMismatch, FieldInvalid, Structure, TrailingBytes
 from vaultfs_format.frame import HEADER as FRAME_HEADER
@@ -56,7 +56,7 @@ def frame(
     frame_class: FrameClass = FrameClass.RECORD,
     *,
     seed: int = 1,
-    parts: Sequence[bytes] = (),
+    parts: Sequence[PartRow] = (),
     subject: bytes | None = None,
 ) -> SealedFrame:
     """Return a frame whose id and key are made of `seed`."""

@@ -42,7 +42,7 @@ def test_every_thread_has_its_own_contexts() -> None:
     def work() -> None:
         for _ in range(50):
             codec, stored = compress(RECORD * 20, DICTIONARY)
-            results.append(expand(codec, bytes(stored), 20 * len(RECORD), LIMIT, DICTIONARY))
+            results.append(bytes(expand(codec, bytes(stored), 20 * len(RECORD), LIMIT, DICTIONARY)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -15,10 +15,12 @@ from vaultfs_format.entries import (
     LAST_DATE,
     NO_OFFSET,
     NO_SUBJECT,
+    PART_ROW,
     PROLOGUE,
     ROW,
     Entry,
     EntryBlock,
+    PartRow,
     Role,
 )
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, TrailingBytes, Truncated, VaultError
@@ -60,8 +62,11 @@ def entries(draw: st.DrawFn) -> Entry:
     return entry._replace(length=32) if role is Role.SUBJECT else entry
 
 
-@given(ID, U32, st.lists(entries(), min_size=1, max_size=6), st.lists(ID, max_size=3))
-def test_what_is_written_is_read(subject: bytes, disposition: int, rows: list[Entry], parts: list[bytes]) -> None:
+PARTS = st.builds(PartRow, ID, st.integers(1, limits.MAX_BODY))
+
+
+@given(ID, U32, st.lists(entries(), min_size=1, max_size=6), st.lists(PARTS, max_size=3))
+def test_what_is_written_is_read(subject: bytes, disposition: int, rows: list[Entry], parts: list[PartRow]) -> None:
     written = EntryBlock(subject, disposition, rows, parts)
     data = written.encode()
     found = EntryBlock.decode(memoryview(data))
@@ -70,12 +75,14 @@ def test_what_is_written_is_read(subject: bytes, disposition: int, rows: list[En
 
 
 def test_rows_are_72_bytes_in_the_order_of_their_fields() -> None:
-    data = EntryBlock(SUBJECT, 7, [record(5, 1, 2, before=3, after=4, incarnation=6)], [b"q" * 16]).encode()
+    data = EntryBlock(
+        SUBJECT, 7, [record(5, 1, 2, before=3, after=4, incarnation=6)], [PartRow(b"q" * 16, 0x10203)]
+    ).encode()
     assert data[:32] == SUBJECT + bytes([7, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
     row = bytes([1, 0, 4, 0, 2, 0, 3, 0, 60, 0, 0, 0, 6, 0, 0, 0]) + (10**12).to_bytes(8, "little")
     row += bytes([5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])
-    assert data[32:] == row + b"t" * 16 + b"q" * 16
-    assert PROLOGUE.size + ROW.size * limits.MAX_ENTRIES + 16 * limits.MAX_PARTS == limits.MAX_ENTRIES_PLAIN
+    assert data[32:] == row + b"t" * 16 + b"q" * 16 + bytes([3, 2, 1, 0])
+    assert PROLOGUE.size + ROW.size * limits.MAX_ENTRIES + PART_ROW.size * limits.MAX_PARTS == limits.MAX_ENTRIES_PLAIN
 
 
 def refused_rule(*rows: Entry) -> object:
@@ -174,13 +181,25 @@ def block(rows: int, parts: int, more: bytes = b"") -> bytes:
         (block(limits.MAX_ENTRIES, limits.MAX_PARTS), Truncated),
         (block(1, 0, bytes(71)), Truncated),
         (block(1, 0, bytes(73)), TrailingBytes),
-        (block(1, 1, bytes(72)), Truncated),
+        (block(1, 1, bytes(91)), Truncated),
+        (block(1, 2, bytes(72 + 40))[:-1], Truncated),
         (b"", Truncated),
     ],
 )
 def test_counts_that_do_not_fit_are_refused_before_anything_is_allocated(data: bytes, error: type[VaultError]) -> None:
     with peak_of(100_000), pytest.raises(error):
         EntryBlock.decode(data)
+
+
+@pytest.mark.parametrize("length", [0, limits.MAX_BODY + 1, 2**32 - 1])
+def test_a_part_has_the_bytes_of_a_body(length: int) -> None:
+    for sound in (1, limits.MAX_BODY):
+        data = EntryBlock(SUBJECT, 0, [record(1, 0, 0)], [PartRow(b"q" * 16, sound)]).encode()
+        assert EntryBlock.decode(data).parts == [PartRow(b"q" * 16, sound)]
+    data = EntryBlock(SUBJECT, 0, [record(1, 0, 0)], [PartRow(b"q" * 16, length)]).encode()
+    with pytest.raises(FieldInvalid) as refused:
+        EntryBlock.decode(data)
+    assert refused.value.facts["rule"] == 15
 
 
 @given(st.binary(max_size=300))
@@ -191,7 +210,7 @@ def test_arbitrary_rows_are_refused_or_have_one_encoding(data: bytes) -> None:
 
 
 def test_a_repr_holds_neither_date_nor_token() -> None:
-    shown = repr(EntryBlock(NO_SUBJECT, 0, [record(1, 0, 1)]))
+    shown = repr(EntryBlock(NO_SUBJECT, 0, [record(1, 0, 1)], [PartRow(b"tttttttttttttttt", 1)]))
     assert "Entry(role=1, version=1)" in shown
     assert "1000000000000" not in shown
     assert "tttt" not in shown

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+import zstandard
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from vaultfs_format import limits
 from vaultfs_format.compression import DICTIONARY, Codec
-from vaultfs_format.entries import Entry, EntryBlock, Role
+from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
 from vaultfs_format.errors import (
     BadMagic,
     CommitmentMismatch,
@@ -32,9 +34,12 @@ from vaultfs_format.frame import (
     FrameHeader,
     SealedFrame,
     open_body,
+    open_body_in,
     open_entries,
+    seal_blob,
     seal_frame,
 )
+from vaultfs_format.pixels import Rows
 from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import BLOB_FRAME, FRAMES, RECORD_FRAME, STATE_FRAME, SUBJECT, frame, record
@@ -72,9 +77,8 @@ def test_a_frame_is_as_the_specification_seals_it() -> None:
 @given(
     st.sampled_from([FrameClass.RECORD, FrameClass.CONTROL, FrameClass.AUDIT]),
     st.lists(st.binary(max_size=80), min_size=1, max_size=5),
-    st.booleans(),
 )
-def test_what_is_sealed_is_opened(frame_class: FrameClass, pieces: list[bytes], compressible: bool) -> None:
+def test_what_is_sealed_is_opened(frame_class: FrameClass, pieces: list[bytes]) -> None:
     entries, at = [], 0
     for number, piece in enumerate(pieces, 1):
         match frame_class:
@@ -87,14 +91,11 @@ def test_what_is_sealed_is_opened(frame_class: FrameClass, pieces: list[bytes], 
         at += len(piece)
     subject = SUBJECT if frame_class is FrameClass.RECORD else bytes(16)
     block, body = EntryBlock(subject, 0, entries, []), b"".join(pieces)
-    sealed = seal_frame(
-        DEFAULT, frame_class, block.encode(), len(block.entries), body, frame_id=ID, key=KEY, compressible=compressible
-    )
+    sealed = seal_frame(DEFAULT, frame_class, block.encode(), len(block.entries), body, frame_id=ID, key=KEY)
     header = FrameHeader.decode(b"before" + sealed.header.encode() + b"after", 6)
     assert header == sealed.header
     assert header.encode() == sealed.header.encode()
     assert opened(sealed) == (block, body)
-    assert compressible or header.body_codec is Codec.STORED
 
 
 def test_an_empty_record_is_a_frame_with_an_empty_body() -> None:
@@ -105,9 +106,9 @@ def test_an_empty_record_is_a_frame_with_an_empty_body() -> None:
 
 def test_bodies_of_records_are_compressed_with_the_dictionary_and_others_without() -> None:
     text = b'{"resourceType":"Observation"}' * 9
-    assert frame([record(1, 0, len(text))], text).header.dictionary == DICTIONARY
+    assert frame([record(1, 0, len(text))], text).header.parameter == DICTIONARY
     states = frame([Entry(Role.STATE, version=1, length=len(text))], text, FrameClass.CONTROL)
-    assert (states.header.dictionary, states.header.body_codec) == (0, Codec.ZSTD)
+    assert (states.header.parameter, states.header.body_codec) == (0, Codec.ZSTD)
 
 
 def test_a_key_opens_its_own_frame_only() -> None:
@@ -153,7 +154,7 @@ def test_every_field_of_the_header_is_bound(change: dict[str, Any]) -> None:
 
 
 HEADER_FIELDS: dict[str, Any] = {
-    "magic": MAGIC, "version": 0, "class": 1, "body_codec": 0, "entries_codec": 0, "dictionary": 0, "entry_count": 1,
+    "magic": MAGIC, "version": 0, "class": 1, "body_codec": 0, "entries_codec": 0, "parameter": 0, "entry_count": 1,
     "body_plain": 5, "body_sealed": 21, "entries_plain": 104, "entries_sealed": 120, "frame_id": ID,
     "commitment": bytes(32),
 }  # fmt: skip
@@ -164,6 +165,9 @@ def header_with(**changes: Any) -> bytes:
     return HEADER.pack(*(HEADER_FIELDS | changes).values())
 
 
+PIXELS: dict[str, Any] = {"class": 2, "body_codec": 3, "parameter": 64, "body_plain": 100, "body_sealed": 80}
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
@@ -171,8 +175,14 @@ def header_with(**changes: Any) -> bytes:
         ({"class": 0}, 2),
         ({"class": 6}, 2),
         ({"body_codec": 2}, 3),
+        ({"class": 2, "body_codec": 5}, 3),
+        ({"entries_codec": 2}, 3),
         ({"entries_codec": 255}, 3),
-        ({"dictionary": 1}, 4),
+        ({"parameter": 1}, 4),
+        (PIXELS | {"parameter": 0}, 4),
+        (PIXELS | {"parameter": limits.MIN_ROW - 1}, 4),
+        (PIXELS | {"parameter": 101}, 4),
+        (PIXELS | {"body_sealed": 116}, 6),
         ({"entry_count": 0}, 5),
         ({"entry_count": limits.MAX_ENTRIES + 1}, 5),
         ({"body_sealed": 22}, 6),
@@ -184,11 +194,13 @@ def header_with(**changes: Any) -> bytes:
         ({"entries_codec": 1, "entries_sealed": 15}, 6),
         ({"entry_count": 2}, 7),
         ({"entries_plain": 105, "entries_sealed": 121}, 7),
+        ({"entries_plain": 104 + 16, "entries_sealed": 120 + 16}, 7),
         ({"entries_plain": 0, "entries_sealed": 16}, 7),
     ],
 )
 def test_a_broken_rule_is_named(changes: dict[str, int], rule: int) -> None:
     FrameHeader.decode(header_with())
+    FrameHeader.decode(header_with(**PIXELS))
     with pytest.raises(FieldInvalid) as refused:
         FrameHeader.decode(header_with(**changes))
     assert refused.value.facts == {"structure": Structure.FRAME, "rule": rule}
@@ -224,11 +236,11 @@ def forged(body: bytes, entries: bytes, **changes: Any) -> SealedFrame:
 
 
 def test_a_dictionary_that_is_not_there_is_unsupported_once_the_header_is_authentic() -> None:
-    newer = forged(b"abcd", bytes(104), body_codec=1, body_sealed=20, dictionary=77)
+    newer = forged(b"abcd", bytes(104), body_codec=1, body_sealed=20, parameter=77)
     with pytest.raises(UnsupportedFeature):
         open_body(DEFAULT, newer.header, KEY, newer.body)
     with pytest.raises(DecryptionFailed):
-        open_body(DEFAULT, newer.header._replace(dictionary=78), KEY, newer.body)
+        open_body(DEFAULT, newer.header._replace(parameter=78), KEY, newer.body)
 
 
 def test_a_body_that_does_not_expand_to_its_size_is_refused() -> None:
@@ -238,8 +250,8 @@ def test_a_body_that_does_not_expand_to_its_size_is_refused() -> None:
 
 
 BLOCK = EntryBlock(SUBJECT, 0, [record(1, 0, 5)])
-PART = Entry(Role.PART, number=1, version=1, length=limits.BLOB_FRAME)
-IDS = [ID, ID]
+PART = Entry(Role.PART, length=5, token=ID)
+ROWS = [PartRow(ID, 7), PartRow(ID, limits.MAX_BODY)]
 
 
 def resealed(block: EntryBlock, body: bytes, frame_class: FrameClass, **changes: Any) -> SealedFrame:
@@ -258,14 +270,14 @@ def resealed(block: EntryBlock, body: bytes, frame_class: FrameClass, **changes:
         (BLOCK, b"short", FrameClass.TERMINOLOGY, 8),
         (EntryBlock(bytes(16), 0, [Entry(Role.SUBJECT, length=32)]), bytes(32), FrameClass.BLOB, 8),
         (EntryBlock(SUBJECT, 0, [record(1, 0, 5)] * 2), b"short", FrameClass.BLOB, 9),
-        (EntryBlock(SUBJECT, 0, [PART._replace(length=5)]), b"short", FrameClass.BLOB, 10),
-        (EntryBlock(SUBJECT, 0, [PART]), b"short", FrameClass.BLOB, 10),
-        (EntryBlock(SUBJECT, 0, [PART], IDS), bytes(limits.BLOB_FRAME), FrameClass.BLOB, 10),
+        (EntryBlock(SUBJECT, 0, [PART._replace(length=6)]), b"short", FrameClass.BLOB, 10),
+        (EntryBlock(SUBJECT, 0, [PART._replace(length=0)]), b"", FrameClass.BLOB, 10),
+        (EntryBlock(SUBJECT, 0, [PART], ROWS), b"short", FrameClass.BLOB, 10),
         (EntryBlock(SUBJECT, 0, [record(1, 1, 4)]), b"short", FrameClass.BLOB, 11),
         (EntryBlock(SUBJECT, 0, [record(1, 0, 4)]), b"short", FrameClass.BLOB, 11),
         (EntryBlock(SUBJECT, 0, [record(1, 0, 0)]), b"", FrameClass.BLOB, 11),
-        (EntryBlock(SUBJECT, 0, [record(1, 0, limits.BLOB_FRAME + 5)], IDS), b"short", FrameClass.BLOB, 11),
-        (EntryBlock(SUBJECT, 0, [record(1, 0, 5)], [ID]), b"short", FrameClass.RECORD, 12),
+        (EntryBlock(SUBJECT, 0, [record(1, 0, limits.MAX_BODY + 5)], ROWS), b"short", FrameClass.BLOB, 11),
+        (EntryBlock(SUBJECT, 0, [record(1, 0, 5)], ROWS), b"short", FrameClass.RECORD, 12),
         (EntryBlock(SUBJECT, 0, [record(1, 0, 6)]), b"short", FrameClass.RECORD, 13),
         (EntryBlock(SUBJECT, 0, [record(1, 5, 0), record(2, 6, 0)]), b"short", FrameClass.RECORD, 13),
         (EntryBlock(SUBJECT, 0, [record(1, 0, 2, before=2, after=2)]), b"short", FrameClass.RECORD, 13),
@@ -283,19 +295,88 @@ def test_entries_that_do_not_fit_their_frame_are_refused(
 
 
 def test_a_count_of_entries_that_is_not_the_blocks_is_refused() -> None:
-    plain = EntryBlock(SUBJECT, 0, [record(1, 0, 5)], [ID] * 9).encode()
-    sealed = forged(b"short", plain, entry_count=3, entries_plain=len(plain), entries_sealed=len(plain) + 16)
+    plain = EntryBlock(SUBJECT, 0, [record(1, 0, 5)], [PartRow(ID, 1)] * 18).encode()
+    sealed = forged(b"short", plain, entry_count=6, entries_plain=len(plain), entries_sealed=len(plain) + 16)
     with pytest.raises(FieldInvalid) as refused:
         open_entries(DEFAULT, sealed.header, KEY, sealed.entries)
     assert refused.value.facts["rule"] == 2
 
 
 def test_blobs_are_parts_and_a_last_frame_that_lists_them() -> None:
-    last = resealed(EntryBlock(SUBJECT, 0, [record(1, 0, 2 * limits.BLOB_FRAME + 5)], IDS), b"short", FrameClass.BLOB)
-    assert list(opened(last)[0].parts) == IDS
-    part = resealed(EntryBlock(SUBJECT, 0, [PART]), bytes(limits.BLOB_FRAME), FrameClass.BLOB)
+    whole = limits.MAX_BODY + 7
+    for tail in (b"short", b""):
+        last = resealed(EntryBlock(SUBJECT, 0, [record(1, 0, whole + len(tail))], ROWS), tail, FrameClass.BLOB)
+        assert opened(last)[0].parts == ROWS
+    part = resealed(EntryBlock(SUBJECT, 0, [PART]), b"short", FrameClass.BLOB)
     assert opened(part)[0].entries == [PART]
-    assert list(opened(BLOB_FRAME)[0].parts) == []
+    assert opened(BLOB_FRAME)[0].parts == []
+
+
+IMAGE = b"".join(bytes([row, 0, row + column, 1]) for row in range(100) for column in range(20))
+"""100 rows of 40 samples, each near to the one above."""
+
+
+def sealed_blob(body: bytes, rows: Rows | None) -> SealedFrame:
+    """Return a frame of class blob that holds a part, its sealed body with it."""
+    block = EntryBlock(SUBJECT, 0, [Entry(Role.PART, length=len(body), token=ID)])
+    room = memoryview(bytearray(len(body) + 100))
+    sealed, stored = seal_blob(DEFAULT, block, body, room, frame_id=ID, key=KEY, rows=rows)
+    assert sealed.body == b""
+    return sealed._replace(body=bytes(stored))
+
+
+def test_pixels_are_sealed_as_the_specification_filters_them() -> None:
+    sealed = sealed_blob(IMAGE, Rows(80, 2))
+    assert (sealed.header.body_codec, sealed.header.parameter) == (Codec.PIXELS_16, 80)
+    assert opened(sealed)[1] == IMAGE
+    body_key, _, _ = keys_of(KEY, ID)
+    packed = AESGCM(body_key).decrypt(bytes(12), sealed.body, sealed.header.encode())
+    differences = bytes((b - (IMAGE[at - 80] if at >= 80 else 0)) % 256 for at, b in enumerate(IMAGE))
+    assert zstandard.ZstdDecompressor().decompress(packed) == differences[0::2] + differences[1::2]
+
+
+@pytest.mark.parametrize(
+    ("body", "rows", "codec"),
+    [
+        (IMAGE, None, Codec.ZSTD),
+        (IMAGE, Rows(80, 3), Codec.ZSTD),
+        (IMAGE, Rows(63, 2), Codec.ZSTD),
+        (IMAGE, Rows(len(IMAGE) + 1, 2), Codec.ZSTD),
+        (random.Random(1).randbytes(9000), Rows(100, 2), Codec.STORED),
+        (b"", None, Codec.STORED),
+    ],
+)
+def test_a_blob_takes_the_form_that_pays(body: bytes, rows: Rows | None, codec: Codec) -> None:
+    sealed = (
+        sealed_blob(body, rows)
+        if body
+        else resealed(EntryBlock(SUBJECT, 0, [record(1, 0, limits.MAX_BODY + 7)], ROWS), b"", FrameClass.BLOB)
+    )
+    assert sealed.header.body_codec is codec
+    assert opened(sealed)[1] == body
+
+
+@pytest.mark.parametrize("rows", [None, Rows(80, 2)])
+def test_a_body_is_opened_in_a_room(rows: Rows | None) -> None:
+    sealed = sealed_blob(IMAGE, rows)
+    room = memoryview(bytearray(len(IMAGE)))
+    assert open_body_in(DEFAULT, sealed.header, KEY, sealed.body, room) == IMAGE
+    with pytest.raises(DecryptionFailed):
+        open_body_in(DEFAULT, sealed.header, KEY, sealed.body[:-1] + b"?", room)
+    for short in (b"", sealed.body[:15], sealed.body[:-1]):
+        with pytest.raises(DecryptionFailed):
+            open_body_in(DEFAULT, sealed.header, KEY, short, room)
+
+
+def test_a_stored_body_is_a_view_of_the_room() -> None:
+    noise = random.Random(2).randbytes(1000)
+    sealed = sealed_blob(noise, None)
+    room = bytearray(1000)
+    found = open_body_in(DEFAULT, sealed.header, KEY, sealed.body, memoryview(room))
+    assert found == noise == bytes(room)
+    with pytest.raises(DecryptionFailed):
+        open_body_in(DEFAULT, sealed.header, KEY, sealed.body[:-1] + bytes([sealed.body[-1] ^ 1]), memoryview(room))
+    assert not any(room)
 
 
 def test_every_role_has_a_class() -> None:

@@ -38,7 +38,6 @@ class Batch:
         handle: int,
         place: Place,
         frame_class: FrameClass,
-        frame_id: bytes,
         facts: FrameFacts,
         commits: Iterable[int],
     ) -> None:
@@ -53,8 +52,8 @@ class Batch:
             return
         where = HANDLE.pack(handle)
         self._frames.append((where, PLACE.pack(*place)))
-        if frame_class is FrameClass.BLOB:
-            self._parts.append((frame_id, where))
+        for content_id in facts.parts:
+            self._parts.append((content_id + where, b""))
         pack = RECORD.pack
         self._records += [
             (key[:_KEY_SIZE], pack(handle, row, key[_KEY_SIZE])) for row, key in enumerate(facts.keys) if key

@@ -192,7 +192,7 @@ class Committer:
                 raise TransactionConflict
         if intent.unclaimed & overlay.claimed:
             raise TransactionConflict
-        if not (intent.bases or intent.unclaimed):
+        if not (intent.bases or intent.unclaimed or intent.parts):
             return
         index, chain = self._engine.index, self._engine.chain
         with index.reading() as txn:
@@ -204,6 +204,8 @@ class Committer:
                 if version != base:
                     raise TransactionConflict
             if index.claimed(txn, map(chain.alias_key, intent.unclaimed)):
+                raise TransactionConflict
+            if not all(index.copies_of(txn, content_id) for content_id in intent.parts):
                 raise TransactionConflict
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:

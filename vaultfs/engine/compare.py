@@ -163,7 +163,9 @@ def _translated(name: str, key: bytes, value: bytes, moved: Mapping[int, int]) -
     if name == "subjects":
         subject, holding, handle = SUBJECT_KEY.unpack(key)
         return SUBJECT_KEY.pack(subject, holding, moved[handle]), value
-    if name in {"aliases", "parts"}:
+    if name == "parts":
+        return key[:16] + HANDLE.pack(moved[HANDLE.unpack(key[16:])[0]]), value
+    if name == "aliases":
         return key, HANDLE.pack(moved[HANDLE.unpack(value)[0]])
     if name == "records":
         handle, *rest = RECORD.unpack(value)

@@ -49,11 +49,12 @@ class FrameFacts:
         For each row a `RECORD_KEY`, or nothing where the row is not of a record.
     first, last
         Earliest and latest date of its records in milliseconds since 1970; None where none is dated.
-    aliases, states, links
-        Tokens of identifiers; token, version and row of states; other subject, role and row of links.
+    aliases, states, links, parts
+        Tokens of identifiers; token, version and row of states; other subject, role and row of links; content ids of
+        parts of blobs.
     """
 
-    __slots__ = ("aliases", "first", "holding", "keys", "last", "links", "states", "subject")
+    __slots__ = ("aliases", "first", "holding", "keys", "last", "links", "parts", "states", "subject")
 
     def __init__(self, subject: bytes) -> None:
         self.subject = subject
@@ -65,6 +66,7 @@ class FrameFacts:
         self.aliases: tuple[bytes, ...] = ()
         self.states: tuple[tuple[bytes, int, int], ...] = ()
         self.links: tuple[tuple[bytes, int, int], ...] = ()
+        self.parts: tuple[bytes, ...] = ()
 
     def add(self, entry: Entry) -> None:
         """Take in the next row."""
@@ -83,6 +85,8 @@ class FrameFacts:
             self.holding = min(self.holding, Holding.NAMES)
         elif role == Role.STATE:
             self.states += ((entry.token, entry.version, row),)
+        elif role == Role.PART:
+            self.parts += (entry.token,)
         elif role in (Role.LINK, Role.UNLINK):
             self.links += ((entry.token, role, row),)
 

@@ -35,6 +35,8 @@ class Intent:
         Identifier tokens for which a subject is created: nobody may have claimed them meanwhile.
     claimed
         Identifier tokens that this intent asserts.
+    parts
+        Content ids of parts of blobs that must be there.
     guards
         Versions of control states that must be current.
     states
@@ -49,6 +51,7 @@ class Intent:
     versions: dict[bytes, int] = field(default_factory=dict)
     unclaimed: set[bytes] = field(default_factory=set)
     claimed: set[bytes] = field(default_factory=set)
+    parts: set[bytes] = field(default_factory=set)
     guards: dict[bytes, int] = field(default_factory=dict)
     states: dict[bytes, int] = field(default_factory=dict)
     durable: bool = True
@@ -149,7 +152,7 @@ class GroupBuilder:
                     (row_offset, size, where, header.body_sealed, header.body_plain, group_offset, slot),
                 )  # fmt: skip
             place = Place(live.number, row_offset, size, home, where, group_offset, slot)
-            batch.add(handle, place, frame_class, header.frame_id, drafted.facts, _commits(runs))
+            batch.add(handle, place, frame_class, drafted.facts, _commits(runs))
             row_offset += size
         return batch
 

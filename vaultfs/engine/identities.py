@@ -32,7 +32,7 @@ class Holder:
     Records without a date have frames of their own, since settling puts these into segments of their own.
     """
 
-    __slots__ = ("_gathered", "_undated", "content_key", "id", "unit")
+    __slots__ = ("_gathered", "_undated", "content_key", "id", "parts", "unit")
 
     def __init__(self, subject: SubjectId, key: bytes, gathered: list[Gathered]) -> None:
         self.id = subject
@@ -40,6 +40,8 @@ class Holder:
         self.unit = Unit(FrameClass.RECORD, subject, gathered)
         self._undated: Unit | None = None
         self._gathered = gathered
+        self.parts: set[bytes] | frozenset[bytes] = frozenset()
+        """Content ids of the parts of blobs that the transaction has written for the subject."""
 
     @property
     def undated(self) -> Unit:

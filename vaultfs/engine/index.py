@@ -107,7 +107,7 @@ class Tables(NamedTuple):
 
     frames: handle to place. records: number and version to handle. subjects: surrogate, `Holding` and handle to years.
     aliases: token and surrogate to handle. states: token to version and handle. links: surrogate and surrogate to
-    commit and role. parts: frame id of a blob frame to handle. containers: number to file.
+    commit and role. parts: content id of a part, and handle. containers: number to file.
     """
 
     frames: lmdb._Database
@@ -315,10 +315,9 @@ class Index:
         rows = _rows(txn, self.tables.links, subject)
         return [key[16:] for key, value in rows if LINK.unpack(value)[1] == Role.LINK]
 
-    def part(self, txn: lmdb.Transaction, frame_id: bytes) -> int | None:
-        """Return which frame a blob's frame id is of."""
-        data = txn.get(frame_id, db=self.tables.parts)
-        return None if data is None else _handle(data)
+    def copies_of(self, txn: lmdb.Transaction, content_id: bytes) -> list[int]:
+        """Return which frames hold a part of a blob: one, or several that were written at the same time."""
+        return [_handle(key[16:]) for key, _ in _rows(txn, self.tables.parts, content_id)]
 
 
 def _rows(txn: lmdb.Transaction, table: lmdb._Database, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

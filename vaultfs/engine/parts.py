@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vaultfs_format import limits
 from vaultfs_format.frame import FrameClass
+from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_format.suite import Suite
 
@@ -19,6 +20,9 @@ from vaultfs.vfs import File, Vfs
 
 MAX_PART_FILE = 4 * limits.GIB
 """A part file is given up for a new one at this size."""
+
+WRITE_BEHIND = 8 * limits.MIB
+"""Bytes after which the disk begins to work, beside those who go on sealing: so little is left to do for a sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class _Part:
     ----------
     end
         Where the next body goes.
+    begun
+        Up to where the kernel was told to write already.
     unsynced
         Whether anything was written since the last sync began.
     pinned
@@ -46,7 +52,7 @@ class _Part:
     def __init__(self, segment_id: bytes, file: File) -> None:
         self.segment_id = segment_id
         self.file = file
-        self.end = SUPERBLOCK_SIZE
+        self.end = self.begun = SUPERBLOCK_SIZE
         self.unsynced = True
         self.pinned: dict[int, int] = {}
 
@@ -74,7 +80,7 @@ class PartFiles:
         )
         return head.encode()
 
-    def append(self, body: bytes) -> Landed:
+    def append(self, body: Buffer) -> Landed:
         """Write a sealed body; it counts only once a durable group names it."""
         with self._lock:
             part = self._open
@@ -89,6 +95,9 @@ class PartFiles:
                 raise
             part.end += len(body)
             part.pinned[landed.offset] = landed.length
+            if part.end - part.begun >= WRITE_BEHIND:
+                part.file.begin_writing(part.begun, part.end - part.begun)
+                part.begun = part.end
             return landed
 
     def _begin(self) -> _Part:
@@ -121,6 +130,7 @@ class PartFiles:
                     continue
                 if part is self._open and part.end == body.offset + body.length:
                     part.end = body.offset
+                    part.begun = min(part.begun, part.end)
                     with suppress(VaultError):
                         part.file.truncate(part.end)
 

@@ -69,7 +69,6 @@ def _add(engine: Engine, batch: Batch, frame: FoundFrame, container: int, body_c
         engine.take_handle(),
         frame.place(container, body_container),
         header.frame_class,
-        header.frame_id,
         facts_of(frame.entries()),
         frame.row.commits(),
     )

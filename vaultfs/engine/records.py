@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vaultfs_format import limits
 from vaultfs_format.entries import Entry, Role
 
+from vaultfs.engine.content import Content
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Hit
 from vaultfs.engine.store import LoadedFrame
@@ -131,48 +131,13 @@ def info_of(engine: Engine, located: Located) -> RecordInfo:
     )
 
 
-def stored_bytes(engine: Engine, located: Located, start: int, stop: int) -> bytes:
-    """Return bytes `start` to `stop` of what is stored for a version: before, data and after, joined."""
-    entry, frame = located.entry, located.frame
-    parts = frame.block.parts
-    if not parts:
-        body = engine.store.body(frame)
-        return body[entry.offset + start : entry.offset + stop]
-    pieces = []
-    for number in range(start // limits.BLOB_FRAME, -(-stop // limits.BLOB_FRAME)):
-        base = number * limits.BLOB_FRAME
-        body = engine.store.body(_part(engine, located, number))
-        pieces.append(body[max(0, start - base) : stop - base])
-    return b"".join(pieces)
-
-
-def _part(engine: Engine, located: Located, number: int) -> LoadedFrame:
-    """Return the frame of a part, confirmed to be that part of that version."""
-    frame, entry = located.frame, located.entry
-    parts = frame.block.parts
-    if number == len(parts):
-        return frame
-    if number > len(parts):
-        raise IndexDamaged
-    with engine.index.reading() as txn:
-        handle = engine.index.part(txn, parts[number])
-    if handle is None:
-        raise IndexDamaged
-    part = engine.store.load(handle)
-    found = part.block.entries[0]
-    expected = (Role.PART, entry.incarnation, entry.number, entry.version, number)
-    stated = (found.role, found.incarnation, found.number, found.version, found.offset)
-    if part.header.frame_id != parts[number] or stated != expected or part.block.subject != frame.block.subject:
-        raise IndexDamaged
-    return part
-
-
 def read_record(engine: Engine, located: Located) -> Record:
     """Return a version with all its bytes."""
     entry = located.entry
+    content = Content(engine, located.frame, entry)
     end = entry.before + entry.length
-    stored = stored_bytes(engine, located, 0, end + entry.after)
-    return Record(info_of(engine, located), stored[entry.before : end], stored[: entry.before], stored[end:])
+    before, data = content.read(0, entry.before), content.read(entry.before, end)
+    return Record(info_of(engine, located), data, before, content.read(end, end + entry.after))
 
 
 def relocate(engine: Engine, located: Located) -> Located:
@@ -194,10 +159,11 @@ class RecordFile(io.RawIOBase):
         Runs a reading again where frames have moved.
     """
 
-    def __init__(self, engine: Engine, located: Located, steady: Callable[[Callable[[], bytes]], bytes]) -> None:
+    def __init__(self, engine: Engine, located: Located, steady: Callable[[Callable[[], None]], None]) -> None:
         super().__init__()
         self._engine = engine
         self._located = located
+        self._content = Content(engine, located.frame, located.entry)
         self._steady = steady
         self._position = 0
         self.info = info_of(engine, located)
@@ -225,19 +191,23 @@ class RecordFile(io.RawIOBase):
         if self.closed:
             raise Closed
         self._engine.check()
-        view = memoryview(buffer)
-        wanted = min(len(view), max(0, self.info.length - self._position), 4 * limits.BLOB_FRAME)
-        if not wanted:
-            return 0
-        start = self._located.entry.before + self._position
-        data = self._steady(lambda: self._stored(start, start + wanted))
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        view = memoryview(buffer).cast("B")
+        view = view[: min(len(view), max(0, self.info.length - self._position))]
+        if view:
+            self._steady(lambda: self._fill(view))
+            self._position += len(view)
+        return len(view)
 
-    def _stored(self, start: int, stop: int) -> bytes:
+    def _fill(self, view: memoryview) -> None:
+        start = self._located.entry.before + self._position
         try:
-            return stored_bytes(self._engine, self._located, start, stop)
+            self._content.read_into(start, view)
         except IndexDamaged:
             self._located = relocate(self._engine, self._located)
-            return stored_bytes(self._engine, self._located, start, stop)
+            self._content = Content(self._engine, self._located.frame, self._located.entry)
+            self._content.read_into(start, view)
+
+    def readall(self) -> bytes:
+        """Return everything from the position on."""
+        whole = bytearray(max(0, self.info.length - self._position))
+        return bytes(whole[: self.readinto(whole)])

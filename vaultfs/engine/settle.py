@@ -95,8 +95,8 @@ class _Changes:
 
     def _index(self, made: Drafted, placed: Placed, place: Place) -> None:
         row, _ = FrameRow.decode(placed.row)
-        header, handle = row.header, self._engine.take_handle()
-        self.batch.add(handle, place, header.frame_class, header.frame_id, made.facts, row.commits())
+        handle = self._engine.take_handle()
+        self.batch.add(handle, place, row.header.frame_class, made.facts, row.commits())
 
 
 def settle(engine: Engine) -> int:

@@ -14,11 +14,13 @@ from typing import Generic, TypeVar
 from vaultfs_format import limits
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import EntryBlock
-from vaultfs_format.frame import FrameHeader, open_body, open_entries
+from vaultfs_format.frame import FrameHeader, open_body, open_body_in, open_entries
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import KeyTable
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DIGEST, Suite
 
+from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, read_pair
@@ -128,6 +130,7 @@ class FrameStore:
         self._journals: dict[bytes, JournalFile] = {}
         self._segments: dict[bytes, SegmentRow] = {}
         self._files: dict[bytes, File] = {}
+        self.buffers = Buffers()
         self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
         self._bodies: Lru[int, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
@@ -203,8 +206,13 @@ class FrameStore:
 
     # Frames.
 
-    def load(self, handle: int) -> LoadedFrame:
+    def load(self, handle: int, *, keep: bool = True) -> LoadedFrame:
         """Return a frame with its entries opened.
+
+        Parameters
+        ----------
+        keep
+            False for parts of blobs, of which a long one would throw all other frames out of the cache.
 
         Raises
         ------
@@ -212,7 +220,7 @@ class FrameStore:
             The index names a place where no such frame is.
         """
         with self._lock:
-            return self._entries.get(handle, lambda: self._load(handle))
+            return self._entries.get(handle, lambda: self._load(handle)) if keep else self._load(handle)
 
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""
@@ -221,15 +229,31 @@ class FrameStore:
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
-        place = frame.place
         with self._lock:
-            try:
-                container = self._container(place.body_container)
-                file = self._file(container)
-            except VaultDamaged:
-                raise IndexDamaged from None
-            sealed = file.read(container.bodies + place.body_offset, frame.header.body_sealed)
+            file, offset = self._body_place(frame)
+            sealed = file.read(offset, frame.header.body_sealed)
         return open_body(self._suite, frame.header, frame.key, sealed)
+
+    def read_into(self, frame: LoadedFrame, room: memoryview) -> Buffer:
+        """Return the body of a frame, past the cache: a view of `room` where it is stored as it is, else other bytes.
+
+        Parameters
+        ----------
+        room
+            At least as long as the body.
+        """
+        with self.buffers.room() as sealed:
+            with self._lock:
+                file, offset = self._body_place(frame)
+                count = file.read_into(offset, sealed[: frame.header.body_sealed])
+            return open_body_in(self._suite, frame.header, frame.key, sealed[:count], room)
+
+    def _body_place(self, frame: LoadedFrame) -> tuple[File, int]:
+        try:
+            container = self._container(frame.place.body_container)
+            return self._file(container), container.bodies + frame.place.body_offset
+        except VaultDamaged:
+            raise IndexDamaged from None
 
     def _load(self, handle: int) -> LoadedFrame:
         with self.index.reading() as txn:

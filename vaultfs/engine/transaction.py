@@ -18,7 +18,7 @@ from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
 from vaultfs.engine.writing import RecordWriter
 from vaultfs.errors import ArgumentInvalid, TooLarge, TransactionConflict, TransactionEnded
-from vaultfs.model import NOBODY, Date, Identifier, NewRecord, RecordId, SubjectId
+from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.session import Session
@@ -59,6 +59,7 @@ class Transaction:
         replaces: RecordId | None = None,
         before: bytes = b"",
         after: bytes = b"",
+        pixels: PixelData | None = None,
     ) -> RecordId:
         """Store a record, or a new version of one. The arguments are those of `NewRecord`.
 
@@ -71,7 +72,7 @@ class Transaction:
         ------
         KindUnknown, SubjectAmbiguous, AccessDenied, NotFound, Deleted, TooLarge, StorageFull, StorageFailed
         """
-        return self.put_many([NewRecord(data, kind, subject, date, media_type, replaces, before, after)])[0]
+        return self.put_many([NewRecord(data, kind, subject, date, media_type, replaces, before, after, pixels)])[0]
 
     def put_many(self, records: Iterable[NewRecord]) -> list[RecordId]:
         """Store many records: as `put` does each, in less time. The policy is asked once for a subject and kind.

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from vaultfs_format import limits
 from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, encode_block, pack_row
 from vaultfs_format.errors import FieldInvalid, Structure
-from vaultfs_format.frame import FrameClass, SealedFrame, seal_frame
+from vaultfs_format.frame import FrameClass, SealedFrame, seal_blob, seal_frame
+from vaultfs_format.layout import Buffer
+from vaultfs_format.pixels import Rows
 from vaultfs_format.suite import KEY, Suite
 
 from vaultfs.engine.facts import FrameFacts
@@ -84,13 +86,6 @@ def date_of(entry: Entry) -> ClinicalDate | None:
         raise FieldInvalid(structure=Structure.ENTRIES) from None
 
 
-def seal(suite: Suite, frame_class: FrameClass, block: EntryBlock, body: bytes) -> SealedFrame:
-    """Seal a frame under a fresh key from the operating system."""
-    secret = os.urandom(_FRAME_ID + KEY)
-    entries, count = block.encode(), len(block.entries)
-    return seal_frame(suite, frame_class, entries, count, body, frame_id=secret[:_FRAME_ID], key=secret[_FRAME_ID:])
-
-
 def seal_all(suite: Suite, gathered: Sequence[Gathered]) -> list[Drafted]:
     """Seal frames, each under a fresh key from the operating system."""
     secrets = os.urandom((_FRAME_ID + KEY) * len(gathered))
@@ -109,6 +104,14 @@ def seal_all(suite: Suite, gathered: Sequence[Gathered]) -> list[Drafted]:
         drafted.append(Drafted(sealed, frame.facts))
         at = key_at + KEY
     return drafted
+
+
+def seal_large(
+    suite: Suite, block: EntryBlock, body: Buffer, rows: Rows | None, room: memoryview
+) -> tuple[SealedFrame, memoryview]:
+    """Seal a frame of class blob under a fresh key; its sealed body is a view of `room`."""
+    secret = os.urandom(_FRAME_ID + KEY)
+    return seal_blob(suite, block, body, room, frame_id=secret[:_FRAME_ID], key=secret[_FRAME_ID:], rows=rows)
 
 
 class Unit:

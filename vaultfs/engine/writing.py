@@ -191,13 +191,15 @@ class RecordWriter:
         )  # fmt: skip
         size = len(before) + len(content) + len(after)
         if stream is not None or is_blob(size):
-            writer = BlobWriter(self._engine, holder.id, entry, self._engine.chain.content_hasher(holder.content_key))
+            writer = BlobWriter(self._engine, holder.id, entry, holder.content_key, holder.parts)
             try:
-                writer.write(content, stream, before, after)
+                writer.write(content, stream, before, after, record.pixels)
             except BaseException:
                 self.give_up(writer.frames)
                 raise
             self.blobs += writer.frames
+            holder.parts |= writer.written
+            self._intent.parts |= writer.relied
         else:
             token = self._engine.chain.content_id(holder.content_key, content)
             unit = holder.unit if precision else holder.undated

@@ -8,6 +8,7 @@ import threading
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
 from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import KEY, Hasher, Suite
 
 from vaultfs.errors import NotFound
@@ -89,7 +90,7 @@ class KeyChain:
         text = len(name).to_bytes(4, "little") + name + path.encode(errors="surrogateescape")
         return self.suite.mac(self._identifier_key, labels.SOURCE, text)[:16]
 
-    def content_id(self, content_key: bytes, data: bytes) -> bytes:
+    def content_id(self, content_key: bytes, data: Buffer) -> bytes:
         """Return the content id of `data` in the shred unit with `content_key`."""
         return self.suite.mac(content_key, labels.CONTENT, data)[:16]
 

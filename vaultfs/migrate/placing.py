@@ -240,6 +240,7 @@ class Placement:
             replaces=replaced.id if replaced else None,
             before=before,
             after=after,
+            pixels=facts.pixels,
         )
         return Step(record_id, version)
 

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from vaultfs.testing.vfs import Operation
-from vaultfs.vfs import File, Vfs
+from vaultfs.vfs import Buffer, File, Vfs
 
 SECTOR = 512
 
@@ -108,7 +108,7 @@ class _RecordedFile(File):
         self._vfs = vfs
         self._number = number
 
-    def append(self, pieces: Sequence[bytes], offset: int) -> int:
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
         written = super().append(pieces, offset)
         self._vfs.record(Change(Operation.APPEND, self._number, offset=offset, data=b"".join(pieces)))
         return written

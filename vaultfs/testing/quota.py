@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from vaultfs.vfs import File, Vfs, coded
+from vaultfs.vfs import Buffer, File, Vfs, coded
 
 
 class QuotaVfs(Vfs):
@@ -49,7 +49,7 @@ class _QuotaFile(File):
         super().__init__(descriptor)
         self._vfs = vfs
 
-    def append(self, pieces: Sequence[bytes], offset: int) -> int:
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
         end = offset + sum(map(len, pieces))
         growth = max(0, end - self.size())
         try:

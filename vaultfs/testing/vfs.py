@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
-from vaultfs.vfs import File, Vfs, coded
+from vaultfs.vfs import Buffer, File, Vfs, coded
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ class _FaultyFile(File):
         super().__init__(descriptor)
         self._vfs = vfs
 
-    def append(self, pieces: Sequence[bytes], offset: int) -> int:
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
         def half() -> None:
             data = b"".join(pieces)
             super(_FaultyFile, self).append([data[: len(data) // 2]], offset)
@@ -177,6 +177,9 @@ class _FaultyFile(File):
 
     def read(self, offset: int, length: int) -> bytes:
         return self._vfs.call(Operation.READ, lambda: super(_FaultyFile, self).read(offset, length))
+
+    def read_into(self, offset: int, room: memoryview) -> int:
+        return self._vfs.call(Operation.READ, lambda: super(_FaultyFile, self).read_into(offset, room))
 
     def sync(self) -> None:
         self._vfs.call(Operation.SYNC, super().sync if self._vfs.durable else lambda: None)

@@ -192,12 +192,16 @@ def test_an_index_that_lies_is_found_out_and_made_anew(filled: vaultfs.Vault) ->
             with index.writing() as txn:
                 table = getattr(index.tables, name)
                 rows = [(bytes(k), bytes(v)) for k, v in txn.cursor(table)]
-                values = [value for _, value in rows]
+                values = [key[16:] if name == "parts" else value for key, value in rows]
                 chance.shuffle(values)
                 for (key, old), value in zip(rows, values, strict=True):
                     if name == "subjects":
                         if how == "nowhere":
                             txn.put(key[:17] + b"\xff" * 8, old, db=table)
+                        continue
+                    if name == "parts":
+                        txn.delete(key, db=table)
+                        txn.put(key[:16] + (value if how == "swapped" else b"\x7f" * 8), b"", db=table)
                         continue
                     txn.put(key, value if how == "swapped" else b"\x7f" * 4 + old[4:], db=table)
             filled._rebuilt = False

@@ -66,7 +66,6 @@ NAMES = {
     5022: "XmlMalformed",
     5023: "XmlForbidden",
     5024: "XmlTooDeep",
-    5025: "NotADocument",
     5101: "DestinationNotEmpty",
     5102: "DestinationFailed",
     9001: "PassphraseExposed",

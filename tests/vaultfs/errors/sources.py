@@ -59,8 +59,8 @@ def a_patient_id_in_no_character_set(world: World) -> set[int]:
 
 
 @reaches("DicomMalformed")
-def an_image_whose_elements_go_backwards(world: World) -> set[int]:
-    return world.imported("b.dcm", dicom((0x00100020, "LO", NAME), (0x00080070, "LO", NAME)))
+def an_image_with_a_patient_id_of_many_pages(world: World) -> set[int]:
+    return world.imported("b.dcm", dicom((0x00100020, "UT", NAME * 10_000)))
 
 
 @reaches("DicomTruncated")
@@ -81,11 +81,6 @@ def a_document_with_a_type(world: World) -> set[int]:
 @reaches("XmlTooDeep")
 def a_document_of_sections_in_sections(world: World) -> set[int]:
     return world.imported("c.xml", document("<section>" * 5000 + NAME + "</section>" * 5000))
-
-
-@reaches("NotADocument")
-def another_kind_of_document(world: World) -> set[int]:
-    return world.imported("d.xml", document(f"<{NAME}/>").replace("ClinicalDocument", "Message"))
 
 
 @reaches("SourceChanged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import vaultfs
 from tests.vaultfs.migrate.support import MRN, Archive, bundle, files_of, message, ndjson, observation, patient, rows_of
-from vaultfs import EventType, Identifier, Request
+from vaultfs import EventType, Identifier, PixelData, Request
 from vaultfs.audit.log import read_events
 from vaultfs.errors import AccessDenied, DestinationNotEmpty
 from vaultfs.migrate import export as exporting
@@ -67,6 +68,18 @@ def test_records_that_were_not_imported_come_too(archive: Archive, tmp_path: Pat
         one.hex() for one in (own, large, newer)
     }
     assert b"one" in files_of(tmp_path / "out")["a.ndjson"], "the source is what it was"
+
+
+def test_records_that_share_their_bytes_come_back_each_by_itself(archive: Archive, tmp_path: Path) -> None:
+    shared = os.urandom(300_000)
+    pixels = [PixelData(len(head), len(shared), 1000, 2) for head in (b"one", b"another")]
+    with archive.session.transaction() as txn:
+        one = txn.put(b"one" + shared, kind="Binary", subject=None, pixels=pixels[0])
+        other = txn.put(b"another" + shared, kind="Binary", subject=None, pixels=pixels[1])
+    archive.export(tmp_path / "out")
+    records = tmp_path / "out" / "records"
+    assert (records / one.hex()).read_bytes() == b"one" + shared
+    assert (records / other.hex()).read_bytes() == b"another" + shared
 
 
 def test_deleted_records_are_not_exported(archive: Archive, tmp_path: Path) -> None:

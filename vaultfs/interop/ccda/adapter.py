@@ -60,7 +60,7 @@ class CcdaAdapter:
 
         Raises
         ------
-        XmlMalformed, XmlForbidden, XmlTooDeep, NotADocument
+        XmlMalformed, XmlForbidden, XmlTooDeep, FormatUnknown
         EncodingUnknown
             Expat does not read the encoding that the text states.
         """

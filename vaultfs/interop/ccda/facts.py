@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from vaultfs.errors import NotADocument
+from vaultfs.errors import FormatUnknown
 from vaultfs.interop import timestamps
 from vaultfs.interop.authorities import canonical, identifier, is_oid, of_one_patient
 from vaultfs.interop.ccda.walk import Names
@@ -64,12 +64,12 @@ class Header:
 
         Raises
         ------
-        NotADocument
+        FormatUnknown
             It is the root of something else.
         """
         if not self._seen:
             if path[0] != ROOT:
-                raise NotADocument
+                raise FormatUnknown
             self._seen = True
         if len(path) > _DEEPEST or path not in _KNOWN:
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.vaultfs.interop.ccda.documents import HEAD, TAIL, document, record_target
-from vaultfs.errors import EncodingUnknown, NotADocument, SourceError, XmlForbidden, XmlMalformed, XmlTooDeep
+from vaultfs.errors import EncodingUnknown, FormatUnknown, SourceError, XmlForbidden, XmlMalformed, XmlTooDeep
 from vaultfs.interop.ccda import CcdaAdapter
 from vaultfs.interop.ccda.walk import MAX_DEPTH
 from vaultfs.interop.pieces import Facts
@@ -114,7 +114,7 @@ def test_a_document_is_either_read_to_its_end_or_refused() -> None:
         (document().encode() + document().encode(), XmlMalformed),
         (document("<a b='1' b='2'/>").encode(), XmlMalformed),
         (document("<a></b>").encode(), XmlMalformed),
-        (b"<a/>", NotADocument),
+        (b"<a/>", FormatUnknown),
     ],
 )
 def test_what_is_wrong_is_told_by_code(data: bytes, error: type[SourceError]) -> None:
