@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import firsts, ingest, reading, scale
+from bench import blobs, firsts, ingest, reading, scale
 from bench.figures import Row
 from bench.peers import rows as peers
 
@@ -15,6 +15,8 @@ ROWS: dict[str, Row] = {
     "reads": reading.reads,
     "opening": reading.opening,
     "space": ingest.space,
+    "blobs-incompressible": blobs.incompressible,
+    "blobs-pixels": blobs.pixels,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,

@@ -24,10 +24,9 @@ _SAMPLE_LAPS = 6
 def put_batch(session: vaultfs.Session, batch: Iterable[Item]) -> list[vaultfs.RecordId]:
     """Store records in one durable transaction: the loop that every row of ingest measures."""
     with session.transaction() as txn:
-        return [
-            txn.put(data, kind=kind, subject=subject, date=date, media_type=MEDIA_TYPE)
-            for subject, kind, date, data in batch
-        ]
+        return txn.put_many(
+            [vaultfs.NewRecord(data, kind, subject, date, MEDIA_TYPE) for subject, kind, date, data in batch]
+        )
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
