@@ -193,6 +193,12 @@ class LeftOut(Remark):
     code = 9164
 
 
+class PartHeadTorn(Remark):
+    """The superblock of an open blob segment is damaged. Nothing relies on it, and settling writes it anew."""
+
+    code = 9165
+
+
 # Findings. ---------------------------------------------------------------------------------------------------------
 
 
