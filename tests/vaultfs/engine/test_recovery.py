@@ -112,6 +112,22 @@ def test_what_follows_the_last_good_group_is_void_and_recorded(left: Left, junk:
         assert recovered.version == len(junk)
 
 
+def test_groups_of_another_journal_behind_a_torn_one_are_void(left: Left, vault: vaultfs.Vault, tmp_path: Path) -> None:
+    """A file may have grown over blocks of a journal that was removed: its groups tell nothing of this one."""
+    other = create(tmp_path / "other")
+    with session(other) as s:
+        for _ in range(len(left.groups) + 3):
+            with s.transaction() as txn:
+                txn.put(b"of another vault", kind="Observation", subject=MRN)
+    stale = Left(other, tmp_path / "stale", {})
+    target = left.groups[-2]
+    last = target.group.number - 1
+    torn = left.bytes[: target.offset + target.group.size // 2]
+    assert stale.groups[-1].group.last_durable > last
+    left.check(torn + stale.bytes[stale.groups[-1].offset :], last)
+    other.close()
+
+
 def test_a_journal_cut_below_what_the_index_knows_to_be_durable_is_damage(left: Left) -> None:
     last = left.groups[-1]
     for cut in (last.offset, last.offset + 1, last.offset + last.group.size - 1):
