@@ -47,6 +47,26 @@ def test_cuts_anywhere_in_a_life_keep_what_was_acknowledged(life: Recording, in_
     assert len(sweep.seen) > 300
 
 
+BEGINNINGS = (Operation.ADD_DIRECTORY, Operation.CREATE, Operation.MOVE, Operation.UNLINK)
+
+
+@pytest.mark.parametrize("kind", BEGINNINGS)
+def test_what_a_killed_process_left_in_the_cache_alone_is_secured(
+    life: Recording, in_memory: Path, kind: Operation
+) -> None:
+    """The next process builds on names and headers that were never synced; a cut must not take them from under it."""
+    sweep = Sweep(in_memory, chances=0)
+    for moment in moments(life)[:-1]:
+        change = life.vfs.log[moment - 1]
+        if change.kind is kind and (kind is not Operation.CREATE or change.path.endswith(".vjrn")):
+            for kill in (moment, moment + 1) if kind is Operation.CREATE else (moment,):
+                after = recorded(in_memory, kills=[kill])
+                end = len(after.vfs.log)
+                sweep.run(after, only=range(after.start, end + 1), every=end // 3)
+                sweep.run(after, only=range(end, end + 1))
+    assert sweep.opened > 10
+
+
 @pytest.mark.parametrize("index", AfterKill.WAYS)
 def test_cuts_after_a_killed_process_keep_what_was_acknowledged(life: Recording, in_memory: Path, index: str) -> None:
     """The next process recovers, with the index as it was, without it or with an older one, and is cut off as well."""
