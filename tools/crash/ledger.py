@@ -63,6 +63,10 @@ class History:
             return self._entries[-1][1]
         return next(allowed for at, allowed in reversed(self._entries) if at <= moment)
 
+    def moments(self) -> list[int]:
+        """Return when what is allowed has changed, in order."""
+        return [moment for moment, _ in self._entries]
+
     def known_at(self, moment: int) -> set[str]:
         """Return the ids that had been given out by a moment."""
         return {record for record, at in self.records.items() if at <= moment}

@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,8 +58,8 @@ class Sweep:
         Images by chance at each moment, after those that follow a system.
     again
         One of so many images is opened on a recorded disk, and cut again while it recovers; 0 for none.
-    most
-        Images after which to stop.
+    worst
+        Look at the first image of each moment only, in which everything is lost that was not synced.
 
     Attributes
     ----------
@@ -74,13 +74,13 @@ class Sweep:
     place: Path
     chances: int = 10
     again: int = 0
-    most: int = 1 << 62
+    worst: bool = False
     seen: set[bytes] = field(default_factory=set)
     opened: int = 0
     twice: int = 0
     cut: int = 0
 
-    def run(self, recording: Recording, *, every: int = 1, first: int = 0, only: range | None = None) -> None:
+    def run(self, recording: Recording, *, every: int = 1, first: int = 0, only: Container[int] | None = None) -> None:
         """Cut a recording at every moment from its start on, at one of `every`, or `only` at some.
 
         Raises
@@ -94,9 +94,8 @@ class Sweep:
             disk.make(change)
             if moment < recording.start or (moment + first) % every or (only is not None and moment not in only):
                 continue
-            for name, image in cuts(disk, chances=self.chances, seed=moment):
-                if len(self.seen) >= self.most:
-                    return
+            ways = cuts(disk, chances=self.chances, seed=moment)
+            for name, image in itertools.islice(ways, 1 if self.worst else None):
                 digest = image.digest()
                 if digest in self.seen:
                     continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -47,24 +49,39 @@ def test_cuts_anywhere_in_a_life_keep_what_was_acknowledged(life: Recording, in_
     assert len(sweep.seen) > 300
 
 
-BEGINNINGS = (Operation.ADD_DIRECTORY, Operation.CREATE, Operation.MOVE, Operation.UNLINK)
-
-
-@pytest.mark.parametrize("kind", BEGINNINGS)
+@pytest.mark.parametrize("kind", [Operation.ADD_DIRECTORY, Operation.MOVE])
 def test_what_a_killed_process_left_in_the_cache_alone_is_secured(
     life: Recording, in_memory: Path, kind: Operation
 ) -> None:
     """The next process builds on names and headers that were never synced; a cut must not take them from under it."""
-    sweep = Sweep(in_memory, chances=0)
-    for moment in moments(life)[:-1]:
-        change = life.vfs.log[moment - 1]
-        if change.kind is kind and (kind is not Operation.CREATE or change.path.endswith(".vjrn")):
-            for kill in (moment, moment + 1) if kind is Operation.CREATE else (moment,):
-                after = recorded(in_memory, kills=[kill])
-                end = len(after.vfs.log)
-                sweep.run(after, only=range(after.start, end + 1), every=end // 3)
-                sweep.run(after, only=range(end, end + 1))
-    assert sweep.opened > 10
+    _kill(life, in_memory, [moment for moment in moments(life)[:-1] if life.vfs.log[moment - 1].kind is kind][::2])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_journal_whose_process_died_as_it_began_is_built_on_safely(
+    life: Recording, in_memory: Path, number: int
+) -> None:
+    """Killed with the name alone, or with the header that was not synced."""
+    log = life.vfs.log
+    begun = [at for at in moments(life) if log[at - 1].kind is Operation.CREATE and log[at - 1].path.endswith(".vjrn")]
+    assert len(begun) > 3
+    _kill(life, in_memory, [at + number - 1 for at in begun])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_process_may_be_killed_after_any_change(life: Recording, in_memory: Path) -> None:
+    _kill(life, in_memory, moments(life)[:-1])
+
+
+def _kill(life: Recording, place: Path, kills: Sequence[int]) -> None:
+    """Kill a process after each of these changes, and cut the power after each acknowledgement of the next one."""
+    for kill in kills:
+        sweep = Sweep(place, worst=True)
+        after = recorded(place, kills=[kill])
+        sweep.run(after, only=[*after.history.moments(), len(after.vfs.log)])
+        assert sweep.opened > 1
+        shutil.rmtree(after.vfs.root)
 
 
 @pytest.mark.parametrize("index", AfterKill.WAYS)
