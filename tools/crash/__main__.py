@@ -15,16 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crash.ledger import Broken
-
-LIMITS = range(0, 700_000, 4096 + 512)
-"""Lengths that files may not exceed, in bytes: from none at all to more than the program writes."""
+from crash.places import memory
 
 
 @contextmanager
-def memory() -> Iterator[Path]:
+def _place() -> Iterator[Path]:
     """Yield a new directory, in memory where the system has such; it stays if a promise is broken in it."""
-    found = "/dev/shm"  # noqa: S108 - a directory of random name is made in it
-    place = Path(tempfile.mkdtemp(prefix="vaultfs-crash-", dir=found if os.access(found, os.W_OK) else None))
+    place = Path(tempfile.mkdtemp(prefix="vaultfs-crash-", dir=memory()))
     try:
         yield place
     except Broken:
@@ -38,7 +35,7 @@ def memory() -> Iterator[Path]:
 def _simulate(args: argparse.Namespace) -> str:
     from crash.simulate import simulate
 
-    with memory() as place:
+    with _place() as place:
         counts = simulate(place, args.images, jobs=args.jobs)
     return (
         f"{counts.images:,} different images of {counts.recordings:,} recordings, {counts.twice:,} of them of a second "
@@ -49,7 +46,7 @@ def _simulate(args: argparse.Namespace) -> str:
 def _mutants(_: argparse.Namespace) -> str:
     from crash.mutants import MUTANTS, NO_MUTANT, hunt
 
-    with memory() as place:
+    with _place() as place:
         if broken := hunt(NO_MUTANT, place):
             raise Broken(broken)
         for name, mutant in MUTANTS.items():
@@ -72,10 +69,10 @@ def _powercut(args: argparse.Namespace) -> str:
 
 
 def _inject(args: argparse.Namespace) -> str:
-    from crash.inject import Tally, base, counted, inject, injections, limited
+    from crash.inject import LIMITS, Tally, base, counted, inject, injections, limited
 
     tally, short = Tally(), Tally()
-    with memory() as place:
+    with _place() as place:
         start = base(place / "base")
         for injection in list(injections(counted(start, place / "run")))[:: args.every]:
             inject(start, place / "run", injection, tally)

@@ -38,6 +38,8 @@ WAYS = {
 WRITES = frozenset({"write", "pwrite64", "pwritev", "pwritev2"})
 PATIENCE = 60.0
 """Seconds after which a program hangs."""
+LIMITS = range(0, 700_000, 4096 + 512)
+"""Lengths that files may not exceed, in bytes: from none at all to more than the program writes."""
 ROOM = 1 << 20
 
 

@@ -26,6 +26,7 @@ from struct import Struct
 
 from crash.ledger import Allowed, Broken, History, Report
 from crash.oracle import check
+from crash.places import memory
 from crash.workload import work
 from vaultfs.engine.index import Index
 from vaultfs.errors import VaultError
@@ -46,8 +47,7 @@ _CLONE_NEWNS = 0x00020000
 @contextmanager
 def device(kind: str) -> Iterator[Path]:
     """Yield a new file system in a file."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a random name is made in it
-    with tempfile.TemporaryDirectory(prefix="vaultfs-powercut-", dir=memory) as place:
+    with tempfile.TemporaryDirectory(prefix="vaultfs-powercut-", dir=memory()) as place:
         image = Path(place) / "device"
         with image.open("wb") as file:
             file.truncate(SIZES[kind])

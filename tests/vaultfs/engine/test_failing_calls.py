@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from crash.inject import (
+    LIMITS,
     WAYS,
     Base,
     Injection,
@@ -22,7 +23,6 @@ from crash.inject import (
 )
 from crash.ledger import Broken
 
-LIMITS = range(0, 700_000, 4096 + 512)
 STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 

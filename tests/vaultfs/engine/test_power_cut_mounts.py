@@ -15,22 +15,38 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NOT_HERE = "file systems cannot be mounted here: this takes root, loop devices, mount and mkfs"
-TOOLS = ("mkfs.ext4", "mkfs.xfs", "mount", "umount")
+TOOLS = ("losetup", "mkfs.ext4", "mkfs.xfs", "mount", "umount", "unshare")
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not Path("/dev/loop-control").exists() or not all(map(shutil.which, TOOLS)), reason=NOT_HERE
-)
+
+def missing() -> list[str]:
+    """Return the programs that are not installed."""
+    return [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
+
+
+def mountable() -> bool:
+    """Return whether this process may have mounts of its own, and a loop device."""
+    if os.geteuid() != 0 or missing():
+        return False
+    probe = ["unshare", "--mount", "losetup", "--find"]
+    return not subprocess.run(probe, env=environment(), capture_output=True, check=False).returncode
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which the crash tests, and mkfs, are found."""
+    places = os.pathsep.join(str(ROOT / name) for name in (".", "formats", "tools"))
+    return os.environ | {"PYTHONPATH": places, "PATH": PATH}
+
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason="mount, mkfs.ext4 or mkfs.xfs is not installed"),
+    pytest.mark.skipif(not mountable(), reason="file systems cannot be mounted here: it takes root and loop devices"),
+]
 
 
 def command(*arguments: str) -> list[str]:
     """Return a command of the crash tests."""
     return [sys.executable, "-m", "crash", *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Return an environment in which the crash tests are found."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in (".", "formats", "tools"))}
 
 
 def powercut(kind: str, rounds: int, engine: str = "sound", seed: int = 1) -> dict[str, Any]:
