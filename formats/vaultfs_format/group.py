@@ -274,8 +274,7 @@ def authentic_group(
     """
     sizes, value = _chained(suite, data, offset, number, chain)
     end = offset + sizes.total
-    if not same(_mac(suite, journal_id, keys, number, value), data[end - DIGEST : end]):
-        raise MacMismatch(structure=Structure.JOURNAL_GROUP)
+    verify_trailer(suite, data[end - TRAILER : end], number, journal_id, keys)
     return sizes, value
 
 
@@ -350,5 +349,15 @@ def verify_group(suite: Suite, data: Buffer, offset: int, group: Group, journal_
     MacMismatch
     """
     end = offset + group.size
-    if not same(_mac(suite, journal_id, keys, group.number, group.chain), data[end - DIGEST : end]):
+    verify_trailer(suite, data[end - TRAILER : end], group.number, journal_id, keys)
+
+
+def verify_trailer(suite: Suite, trailer: Buffer, number: int, journal_id: bytes, keys: JournalKeys) -> None:
+    """Check that a trailer is that of group `number` of this journal, whatever the bytes before it are by now.
+
+    Raises
+    ------
+    MacMismatch
+    """
+    if not same(_mac(suite, journal_id, keys, number, bytes(trailer[:DIGEST])), trailer[DIGEST:]):
         raise MacMismatch(structure=Structure.JOURNAL_GROUP)

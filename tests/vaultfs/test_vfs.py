@@ -18,7 +18,6 @@ from vaultfs.errors import (
     VaultMissing,
     WriterBusy,
 )
-from vaultfs.testing.crash import Change, Disk, Fate, RecordingVfs
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 from vaultfs.vfs import Vfs, WriterLock, coded, converted
 
@@ -194,86 +193,3 @@ class TestFaults:
         with pytest.raises(KeyboardInterrupt):
             vfs.unlink(tmp_path / "f")
         file.close()
-
-
-def _recorded(tmp_path: Path) -> tuple[RecordingVfs, Path]:
-    root = tmp_path / "root"
-    root.mkdir()
-    return RecordingVfs(root), root
-
-
-def _left(vfs: RecordingVfs, tmp_path: Path, fate: Fate, seed: int = 0) -> dict[str, bytes]:
-    disk = Disk()
-    for change in vfs.log:
-        disk.make(change)
-    target = tmp_path / f"{fate.value}{seed}{len(vfs.log)}"
-    disk.after_power_cut(target, fate, seed)
-    return {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
-
-
-class TestPowerCuts:
-    def test_what_was_not_synced_is_lost_or_kept(self, tmp_path: Path) -> None:
-        vfs, root = _recorded(tmp_path)
-        file = vfs.create(root / "f")
-        file.append([b"synced"], 0)
-        file.sync()
-        assert _left(vfs, tmp_path, Fate.LOST) == {}
-        vfs.sync_directory(root)
-        file.append([b" and not"], 6)
-        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
-        assert _left(vfs, tmp_path, Fate.KEPT) == {"f": b"synced and not"}
-        file.truncate(2)
-        file.allocate(4)
-        assert _left(vfs, tmp_path, Fate.KEPT) == {"f": b"sy\0\0"} == {"f": (root / "f").read_bytes()}
-        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
-        vfs.unlink(root / "f")
-        vfs.unlink(root / "absent")
-        assert _left(vfs, tmp_path, Fate.LOST) == {"f": b"synced"}
-        assert _left(vfs, tmp_path, Fate.KEPT) == {}
-        file.close()
-
-    def test_writes_are_torn_at_sectors(self, tmp_path: Path) -> None:
-        vfs, root = _recorded(tmp_path)
-        file = vfs.create(root / "f")
-        file.append([b"x" * 5000], 100)
-        found = {_left(vfs, tmp_path, Fate.TORN, seed)["f"] for seed in range(20)}
-        assert len(found) > 10
-        for data in found:
-            for at in range(512, len(data), 512):
-                assert data[at : at + 512] in (b"x" * len(data[at : at + 512]), bytes(len(data[at : at + 512])))
-        file.close()
-
-    def test_a_file_that_changes_its_directory_is_never_in_neither(self, tmp_path: Path) -> None:
-        vfs, root = _recorded(tmp_path)
-        for name in ("a", "b"):
-            vfs.make_directory(root / name)
-        file = vfs.create(root / "a" / "f")
-        file.append([b"data"], 0)
-        file.sync()
-        vfs.sync_directory(root / "a")
-        vfs.move(root / "a" / "f", root / "b" / "g")
-        found = {tuple(sorted(_left(vfs, tmp_path, Fate.MIXED, seed))) for seed in range(40)}
-        assert found == {("a/f",), ("b/g",), ("a/f", "b/g")}
-        vfs.sync_directory(root / "a")
-        assert _left(vfs, tmp_path, Fate.LOST) == {"b/g": b"data"}
-        again = vfs.open(root / "b" / "g", writable=True)
-        again.append([b"!"], 4)
-        assert _left(vfs, tmp_path, Fate.KEPT) == {"b/g": b"data!"}
-        again.close()
-        file.close()
-
-    def test_whole_directories_move(self, tmp_path: Path) -> None:
-        vfs, root = _recorded(tmp_path)
-        vfs.make_directory(root / "a" / "b")
-        vfs.replace(root / "a" / "b" / "f", b"data")
-        vfs.rename(root / "a", root / "c")
-        vfs.replace(root / "c" / "b" / "f", b"more")
-        assert _left(vfs, tmp_path, Fate.LOST) == {"c/b/f": b"more"}
-
-    def test_a_failed_creation_is_not_recorded(self, tmp_path: Path) -> None:
-        vfs, root = _recorded(tmp_path)
-        with pytest.raises(VaultMissing):
-            vfs.create(root / "absent" / "f")
-        assert vfs.log == []
-        vfs.record(Change(Operation.SYNC_DIRECTORY))
-        assert _left(vfs, tmp_path, Fate.KEPT) == {}

@@ -227,7 +227,7 @@ class Committer:
         """Fail what writes; what only audits goes into the reserve."""
         if self._engine.condition is Condition.OPEN:
             reserve.enter(self._engine)
-        else:
+        elif self._engine.condition is Condition.FULL:
             with suppress(StorageFull):
                 reserve.leave(self._engine)  # the reserve is used up, and perhaps there is space again
         auditing = [ticket for ticket in tickets if not ticket.intent.frames]
@@ -245,6 +245,8 @@ class Committer:
         try:
             live = engine.writer()
         except StorageFull:
+            if engine.poisoned:
+                raise
             return False
         group = GroupBuilder(engine, live, [ticket.intent for ticket in tickets])
         draft = group.draft()

@@ -212,7 +212,7 @@ class Engine:
         Raises
         ------
         StorageFull
-            No journal was begun.
+            No journal was begun, unless the writer is poisoned now.
         Closed, Forked, WriterPoisoned, StorageFailed
         """
         self.check_writable()

@@ -11,6 +11,7 @@ from vaultfs_format import limits
 from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
+    TRAILER,
     Group,
     GroupDraft,
     GroupKind,
@@ -18,6 +19,7 @@ from vaultfs_format.group import (
     group_sizes,
     open_group_keys,
     verify_group,
+    verify_trailer,
 )
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
 
@@ -190,20 +192,25 @@ class JournalFile:
             data = kept + piece
             position = data.find(GROUP_MAGIC)
             while position >= 0:
-                if self._claims_durable(data[position : position + GROUP.size]):
+                if self._claims_durable(data[position : position + GROUP.size], at - len(kept) + position):
                     raise VaultDamaged(group=self.last_group + 1)
                 position = data.find(GROUP_MAGIC, position + 1)
             at += limits.MIB
             kept = data[-(GROUP.size - 1) :]
         return void
 
-    def _claims_durable(self, data: bytes) -> bool:
-        """Return whether a later group says that the one after the last good group was durable."""
+    def _claims_durable(self, header: bytes, offset: int) -> bool:
+        """Return whether a later group of this journal says that the one after the last good group was durable.
+
+        Its trailer must be authentic: blocks that the file has grown over may hold groups of a journal that is gone.
+        """
         try:
-            group_sizes(data)
-        except FormatError:
+            sizes = group_sizes(header)
+            _, _, _, _, number, last_durable, *_ = GROUP.unpack(header)
+            trailer = self.file.read(offset + sizes.total - TRAILER, TRAILER)
+            verify_trailer(self.header.suite, trailer, number, self.header.journal_id, self.keys)
+        except (FormatError, MacMismatch):
             return False
-        _, _, _, _, number, last_durable, *_ = GROUP.unpack(data)
         return bool(number > last_durable > self.last_group)
 
     def rewind(self, last: Scanned | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,27 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import JournalFile, Scanned
 from vaultfs.engine.pairs import open_named
-from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
-from vaultfs.vfs import converted
+from vaultfs.engine.paths import Layout
+from vaultfs.errors import FormatError, MacMismatch, StorageReadOnly, VaultDamaged
+from vaultfs.vfs import Vfs, converted
+
+
+def secure_names(vfs: Vfs, layout: Layout) -> None:
+    """Sync every directory of a vault whose lock is held, and the one that it lies in.
+
+    A process that died may have made names that no sync has followed; what is written below them would go with them.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
+        vfs.sync_directory(layout.root.parent)
+    with converted():
+        for name, below, _ in os.walk(layout.root, onerror=fail):
+            vfs.sync_directory(Path(name))
+            if Path(name) == layout.root:
+                below[:] = [one for one in below if not one.startswith(layout.index.name)]
 
 
 def open_journals(engine: Engine, stamp: Stamp | None) -> int:
@@ -143,6 +163,8 @@ def _in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:
 def _open_last(engine: Engine, journal: JournalFile, floor: int) -> int:
     """Open the last journal; rewrite its doubtful groups into a successor, which is then the active journal."""
     groups = list(journal.scan())
+    if not groups:
+        _secure_header(engine, journal)
     void = journal.check_tail(max(floor, journal.durable))
     if journal.closed:
         # Of a closing record nothing is kept: it has said that all before it is durable, and may itself not be.
@@ -155,6 +177,19 @@ def _open_last(engine: Engine, journal: JournalFile, floor: int) -> int:
     if doubtful:
         _rewrite(engine, journal, doubtful)
     return void
+
+
+def _secure_header(engine: Engine, journal: JournalFile) -> None:
+    """Write a header that no group follows once more, and sync it.
+
+    The process that began the journal may have died before its first sync: a successor would then follow nothing.
+    """
+    file = open_named(engine.vfs, engine.layout.journal(journal.header.journal_id), writable=True)
+    try:
+        file.append([file.read(0, HEADER_SIZE)], 0)
+        file.sync()
+    finally:
+        file.close()
 
 
 def _rewrite(engine: Engine, journal: JournalFile, doubtful: Sequence[Scanned]) -> None:

@@ -23,13 +23,22 @@ def enter(engine: Engine) -> None:
     Raises
     ------
     VaultError
-        There is no reserve, or it cannot be used: nothing can be audited any more.
+        There is no reserve, or it cannot be used: nothing can be audited any more, and the writer is poisoned.
     """
-    if engine.active is not None:
-        engine.active.journal.sync()
-        engine.active = None
-    header = engine.next_header()
-    layout = engine.layout
+    try:
+        if engine.active is not None:
+            engine.active.journal.sync()
+            engine.active = None
+        engine.adopt(_begun(engine), active=True)
+    except BaseException:
+        engine.poison()
+        raise
+    engine.condition = Condition.FULL
+
+
+def _begun(engine: Engine) -> JournalFile:
+    """Return a journal in the reserve, durable under its name."""
+    header, layout = engine.next_header(), engine.layout
     journal = JournalFile.take(engine.vfs, layout.reserve, header, header.keys(engine.chain.epoch_root), RESERVE)
     try:
         journal.sync()
@@ -37,8 +46,7 @@ def enter(engine: Engine) -> None:
     except BaseException:
         journal.close()
         raise
-    engine.adopt(journal, active=True)
-    engine.condition = Condition.FULL
+    return journal
 
 
 def leave(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from vaultfs.engine.heads import heal_head, read_heads, read_keyring, read_super
 from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, install, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.paths import Layout
-from vaultfs.engine.recovery import open_journals
+from vaultfs.engine.recovery import open_journals, secure_names
 from vaultfs.engine.session import Session
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
@@ -132,6 +132,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     lock = WriterLock(layout.lock)
     lock.acquire(wait)
     try:
+        secure_names(files, layout)
         stores = epoch_stores or [DirectoryStore(default_store(place), files)]
         head, data, top = _authentic_head(files, layout, unlock, stores)
         heal_head(files, layout, data)

@@ -4,248 +4,134 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from crash.mutants import MUTANTS, NO_MUTANT, hunt
+from crash.recordings import AfterKill, Recording, record, record_again
+from crash.simulate import Sweep, moments, simulate
 
-import vaultfs
-from tests.vaultfs.support import MRN, OTHER, create, get, put, reopen, seen, session
-from vaultfs.errors import VaultMissing
-from vaultfs.testing.crash import Change, Disk, Fate, RecordingVfs
-from vaultfs.testing.vfs import FaultyVfs, Operation
-
-BIG = os.urandom(70_000)
-HUGE = os.urandom(1_100_000)
-ALL = 1 << 30
+from vaultfs.testing.crash import Disk, cuts
+from vaultfs.testing.vfs import Operation
 
 
-@dataclass
-class Step:
-    """What was seen when a step of the scenario had been acknowledged, and between which changes it was made."""
-
-    begun: int
-    acknowledged: int
-    seen: dict[Any, Any]
+def recorded(place: Path, **more: object) -> Recording:
+    """Play a life in a new directory."""
+    root = place / f"recorded{len(list(place.iterdir()))}"
+    root.mkdir()
+    return record(root, **more)  # type: ignore[arg-type]
 
 
-@dataclass
-class Recording:
-    """A scenario that was played on a recorded disk."""
-
-    root: Path
-    vfs: RecordingVfs
-    steps: list[Step] = field(default_factory=list)
-    indexes: list[tuple[int, bytes]] = field(default_factory=list)
-    ids: dict[vaultfs.RecordId, int] = field(default_factory=dict)
-    """The ids that were given out, and after which change."""
-
-    @property
-    def path(self) -> Path:
-        """The vault."""
-        return self.root / "v"
-
-    def step(self, vault: vaultfs.Vault, act: Callable[[], Any]) -> None:
-        """Play one step, and keep what is to be seen from then on."""
-        begun = len(self.vfs.log)
-        act()
-        acknowledged = len(self.vfs.log)
-        self.steps.append(Step(begun, acknowledged, observed(vault, self.ids)))
-        self.indexes.append((len(self.vfs.log), (self.path / "index" / "data.mdb").read_bytes()))
-
-    def put(self, vault: vaultfs.Vault, *data: bytes, **more: Any) -> None:
-        """Put records in one transaction, as a step."""
-
-        def act() -> None:
-            with session(vault) as s, s.transaction() as txn:
-                for one in data:
-                    self.ids[txn.put(one, **{"kind": "Observation", "subject": MRN, **more})] = len(self.vfs.log)
-
-        self.step(vault, act)
+@pytest.fixture
+def life(in_memory: Path) -> Recording:
+    """Return the whole life of a vault."""
+    return recorded(in_memory)
 
 
-def observed(vault: vaultfs.Vault, ids: Iterable[vaultfs.RecordId]) -> dict[Any, Any]:
-    """Return what is to be seen of a vault."""
-    found: dict[Any, Any] = {record: seen(vault, record) for record in ids}
-    with session(vault) as s:
-        found["state"] = s.state("ns", b"k")
-        for name in (MRN, OTHER):
-            people = s.subjects(name)
-            found[name] = {info.id for one in people for info in s.find(subject=one)}
-    return {key: value for key, value in found.items() if value not in (None, set(), vaultfs.State(0, None))}
+def test_what_an_engine_writes_is_repeatable(in_memory: Path) -> None:
+    """So a broken promise is found again by the numbers in its message, and images are counted once."""
+    assert recorded(in_memory).vfs.log == recorded(in_memory).vfs.log
 
 
-def _play(root: Path, vfs: RecordingVfs) -> Recording:
-    """Play everything that changes files: commits, large bodies, settling, closing, opening, recovery."""
-    played = Recording(root, vfs)
-    vault = create(played.path, vfs=vfs)
-    played.steps.append(Step(0, len(vfs.log), observed(vault, [])))
-    played.put(vault, b"one", b"two")
-    played.put(vault, BIG, b"beside a large one", subject=OTHER)
-    first = next(iter(played.ids))
-
-    def state() -> None:
-        with session(vault) as s, s.transaction() as txn:
-            txn.set_state("ns", b"k", b"v")
-            txn.delete(first)
-
-    played.step(vault, state)
-    played.step(vault, vault.settle)
-    with session(vault) as s:
-        waiting = s.transaction()
-        waiting.put(HUGE, kind="Binary", subject=None)
-        played.put(vault, HUGE[::-1], subject=OTHER)
-
-        def undelete() -> None:
-            with s.transaction() as txn:
-                txn.undelete(first)
-                txn.put(b"one again", kind="Observation", subject=MRN, replaces=first)
-
-        played.step(vault, undelete)
-        played.step(vault, vault.settle)
-        waiting.rollback()
-    played.step(vault, lambda: put(vault, b"not looked for", subject=None))
-    vault.close()
-    vault = reopen(played.path, vfs=vfs)
-    played.put(vault, b"after reopening", BIG[::-1])
-    for record in played.ids:
-        seen(vault, record)
-    vault.committer.sync()
-    # The process dies: the next one finds groups that no other calls durable, and writes them again.
-    vault.engine.poison()
-    vault.close()
-    shutil.rmtree(played.path / "index")
-    vault = reopen(played.path, vfs=vfs)
-    played.put(vault, b"after recovery")
-    played.step(vault, vault.settle)
-    vault.close()
-    return played
+def test_a_life_does_everything_that_changes_files(life: Recording) -> None:
+    made = {change.kind for change in life.vfs.log}
+    assert made == set(Operation) - {Operation.OPEN, Operation.READ}
+    names = [change.target or change.path for change in life.vfs.log]
+    for part in ("head", ".vkey.", ".vseg", ".part", ".vjrn", "copies/"):
+        assert any(part in name for name in names), part
+    assert len(life.vfs.indexes) > 10
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """Return the scenario, played once."""
-    root = tmp_path_factory.mktemp("recorded")
-    return _play(root, RecordingVfs(root))
+def test_cuts_anywhere_in_a_life_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
+    sweep = Sweep(in_memory, chances=2)
+    sweep.run(life, every=9)
+    assert len(sweep.seen) > 300
 
 
-def _check(played: Recording, image: Path, point: int, index: bytes | None, *, further: bool) -> None:
-    """Check what a cut after `point` changes has left."""
-    vault_path = image / "v"
-    if index is not None and vault_path.is_dir():
-        (vault_path / "index").mkdir()
-        (vault_path / "index" / "data.mdb").write_bytes(index)
-    done = [step for step in played.steps if step.acknowledged <= point]
-    going = played.steps[len(done) : len(done) + 1]
-    try:
-        vault = reopen(vault_path, vfs=FaultyVfs(durable=False))
-    except VaultMissing:
-        assert not done
-        return
-    with vault:
-        found = observed(vault, played.ids)
-        allowed = [step.seen for step in [*done[-1:], *(step for step in going if step.begun <= point)]]
-        assert found in (allowed or [{}])
-        if further:
-            record = put(vault, BIG, subject=None)
-            vault.settle()
-            assert get(vault, record) == BIG
-            assert played.ids.get(record, ALL) > point, "an id was given out again"
-            assert observed(vault, played.ids.keys() - {record}) == found
+@pytest.mark.parametrize("kind", [Operation.ADD_DIRECTORY, Operation.MOVE])
+def test_what_a_killed_process_left_in_the_cache_alone_is_secured(
+    life: Recording, in_memory: Path, kind: Operation
+) -> None:
+    """The next process builds on names and headers that were never synced; a cut must not take them from under it."""
+    _kill(life, in_memory, [moment for moment in moments(life)[:-1] if life.vfs.log[moment - 1].kind is kind][::2])
 
 
-def _cut(played: Recording, target: Path, points: range, fates: list[tuple[Fate, int]], *, seeds: int = 1) -> int:
-    """Cut the power at `points` and check what is left; return how many disks were looked at."""
-    disk, looked_at = Disk(), 0
-    for point, change in enumerate(played.vfs.log, start=1):
-        disk.make(change)
-        if point not in points:
-            continue
-        older = [data for at, data in played.indexes if at <= point]
-        for fate, every in fates:
-            if point % every:
-                continue
-            if fate is Fate.LOST and change.kind not in (Operation.SYNC, Operation.SYNC_DIRECTORY):
-                continue  # the same as before this change
-            for seed in range(seeds if fate in (Fate.TORN, Fate.MIXED) else 1):
-                image = target / "image"
-                disk.after_power_cut(image, fate, point * 1000 + seed)
-                shutil.copytree(played.root / "v.epoch", image / "v.epoch", dirs_exist_ok=True)
-                index = (None, *older[-1:], *older[:1])[(point + seed) % 3 % (len(older[:2]) + 1)]
-                try:
-                    _check(played, image, point, index, further=looked_at % 7 == 0)
-                except Exception as error:
-                    raise AssertionError(f"power cut after change {point}, {fate}, seed {seed}: {change}") from error
-                shutil.rmtree(image)
-                looked_at += 1
-    return looked_at
-
-
-def test_whatever_was_not_synced_is_lost_or_kept(played: Recording, in_memory: Path) -> None:
-    assert _cut(played, in_memory, range(ALL), [(Fate.LOST, 1), (Fate.KEPT, 3)]) > 150
-
-
-def test_writes_are_torn_and_names_are_kept_at_random(played: Recording, in_memory: Path) -> None:
-    assert _cut(played, in_memory, range(ALL), [(Fate.TORN, 5), (Fate.MIXED, 3)]) > 100
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_journal_whose_process_died_as_it_began_is_built_on_safely(
+    life: Recording, in_memory: Path, number: int
+) -> None:
+    """Killed with the name alone, or with the header that was not synced."""
+    log = life.vfs.log
+    begun = [at for at in moments(life) if log[at - 1].kind is Operation.CREATE and log[at - 1].path.endswith(".vjrn")]
+    assert len(begun) > 3
+    _kill(life, in_memory, [at + number - 1 for at in begun])
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_every_cut_with_many_chances(played: Recording, in_memory: Path) -> None:
-    fates = [(fate, 1) for fate in Fate]
-    assert _cut(played, in_memory, range(ALL), fates, seeds=12) > 1000
+def test_a_process_may_be_killed_after_any_change(life: Recording, in_memory: Path) -> None:
+    _kill(life, in_memory, moments(life)[:-1])
 
 
-def test_power_cuts_during_recovery_are_recovered_from(played: Recording, in_memory: Path) -> None:
-    """A disk that a cut has left is opened on a recorded disk, and that opening is cut as well."""
-    points = [step.acknowledged for step in played.steps[1:]] + [played.steps[-2].acknowledged - 3]
-    for number, point in enumerate(points):
-        disk = Disk()
-        for change in played.vfs.log[:point]:
-            disk.make(change)
-        before = in_memory / f"before{number}"
-        disk.after_power_cut(before, Fate.KEPT)
-        shutil.copytree(played.root / "v.epoch", before / "v.epoch", dirs_exist_ok=True)
-        root = in_memory / f"again{number}"
-        root.mkdir()
-        vfs = RecordingVfs(root)
-        _copy_through(vfs, before, root)
-        start = len(vfs.log)
-        reopen(root / "v", vfs=vfs).close()
-        again = Recording(root, vfs, [Step(0, start, s.seen) for s in played.steps if s.acknowledged <= point][-1:])
-        again.ids = played.ids
-        assert len(vfs.log) > start
-        _cut(again, root, range(start, ALL), [(Fate.LOST, 1), (Fate.KEPT, 5), (Fate.MIXED, 7)])
+def _kill(life: Recording, place: Path, kills: Sequence[int]) -> None:
+    """Kill a process after each of these changes, and cut the power after each acknowledgement of the next one."""
+    for kill in kills:
+        sweep = Sweep(place, worst=True)
+        after = recorded(place, kills=[kill])
+        sweep.run(after, only=[*after.history.moments(), len(after.vfs.log)])
+        assert sweep.opened > 1
+        shutil.rmtree(after.vfs.root)
 
 
-@pytest.mark.parametrize("forgotten", [Operation.SYNC, Operation.SYNC_DIRECTORY])
-def test_a_disk_that_does_not_keep_what_was_synced_is_found_out(tmp_path: Path, forgotten: Operation) -> None:
-    """The control: with syncs that do nothing, the same checks fail."""
-
-    class Lying(RecordingVfs):
-        def record(self, change: Change) -> None:
-            if change.kind is not forgotten:
-                super().record(change)
-
-    root = tmp_path / "recorded"
-    root.mkdir()
-    played = _play(root, Lying(root))
-    every = range(played.steps[1].acknowledged, ALL)
-    with pytest.raises(AssertionError, match="power cut after"):
-        _cut(played, tmp_path, every, [(Fate.MIXED, 1)])
+@pytest.mark.parametrize("index", AfterKill.WAYS)
+def test_cuts_after_a_killed_process_keep_what_was_acknowledged(life: Recording, in_memory: Path, index: str) -> None:
+    """The next process recovers, with the index as it was, without it or with an older one, and is cut off as well."""
+    sweep = Sweep(in_memory, chances=2)
+    possible = moments(life)
+    first = AfterKill.WAYS.index(index)
+    for number in range(4):
+        kill = possible[(3 * number + first) * len(possible) // 12]
+        sweep.run(recorded(in_memory, kills=[kill], index=index), every=29, first=number)
+    assert len(sweep.seen) > 200
 
 
-def _copy_through(vfs: RecordingVfs, source: Path, target: Path) -> None:
-    """Copy a disk so that the copy is recorded, and durable."""
-    for path in sorted(source.rglob("*")):
-        place = target / path.relative_to(source)
-        if path.is_dir():
-            vfs.make_directory(place)
-        else:
-            file = vfs.create(place)
-            file.append([path.read_bytes()], 0)
-            file.sync()
-            file.close()
-            vfs.sync_directory(place.parent)
+def test_cuts_after_processes_killed_in_recovery_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
+    sweep = Sweep(in_memory, chances=2)
+    possible = moments(life)
+    for number in range(4):
+        kill = possible[(2 * number + 1) * len(possible) // 8]
+        sweep.run(recorded(in_memory, kills=[kill, kill + 5 + 9 * number]), every=37, first=number)
+    assert len(sweep.seen) > 100
+
+
+def test_cuts_while_recovering_from_a_cut_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
+    sweep, disk = Sweep(in_memory, chances=1), Disk()
+    for moment, change in enumerate(life.vfs.log, start=1):
+        disk.make(change)
+        if moment in moments(life)[50::90]:
+            image = [image for _, image in cuts(disk, chances=1)][-1]
+            with sweep.directory() as root:
+                history = life.history
+                again = record_again(root, image, [], history.allowed(moment), history.known_at(moment))
+                sweep.run(again, every=23)
+    assert len(sweep.seen) > 100
+
+
+def test_the_engine_survives_the_hunt_for_mutants(in_memory: Path) -> None:
+    """The control of the controls: what kills them does not kill the engine that they are made of."""
+    assert hunt(NO_MUTANT, in_memory, kills=1, strides=(23,)) == ""
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_seeded_mutant_is_caught(in_memory: Path, name: str) -> None:
+    """Each breaks one rule of durability; a simulator that let it live would prove nothing."""
+    assert hunt(MUTANTS[name], in_memory) != "", name
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_twenty_thousand_different_disks_keep_what_was_acknowledged(in_memory: Path) -> None:
+    counts = simulate(in_memory, 20_000, jobs=os.cpu_count() or 1)
+    assert counts.images >= 20_000
+    assert counts.twice > 0

@@ -104,12 +104,36 @@ def test_a_journal_cut_at_every_byte_keeps_the_groups_before_the_cut(left: Left)
     _check_cuts(left, _cuts(left, left.groups[-3:], 1))
 
 
-@pytest.mark.parametrize("junk", [b"\0" * 5000, b"VGRP" * 300, os.urandom(70), b"VGRP\0\1\0\0" + bytes(200)])
+def test_zeros_at_the_end_of_a_journal_were_preallocated_and_are_nothing(left: Left) -> None:
+    left.check(left.bytes + bytes(5000), len(left.groups))
+    with left.opened(left.bytes + bytes(5000)) as vault:
+        assert not [event for event in events(vault) if event.type == EventType.RECOVERED]
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 5000 + b"\1", b"VGRP" * 300, os.urandom(70), b"VGRP\0\1\0\0" + bytes(200) + b"\1"]
+)
 def test_what_follows_the_last_good_group_is_void_and_recorded(left: Left, junk: bytes) -> None:
     left.check(left.bytes + junk, len(left.groups))
     with left.opened(left.bytes + junk) as vault:
         (recovered,) = [event for event in events(vault) if event.type == EventType.RECOVERED]
         assert recovered.version == len(junk)
+
+
+def test_groups_of_another_journal_behind_a_torn_one_are_void(left: Left, vault: vaultfs.Vault, tmp_path: Path) -> None:
+    """A file may have grown over blocks of a journal that was removed: its groups tell nothing of this one."""
+    other = create(tmp_path / "other")
+    with session(other) as s:
+        for _ in range(len(left.groups) + 3):
+            with s.transaction() as txn:
+                txn.put(b"of another vault", kind="Observation", subject=MRN)
+    stale = Left(other, tmp_path / "stale", {})
+    target = left.groups[-2]
+    last = target.group.number - 1
+    torn = left.bytes[: target.offset + target.group.size // 2]
+    assert stale.groups[-1].group.last_durable > last
+    left.check(torn + stale.bytes[stale.groups[-1].offset :], last)
+    other.close()
 
 
 def test_a_journal_cut_below_what_the_index_knows_to_be_durable_is_damage(left: Left) -> None:

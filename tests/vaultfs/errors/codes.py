@@ -101,6 +101,7 @@ NAMES = {
     9162: "Leftover",
     9163: "Foreign",
     9164: "LeftOut",
+    9165: "PartHeadTorn",
 }
 
 RETIRED = {

@@ -237,6 +237,12 @@ def somebody_keeps_letters_in_the_vault(world: World) -> set[int]:
         letter.unlink()
 
 
+@reaches("PartHeadTorn")
+def a_settling_was_cut_off_while_it_wrote_a_superblock(world: World) -> set[int]:
+    flip(world.file("*.part"), 40)
+    return world.fsck()
+
+
 @reaches("LeftOut")
 def a_damaged_vault_is_checked_with_keys(world: World) -> set[int]:
     flip(world.file("*.vseg"), 5000)

@@ -176,6 +176,13 @@ def test_a_part_file_must_hold_what_a_group_names(vault: Path) -> None:
     assert vaults.names(vaults.findings(vault)) == ["FileMissing"]
 
 
+def test_a_torn_superblock_of_a_part_file_is_no_damage(vault: Path) -> None:
+    """A power cut during a settling leaves it so; nothing relies on it (PRT-21)."""
+    part = next(vault.rglob("*.part"))
+    vaults.flip(part, 40)
+    assert [(f.severity, type(f.error).__name__) for f in vaults.findings(vault)] == [(Severity.REMARK, "PartHeadTorn")]
+
+
 def test_a_part_file_that_settling_had_named_already_is_found(vault: Path) -> None:
     part = next(vault.rglob("*.part"))
     part.rename(part.parent / "none" / f"{part.stem}.vseg")

@@ -218,6 +218,13 @@ class LeftOut(Remark):
     advice = "Heal or restore what is damaged, then check again with the passphrase."
 
 
+class PartHeadTorn(Remark):
+    """The superblock of an open blob segment is damaged. Nothing relies on it, and settling writes it anew."""
+
+    code = 9165
+    advice = "Nothing needs to be done: the next settling writes it anew."
+
+
 # Findings. ---------------------------------------------------------------------------------------------------------
 
 

@@ -206,7 +206,7 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
         with files.open(journal.name) as file:
             scan, reason = _scanned(file, report, journal, None, advance)
             journal.scan = scan
-            tail = file.size - scan.end
+            tail = _written(file, scan.end)
             if _claims_durable(file, scan):
                 _report_lost(report, journal, scan, reason)
             elif tail:
@@ -215,6 +215,17 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
                 report.add(JournalOpen(structure=Structure.JOURNAL_GROUP, group=scan.last_group), journal.name)
     except VaultError as error:
         report.add(error, journal.name)
+
+
+def _written(file: Reader, start: int) -> int:
+    """Return the bytes from `start` on, without the zeros at the end of a file that was preallocated."""
+    at, written = start, 0
+    while at < file.size:
+        piece = file.read(at, min(CHUNK, file.size - at))
+        if length := len(piece.rstrip(b"\0")):
+            written = at + length - start
+        at += len(piece)
+    return written
 
 
 def _report_lost(report: Report, journal: Journal, scan: Scan, reason: VaultError | None) -> None:

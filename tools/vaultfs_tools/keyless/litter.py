@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from vaultfs_format.errors import Fact, Structure, VaultError
+from vaultfs_format.errors import DigestMismatch, Fact, Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
 
@@ -22,6 +22,7 @@ from vaultfs_tools.keyless.findings import (
     HeadOlder,
     Leftover,
     NotNamed,
+    PartHeadTorn,
     Property,
     Report,
     SettlingUnfinished,
@@ -80,13 +81,18 @@ def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes
             raise
         name = sealed[0]
         data, size = _beginning(files, name)
-    about = SegmentHead.decode(data)
-    for stated, value, expected in (
-        (Property.VAULT_ID, about.vault_id, head.vault_id),
-        (Property.FILE_ID, about.segment_id, segment_id),
-    ):
-        if value != expected:
-            report.add(Disagreement(structure=Structure.SEGMENT, property=stated), name, 0)
+    try:
+        about = SegmentHead.decode(data)
+    except DigestMismatch:
+        # A settling that was cut off was writing it anew.
+        report.add(PartHeadTorn(structure=Structure.SEGMENT), name, 0)
+    else:
+        for stated, value, expected in (
+            (Property.VAULT_ID, about.vault_id, head.vault_id),
+            (Property.FILE_ID, about.segment_id, segment_id),
+        ):
+            if value != expected:
+                report.add(Disagreement(structure=Structure.SEGMENT, property=stated), name, 0)
     if size < end:
         report.add(Disagreement(structure=Structure.SEGMENT, property=Property.PART_LENGTH), name, size)
     return name
@@ -112,7 +118,11 @@ def check_litter(
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
     strangers: Counter[str] = Counter()
     # What merging has taken in is removed tables first, so that a table without a segment is never of that kind.
-    strays = {match[3] for name in files.walk() if name not in named and (match := _SEGMENT.fullmatch(name))}
+    strays = {
+        match[3]
+        for name in files.walk()
+        if name not in named and (match := _SEGMENT.fullmatch(name)) and _is_older(files, name, head)
+    }
     for name in files.walk():
         if name in named:
             continue
@@ -133,6 +143,14 @@ def check_litter(
             report.add(_other_generation(head, name), name)
     for directory, count in sorted(strangers.items()):
         report.add(Foreign(files=count), directory)
+
+
+def _is_older(files: VaultFiles, name: str, head: Head) -> bool:
+    """Return whether a segment was written under a head before this one."""
+    try:
+        return SegmentHead.decode(_beginning(files, name)[0]).generation < head.generation
+    except VaultError:
+        return False
 
 
 def _other_generation(head: Head, name: str) -> VaultError:

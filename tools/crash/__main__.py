@@ -1,0 +1,114 @@
+"""The crash tests at full length: ``python -m crash COMMAND``, from a checkout; see docs/guides/crash-testing.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from crash.ledger import Broken
+from crash.places import memory
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    """Yield a new directory, in memory where the system has such; it stays if a promise is broken in it."""
+    place = Path(tempfile.mkdtemp(prefix="vaultfs-crash-", dir=memory()))
+    try:
+        yield place
+    except Broken:
+        raise
+    except BaseException:
+        shutil.rmtree(place)
+        raise
+    shutil.rmtree(place)
+
+
+def _simulate(args: argparse.Namespace) -> str:
+    from crash.simulate import simulate
+
+    with _place() as place:
+        counts = simulate(place, args.images, jobs=args.jobs)
+    return (
+        f"{counts.images:,} different images of {counts.recordings:,} recordings, {counts.twice:,} of them of a second "
+        f"cut; {counts.opened:,} vaults opened, all good"
+    )
+
+
+def _mutants(_: argparse.Namespace) -> str:
+    from crash.mutants import MUTANTS, NO_MUTANT, hunt
+
+    with _place() as place:
+        if broken := hunt(NO_MUTANT, place):
+            raise Broken(broken)
+        for name, mutant in MUTANTS.items():
+            if not (broken := hunt(mutant, place)):
+                raise Broken(f"this mutant lives: {name}")
+            print(f"{name}: {broken}", flush=True)
+    return f"{len(MUTANTS)} mutants, all caught"
+
+
+def _powercut(args: argparse.Namespace) -> str:
+    from crash.powercut import own_mounts, run
+
+    own_mounts()
+    results = {}
+    for kind in args.on:
+        result = results[kind] = run(kind, args.rounds, args.seed, args.engine)
+        if result.broken and args.engine == "sound":
+            raise Broken(result.broken)
+    return json.dumps({kind: asdict(result) for kind, result in results.items()})
+
+
+def _inject(args: argparse.Namespace) -> str:
+    from crash.inject import LIMITS, Tally, base, counted, inject, injections, limited
+
+    tally, short = Tally(), Tally()
+    with _place() as place:
+        start = base(place / "base")
+        for injection in list(injections(counted(start, place / "run")))[:: args.every]:
+            inject(start, place / "run", injection, tally)
+        for limit in LIMITS[:: args.every]:
+            limited(start, place / "run", limit, short)
+    return f"{tally.injected} calls injected: {dict(tally.endings)}; {short.injected} limits: {dict(short.endings)}"
+
+
+def main() -> int:
+    """Run a command."""
+    parser = argparse.ArgumentParser(prog="python -m crash", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    simulate = commands.add_parser("simulate", help="simulated power cuts")
+    simulate.add_argument("--images", type=int, default=20_000, help="different images to open, at least")
+    simulate.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    simulate.set_defaults(run=_simulate)
+    commands.add_parser("mutants", help="engines that the simulator must catch").set_defaults(run=_mutants)
+    powercut = commands.add_parser("powercut", help="real power cuts on ext4 and XFS; needs root")
+    powercut.add_argument("--rounds", type=int, default=500, help="cuts on each file system")
+    powercut.add_argument("--on", nargs="+", default=["ext4", "xfs"], choices=["ext4", "xfs"], help="file systems")
+    powercut.add_argument("--seed", type=int, default=1)
+    powercut.add_argument("--engine", default="sound", choices=["sound", "careless", "index-first"])
+    powercut.set_defaults(run=_powercut)
+    injecting = commands.add_parser("inject", help="failing system calls; needs strace")
+    injecting.add_argument("--every", type=int, default=1, help="one of so many injections")
+    injecting.set_defaults(run=_inject)
+    args = parser.parse_args()
+    began = time.monotonic()
+    try:
+        print(args.run(args))
+    except Broken as broken:
+        print(f"BROKEN: {broken}", file=sys.stderr)
+        return 1
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
