@@ -25,6 +25,7 @@ from vaultfs.testing.crash import Change
 from vaultfs.testing.vfs import Operation
 
 JOURNAL = re.compile(r"v/journal/\w+\.vjrn")
+FOLDER = re.compile(r"v/journal")
 SUCCESSOR = re.compile(r"v/journal/\w+\.tmp")
 UNNAMED = re.compile(r".*\.tmp")
 KEY_TABLE = re.compile(r"v/.*\.vkey\..*")
@@ -135,10 +136,13 @@ class Mutant:
         Makes the disk to record it on.
     patched
         A context in which the engine breaks the rule, given the disks that it makes.
+    window
+        The changes after which it is looked for first, where it lives for a moment only.
     """
 
     make: Callable[[Path], Late]
     patched: Callable[[Sequence[Late]], Any] = nullcontext
+    window: Release | None = None
 
 
 def _late(
@@ -154,16 +158,25 @@ NO_MUTANT = Mutant(_late(NOTHING, None))
 """The engine as it is, recorded in the same way."""
 
 MUTANTS = {
-    "a commit is acknowledged before its sync": Mutant(_late(JOURNAL, _on(Operation.APPEND))),
+    "a commit is acknowledged before its sync": Mutant(
+        _late(JOURNAL, _on(Operation.APPEND)), window=_on(Operation.APPEND, JOURNAL)
+    ),
     "the index is written before the journal is synced": Mutant(_late(JOURNAL, None), _index_first),
-    "files are renamed before they are synced": Mutant(_late(UNNAMED, _on(Operation.SYNC_DIRECTORY))),
+    "files are renamed before they are synced": Mutant(
+        _late(UNNAMED, _on(Operation.SYNC_DIRECTORY)), window=_on(Operation.MOVE)
+    ),
     "directories are not synced": Mutant(_late(ANY, None, Operation.SYNC_DIRECTORY)),
-    "a recovered journal is appended to": Mutant(_late(NOTHING, None), _appending_to_recovered),
-    "what recovery writes is not synced": Mutant(_late(SUCCESSOR, None)),
-    "journals are removed before key tables are durable": Mutant(_late(KEY_TABLE, _on(Operation.UNLINK, JOURNAL))),
+    "a recovered journal is appended to": Mutant(
+        _late(NOTHING, None), _appending_to_recovered, _on(Operation.SYNC, JOURNAL)
+    ),
+    "what recovery writes is not synced": Mutant(_late(SUCCESSOR, None), window=_on(Operation.SYNC_DIRECTORY, FOLDER)),
+    "journals are removed before key tables are durable": Mutant(
+        _late(KEY_TABLE, _on(Operation.UNLINK, JOURNAL)), window=_at_head
+    ),
     "the head is written before segments are durable": Mutant(_late(SEGMENT, _at_head)),
     "a group names bodies before they are synced": Mutant(
-        _late(PART, _on(Operation.SYNC, JOURNAL), unless=lambda change: not JOURNAL.fullmatch(change.path))
+        _late(PART, _on(Operation.SYNC, JOURNAL), unless=lambda change: not JOURNAL.fullmatch(change.path)),
+        window=_on(Operation.SYNC, JOURNAL),
     ),
 }
 
@@ -198,6 +211,9 @@ def hunt(mutant: Mutant, place: Path, *, kills: int = 6, strides: Sequence[int] 
             try:
                 with mutant.patched(made):
                     recording = record(Path(root), kills=moment, index=AfterKill.WAYS[number % 3], make=make)
+                if mutant.window is not None:
+                    log = recording.vfs.log
+                    sweep.run(recording, only=[at for at, one in enumerate(log, start=1) if mutant.window(one)])
                 for stride in strides:
                     sweep.run(recording, every=stride, first=number)
             except Broken as broken:
