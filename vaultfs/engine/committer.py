@@ -21,6 +21,7 @@ from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.entries import Entry, EntryBlock, Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.journal import GROUP, PART, GroupDraft, GroupKind, PartFile
+from vaultfs_format.suite import Suite
 
 from vaultfs.audit.events import Sealable
 from vaultfs.engine.batch import Batch
@@ -365,7 +366,7 @@ class _GroupBuilder:
                 AuditEntry(LeafKind.EVENT, commit, commitment).encode()
                 for commitment in ticket.intent.events.commitments
             ]
-        self._frames += list(_audit_frames(engine, chunks))
+        self._frames += list(audit_frames(engine.suite, chunks))
         self._commits = len(tickets)
         self._audit = b"".join(audit)
         self.leaves = len(audit)
@@ -426,8 +427,8 @@ class _GroupBuilder:
         batch.write(engine.index, txn)
 
 
-def _audit_frames(
-    engine: Engine, chunks: Sequence[tuple[int, bytes]]
+def audit_frames(
+    suite: Suite, chunks: Sequence[tuple[int, bytes]]
 ) -> Sequence[tuple[Drafted, Sequence[tuple[int, int]]]]:
     """Return the frames of shred unit (vault, audit) that hold the events of a group."""
     frames = []
@@ -435,19 +436,19 @@ def _audit_frames(
     size = 0
     for commit, chunk in [*chunks, (0, b"")]:
         if pending and (not commit or size + len(chunk) > limits.MAX_BODY):
-            frames.append(_audit_frame(engine, pending))
+            frames.append(_audit_frame(suite, pending))
             pending, size = [], 0
         pending.append((commit, chunk))
         size += len(chunk)
     return frames
 
 
-def _audit_frame(engine: Engine, chunks: Sequence[tuple[int, bytes]]) -> tuple[Drafted, Sequence[tuple[int, int]]]:
+def _audit_frame(suite: Suite, chunks: Sequence[tuple[int, bytes]]) -> tuple[Drafted, Sequence[tuple[int, int]]]:
     entries: list[Entry] = []
     offset = 0
     for _, chunk in chunks:
         entries.append(role_entry(Role.EVENTS, bytes(16), offset, len(chunk)))
         offset += len(chunk)
     block = EntryBlock(NOBODY, 0, entries)
-    sealed = seal(engine.suite, FrameClass.AUDIT, block, b"".join(chunk for _, chunk in chunks))
+    sealed = seal(suite, FrameClass.AUDIT, block, b"".join(chunk for _, chunk in chunks))
     return Drafted(sealed, block), [(1, commit) for commit, _ in chunks]

@@ -22,7 +22,7 @@ from vaultfs_format.suite import DIGEST, Suite
 from vaultfs.engine.index import Address, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, read_pair
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.paths import Layout, part_path
 from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.vfs import File, Vfs
@@ -129,7 +129,7 @@ class FrameStore:
         self._segments: dict[int, SegmentRow] = {}
         self._parts: dict[int, bytes] = {}
         self._entries: Lru[Address, LoadedFrame] = Lru(ENTRY_CACHE)
-        self._bodies: Lru[Address, bytes] = Lru(BODY_CACHE, len)
+        self._bodies: Lru[bytes, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
         self._tables: Lru[int, TableReader] = Lru(KEY_CACHE)
         self.index = index
@@ -185,6 +185,24 @@ class FrameStore:
                 cache.clear()
             self.index = index
 
+    def update(
+        self, journals: Mapping[int, JournalFile], segments: Mapping[int, SegmentRow], parts: Mapping[int, bytes]
+    ) -> None:
+        """Go on with the same index, which has these files now."""
+        with self._lock:
+            known = self._journals.keys() | self._segments.keys() | self._parts.keys()
+            self.drop(known - journals.keys() - segments.keys() - parts.keys())
+            for number in journals.keys() - self._journals.keys():
+                self.add_journal(number, journals[number])
+            self._segments |= segments
+            self._parts |= parts
+
+    def use(self, chain: KeyChain) -> None:
+        """Go on with other keys: an epoch has begun."""
+        with self._lock:
+            self._chain = chain
+            self._tables.clear()
+
     def drop(self, numbers: Iterable[int]) -> None:
         """Forget containers that have been settled."""
         with self._lock:
@@ -220,7 +238,7 @@ class FrameStore:
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""
         with self._lock:
-            return self._bodies.get(frame.address, lambda: self.read_body(frame))
+            return self._bodies.get(frame.header.frame_id, lambda: self.read_body(frame))
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
@@ -267,7 +285,7 @@ class FrameStore:
             if number in self._segments:
                 path = self._layout.segment(self._segments[number])
             elif number in self._parts:
-                path = self._layout.part(self._parts[number])
+                path = part_path(self._layout, self._parts[number])
             else:
                 raise IndexDamaged
             file = self._files[number] = open_named(self._vfs, path)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from vaultfs_format.entries import Role
 
-from vaultfs.engine.engine import Engine
+from vaultfs.engine.engine import View
 from vaultfs.errors import IndexDamaged, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Identifier, SubjectId
 
 
-def subjects_of(engine: Engine, identifier: Identifier) -> list[SubjectId]:
+def subjects_of(engine: View, identifier: Identifier) -> list[SubjectId]:
     """Return the subjects for which an identifier is asserted, confirmed against sealed entries."""
     token = engine.chain.identifier_token(identifier)
     with engine.index.reading() as txn:
@@ -26,7 +26,7 @@ def subjects_of(engine: Engine, identifier: Identifier) -> list[SubjectId]:
     return subjects
 
 
-def linked(engine: Engine, subject: bytes) -> list[SubjectId]:
+def linked(engine: View, subject: bytes) -> list[SubjectId]:
     """Return a subject and all that are linked to it, directly or through others."""
     found, pending = {bytes(subject)}, [bytes(subject)]
     with engine.index.reading() as txn:
@@ -38,7 +38,7 @@ def linked(engine: Engine, subject: bytes) -> list[SubjectId]:
     return [SubjectId(one) for one in sorted(found)]
 
 
-def one_subject(engine: Engine, candidates: Iterable[SubjectId]) -> SubjectId | None:
+def one_subject(engine: View, candidates: Iterable[SubjectId]) -> SubjectId | None:
     """Return the one subject that `candidates` are, the lowest of linked ones, or None where there is none.
 
     Raises
@@ -54,7 +54,7 @@ def one_subject(engine: Engine, candidates: Iterable[SubjectId]) -> SubjectId | 
     return subjects[0]
 
 
-def content_key(engine: Engine, subject: bytes) -> bytes:
+def content_key(engine: View, subject: bytes) -> bytes:
     """Return the content-id key of a subject's shred unit, which lies in it and dies with it.
 
     Raises

@@ -28,7 +28,7 @@ from vaultfs.errors import ArgumentInvalid, Deleted, TooLarge, TransactionConfli
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, RecordId, SubjectId
 
 if TYPE_CHECKING:
-    from vaultfs.engine.session import Session
+    from vaultfs.engine.writing import WritingSession
 
 MAX_TRANSACTION = 512 * limits.MIB
 """Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
@@ -54,7 +54,7 @@ class Transaction:
     Nothing of it is visible before the commit, not even to its own session.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WritingSession) -> None:
         self._session = session
         self._engine = session.engine
         self._ended = False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
+from vaultfs_format.journal import JournalHeader, JournalKeys
 from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, Values, seal_keyring
 from vaultfs_format.suite import KEY, Hasher, Suite
 
@@ -91,6 +92,10 @@ class KeyChain:
         name = root.encode(errors="surrogateescape")
         text = len(name).to_bytes(4, "little") + name + path.encode(errors="surrogateescape")
         return self.suite.mac(self._identifier_key, labels.SOURCE, text)[:16]
+
+    def journal_keys(self, header: JournalHeader) -> JournalKeys:
+        """Return the keys of a journal of the process that writes."""
+        return header.keys(self.epoch_root)
 
     def content_id(self, content_key: bytes, data: bytes) -> bytes:
         """Return the content id of `data` in the shred unit with `content_key`."""

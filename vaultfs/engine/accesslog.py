@@ -1,0 +1,278 @@
+"""The access log of a process that only reads: the events of its reads, in journals of its own.
+
+Reads that run at once share syncs. A journal that cannot be written to is given up for another one; if what it holds
+cannot be made durable, nothing more is read.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vaultfs_format import limits
+from vaultfs_format.access import access_keys, seal_access
+from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.directory import HERE, FrameRow
+from vaultfs_format.head import Head
+from vaultfs_format.journal import NO_JOURNAL, GroupDraft, GroupKind, JournalHeader, JournalRole
+from vaultfs_format.suite import KEY
+
+from vaultfs import processes
+from vaultfs.audit.events import Event, sealable
+from vaultfs.engine.committer import audit_frames
+from vaultfs.engine.engine import Options
+from vaultfs.engine.journal import JournalFile
+from vaultfs.errors import (
+    AccessLogMissing,
+    Closed,
+    ReadersBusy,
+    StorageReadOnly,
+    VaultError,
+    VaultMissing,
+    WriterPoisoned,
+)
+from vaultfs.vfs import Vfs, directory_lock
+
+SUFFIX = ".vacc"
+MAX_ACCESS_JOURNAL = 64 * limits.MIB
+"""Size at which an access journal is closed and another begun, so that the first can be merged and removed."""
+
+_PATIENCE = 10.0
+"""Seconds to wait for a writer that is looking through the directory."""
+
+_LAST_WAIT = 2.0
+"""Seconds that the end of the process waits for a thread that is writing."""
+
+
+class AccessLog:
+    """Where the events of a reader go. Safe to use from many threads.
+
+    Parameters
+    ----------
+    directory
+        The journals of the vault, or a place elsewhere.
+    inbox
+        The vault's public key for journal keys.
+    access_key
+        What the keys of access journals are made with.
+
+    Raises
+    ------
+    AccessLogMissing
+        The directory cannot be written to.
+    """
+
+    def __init__(
+        self, vfs: Vfs, directory: Path, head: Head, inbox: bytes, access_key: bytes, options: Options
+    ) -> None:
+        self._vfs = vfs
+        self._directory = directory
+        self._head = head
+        self._inbox = inbox
+        self._access_key = access_key
+        self._options = options
+        self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+        """Held while a journal is synced or given up; taken before `_lock`."""
+        self._commit = 0
+        self._failed = self._closed = False
+        self._timer: threading.Timer | None = None
+        try:
+            self._journal: JournalFile | None = self._begin()
+        except (StorageReadOnly, VaultMissing):
+            raise AccessLogMissing from None
+        processes.watch(self)
+        processes.finish_at_exit(self)
+
+    def _begin(self) -> JournalFile:
+        head = self._head
+        header = JournalHeader(
+            head.suite,
+            JournalRole.READER,
+            head.epoch,
+            head.vault_id,
+            os.urandom(16),
+            os.urandom(32),
+            NO_JOURNAL,
+            0,
+            0,
+            bytes(32),
+            head.generation,
+            head.incarnation,
+            0,
+            0,
+            0,
+        )
+        journal_key = os.urandom(KEY)
+        header = seal_access(header, self._inbox, journal_key)
+        path = self._directory / f"{header.journal_id.hex()}{SUFFIX}"
+        self._commit = 0
+        # A writer that looks through the directory meanwhile would find a journal that nobody holds yet.
+        with directory_lock(self._directory, exclusive=False, wait=_PATIENCE) as alone:
+            if not alone:
+                raise ReadersBusy
+            journal = JournalFile.create(self._vfs, path, header, access_keys(header, journal_key, self._access_key))
+            try:
+                journal.file.lock()
+                journal.sync()
+                self._vfs.sync_directory(self._directory)
+            except BaseException:
+                journal.close()
+                raise
+        return journal
+
+    def record(self, events: Sequence[Event], *, durable: bool) -> None:
+        """Write events; they are durable when this returns, or within the bound.
+
+        Raises
+        ------
+        StorageFailed, StorageFull, WriterPoisoned, Closed
+            Nothing may be released that these events are of.
+        """
+        while True:
+            with self._lock:
+                journal = self._ready()
+                full = journal is None or journal.end >= MAX_ACCESS_JOURNAL
+                if not full and journal is not None:
+                    number = self._append(journal, events)
+            if not full:
+                break
+            self._renew()
+        if journal is None:
+            return
+        if durable:
+            self._sync(journal, number)
+        else:
+            self._sync_soon()
+
+    def _ready(self) -> JournalFile | None:
+        if self._closed:
+            raise Closed
+        if self._failed:
+            raise WriterPoisoned
+        return self._journal
+
+    def _append(self, journal: JournalFile, events: Sequence[Event]) -> int:
+        chunks, commitments = sealable(events)
+        commit = self._commit = self._commit + 1
+        rows, bodies, keys, offset = [], [], [], 0
+        for drafted, runs in audit_frames(journal.header.suite, [(commit, chunk) for chunk in chunks]):
+            sealed = drafted.sealed
+            rows.append(FrameRow(sealed.header, offset, HERE, runs, sealed.entries))
+            bodies.append(sealed.body)
+            keys.append(sealed.key)
+            offset += len(sealed.body)
+        leaves = b"".join(AuditEntry(LeafKind.EVENT, commit, one).encode() for one in commitments)
+        draft = GroupDraft(
+            GroupKind.COMMIT, journal.last_group + 1, journal.durable, commit, 1, os.urandom(16), (),
+            rows, bodies, keys, leaves,
+        )  # fmt: skip
+        try:
+            journal.append(draft)
+        except BaseException:
+            self._give_up(journal)
+            raise
+        return draft.number
+
+    def _give_up(self, journal: JournalFile) -> None:
+        """Write no more to a journal; what was written to it before must become durable all the same."""
+        self._journal = None
+        try:
+            journal.sync()
+        except VaultError:
+            self._failed = True
+        journal.close()
+
+    def _renew(self) -> None:
+        with self._syncing, self._lock:
+            old = self._ready()
+            if old is not None and old.end < MAX_ACCESS_JOURNAL:
+                return
+            self._journal = None
+            if old is not None:
+                try:
+                    old.close_with_record()
+                except VaultError:
+                    self._failed = True
+                    raise
+                finally:
+                    old.close()
+            self._journal = self._begin()
+
+    # Durability.
+
+    def _sync(self, journal: JournalFile, number: int) -> None:
+        with self._syncing:
+            if journal.durable >= number:
+                return
+            with self._lock:
+                if self._journal is not journal:
+                    raise WriterPoisoned  # given up meanwhile, and whether it is durable is not known
+                last = journal.last_group
+            try:
+                journal.file.sync()
+            except BaseException:
+                self._failed = True
+                raise
+            journal.durable = last
+
+    def sync(self) -> None:
+        """Make everything written durable.
+
+        Raises
+        ------
+        StorageFailed, StorageFull
+            Nothing more is read.
+        """
+        with self._lock:
+            journal = self._journal
+            number = journal.last_group if journal else 0
+        if journal is not None:
+            self._sync(journal, number)
+
+    def _sync_soon(self) -> None:
+        with self._lock:
+            if self._timer is None and not self._closed:
+                self._timer = threading.Timer(self._options.sync_bound, self._sync_buffered)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _sync_buffered(self) -> None:
+        with self._lock:
+            self._timer = None
+        with suppress(VaultError):
+            self.sync()
+
+    # Ending.
+
+    def close(self) -> None:
+        """Write the closing record and let go of the journal.
+
+        Raises
+        ------
+        StorageFailed, StorageFull
+        """
+        with self._syncing, self._lock:
+            journal, self._journal, self._closed = self._journal, None, True
+            if self._timer is not None:
+                self._timer.cancel()
+            if journal is not None:
+                try:
+                    journal.close_with_record()
+                finally:
+                    journal.close()
+
+    def finish(self) -> None:
+        """Make durable what is not yet, at the end of the process."""
+        if self._syncing.acquire(timeout=_LAST_WAIT):
+            self._syncing.release()
+            with suppress(VaultError):
+                self.sync()
+
+    def abandon(self) -> None:
+        """Let go of the parent's journal, in a forked child: as long as it is open here, it has an owner."""
+        if self._journal is not None:
+            self._journal.close()
