@@ -113,7 +113,7 @@ class Merger:
                             stack.callback(journal.close)
                             found.append((directory / name, journal, alone and journal.file.lock()))
             for path, journal, abandoned in found:
-                if self._merge(journal, merged) and abandoned:
+                if self._merge(journal, merged, abandoned=abandoned) and abandoned:
                     vfs.unlink(path)
                     merged.removed += 1
         return merged
@@ -153,7 +153,7 @@ class Merger:
             raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
         return open_access(header, self._inbox, self._engine.chain.access_key)
 
-    def _merge(self, journal: JournalFile, merged: Merged) -> bool:
+    def _merge(self, journal: JournalFile, merged: Merged, *, abandoned: bool) -> bool:
         """Merge what a journal has beyond its mark; return whether it was good to its end."""
         key = journal.header.journal_id
         state = self._states.read(NAMESPACE, key)
@@ -173,7 +173,8 @@ class Merger:
                 if batch.size >= _BATCH:
                     version = self._write(key, version, batch, merged)
                     batch = _Batch(batch.group)
-            journal.check_tail(journal.durable)
+            if abandoned:  # while somebody writes, the end is unfinished at any time
+                journal.check_tail(journal.durable)
         except (VaultDamaged, FormatError, NotAuthentic):
             good = False
             merged.kept += 1

@@ -88,7 +88,7 @@ def open_reader(
     choice = options or Options()
     source = _Source(files, layout, opener, unlocked, chain, choice)
     with ExitStack() as stack:
-        followed = source.follow([layout.index] if index is None else [layout.index, Path(index).absolute()])
+        followed = source.follow([layout.index] if index is None else [Path(index).absolute(), layout.index])
         if isinstance(followed, VaultError):
             if index is None:
                 raise followed
