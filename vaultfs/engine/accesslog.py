@@ -76,8 +76,10 @@ class AccessLog:
         self._options = options
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
-        """Held while a journal is synced or given up; taken before `_lock`."""
+        """Held while journals are synced, begun or left; taken before `_lock`."""
         self._commit = 0
+        self._left: list[JournalFile] = []
+        """Journals that are written to no more, and may not be durable."""
         self._failed = self._closed = False
         self._timer: threading.Timer | None = None
         try:
@@ -173,34 +175,43 @@ class AccessLog:
         try:
             journal.append(draft)
         except BaseException:
-            self._give_up(journal)
+            self._leave()
             raise
         return draft.number
 
-    def _give_up(self, journal: JournalFile) -> None:
-        """Write no more to a journal; what was written to it before must become durable all the same."""
-        self._journal = None
+    def _renew(self) -> None:
+        """Begin another journal, once all that was written to those before it is durable."""
+        with self._syncing:
+            with self._lock:
+                journal = self._ready()
+                if journal is not None:
+                    if journal.end < MAX_ACCESS_JOURNAL:
+                        return
+                    self._leave()
+            self._end_left()
+            begun = self._begin()
+            with self._lock:
+                self._journal = begun
+
+    def _leave(self) -> None:
+        """Write no more to the present journal. Call under `_lock`."""
+        if self._journal is not None:
+            self._left.append(self._journal)
+            self._journal = None
+
+    def _end_left(self) -> None:
+        """Make durable what was written to journals that were left. Call under `_syncing`."""
+        while self._left:
+            self._make_durable(self._left[0], self._left[0].last_group)
+            self._left.pop(0).close()
+
+    def _make_durable(self, journal: JournalFile, last: int) -> None:
         try:
-            journal.sync()
+            journal.file.sync()
         except VaultError:
             self._failed = True
-        journal.close()
-
-    def _renew(self) -> None:
-        with self._syncing, self._lock:
-            old = self._ready()
-            if old is not None and old.end < MAX_ACCESS_JOURNAL:
-                return
-            self._journal = None
-            if old is not None:
-                try:
-                    old.close_with_record()
-                except VaultError:
-                    self._failed = True
-                    raise
-                finally:
-                    old.close()
-            self._journal = self._begin()
+            raise
+        journal.durable = last
 
     # Durability.
 
@@ -209,15 +220,10 @@ class AccessLog:
             if journal.durable >= number:
                 return
             with self._lock:
-                if self._journal is not journal:
-                    raise WriterPoisoned  # given up meanwhile, and whether it is durable is not known
                 last = journal.last_group
-            try:
-                journal.file.sync()
-            except BaseException:
-                self._failed = True
-                raise
-            journal.durable = last
+            self._end_left()
+            if journal.durable < number:
+                self._make_durable(journal, last)
 
     def sync(self) -> None:
         """Make everything written durable.
@@ -232,6 +238,9 @@ class AccessLog:
             number = journal.last_group if journal else 0
         if journal is not None:
             self._sync(journal, number)
+        else:
+            with self._syncing:
+                self._end_left()
 
     def _sync_soon(self) -> None:
         with self._lock:
@@ -255,15 +264,19 @@ class AccessLog:
         ------
         StorageFailed, StorageFull
         """
-        with self._syncing, self._lock:
-            journal, self._journal, self._closed = self._journal, None, True
-            if self._timer is not None:
-                self._timer.cancel()
-            if journal is not None:
-                try:
+        with self._syncing:
+            with self._lock:
+                journal, self._journal, self._closed = self._journal, None, True
+                if self._timer is not None:
+                    self._timer.cancel()
+            try:
+                self._end_left()
+                if journal is not None and not self._failed:
                     journal.close_with_record()
-                finally:
-                    journal.close()
+            finally:
+                for one in (*self._left, journal):
+                    if one is not None:
+                        one.close()
 
     def finish(self) -> None:
         """Make durable what is not yet, at the end of the process."""
@@ -274,5 +287,6 @@ class AccessLog:
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child: as long as it is open here, it has an owner."""
-        if self._journal is not None:
-            self._journal.close()
+        for journal in (*self._left, self._journal):
+            if journal is not None:
+                journal.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -17,7 +18,7 @@ from pathlib import Path
 import lmdb
 
 from vaultfs import processes
-from vaultfs.errors import IndexDamaged
+from vaultfs.errors import IndexDamaged, WriterBusy
 
 MAP_SIZE = 1 << 38
 """Address space of the map: LMDB takes disk for what is used only."""
@@ -27,6 +28,10 @@ MAX_READERS = 1024
 
 DATA = "data.mdb"
 LOCK = "lock.mdb"
+
+_PATIENCE = 30.0
+_INTERVAL = 0.001
+"""Seconds to wait for those that use an environment, and between two looks."""
 
 Identity = tuple[int, int]
 
@@ -75,8 +80,7 @@ class Environment:
         except BaseException:
             self.env.close()
             raise
-        self._idle = threading.Condition()
-        self._active = 0
+        self._active: set[object] = set()
         self.retired = False
 
     def size(self) -> int:
@@ -84,7 +88,7 @@ class Environment:
         info, stat = self.env.info(), self.env.stat()
         return (int(info["last_pgno"]) + 1) * int(stat["psize"])
 
-    def enter(self) -> None:
+    def enter(self, user: object) -> None:
         """Begin to use the environment.
 
         Raises
@@ -92,24 +96,25 @@ class Environment:
         IndexDamaged
             It has given way to another one.
         """
-        with self._idle:
-            if self.retired:
-                raise IndexDamaged
-            self._active += 1
+        self._active.add(user)  # before the look: whoever retires it looks here after
+        if self.retired:
+            raise IndexDamaged
 
-    def leave(self) -> None:
+    def leave(self, user: object) -> None:
         """Stop using it."""
-        with self._idle:
-            self._active -= 1
-            if not self._active:
-                self._idle.notify_all()
+        self._active.discard(user)
 
-    def retire(self) -> None:
-        """Close it once nobody uses it: unmapped pages would kill the process."""
-        with self._idle:
-            self.retired = True
-            self._idle.wait_for(lambda: self._active == 0)
+    def retire(self) -> bool:
+        """Close it once nobody uses it: unmapped pages would kill the process. Return False if that does not come."""
+        self.retired = True
+        deadline = time.monotonic() + _PATIENCE
+        while self._active:
+            if time.monotonic() > deadline:
+                self.retired = False
+                return False
+            time.sleep(_INTERVAL)
         self.env.close()
+        return True
 
 
 class _Registry:
@@ -118,15 +123,22 @@ class _Registry:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.open: dict[Identity, Environment] = {}
-        self.left_alone: list[Environment] = []
         processes.watch(self)
 
     def abandon(self) -> None:
-        """Forget, and never close, what the parent has open: closing would drop the locks of this process."""
+        """Let go of what the parent has open, so that this process can open it for itself."""
         self.lock = threading.Lock()
-        self.left_alone += self.open.values()
-        self.open = {}
+        inherited, self.open = self.open, {}
         processes.watch(self)
+        if inherited:
+            from vaultfs.engine.unshare import never_collect, unshare_maps  # ctypes is for the few that fork
+
+            alone = unshare_maps(LOCK)
+            for one in inherited.values():
+                if alone:
+                    one.env.close()
+                else:
+                    never_collect(one.env)
 
 
 _registry = _Registry()
@@ -138,6 +150,8 @@ def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, 
     Raises
     ------
     IndexDamaged
+    WriterBusy
+        A reader of this process does not let go of the index.
     OSError, lmdb.Error
         For the caller to convert.
     """
@@ -151,8 +165,8 @@ def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, 
         found = _registry.open.get(key)
         if found is not None and mode is Mode.WRITE and found.mode is not Mode.WRITE:
             # Readers of this process came first. They meet a retired environment and open this one.
-            del _registry.open[key]
-            found.retire()
+            if not found.retire():
+                raise WriterBusy
             found = None
         if found is None:
             found = _registry.open[key] = Environment(path, mode, tables)
@@ -164,16 +178,16 @@ def release(key: Identity, environment: Environment) -> None:
     """Give back an environment; the last to do so closes it."""
     with _registry.lock:
         environment.users -= 1
-        if not environment.users and _registry.open.get(key) is environment:
+        if not environment.users and _registry.open.get(key) is environment and environment.retire():
             del _registry.open[key]
-            environment.retire()
 
 
 @contextmanager
 def using(environment: Environment) -> Iterator[lmdb.Environment]:
-    """Keep an environment open for as long as the block lasts."""
-    environment.enter()
+    """Keep an environment open for as long as the block lasts, however it ends."""
+    user = object()
     try:
+        environment.enter(user)
         yield environment.env
     finally:
-        environment.leave()
+        environment.leave(user)

@@ -168,7 +168,7 @@ class Follower:
                     segments[number] = rows[file_id]
                 elif kind is ContainerKind.PART:
                     parts[number] = file_id
-                elif number in known:
+                elif number in known and known[number].header.journal_id == file_id:
                     journals[number] = known[number]
                 else:
                     journals[number] = self._journal(file_id)

@@ -7,7 +7,6 @@ confirmed against sealed entries by whoever uses it.
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -135,8 +134,6 @@ class Index:
     """
 
     def __init__(self, path: Path, mode: Mode = Mode.WRITE) -> None:
-        self._idle = threading.Condition()
-        self._readers = 0
         self._closed = False
         with converted():
             self.identity, self._environment = environments.acquire(path, mode, TABLES)
@@ -144,13 +141,10 @@ class Index:
         self._main = self._environment.main
 
     def close(self) -> None:
-        """Let go of the environment once the last reader has left it."""
-        with self._idle:
-            if self._closed:
-                return
+        """Let go of the environment; whoever is reading reads on."""
+        if not self._closed:
             self._closed = True
-            self._idle.wait_for(lambda: self._readers == 0)
-        environments.release(self.identity, self._environment)
+            environments.release(self.identity, self._environment)
 
     def retired(self) -> bool:
         """Return whether the environment has been closed for a writer of this process."""
@@ -193,18 +187,10 @@ class Index:
         IndexDamaged
             Another index has taken the place of this one.
         """
-        with self._idle:
-            if self._closed:
-                raise IndexDamaged
-            self._readers += 1
-        try:
-            with environments.using(self._environment) as env, converted(), env.begin(buffers=False) as txn:
-                yield txn
-        finally:
-            with self._idle:
-                self._readers -= 1
-                if not self._readers:
-                    self._idle.notify_all()
+        if self._closed:
+            raise IndexDamaged
+        with environments.using(self._environment) as env, converted(), env.begin(buffers=False) as txn:
+            yield txn
 
     # The stamp and the containers.
 

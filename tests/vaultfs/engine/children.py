@@ -17,7 +17,7 @@ PRELUDE = """
 import os, sys, time
 from pathlib import Path
 import vaultfs
-from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, delete, get, put, read_only, reopen, session
+from tests.vaultfs.support import MRN, WHO, create, delete, events, get, put, read_only, reopen, session
 from vaultfs.errors import VaultError
 path = Path(sys.argv[1])
 def say(*words): print(*words, flush=True)

@@ -18,7 +18,8 @@ from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import READ_ON_REQUEST, child
-from tests.vaultfs.support import MRN, WHO, crashed, create, events, get, put, read_only
+from tests.vaultfs.engine.test_concurrency import SlowSync
+from tests.vaultfs.support import MRN, PASSPHRASE, WHO, crashed, create, events, get, newer, put, read_only
 from vaultfs import EventType
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
@@ -267,14 +268,7 @@ class TestDurability:
             assert 1 <= vfs.calls[Operation.SYNC] - before <= 5
 
     def test_strict_reads_at_once_share_syncs(self, vault: vaultfs.Vault) -> None:
-        class Slow(FaultyVfs):
-            def file(self, descriptor: int, path: Path) -> object:  # type: ignore[override]
-                file = super().file(descriptor, path)
-                sync = file.sync
-                file.sync = lambda: (time.sleep(0.01), sync())[1]  # type: ignore[method-assign]
-                return file
-
-        vfs = Slow()
+        vfs = SlowSync()
         record = put(vault)
         with read_only(vault.path, vfs=vfs) as reader, reader.session(WHO, "TREAT", strict=True) as s:
             before = vfs.calls[Operation.SYNC]

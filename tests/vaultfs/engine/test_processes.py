@@ -1,4 +1,4 @@
-"""Forks, stops, kills, interrupts and exits: nothing of one process harms another, and what was acknowledged is there."""
+"""Forks, stops, kills, interrupts and exits: no process harms another, and what was acknowledged is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ import pytest
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import PRELUDE, READ_ON_REQUEST, ROOT, child
-from tests.vaultfs.support import MRN, WHO, create, events, get, put, read_only, reopen, session
+from tests.vaultfs.support import MRN, WHO, events, get, put, read_only, reopen, session
 from vaultfs import EventType
 from vaultfs.engine import upkeep
-from vaultfs.errors import StorageReadOnly, VaultError, WriterBusy
+from vaultfs.errors import VaultError, WriterBusy
 
 FORKING = "ignore:This process .* is multi-threaded:DeprecationWarning"
 
@@ -93,7 +92,7 @@ class TestForks:
         assert process.exitcode == 0
         reader.close()
         vault.merge_access_logs()
-        assert reads(vault, record) == 4
+        assert reads(vault, record) == 3
 
     @pytest.mark.filterwarnings(FORKING)
     def test_a_child_that_lives_on_keeps_no_lock(self, opened: Open) -> None:
@@ -104,10 +103,9 @@ class TestForks:
         program = """
 vault = reopen(path); reader = read_only(path)
 s = reader.session(WHO, "TREAT", strict=True); s.get(vaultfs.RecordId(bytes.fromhex(sys.argv[2])))
-child = os.fork()
-if child == 0:
+if os.fork() == 0:
+    say(os.getpid())
     time.sleep(600)
-say(child)
 hear()
 """
         with child(program, path, record.hex()) as one:
@@ -131,6 +129,10 @@ vault = create(path)
 record = put(vault); reader = read_only(path)
 s = reader.session(WHO, "TREAT"); s.get(record)
 before = [(p.name, p.stat().st_size) for p in sorted((path / "journal").iterdir())]
+environment = vault.engine.index._environment.env
+held = environment.begin()
+slots = environment.readers()
+assert str(os.getpid()) in slots
 child = os.fork()
 if child == 0:
     try:
@@ -140,13 +142,14 @@ if child == 0:
     sys.exit()
 _, status = os.waitpid(child, 0)
 assert status == 0, status
+assert environment.readers() == slots
+held.abort()
 assert before == [(p.name, p.stat().st_size) for p in sorted((path / "journal").iterdir())]
 s.get(record); put(vault); get(vault, record)
 try: reopen(path)
 except VaultError as error: say(type(error).__name__)
 reader.close(); vault.close()
 vault = reopen(path)
-from tests.vaultfs.support import events
 say(sum(event.type == 23 for event in events(vault)))
 vault.close()
 """
@@ -200,19 +203,28 @@ say("ready")
 
 
 INTERRUPTED = """
-import itertools, signal, threading
-vault = reopen(path, options=vaultfs.Options(settle_bytes=40_000))
-say("ready")
-hear()
-signal.setitimer(signal.ITIMER_REAL, 0.013, 0.013)
-def interrupt(*_): raise KeyboardInterrupt
+import itertools, signal
+options = vaultfs.Options(settle_bytes=40_000)
+armed = False
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, interrupt)
-stop = time.monotonic() + float(sys.argv[2])
+vault = reopen(path, options=options)
 known = {}
 def attempt(number):
-    with session(vault) as s, s.transaction() as txn:
-        txn.put(b"%d" % number + os.urandom(300), kind="Observation", subject=None)
-        txn.set_state("ns", b"%d" % number, b"")
+    global armed
+    try:
+        armed = True
+        with session(vault) as s, s.transaction() as txn:
+            txn.put(b"%d" % number + os.urandom(300), kind="Observation", subject=None)
+            txn.set_state("ns", b"%d" % number, b"")
+    finally:
+        armed = False
+signal.setitimer(signal.ITIMER_REAL, 0.041, 0.053)
+stop = time.monotonic() + float(sys.argv[2])
 for number in itertools.count():
     if time.monotonic() > stop:
         break
@@ -222,18 +234,12 @@ for number in itertools.count():
         known[number] = "unknown"
     except VaultError as error:
         known[number] = type(error).__name__
-        while True:
-            try:
-                vault.close()
-                vault = reopen(path, options=vaultfs.Options(settle_bytes=40_000), wait=5)
-                break
-            except (KeyboardInterrupt, VaultError):
-                continue
+        vault.close()
+        vault = reopen(path, options=options)
     else:
         known[number] = "done"
 signal.setitimer(signal.ITIMER_REAL, 0)
-try: vault.close()
-except VaultError: pass
+vault.close()
 for number, what in known.items(): say(number, what)
 say("end")
 """
@@ -246,13 +252,12 @@ class TestInterrupts:
         path = vault.path
         vault.close()
         with child(INTERRUPTED, path, 6) as one:
-            assert one.hear() == "ready"
-            one.say()
             known: dict[int, str] = {}
             while (line := one.hear()) != "end":
                 number, what = line.split()
                 known[int(number)] = what
-            assert one.end() == ""
+            one.end()
+            assert one.process.returncode == 0
         counted = list(known.values())
         assert counted.count("done") > 20
         assert set(counted) <= {"done", "unknown", "WriterPoisoned", "CommitUnknown"}
@@ -270,14 +275,26 @@ import signal
 record = vaultfs.RecordId(bytes.fromhex(sys.argv[2]))
 reader = read_only(path)
 s = reader.session(WHO, "TREAT", strict=True)
-def interrupt(*_): raise KeyboardInterrupt
+armed = False
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, interrupt)
 signal.setitimer(signal.ITIMER_REAL, 0.003, 0.0037)
 done = interrupted = 0
 stop = time.monotonic() + 3
+def attempt():
+    global armed
+    try:
+        armed = True
+        s.get(record)
+    finally:
+        armed = False
 while time.monotonic() < stop:
     try:
-        s.get(record)
+        attempt()
         done += 1
     except KeyboardInterrupt:
         interrupted += 1
@@ -288,7 +305,8 @@ say(done + 1, interrupted)
         record = put(vault)
         with child(program, vault.path, record.hex()) as one:
             done, interrupted = map(int, one.hear().split())
-            assert one.end() == ""
+            one.end()
+            assert one.process.returncode == 0
         vault.merge_access_logs()
         assert done <= reads(vault, record) <= done + interrupted
         assert interrupted > 10
@@ -350,7 +368,8 @@ opened = []
 sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
 vault = create(path)
 record = put(vault); reader = read_only(path)
-get(reader, record); vault.settle(); vault.rebuild_index(); get(reader, record); vault._upkeep.compact(); get(reader, record)
+for move in (vault.settle, vault.rebuild_index, vault._upkeep.compact):
+    move(); get(reader, record)
 from vaultfs_tools.keyless import VaultFiles, check
 vault.space(); check(VaultFiles(path)); reader.close(); vault.close(); reopen(path).close()
 say(any("head" in one for one in opened), [one for one in opened if "lock.mdb" in one])
@@ -387,7 +406,7 @@ if kind == "frozen":
     run("mount", "-o", "remount,rw", str(where))
 vault = reopen(where / "v", epoch_stores=stores)
 say(vault.merge_access_logs(path / "logs").removed)
-say(sum(event.record == record and event.type == 23 for event in __import__("tests.vaultfs.support").vaultfs.support.events(vault)))
+say(sum(event.record == record and event.type == 23 for event in events(vault)))
 """
 
     @pytest.mark.parametrize("settled", ["settled", "journal"])
@@ -402,7 +421,10 @@ say(sum(event.record == record and event.type == 23 for event in __import__("tes
         self, tmp_path: Path, kind: str, expected: list[str], settled: str
     ) -> None:
         """A mount that is read-only says nothing of a writer elsewhere: without locks its pages would be torn."""
-        if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode:
+        trial = subprocess.run(
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+        )
+        if trial.returncode:
             pytest.skip("mount namespaces are not permitted")
         (tmp_path / "medium").mkdir()
         done = subprocess.run(
@@ -416,6 +438,3 @@ say(sum(event.record == record and event.type == 23 for event in __import__("tes
 def test_a_vault_is_written_by_one_handle_of_a_process(vault: vaultfs.Vault) -> None:
     with read_only(vault.path), pytest.raises(WriterBusy):
         reopen(vault.path)
-    assert time.monotonic()
-    assert StorageReadOnly
-    assert create

@@ -17,7 +17,6 @@ from tests.vaultfs.engine.children import READ_ON_REQUEST, child
 from tests.vaultfs.support import (
     MRN,
     OTHER,
-    PASSPHRASE,
     WHO,
     answers,
     create,
@@ -368,4 +367,3 @@ def test_a_reader_needs_no_inbox_key(vault: vaultfs.Vault) -> None:
     with read_only(vault.path) as reader:
         keys = [value for value in vars(reader.engine.chain).values() if isinstance(value, bytes)]
         assert vault._merger._inbox not in keys
-        assert PASSPHRASE

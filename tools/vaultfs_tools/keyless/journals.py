@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import FormatError, Structure, UnsupportedFeature, VaultError
+from vaultfs_format.errors import FormatError, Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.journal import (
     GROUP,
@@ -125,7 +125,7 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
     report.checked += len(data)
     report.journals += 1
     if header.role is not JournalRole.WRITER:
-        report.add(UnsupportedFeature(structure=Structure.JOURNAL_HEADER, role=header.role), name)
+        report.add(_differs(Property.ROLE), name)
         return None
     journal = Journal(name, header, header.chain(data))
     return journal if head is None or _belongs(report, head, journal) else None
