@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from weakref import WeakSet
 
 import lmdb
 
@@ -29,7 +30,7 @@ MAX_READERS = 1024
 DATA = "data.mdb"
 LOCK = "lock.mdb"
 
-_PATIENCE = 30.0
+_PATIENCE = 10.0
 _INTERVAL = 0.001
 """Seconds to wait for those that use an environment, and between two looks."""
 
@@ -52,6 +53,12 @@ def identity(path: Path) -> Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+class _User:
+    """Somebody who uses an environment; an interrupt that keeps them from leaving ends them all the same."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Environment:
@@ -80,7 +87,7 @@ class Environment:
         except BaseException:
             self.env.close()
             raise
-        self._active: set[object] = set()
+        self._active: WeakSet[_User] = WeakSet()
         self.retired = False
 
     def size(self) -> int:
@@ -88,7 +95,7 @@ class Environment:
         info, stat = self.env.info(), self.env.stat()
         return (int(info["last_pgno"]) + 1) * int(stat["psize"])
 
-    def enter(self, user: object) -> None:
+    def enter(self, user: _User) -> None:
         """Begin to use the environment.
 
         Raises
@@ -100,7 +107,7 @@ class Environment:
         if self.retired:
             raise IndexDamaged
 
-    def leave(self, user: object) -> None:
+    def leave(self, user: _User) -> None:
         """Stop using it."""
         self._active.discard(user)
 
@@ -185,7 +192,7 @@ def release(key: Identity, environment: Environment) -> None:
 @contextmanager
 def using(environment: Environment) -> Iterator[lmdb.Environment]:
     """Keep an environment open for as long as the block lasts, however it ends."""
-    user = object()
+    user = _User()
     try:
         environment.enter(user)
         yield environment.env

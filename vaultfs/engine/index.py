@@ -7,6 +7,7 @@ confirmed against sealed entries by whoever uses it.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -135,6 +136,7 @@ class Index:
 
     def __init__(self, path: Path, mode: Mode = Mode.WRITE) -> None:
         self._closed = False
+        self._held = threading.local()
         with converted():
             self.identity, self._environment = environments.acquire(path, mode, TABLES)
         self.tables = Tables(*self._environment.tables)
@@ -180,17 +182,35 @@ class Index:
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
-        """Open a short read transaction. Never keep one across a yield to the host.
+        """Open a short read transaction, or go on with the thread's snapshot. Keep none across a yield to the host.
 
         Raises
         ------
         IndexDamaged
             Another index has taken the place of this one.
         """
+        held = getattr(self._held, "txn", None)
+        if held is not None:
+            yield held
+            return
         if self._closed:
             raise IndexDamaged
         with environments.using(self._environment) as env, converted(), env.begin(buffers=False) as txn:
             yield txn
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every look-up of this thread see one state of the index for as long as the block lasts.
+
+        A search looks up where a subject's records are, and then each of them: a new version that came in between would
+        hide the old one and not be found itself.
+        """
+        with self.reading() as txn:
+            try:
+                self._held.txn = txn
+                yield
+            finally:
+                self._held.txn = None
 
     # The stamp and the containers.
 

@@ -219,9 +219,12 @@ class Session:
             subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
         for one in subjects:
             self.authorize(Action.SEARCH, kind, one)
-        found = self._host.steady(
-            lambda: [info for one in subjects for info in self._records_of(one, number, lower, upper)]
-        )
+
+        def read() -> list[RecordInfo]:
+            with self.engine.index.snapshot():
+                return [info for one in subjects for info in self._records_of(one, number, lower, upper)]
+
+        found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
         self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
         return found

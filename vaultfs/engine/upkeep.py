@@ -11,7 +11,7 @@ from pathlib import Path
 from vaultfs_format import limits
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.index import copied, install
+from vaultfs.engine.index import Index, copied, install
 
 _EVERY = 256
 """Commits between two looks."""
@@ -50,5 +50,19 @@ class Upkeep:
         engine = self._engine
         old = engine.index
         engine.index = engine.store.index = copied(old, self._path)
-        old.close()
-        install(self._path)
+        self.put_in_place(old)
+
+    def put_in_place(self, old: Index) -> None:
+        """Let the index that the engine goes on with take the place of `old`, which readers have followed so far.
+
+        Raises
+        ------
+        StorageFailed
+            The writer is poisoned: readers would not see what it acknowledges.
+        """
+        try:
+            old.close()
+            install(self._path)
+        except BaseException:
+            self._engine.poisoned = True
+            raise

@@ -18,7 +18,7 @@ from vaultfs.engine.committer import Committer, Intent
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Engine, Options
 from vaultfs.engine.heads import heal_head, read_heads
-from vaultfs.engine.index import ContainerKind, Stamp, abandon_build, build_index, install, open_index
+from vaultfs.engine.index import ContainerKind, Stamp, abandon_build, build_index, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Opener, default_store
@@ -253,7 +253,7 @@ class Vault:
         engine = self.engine
         try:
             if not (engine.closed or engine.poisoned):
-                self._merger.merge(engine.layout.journals)
+                self._merge(engine.layout.journals)
                 self.note(EventType.VAULT_CLOSED)
                 self.committer.sync()
                 if engine.active is not None:
@@ -317,7 +317,7 @@ class Vault:
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
-            self._merger.merge(self.engine.layout.journals)
+            self._merge(self.engine.layout.journals)
             if not self.engine.live:
                 return 0
             self.engine.index.forget_dead_readers()
@@ -356,7 +356,15 @@ class Vault:
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
-            return self._merger.merge(self.engine.layout.journals if directory is None else Path(directory).absolute())
+            return self._merge(self.engine.layout.journals if directory is None else Path(directory).absolute())
+
+    def _merge(self, directory: Path) -> Merged:
+        """Merge access logs; what that commits does not begin a settling, which would merge them too."""
+        settling, self._settling = self._settling, True
+        try:
+            return self._merger.merge(directory)
+        finally:
+            self._settling = settling
 
     def rebuild_index(self) -> None:
         """Make the index from the files; the present one serves until the new one is complete.
@@ -376,8 +384,7 @@ class Vault:
             except BaseException:
                 abandon_build(self._index_path, new)
                 raise
-            old.close()
-            install(self._index_path)
+            self._upkeep.put_in_place(old)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""

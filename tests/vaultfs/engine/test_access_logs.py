@@ -358,3 +358,32 @@ def test_merging_needs_an_open_vault(opened: Open) -> None:
     vault.close()
     with pytest.raises(Closed):
         vault.merge_access_logs()
+
+
+def test_merging_into_a_full_journal_settles_once_and_merges_nothing_twice(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commits of a merging make the journal grow; a settling begun by them would merge the same logs."""
+    monkeypatch.setattr("vaultfs.engine.merging._BATCH", 500)
+    vault = opened(options=vaultfs.Options(settle_bytes=6_000))
+    record = put(vault)
+    with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
+        for _ in range(60):
+            s.get(record)
+    assert vault.merge_access_logs().events == 61
+    put(vault)
+    assert reads(vault, record) == 60
+    assert vault.engine.head.generation > 1
+
+
+def test_a_log_shows_nobody_who_read_what(vault: vaultfs.Vault, tmp_path: Path) -> None:
+    record = put(vault, b"secret content")
+    who = vaultfs.Principal("dr-plainly-visible")
+    with read_only(vault.path, access_log=tmp_path / "logs") as reader, reader.session(who, "PURPOSEFUL") as s:
+        s.find(subject=MRN)
+        s.get(record)
+        subject = s.subjects(MRN)[0]
+    (log,) = logs(tmp_path / "logs")
+    for text in (b"plainly", b"PURPOSEFUL", b"secret", MRN.value.encode(), MRN.system.encode(), record, subject):
+        assert bytes(text) not in log.read_bytes()
+        assert bytes(text).hex() not in log.name

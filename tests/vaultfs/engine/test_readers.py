@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -279,6 +281,30 @@ class TestFreshness:
                     txn_.delete(token, db=vault.engine.index.tables.states)
                 with pytest.raises(IndexDamaged):
                     s.state("ns", b"%d" % number)
+
+    @pytest.mark.parametrize("beside", ["writer", "reader"])
+    def test_a_search_sees_one_state_of_the_vault(self, vault: vaultfs.Vault, read: Read, beside: str) -> None:
+        """A record that gets a new version meanwhile is in the result, in one version or the other."""
+        records = {put(vault, b"0") for _ in range(30)}
+        stop = threading.Event()
+
+        def replace() -> None:
+            while not stop.is_set():
+                for record in records:
+                    put(vault, b"again", replaces=record)
+
+        with ThreadPoolExecutor(1) as pool:
+            replacing = pool.submit(replace)
+            try:
+                opened: vaultfs.Vault | vaultfs.Reader = vault if beside == "writer" else read(vault.path)
+                with opened.session(WHO, "TREAT") as s:
+                    for _ in range(150):
+                        found = [info.id for info in s.find(subject=MRN)]
+                        assert len(found) == len(records)
+                        assert set(found) == records
+            finally:
+                stop.set()
+            replacing.result(30)
 
 
 class TestOtherVaults:
