@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_format.journal import NO_JOURNAL, JournalHeader
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -40,8 +41,10 @@ from vaultfs.errors import (
     NoRecipientMatches,
     NotFound,
     ReadOnly,
+    VaultDamaged,
     VaultError,
     VaultMissing,
+    WriterBusy,
 )
 
 MIB = 1024 * 1024
@@ -134,6 +137,22 @@ class TestReading:
         assert get(reader, record) == b"data"
         vault = opened()
         assert get(reader, put(vault, b"new")) == b"new"
+        assert get(reader, record) == b"data"
+
+    def test_a_look_up_that_does_not_end_keeps_a_writer_of_the_process_out(
+        self, opened: Open, read: Read, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its pages must not be unmapped; the vault can be opened when it has ended."""
+        monkeypatch.setattr("vaultfs.engine.environments._PATIENCE", 0.05)
+        vault = opened()
+        record = put(vault)
+        vault.close()
+        reader = read(vault.path)
+        with reader.engine.index.reading():
+            with pytest.raises(WriterBusy):
+                opened()
+            assert get(reader, record) == b"data"
+        opened()
         assert get(reader, record) == b"data"
 
     def test_the_wrong_key_opens_no_reader(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
@@ -358,6 +377,43 @@ class TestIndexElsewhere:
         with pytest.raises(NotFound):
             get(reader, late)
         reader.close()
+        assert list((tmp_path / "own").iterdir()) == []
+
+    def test_an_index_of_its_own_covers_the_journals_of_all_earlier_writers(
+        self, opened: Open, read: Read, tmp_path: Path
+    ) -> None:
+        """And none that was settled and has come back."""
+        vault = opened()
+        records = [put(vault, b"settled")]
+        old = shutil.copytree(vault.path / "journal", tmp_path / "old")
+        vault.settle()
+        for number in range(3):
+            vault = opened(fresh=True)
+            records.append(put(vault, b"%d" % number))
+        vault.close()
+        for journal in old.glob("*.vjrn"):
+            shutil.copy(journal, vault.path / "journal")
+        (vault.path / "journal" / f"{1:032x}.vjrn").write_bytes(b"never used")
+        shutil.rmtree(vault.path / "index")
+        reader = read(vault.path, index=tmp_path / "own")
+        assert [get(reader, record) for record in records] == [b"settled", b"0", b"1", b"2"]
+
+    def test_a_damaged_vault_gives_no_index(self, opened: Open, tmp_path: Path) -> None:
+        vault = opened()
+        put(vault)
+        vault = opened(fresh=True)
+        put(vault)
+        vault.close()
+        shutil.rmtree(vault.path / "index")
+        for journal in (vault.path / "journal").glob("*.vjrn"):
+            data = journal.read_bytes()
+            followed = JournalHeader.decode(data).predecessor == NO_JOURNAL
+            for at in (4095, 4096 + 300):  # the MAC of the header, and the first group
+                if at == 4095 or followed:
+                    journal.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+                    with pytest.raises(VaultDamaged):
+                        read_only(vault.path, index=tmp_path / "own")
+            journal.write_bytes(data)
         assert list((tmp_path / "own").iterdir()) == []
 
     def test_the_index_that_the_writer_keeps_elsewhere_is_shared(
