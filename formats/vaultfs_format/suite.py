@@ -8,18 +8,20 @@ seal for the holder of a private key.
 from __future__ import annotations
 
 import hmac
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hpke
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
 from vaultfs_format.layout import Buffer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    from cryptography.hazmat.primitives.hpke import Suite as HpkeSuite
 
 KEY = 32
 DIGEST = 32
@@ -33,7 +35,6 @@ PRIVATE_KEY = 64 + 32
 _IV = bytes(12)
 _MLKEM_PUBLIC = 1184
 _MLKEM_SEED = 64
-_HPKE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
 class Hasher(Protocol):
@@ -105,10 +106,15 @@ class DefaultSuite:
         FieldInvalid
             The public key, which is of `structure`, is none.
         """
+        # Public-key cryptography is imported where it is used: most programs that read a vault never do.
+        from cryptography.hazmat.primitives import hpke
+        from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
         try:
             kem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC])
             curve = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
-            return _HPKE.encrypt(plaintext, hpke.MLKEM768X25519PublicKey(kem, curve), info)
+            return _hpke().encrypt(plaintext, hpke.MLKEM768X25519PublicKey(kem, curve), info)
         except ValueError:
             raise FieldInvalid(structure=structure) from None
 
@@ -119,8 +125,10 @@ class DefaultSuite:
         ------
         DecryptionFailed
         """
+        from cryptography.hazmat.primitives import hpke
+
         try:
-            return _HPKE.decrypt(sealed, hpke.MLKEM768X25519PrivateKey(*_private(private)), info)
+            return _hpke().decrypt(sealed, hpke.MLKEM768X25519PrivateKey(*_private(private)), info)
         except InvalidTag:
             raise DecryptionFailed(structure=structure) from None
 
@@ -135,7 +143,16 @@ class DefaultSuite:
         return decryptor.update(blocks) + decryptor.finalize()
 
 
+def _hpke() -> HpkeSuite:
+    from cryptography.hazmat.primitives import hpke
+
+    return hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
 def _private(data: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
     kem = MLKEM768PrivateKey.from_seed_bytes(data[:_MLKEM_SEED])
     return kem, X25519PrivateKey.from_private_bytes(data[_MLKEM_SEED:])
 

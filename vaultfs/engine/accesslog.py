@@ -134,21 +134,20 @@ class AccessLog:
         StorageFailed, StorageFull, WriterPoisoned, Closed
             Nothing may be released that these events are of.
         """
-        while True:
-            with self._lock:
-                journal = self._ready()
-                full = journal is None or journal.end >= MAX_ACCESS_JOURNAL
-                if not full and journal is not None:
-                    number = self._append(journal, events)
-            if not full:
-                break
+        while (written := self._written(events)) is None:
             self._renew()
-        if journal is None:
-            return
         if durable:
-            self._sync(journal, number)
+            self._sync(*written)
         else:
             self._sync_soon()
+
+    def _written(self, events: Sequence[Event]) -> tuple[JournalFile, int] | None:
+        """Write events; return the journal and the number of their group, None where another journal is needed."""
+        with self._lock:
+            journal = self._ready()
+            if journal is None or journal.end >= MAX_ACCESS_JOURNAL:
+                return None
+            return journal, self._append(journal, events)
 
     def _ready(self) -> JournalFile | None:
         if self._closed:

@@ -149,8 +149,8 @@ class Index:
             environments.release(self.identity, self._environment)
 
     def retired(self) -> bool:
-        """Return whether the environment has been closed for a writer of this process."""
-        return self._environment.retired
+        """Return whether this index is closed, or has given way to a writer of this process."""
+        return self._closed or self._environment.retired
 
     def size(self) -> int:
         """Return the bytes of the file that have ever been in use."""

@@ -110,6 +110,7 @@ class Soak:
     def run(self) -> None:
         """Run to the end; what went wrong is in `errors`."""
         vault = reopen(self.path, options=vaultfs.Options(settle_bytes=2_000_000, sync_bound=0.2))
+        put(vault)  # else the first of several threads to name the patient makes the others run again
         acts = [self._write, self._write, self._write, self._delete, self._read, self._read, self._read, self._disturb]
         threads = [threading.Thread(target=self._until_stopped, args=(act, vault, n)) for n, act in enumerate(acts)]
         for thread in threads[: self.threads]:
