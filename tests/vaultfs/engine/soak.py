@@ -175,16 +175,18 @@ class Soak:
         deadline = time.monotonic() + self.seconds
         running: dict[int, Child] = {}
         started = 0
-        while time.monotonic() < deadline and not self._stop.is_set():
-            for place in range(self.readers):
-                if place not in running:
-                    running[place] = self._started(place, started)
-                    started += 1
-            time.sleep(0.5 + chance.random())
-            place = chance.choice(list(running))
-            self._ended(running.pop(place))
-        for one in running.values():
-            self._ended(one)
+        try:
+            while time.monotonic() < deadline and not self._stop.is_set():
+                for place in range(self.readers):
+                    if place not in running:
+                        running[place] = self._started(place, started)
+                        started += 1
+                time.sleep(0.5 + chance.random())
+                place = chance.choice(list(running))
+                self._ended(running.pop(place))
+        finally:
+            for one in running.values():
+                self._ended(one)
 
     def _started(self, place: int, number: int) -> Child:
         kind = "strict" if place % 2 else "buffered"
