@@ -179,6 +179,18 @@ class _Followed:
         self.view.index.close()
 
 
+def _opened(path: Path) -> Index:
+    """Open the index of another process, which may be giving it a new file at this moment."""
+    failure: VaultError = IndexMissing()
+    for wait in WAITS[:5]:
+        time.sleep(wait)
+        try:
+            return index_for_reading(path)
+        except (IndexMissing, IndexDamaged) as error:
+            failure = error
+    raise failure
+
+
 class _Source:
     """What the views of one vault are made of."""
 
@@ -201,7 +213,7 @@ class _Source:
         failure: VaultError = IndexMissing()
         for path in paths:
             try:
-                view = self._view(index_for_reading(path))
+                view = self._view(_opened(path))
             except (IndexMissing, IndexDamaged, StorageReadOnly) as error:
                 failure = error
                 continue

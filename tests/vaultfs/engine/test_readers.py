@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -47,6 +48,11 @@ from vaultfs.errors import (
     WriterBusy,
 )
 
+OPEN_AGAIN = """
+for number in range(60):
+    with read_only(path) as reader: get(reader, vaultfs.RecordId(bytes.fromhex(sys.argv[2])))
+say(number + 1)
+"""
 MIB = 1024 * 1024
 Read = Callable[..., vaultfs.Reader]
 
@@ -187,6 +193,7 @@ class TestReading:
                 vault.settle()
                 get(reader, put(vault, os.urandom(MIB)))
                 vault.rebuild_index()
+                time.sleep(0.1)
                 get(reader, record)
                 vault.close()
                 get(reader, record)
@@ -282,6 +289,7 @@ class TestFreshness:
                 with pytest.raises(IndexDamaged):
                     s.state("hold", b"%d" % settled)
                 vault.rebuild_index()
+                time.sleep(0.1)
                 assert s.state("hold", b"%d" % settled).value == b"on"
 
     def test_states_that_come_while_it_reads_are_counted(
@@ -321,6 +329,23 @@ class TestFreshness:
                         found = [info.id for info in s.find(subject=MRN)]
                         assert len(found) == len(records)
                         assert set(found) == records
+            finally:
+                stop.set()
+            replacing.result(30)
+
+    def test_a_reader_can_be_opened_while_the_index_is_given_a_new_file(self, vault: vaultfs.Vault) -> None:
+        record = put(vault)
+        stop = threading.Event()
+
+        def replace() -> None:
+            while not stop.is_set():
+                vault.rebuild_index()
+                time.sleep(0.1)
+
+        with ThreadPoolExecutor(1) as pool, child(OPEN_AGAIN, vault.path, record.hex()) as one:
+            replacing = pool.submit(replace)
+            try:
+                assert one.hear() == "60"
             finally:
                 stop.set()
             replacing.result(30)
