@@ -1,12 +1,14 @@
 """VaultFS: an embedded archive engine for healthcare records.
 
-`create` or `open` a vault, open a session with a principal and a purpose, and work in transactions. SPEC.md describes
-what lies on disk.
+`create` or `open` a vault, or `open_reader` beside the process that writes it; open a session with a principal and a
+purpose, and work in transactions. SPEC.md describes what lies on disk.
 """
 
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.engine.engine import Condition, Options
+from vaultfs.engine.merging import Merged
+from vaultfs.engine.reader import Reader, open_reader
 from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.engine.state import State
@@ -46,6 +48,7 @@ __all__ = [
     "Event",
     "EventType",
     "Identifier",
+    "Merged",
     "NewRecord",
     "Options",
     "Outcome",
@@ -55,6 +58,7 @@ __all__ = [
     "Policy",
     "Precision",
     "Principal",
+    "Reader",
     "Record",
     "RecordId",
     "RecordInfo",
@@ -67,4 +71,5 @@ __all__ = [
     "VaultError",
     "create",
     "open",
+    "open_reader",
 ]

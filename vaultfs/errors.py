@@ -209,6 +209,35 @@ class Forked(VaultError):
     advice = "Open the vault in the child process, after the parent has closed it."
 
 
+class ReadOnly(VaultError):
+    """The vault was opened for reading only."""
+
+    code = 2211
+    advice = "Open the vault for writing, or hand the change to the process that has."
+
+
+class ReadersBusy(VaultError):
+    """A reader is beginning its access journal, and does not finish."""
+
+    code = 2212
+    retryable = True
+
+
+class AccessLogMissing(VaultError):
+    """Reads cannot be recorded: the vault's place cannot be written to, and no other directory was named."""
+
+    code = 2213
+    advice = "Name a directory for the access log."
+
+
+class IndexMissing(VaultError):
+    """The vault has no index that this process can read by."""
+
+    code = 2214
+    retryable = True
+    advice = "Open the vault for writing once, or name a directory for an index of this reader's own."
+
+
 # 2300-2399: damage that the engine met. ----------------------------------------------------------------------------
 
 

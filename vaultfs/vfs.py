@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from vaultfs import processes
 from vaultfs.errors import StorageFailed, StorageFull, StorageReadOnly, VaultError, VaultMissing, WriterBusy
 
 Buffer = bytes | bytearray | memoryview
@@ -125,6 +126,11 @@ class File:
         """Return the size of the file."""
         with converted():
             return os.fstat(self._descriptor).st_size
+
+    def lock(self) -> bool:
+        """Take the exclusive `flock` of the file for as long as it is open here; return whether nobody else has it."""
+        with converted():
+            return _locked(self._descriptor, fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Close the file."""
@@ -240,7 +246,6 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = -1
-        self._process = 0
 
     def acquire(self, wait: float) -> None:
         """Take the lock within `wait` seconds.
@@ -253,7 +258,7 @@ class WriterLock:
         with converted():
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                while not _locked(descriptor):
+                while not _locked(descriptor, fcntl.LOCK_EX):
                     if time.monotonic() >= deadline:
                         raise WriterBusy
                     time.sleep(_LOCK_INTERVAL)
@@ -261,21 +266,40 @@ class WriterLock:
                 os.close(descriptor)
                 raise
         self._descriptor = descriptor
-        self._process = os.getpid()
+        processes.watch(self)
 
     def release(self) -> None:
-        """Give the lock back. In a forked child only the descriptor is closed: the lock is the parent's."""
+        """Give the lock back."""
         if self._descriptor >= 0:
-            if self._process == os.getpid():
-                # A child that was forked meanwhile shares the lock, and would keep it for as long as it lives.
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            # A child that is being forked shares the lock until it has closed its descriptor.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptor alone: in a forked child the lock is the parent's."""
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def _locked(descriptor: int) -> bool:
+@contextmanager
+def directory_lock(path: Path, *, exclusive: bool, wait: float) -> Iterator[bool]:
+    """Hold the `flock` of a directory; tell whether it was got within `wait` seconds."""
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    deadline = time.monotonic() + wait
+    with converted():
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not (locked := _locked(descriptor, kind)) and time.monotonic() < deadline:
+            time.sleep(_LOCK_INTERVAL)
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -1,5 +1,8 @@
 """The journal: the write-ahead log of a vault. A file is a header and a sequence of groups (`vaultfs_format.group`).
 
+There are two kinds of it: those of the process that writes the vault, and the access journals of processes that read
+it, which hold nothing but the audit events of their reads (`vaultfs_format.access`).
+
 A header names the file before it and how much of that file counts; bytes beyond are void.
 """
 
@@ -92,10 +95,16 @@ class JournalHeader:
     first_leaf: int
     sealed_key: bytes = b""
 
-    def keys(self, epoch_root: bytes) -> JournalKeys:
-        """Return the keys of a writer's journal."""
+    def keys(self, secret: bytes) -> JournalKeys:
+        """Return the keys of the journal.
+
+        Parameters
+        ----------
+        secret
+            The epoch root; for an access journal its secret (`vaultfs_format.access`).
+        """
         context = self.journal_id + self.epoch.to_bytes(4, "little") + self.salt
-        derived = self.suite.derive(epoch_root, labels.JOURNAL, context, 2 * KEY)
+        derived = self.suite.derive(secret, labels.JOURNAL, context, 2 * KEY)
         return JournalKeys(derived[:KEY], derived[KEY:])
 
     def encode(self, keys: JournalKeys) -> bytes:
@@ -147,8 +156,12 @@ class JournalHeader:
         return header
 
     def _check(self) -> None:
-        require(0 < self.first_number <= self.last_number, Structure.JOURNAL_HEADER, 4)
         require(self.epoch > 0 and self.generation > 0, Structure.JOURNAL_HEADER, 5)
+        if self.role == JournalRole.READER:
+            alone = self.predecessor == NO_JOURNAL and self.first_leaf == 0
+            require(alone and self.first_number == self.last_number == 0, Structure.JOURNAL_HEADER, 8)
+        else:
+            require(0 < self.first_number <= self.last_number, Structure.JOURNAL_HEADER, 4)
         if self.predecessor == NO_JOURNAL:
             first = not (self.predecessor_group or self.predecessor_end) and all_zero(self.predecessor_chain)
             require(first, Structure.JOURNAL_HEADER, 6)

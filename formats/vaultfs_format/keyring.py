@@ -1,6 +1,6 @@
 """The keyring of an epoch: secrets of the vault that outlive an epoch, in compartments sealed apart.
 
-A session opens the compartments that it needs: readers never open the one with signing keys.
+A process opens the compartments that it needs: one that only reads never opens those with signing keys and inbox key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vaultfs_format import labels, limits
 from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
-from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
+from vaultfs_format.suite import DIGEST, KEY, PRIVATE_KEY, TAG, Suite, same
 
 MAGIC = file_magic("K")
 HEADER = Layout(
@@ -30,7 +30,7 @@ HEADER = Layout(
 COMPARTMENT = Layout(
     Structure.KEYRING,
     "keyring compartment",
-    Field("compartment", "H", "1 data, 2 signing"),
+    Field("compartment", "H", "1 data, 2 signing, 3 inbox"),
     Field(RESERVED, "2s"),
     Field("length", "I", "bytes of the sealed compartment"),
 )
@@ -48,6 +48,7 @@ class Compartment(IntEnum):
 
     DATA = 1
     SIGNING = 2
+    INBOX = 3
 
 
 class Tag(IntEnum):
@@ -56,10 +57,18 @@ class Tag(IntEnum):
     RECORD_ID_KEY = 1
     IDENTIFIER_KEY = 2
     REGISTRY = 3
+    ACCESS_KEY = 4
+
+
+class InboxTag(IntEnum):
+    """Values of the inbox compartment."""
+
+    PRIVATE_KEY = 1
 
 
 Values = Mapping[int, bytes]
 
+_KEYS = (Tag.RECORD_ID_KEY, Tag.IDENTIFIER_KEY, Tag.ACCESS_KEY)
 _MAX_SEALED = COMPARTMENT.size + limits.MAX_COMPARTMENT + TAG
 
 
@@ -127,8 +136,10 @@ class Keyring:
         key, bound = _compartment_key(self.suite, keys[1], self.salt, compartment)
         values = _decode_values(self.suite.open(key, sealed, bound, Structure.KEYRING))
         if compartment is Compartment.DATA:
-            keys_good = all(len(values.get(tag, b"")) == KEY for tag in (Tag.RECORD_ID_KEY, Tag.IDENTIFIER_KEY))
+            keys_good = all(len(values.get(tag, b"")) == KEY for tag in _KEYS)
             require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
+        elif compartment is Compartment.INBOX:
+            require(len(values.get(InboxTag.PRIVATE_KEY, b"")) == PRIVATE_KEY, Structure.KEYRING, 6)
         return values
 
 

@@ -1,27 +1,41 @@
 """Cryptographic suites: one byte in every file, no negotiation. All keyed work of the format goes through here.
 
 Suite 1, ``default``: AES-256-GCM (NIST SP 800-38D) with a fixed all-zero 96-bit IV under keys that each seal one
-message, ever; BLAKE3 for digests, and in keyed mode for MACs and derivation.
+message, ever; BLAKE3 for digests, and in keyed mode for MACs and derivation; HPKE (RFC 9180) with MLKEM768-X25519 to
+seal for the holder of a private key.
 """
 
 from __future__ import annotations
 
 import hmac
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vaultfs_format.errors import DecryptionFailed, Structure, UnsupportedSuite
+from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
 from vaultfs_format.layout import Buffer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    from cryptography.hazmat.primitives.hpke import Suite as HpkeSuite
 
 KEY = 32
 DIGEST = 32
 TAG = 16
+PUBLIC_KEY = 1184 + 32
+"""Bytes of a public key of HPKE: the ML-KEM-768 encapsulation key (FIPS 203), then the X25519 key (RFC 7748)."""
+
+PRIVATE_KEY = 64 + 32
+"""Bytes of a private key of HPKE: the seed of the ML-KEM-768 key (d, z), then the X25519 key."""
+
 _IV = bytes(12)
+_MLKEM_PUBLIC = 1184
+_MLKEM_SEED = 64
 
 
 class Hasher(Protocol):
@@ -108,6 +122,45 @@ class DefaultSuite:
             raise DecryptionFailed(structure=structure) from None
         return plain
 
+    def public_key(self, private: bytes) -> bytes:
+        """Return the public key of a private key of HPKE, which is 96 random bytes."""
+        kem, curve = _private(private)
+        return kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    def seal_to(self, public: bytes, plaintext: Buffer, info: bytes, structure: Structure) -> bytes:
+        """Return `plaintext` sealed for the holder of a private key; `info` is bound.
+
+        Raises
+        ------
+        FieldInvalid
+            The public key, which is of `structure`, is none.
+        """
+        # Imported where it is used: public-key cryptography takes a tenth of the time that importing all of this takes.
+        from cryptography.hazmat.primitives import hpke
+        from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+        try:
+            kem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC])
+            curve = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
+            return _hpke().encrypt(plaintext, hpke.MLKEM768X25519PublicKey(kem, curve), info)
+        except ValueError:
+            raise FieldInvalid(structure=structure) from None
+
+    def open_from(self, private: bytes, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
+        """Return the plaintext of what `seal_to` made.
+
+        Raises
+        ------
+        DecryptionFailed
+        """
+        from cryptography.hazmat.primitives import hpke
+
+        try:
+            return _hpke().decrypt(sealed, hpke.MLKEM768X25519PrivateKey(*_private(private)), info)
+        except InvalidTag:
+            raise DecryptionFailed(structure=structure) from None
+
     def encrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
         """Return each 16-byte block of `blocks` enciphered by AES-256: a keyed permutation, for ids and tokens."""
         encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block, as a permutation
@@ -117,6 +170,20 @@ class DefaultSuite:
         """Undo `encrypt_blocks`."""
         decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305
         return decryptor.update(blocks) + decryptor.finalize()
+
+
+def _hpke() -> HpkeSuite:
+    from cryptography.hazmat.primitives import hpke
+
+    return hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
+def _private(data: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    kem = MLKEM768PrivateKey.from_seed_bytes(data[:_MLKEM_SEED])
+    return kem, X25519PrivateKey.from_private_bytes(data[_MLKEM_SEED:])
 
 
 Suite = DefaultSuite

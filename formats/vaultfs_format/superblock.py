@@ -11,7 +11,7 @@ from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, St
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.stanza import Stanza
-from vaultfs_format.suite import DIGEST, Suite, same
+from vaultfs_format.suite import DIGEST, PUBLIC_KEY, Suite, same
 
 MAGIC = file_magic("V")
 HEADER = Layout(
@@ -57,6 +57,18 @@ class Superblock:
     generation: int
     stanzas: Sequence[Stanza]
     public_keys: Sequence[PublicKey]
+
+    def inbox(self) -> bytes:
+        """Return the public key that the journals of readers are sealed to.
+
+        Raises
+        ------
+        FieldInvalid
+            There is none, or more than one, or it has another length.
+        """
+        found = [key.value for key in self.public_keys if key.purpose == INBOX]
+        require([len(key) for key in found] == [PUBLIC_KEY], Structure.SUPERBLOCK, 4)
+        return found[0]
 
     def _content(self) -> bytes:
         items = [_item(s.kind, s.body) for s in self.stanzas] + [_item(k.purpose, k.value) for k in self.public_keys]

@@ -14,7 +14,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-ALLOWED = frozenset({"file systems cannot be mounted here: it takes root and loop devices"})
+ALLOWED = frozenset(
+    {
+        "file systems cannot be mounted here: it takes root and loop devices",
+        "mount namespaces are not permitted",
+    }
+)
 """Reasons that may skip a test in CI, to the letter: what the machine, not its set-up, cannot do."""
 
 

@@ -16,6 +16,8 @@ from vaultfs.audit.log import read_events
 from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
 from vaultfs.errors import Deleted, NotFound
 
+Opened = vaultfs.Vault | vaultfs.Reader
+
 PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
 MRN = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")
@@ -39,6 +41,11 @@ def reopen(path: Path, **more: Any) -> vaultfs.Vault:
     return vaultfs.open(path, **{"unlock": PASSPHRASE, "policy": vaultfs.PermitAll(), **more})
 
 
+def read_only(path: Path, **more: Any) -> vaultfs.Reader:
+    """Open a vault for reading, permitted to read everything."""
+    return vaultfs.open_reader(path, **{"unlock": PASSPHRASE, "policy": vaultfs.PermitAll(), **more})
+
+
 def put(vault: vaultfs.Vault, data: bytes | BinaryIO = b"data", **more: Any) -> vaultfs.RecordId:
     """Put one record in a transaction of its own."""
     with session(vault) as s, s.transaction() as txn:
@@ -51,13 +58,13 @@ def delete(vault: vaultfs.Vault, record: vaultfs.RecordId) -> None:
         txn.delete(record)
 
 
-def get(vault: vaultfs.Vault, record: vaultfs.RecordId, version: int | None = None) -> bytes:
+def get(vault: Opened, record: vaultfs.RecordId, version: int | None = None) -> bytes:
     """Return the bytes of a record."""
-    with session(vault) as s:
+    with vault.session(WHO, "TREAT") as s:
         return s.get(record, version).data
 
 
-def seen(vault: vaultfs.Vault, record: vaultfs.RecordId) -> bytes | None:
+def seen(vault: Opened, record: vaultfs.RecordId) -> bytes | None:
     """Return the bytes of a record that may not be there, None where it is not."""
     try:
         return get(vault, record)
@@ -129,10 +136,10 @@ def _where(containers: dict[int, Container], place: Place) -> tuple[Any, ...]:
     return home.file_id, row, place.row_length, body.file_id, where, place.group, home.slots + place.slot
 
 
-def answers(vault: vaultfs.Vault, subjects: Sequence[vaultfs.Identifier | vaultfs.SubjectId] = ()) -> dict[Any, Any]:
+def answers(vault: Opened, subjects: Sequence[vaultfs.Identifier | vaultfs.SubjectId] = ()) -> dict[Any, Any]:
     """Return everything that the vault says of its subjects: two states of one vault with equal answers are equal."""
     found: dict[Any, Any] = {}
-    with session(vault) as s:
+    with vault.session(WHO, "TREAT") as s:
         for subject in s.all_subjects():
             if subject != vaultfs.NOBODY:
                 found["names", subject] = sorted((i.system, i.value) for i in s.identifiers(subject))

@@ -159,9 +159,8 @@ class TestWriterLock:
     def test_a_child_that_gives_it_back_does_not_take_it_from_the_parent(self, tmp_path: Path) -> None:
         lock = WriterLock(tmp_path / "lock")
         lock.acquire(0)
-        lock._process = -1
         descriptor = os.dup(lock._descriptor)
-        lock.release()
+        lock.abandon()
         with pytest.raises(WriterBusy):
             WriterLock(tmp_path / "lock").acquire(0)
         os.close(descriptor)

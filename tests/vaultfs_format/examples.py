@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vaultfs_format import merkle
+from vaultfs_format.access import access_keys
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
 from vaultfs_format.directory import HERE, decode_rows, encode_row
 from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
@@ -16,7 +17,7 @@ from vaultfs_format.frame import FrameClass, FrameHeader, SealedFrame, open_body
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset, decode_group, verify_group
 from vaultfs_format.head import Head, JournalRow, SegmentRow
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
-from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
+from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, seal_keyring
 from vaultfs_format.keytable import KeyTable, seal_table
 from vaultfs_format.segment import (
     FOOTER_SIZE,
@@ -123,8 +124,14 @@ SUPERBLOCK = Superblock(
 )
 EPOCH_SECRET = EpochSecret(DEFAULT, VAULT_ID, 1, SECRET)
 KEYRING_VALUES: dict[int, dict[int, bytes]] = {
-    Compartment.DATA: {Tag.RECORD_ID_KEY: b"r" * 32, Tag.IDENTIFIER_KEY: b"i" * 32, Tag.REGISTRY: b"own\n"},
+    Compartment.DATA: {
+        Tag.RECORD_ID_KEY: b"r" * 32,
+        Tag.IDENTIFIER_KEY: b"i" * 32,
+        Tag.REGISTRY: b"own\n",
+        Tag.ACCESS_KEY: b"a" * 32,
+    },
     Compartment.SIGNING: {1: b"a signing key", 7: b""},
+    Compartment.INBOX: {InboxTag.PRIVATE_KEY: bytes(range(96))},
 }
 KEYRING = seal_keyring(DEFAULT, VAULT_ID, 1, EPOCH_ROOT, b"n" * 32, KEYRING_VALUES)
 KEYS = [bytes([number]) * 32 for number in range(3)]
@@ -205,6 +212,15 @@ JOURNAL = JournalHeader(
     DEFAULT, JournalRole.WRITER, 1, VAULT_ID, b"J" * 16, b"h" * 32, NO_JOURNAL, 0, 0, bytes(32), 1, 0, 1, 1000, 1
 )
 JOURNAL_KEYS = JOURNAL.keys(EPOCH_ROOT)
+JOURNAL_KEY = b"k" * 32
+INBOX = KEYRING_VALUES[Compartment.INBOX][InboxTag.PRIVATE_KEY]
+ACCESS_KEY = KEYRING_VALUES[Compartment.DATA][Tag.ACCESS_KEY]
+ACCESS = replace(
+    JOURNAL, role=JournalRole.READER, first_number=0, last_number=0, first_leaf=0, sealed_key=bytes(range(256)) * 4
+)
+"""The header of an access journal; a real sealed key would be another one every time."""
+
+ACCESS_KEYS = access_keys(ACCESS, JOURNAL_KEY, ACCESS_KEY)
 BLOB_FRAME = frame([record(3, 0, 5)], b"blob!", FrameClass.BLOB, seed=4)
 
 

@@ -41,6 +41,8 @@ from vaultfs_format.journal import HEADER, HEADER_SIZE, NO_JOURNAL, JournalHeade
 from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import (
+    ACCESS,
+    ACCESS_KEYS,
     AUDIT_LEAF,
     BLOB_FRAME,
     DRAFTS,
@@ -108,8 +110,8 @@ def test_a_header_that_is_written_is_read(
 
 @given(st.binary(min_size=1, max_size=limits.MAX_SEALED_KEY))
 def test_a_readers_header_has_a_sealed_key(sealed: bytes) -> None:
-    written = replace(JOURNAL, role=JournalRole.READER, sealed_key=sealed)
-    assert JournalHeader.decode(written.encode(JOURNAL_KEYS)) == written
+    written = replace(ACCESS, sealed_key=sealed)
+    assert JournalHeader.decode(written.encode(ACCESS_KEYS)) == written
 
 
 def test_keys_digest_and_mac_are_as_the_specification_derives_them() -> None:
@@ -152,6 +154,26 @@ def test_another_epoch_root_is_refused() -> None:
 def test_a_broken_rule_of_a_header_is_named(changes: dict[str, Any], rule: int) -> None:
     with pytest.raises(FieldInvalid) as refused:
         JournalHeader.decode(replace(JOURNAL, **changes).encode(JOURNAL_KEYS))
+    assert refused.value.facts == {"structure": Structure.JOURNAL_HEADER, "rule": rule}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"role": JournalRole.WRITER}, 2),
+        ({"sealed_key": b""}, 2),
+        ({"epoch": 0}, 5),
+        ({"first_number": 1}, 8),
+        ({"last_number": 1}, 8),
+        ({"first_leaf": 1}, 8),
+        ({"predecessor": b"x" * 16, "predecessor_end": 4096}, 8),
+        ({"predecessor_chain": b"x" * 32}, 6),
+    ],
+)
+def test_a_broken_rule_of_a_readers_header_is_named(changes: dict[str, Any], rule: int) -> None:
+    JournalHeader.decode(ACCESS.encode(ACCESS_KEYS))
+    with pytest.raises(FieldInvalid) as refused:
+        JournalHeader.decode(replace(ACCESS, **changes).encode(ACCESS_KEYS))
     assert refused.value.facts == {"structure": Structure.JOURNAL_HEADER, "rule": rule}
 
 

@@ -68,7 +68,12 @@ def test_a_compartment_that_is_not_there_is_not_authentic() -> None:
 
 def test_exchanged_compartments_are_refused() -> None:
     exchanged = Keyring(
-        DEFAULT, VAULT_ID, 1, SALT, KEYRING.commitment, {1: KEYRING.compartments[2], 2: KEYRING.compartments[1]}
+        DEFAULT,
+        VAULT_ID,
+        1,
+        SALT,
+        KEYRING.commitment,
+        {1: KEYRING.compartments[2], 2: KEYRING.compartments[3], 3: KEYRING.compartments[1]},
     )
     for compartment in Compartment:
         with pytest.raises(DecryptionFailed):
@@ -83,6 +88,7 @@ def test_exchanged_compartments_are_refused() -> None:
         {Tag.RECORD_ID_KEY: bytes(32), Tag.IDENTIFIER_KEY: bytes(32)},
         {**GOOD, Tag.RECORD_ID_KEY: bytes(16)},
         {**GOOD, Tag.IDENTIFIER_KEY: bytes(33)},
+        {**GOOD, Tag.ACCESS_KEY: b""},
     ],
 )
 def test_data_without_its_keys_is_refused(values: Values) -> None:
@@ -90,6 +96,14 @@ def test_data_without_its_keys_is_refused(values: Values) -> None:
     with pytest.raises(FieldInvalid) as refused:
         keyring.open(EPOCH_ROOT, Compartment.DATA)
     assert refused.value.facts["rule"] == 5
+
+
+@pytest.mark.parametrize("values", [{}, {1: bytes(95)}, {1: bytes(97)}, {2: bytes(96)}])
+def test_an_inbox_without_its_key_is_refused(values: Values) -> None:
+    keyring = seal_keyring(DEFAULT, VAULT_ID, 1, EPOCH_ROOT, SALT, {Compartment.DATA: GOOD, Compartment.INBOX: values})
+    with pytest.raises(FieldInvalid) as refused:
+        keyring.open(EPOCH_ROOT, Compartment.INBOX)
+    assert refused.value.facts["rule"] == 6
 
 
 @pytest.mark.parametrize(
@@ -128,7 +142,7 @@ SEALED = bytes(16)
     [
         (raw(1, (1, 16, SEALED), epoch=0), 1),
         (raw(1, (0, 16, SEALED)), 2),
-        (raw(1, (3, 16, SEALED)), 2),
+        (raw(1, (4, 16, SEALED)), 2),
         (raw(2, (2, 16, SEALED), (1, 16, SEALED)), 2),
         (raw(2, (1, 16, SEALED), (1, 16, SEALED)), 2),
         (raw(1, (1, 15, SEALED[1:])), 2),
@@ -147,7 +161,7 @@ def test_a_broken_rule_is_named(data: bytes, rule: int) -> None:
 
 def test_more_compartments_or_bytes_than_there_can_be_are_refused_before_the_digest() -> None:
     with pytest.raises(LimitExceeded):
-        Keyring.decode(raw(3, (1, 16, SEALED)))
+        Keyring.decode(raw(4, (1, 16, SEALED)))
     with pytest.raises(LimitExceeded):
         Keyring.decode(raw(0, (1, 16, SEALED)))
     huge = bytearray(raw(1, (1, 16, SEALED)))

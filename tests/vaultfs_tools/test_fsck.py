@@ -18,7 +18,7 @@ from vaultfs_tools.keyless import files
 import vaultfs
 from tests.vaultfs_tools import vaults
 from vaultfs.engine import compare
-from vaultfs.engine.vault import default_store
+from vaultfs.engine.opening import default_store
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class IndexFirst(Vfs):
         def first(index: Index) -> Iterator[object]:
             with writing(index) as txn:
                 yield txn
-            index._env.sync(True)  # noqa: SLF001 - else LMDB makes its newest root durable with the next one
+            index._environment.env.sync(True)  # noqa: SLF001 - else LMDB makes its newest root durable with the next one
             time.sleep(self.DELAY)
             for file in self._late:
                 file.sync_now()

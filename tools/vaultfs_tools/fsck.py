@@ -197,8 +197,9 @@ def _verdict(report: Report) -> str:
 def _as_text(report: Report, seconds: float) -> Iterator[str]:
     yield f"vault {report.vault_id.hex() or 'unknown'}: generation {report.generation}, epoch {report.epoch}"
     yield (
-        f"{report.segments:,} segments, {report.journals:,} journals with {report.groups:,} groups, "
-        f"{report.frames:,} frames, {report.entries:,} entries, audit tree of {report.audit_leaves:,} leaves"
+        f"{report.segments:,} segments, {report.journals:,} journals and {report.access_journals:,} access journals "
+        f"with {report.groups:,} groups, {report.frames:,} frames, {report.entries:,} entries, "
+        f"audit tree of {report.audit_leaves:,} leaves"
     )
     rate = cli.size_text(report.checked / max(seconds, 1e-9))
     yield f"{cli.size_text(report.checked)} checked in {seconds:.1f} s ({rate}/s)"

@@ -25,6 +25,7 @@ class EventType(IntEnum):
     VAULT_CLOSED = 3
     RECOVERED = 4
     SETTLED = 5
+    ACCESS_MERGED = 6
     SESSION_OPENED = 10
     RECORD_PUT = 20
     RECORD_DELETED = 21

@@ -72,7 +72,9 @@ class Committer:
         self._engine = engine
         self._state_version = state_version
         self._grown = grown
-        self._turn = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()
+        """Of `_turn`; taken by itself: an interrupt that comes while a condition is entered would leave it locked."""
+        self._turn = threading.Condition(self._mutex)
         self._queue: deque[_Ticket] = deque()
         self._next: _Ticket | None = None
         self._timer: threading.Timer | None = None
@@ -93,7 +95,7 @@ class Committer:
         self._engine.check_writable()
         ticket = _Ticket(intent)
         try:
-            with self._turn:
+            with self._mutex:
                 self._queue.append(ticket)
             while not ticket.done:
                 self._lead_or_wait(ticket)
@@ -112,7 +114,7 @@ class Committer:
         """
         lock = self._engine.lock
         if not lock.acquire(blocking=False):
-            with self._turn:
+            with self._mutex:
                 if self._next is not None:
                     self._turn.wait()
                     return
@@ -120,23 +122,23 @@ class Committer:
             try:
                 lock.acquire()
             except BaseException:
-                with self._turn:
+                with self._mutex:
                     self._next = None
                     self._turn.notify_all()
                 raise
-            with self._turn:
+            with self._mutex:
                 self._next = None
         try:
             if not ticket.done:
                 self._lead()
         finally:
             lock.release()
-            with self._turn:
+            with self._mutex:
                 self._turn.notify_all()
 
     def _withdraw(self, ticket: _Ticket) -> None:
         """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
-        with self._turn:
+        with self._mutex:
             if ticket in self._queue:
                 self._queue.remove(ticket)
                 return
@@ -162,7 +164,7 @@ class Committer:
 
     def _take(self, taken: list[_Ticket]) -> None:
         weight = 0
-        with self._turn:
+        with self._mutex:
             while self._queue and (not taken or weight + self._queue[0].intent.weight() <= MAX_BATCH):
                 ticket = self._queue[0]
                 if not ticket.done:  # else an interrupt came between the next two steps

@@ -16,12 +16,12 @@ from vaultfs_format.compression import Codec
 from vaultfs_format.entries import Entry, PartRow, Role
 from vaultfs_format.layout import Buffer
 
-from vaultfs.engine.engine import Engine
+from vaultfs.engine.engine import View
 from vaultfs.engine.store import LoadedFrame
 from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 
 
-def _copies(engine: Engine, subject: bytes, part: PartRow) -> Iterator[LoadedFrame]:
+def _copies(engine: View, subject: bytes, part: PartRow) -> Iterator[LoadedFrame]:
     """Yield the frames that hold a part, confirmed against their sealed entries.
 
     Raises
@@ -47,7 +47,7 @@ def _copies(engine: Engine, subject: bytes, part: PartRow) -> Iterator[LoadedFra
         raise IndexDamaged
 
 
-def holds(engine: Engine, subject: bytes, content_key: bytes, part: PartRow) -> bool:
+def holds(engine: View, subject: bytes, content_key: bytes, part: PartRow) -> bool:
     """Return whether a shred unit has a part, whole and readable: it is read to be sure of it."""
     with engine.store.buffers.room() as room, suppress(IndexDamaged):
         for frame in _copies(engine, subject, part):
@@ -67,7 +67,7 @@ class Content:
         The version's last frame, and its entry there.
     """
 
-    def __init__(self, engine: Engine, frame: LoadedFrame, entry: Entry) -> None:
+    def __init__(self, engine: View, frame: LoadedFrame, entry: Entry) -> None:
         self._engine = engine
         self._frame = frame
         self._entry = entry

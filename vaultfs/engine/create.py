@@ -10,8 +10,8 @@ from pathlib import Path
 from vaultfs_format import merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
-from vaultfs_format.suite import DEFAULT, KEY
-from vaultfs_format.superblock import Superblock
+from vaultfs_format.suite import DEFAULT, KEY, PRIVATE_KEY
+from vaultfs_format.superblock import INBOX, PublicKey, Superblock
 
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
@@ -67,9 +67,11 @@ def create_files(
         store.get(vault_id, FIRST_EPOCH)
     root_key = os.urandom(KEY)
     stanzas = [one.stanza(suite, vault_id, root_key, os.urandom(32)) for one in recipients]
-    superblock = Superblock(suite, vault_id, 1, stanzas, ()).encode(root_key)
+    inbox = os.urandom(PRIVATE_KEY)
+    public_keys = [PublicKey(INBOX, suite.public_key(inbox))]
+    superblock = Superblock(suite, vault_id, 1, stanzas, public_keys).encode(root_key)
     top = epoch_root(suite, root_key, secret.secret, vault_id, FIRST_EPOCH)
-    keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry).encode()
+    keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry, inbox).encode()
     head = first_head(vault_id, suite.digest(superblock), suite.digest(keyring))
     building = path.with_name(f".{path.name}.{vault_id.hex()[:8]}")
     layout = Layout(building)

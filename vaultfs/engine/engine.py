@@ -1,4 +1,7 @@
-"""The state of an open vault that its parts share: files, keys, index, live journals, and the numbers given out."""
+"""The state of an open vault that its parts share: files, keys, index, live journals, and the numbers given out.
+
+A `View` is what reading needs, an `Engine` what writing needs beside it.
+"""
 
 from __future__ import annotations
 
@@ -78,15 +81,19 @@ class Options:
         Seconds within which a buffered audit event is made durable.
     clock
         Microseconds since 1970 in UTC.
+    index_growth
+        How many times as large as what it holds the file of the index may be; beyond that it is made anew. A reader
+        that is stopped in the middle of a look-up keeps its pages from being used again.
     """
 
     settle_bytes: int = 256 * 1024 * 1024
     sync_bound: float = 1.0
     clock: Callable[[], int] = microseconds
+    index_growth: float = 4.0
 
 
-class Engine:
-    """What an open vault consists of. Changed under `lock` only, which the committer holds while it writes."""
+class View:
+    """What reading needs of an open vault. Changed under `lock` only."""
 
     def __init__(
         self, vfs: Vfs, layout: Layout, head: Head, chain: KeyChain, registries: tuple[Registry, Registry],
@@ -102,22 +109,12 @@ class Engine:
         self.options = options
         self.index = index
         self.store = FrameStore(vfs, layout, self.suite, chain, index)
-        self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.lock = threading.RLock()
         self.live: list[LiveJournal] = []
-        self.active: LiveJournal | None = None
-        self.leaves = head.tree_size - 1
-        """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
-        self.last_commit = head.last_commit
         self.next_container = 1
         self.next_handle = 1
         self.condition = Condition.OPEN
-        self.settle_at = options.settle_bytes
-        """Bytes of the live journals at which they are settled next."""
         self._process = os.getpid()
-        self._numbers = threading.Lock()
-        self._next_number = 0
-        self._last_number = -1
 
     @property
     def closed(self) -> bool:
@@ -146,6 +143,38 @@ class Engine:
         if self.closed:
             raise Closed
 
+    def take_container(self) -> int:
+        """Return a container number that was never used."""
+        number = self.next_container
+        self.next_container += 1
+        return number
+
+    def take_handle(self) -> int:
+        """Return a frame handle that is not in use."""
+        handle = self.next_handle
+        self.next_handle += 1
+        return handle
+
+
+class Engine(View):
+    """What a vault that is open for writing consists of. The committer holds `lock` while it writes."""
+
+    def __init__(
+        self, vfs: Vfs, layout: Layout, head: Head, chain: KeyChain, registries: tuple[Registry, Registry],
+        index: Index, options: Options,
+    ) -> None:  # fmt: skip
+        super().__init__(vfs, layout, head, chain, registries, index, options)
+        self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
+        self.active: LiveJournal | None = None
+        self.leaves = head.tree_size - 1
+        """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
+        self.last_commit = head.last_commit
+        self.settle_at = options.settle_bytes
+        """Bytes of the live journals at which they are settled next."""
+        self._numbers = threading.Lock()
+        self._next_number = 0
+        self._last_number = -1
+
     def check_writable(self) -> None:
         """Refuse a writer that has failed.
 
@@ -160,18 +189,6 @@ class Engine:
     def writable(self) -> bool:
         """Return whether `check_writable` has nothing against this process writing."""
         return self._process == os.getpid() and not (self.closed or self.poisoned)
-
-    def take_container(self) -> int:
-        """Return a container number that was never used."""
-        number = self.next_container
-        self.next_container += 1
-        return number
-
-    def take_handle(self) -> int:
-        """Return a frame handle that is not in use."""
-        handle = self.next_handle
-        self.next_handle += 1
-        return handle
 
     def part_container(self, segment_id: bytes) -> int:
         """Return the container number of a part file, a new one if it has none."""

@@ -14,6 +14,7 @@ from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset
+from vaultfs_format.suite import Suite
 
 from vaultfs.audit.events import Sealable
 from vaultfs.engine.batch import Batch
@@ -80,7 +81,7 @@ class GroupBuilder:
             chunks += [(commit, chunk) for chunk in intent.events.chunks]
             audit.append(encode_entries(LeafKind.EVENT, commit, intent.events.commitments))
             self.leaves += len(intent.events.commitments)
-        self._frames += _audit_frames(engine, chunks)
+        self._frames += audit_frames(engine.suite, chunks)
         self._audit = b"".join(audit)
         self._rows: list[bytes] = []
         self._parts: list[PartFile] = []
@@ -167,9 +168,7 @@ def _commits(runs: Iterable[tuple[int, int]]) -> Iterable[int]:
         yield from repeat(commit, count)
 
 
-def _audit_frames(
-    engine: Engine, chunks: Sequence[tuple[int, bytes]]
-) -> list[tuple[Drafted, Sequence[tuple[int, int]]]]:
+def audit_frames(suite: Suite, chunks: Sequence[tuple[int, bytes]]) -> list[tuple[Drafted, Sequence[tuple[int, int]]]]:
     """Return the frames of shred unit (vault, audit) that hold the events of a group, each with its runs."""
     gathered: list[Gathered] = []
     runs: list[list[tuple[int, int]]] = []
@@ -181,4 +180,4 @@ def _audit_frames(
         unit.add(role_entry(Role.EVENTS, bytes(16), offset, len(chunk)), chunk)
         runs[-1].append((1, commit))
     unit.close()
-    return list(zip(seal_all(engine.suite, gathered), runs, strict=True))
+    return list(zip(seal_all(suite, gathered), runs, strict=True))

@@ -20,7 +20,7 @@ from vaultfs.errors import ArgumentInvalid
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
 
 if TYPE_CHECKING:
-    from vaultfs.engine.session import Session
+    from vaultfs.engine.writing import WritingSession
 
 _SUBJECT = role_entry(Role.SUBJECT, bytes(16), 0, KEY)
 """The first entry of a subject's first frame."""
@@ -71,7 +71,11 @@ class Identities:
     """
 
     def __init__(
-        self, session: Session, intent: Intent, gathered: list[Gathered], note: Callable[[EventType, SubjectId], None]
+        self,
+        session: WritingSession,
+        intent: Intent,
+        gathered: list[Gathered],
+        note: Callable[[EventType, SubjectId], None],
     ) -> None:
         self._session = session
         self._engine = session.engine

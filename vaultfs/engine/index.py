@@ -19,16 +19,12 @@ import lmdb
 from vaultfs_format.entries import Role
 
 from vaultfs import vfs
+from vaultfs.engine import environments
+from vaultfs.engine.environments import Mode
 from vaultfs.engine.facts import Holding
 from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
-MAP_SIZE = 1 << 38
-"""Address space of the map: LMDB takes disk for what is used only."""
-
 SCHEMA = 2
-
-MAX_READERS = 1024
-"""Threads that can look something up at the same moment."""
 
 _SYSTEM = (lmdb.LockError, lmdb.MemoryError, lmdb.ReadersFullError, lmdb.TlsFullError)
 """Errors that tell of the process and its surroundings, and nothing of the pages."""
@@ -142,71 +138,91 @@ def _coded(error: lmdb.Error) -> VaultError:
 
 
 class Index:
-    """An open index. Readers may be any threads; a write transaction is the committer's."""
+    """An open index. Readers may be any threads; a write transaction is the committer's.
 
-    def __init__(self, path: Path) -> None:
-        self._idle = threading.Condition()
-        self._readers = 0
+    Parameters
+    ----------
+    mode
+        `Mode.READ` for a process that does not write the vault, `Mode.FROZEN` where nobody can.
+    """
+
+    def __init__(self, path: Path, mode: Mode = Mode.WRITE) -> None:
         self._closed = False
+        self._held = threading.local()
         with converted():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._env = lmdb.open(
-                str(path),
-                map_size=MAP_SIZE,
-                max_dbs=len(TABLES),
-                max_readers=MAX_READERS,
-                sync=True,
-                metasync=False,
-                mode=0o600,
-            )
-            try:
-                if (path / "data.mdb").stat().st_size < self.size():
-                    raise IndexDamaged  # a page beyond the end of the file would kill the process
-                self.tables = Tables(*(self._env.open_db(name.encode()) for name in TABLES))
-                self._main = self._env.open_db()
-            except BaseException:
-                self._env.close()
-                raise
+            self.identity, self._environment = environments.acquire(path, mode, TABLES)
+        self.tables = Tables(*self._environment.tables)
+        self._main = self._environment.main
 
     def close(self) -> None:
-        """Close the environment once the last reader has left it: unmapped pages would kill its process."""
-        with self._idle:
+        """Let go of the environment; whoever is reading reads on."""
+        if not self._closed:
             self._closed = True
-            self._idle.wait_for(lambda: self._readers == 0)
-        self._env.close()
+            environments.release(self.identity, self._environment)
+
+    def retired(self) -> bool:
+        """Return whether this index is closed, or has given way to a writer of this process."""
+        return self._closed or self._environment.retired
 
     def size(self) -> int:
-        """Return the bytes of pages in use."""
-        info, stat = self._env.info(), self._env.stat()
-        return (int(info["last_pgno"]) + 1) * int(stat["psize"])
+        """Return the bytes of the file that have ever been in use."""
+        return self._environment.size()
+
+    def used(self) -> int:
+        """Return the bytes of pages that hold something now: what a compacted copy would take."""
+        with self.reading() as txn:
+            stats = [txn.stat(table) for table in (self._main, *self.tables)]
+        pages = sum(int(one[kind]) for one in stats for kind in ("branch_pages", "leaf_pages", "overflow_pages"))
+        return (pages + 2) * int(stats[0]["psize"])
+
+    def forget_dead_readers(self) -> None:
+        """Free the slots of readers whose processes are gone: the pages that they read could not be used again."""
+        with converted():
+            self._environment.env.reader_check()
+
+    def copy_to(self, path: Path) -> None:
+        """Write a compacted copy to the directory `path`, which is made."""
+        with converted():
+            path.mkdir(mode=0o700)
+            self._environment.env.copy(str(path), compact=True)
 
     @contextmanager
     def writing(self) -> Iterator[lmdb.Transaction]:
         """Open the write transaction; commit it at the end, drop it on an error."""
-        with converted(), self._env.begin(write=True) as txn:
+        with converted(), self._environment.env.begin(write=True) as txn:
             yield txn
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
-        """Open a short read transaction. Never keep one across a yield to the host.
+        """Open a short read transaction, or go on with the thread's snapshot. Keep none across a yield to the host.
 
         Raises
         ------
         IndexDamaged
             Another index has taken the place of this one.
         """
-        with self._idle:
-            if self._closed:
-                raise IndexDamaged
-            self._readers += 1
-        try:
-            with converted(), self._env.begin(buffers=False) as txn:
-                yield txn
-        finally:
-            with self._idle:
-                self._readers -= 1
-                if not self._readers:
-                    self._idle.notify_all()
+        held = getattr(self._held, "txn", None)
+        if held is not None:
+            yield held
+            return
+        if self._closed:
+            raise IndexDamaged
+        with environments.using(self._environment) as env, converted(), env.begin(buffers=False) as txn:
+            yield txn
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every look-up of this thread see one state of the index for as long as the block lasts.
+
+        A search looks up where a subject's records are, and then each of them: a new version that came in between would
+        hide the old one and not be found itself.
+        """
+        with self.reading() as txn:
+            try:
+                self._held.txn = txn
+                yield
+            finally:
+                self._held.txn = None
 
     # The stamp and the containers.
 
@@ -354,6 +370,14 @@ def build_index(path: Path) -> Index:
     """Open an empty index beside `path`, to take its place by `install` once it is filled."""
     building = _building(path)
     discard(building)
+    return Index(building)
+
+
+def copied(index: Index, path: Path) -> Index:
+    """Open a compacted copy of `index` beside `path`, to take its place by `install`."""
+    building = _building(path)
+    discard(building)
+    index.copy_to(building)
     return Index(building)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,13 +89,13 @@ class JournalFile:
         return cls(file, header, keys, header.chain(data), room)
 
     @classmethod
-    def open(cls, vfs: Vfs, path: Path, epoch_root: bytes) -> JournalFile:
-        """Open a journal for scanning; its header is checked with the vault's keys."""
+    def open(cls, vfs: Vfs, path: Path, keys_of: Callable[[JournalHeader], JournalKeys]) -> JournalFile:
+        """Open a journal for scanning; its header is checked with the keys that `keys_of` returns for it."""
         file = vfs.open(path)
         try:
             data = file.read(0, HEADER_SIZE)
             header = JournalHeader.decode(data)
-            keys = header.keys(epoch_root)
+            keys = keys_of(header)
             header.verify(data, keys)
         except BaseException:
             file.close()

@@ -1,189 +1,228 @@
-"""Merging small segments, so that a site that settles a little every day keeps few files.
+"""Merging: the events in access journals go into the vault's own log, each once.
 
-Segments of one class are merged when `FAN` of them are of about the same size, so that a frame is carried over a few
-times in its life at most. Frames, keys and clear audit entries are carried verbatim, one segment after the other: the
-index learns of it by one row for each segment that is taken in.
+The group that commits events again sets a control state too: which journal, and up to which of its groups. So whatever
+is interrupted, and whichever copy of a journal comes back, is gone on with from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from vaultfs_format import limits
-from vaultfs_format.audit import ENTRY
-from vaultfs_format.directory import body_span, split_rows
-from vaultfs_format.frame import FrameClass
-from vaultfs_format.head import SegmentRow
-from vaultfs_format.segment import (
-    FOOTER_SIZE,
-    NO_YEAR,
-    SUPERBLOCK_SIZE,
-    SegmentFooter,
-    SegmentHead,
-    SliceHasher,
-    tree_root,
-)
+from vaultfs_format.access import check_access_group, open_access
+from vaultfs_format.entries import Role
+from vaultfs_format.frame import FrameClass, open_body, open_entries
+from vaultfs_format.group import Group
+from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys, JournalRole
 
+from vaultfs.audit.events import Event, EventType, Outcome, Sealable, encode_event, sealable, unsealed
+from vaultfs.engine.accesslog import SUFFIX
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.index import Container, ContainerKind
-from vaultfs.engine.pairs import open_named
-from vaultfs.engine.segments import Placed, write_segment
-from vaultfs.engine.store import FrameStore, read_table
-from vaultfs.errors import VaultDamaged
+from vaultfs.engine.grouping import Intent
+from vaultfs.engine.journal import JournalFile, Scanned
+from vaultfs.engine.state import States, encode_state
+from vaultfs.engine.units import Gathered, Unit, role_entry, seal_all
+from vaultfs.errors import (
+    FieldInvalid,
+    FormatError,
+    NotAuthentic,
+    Structure,
+    Unsupported,
+    VaultDamaged,
+    VaultMissing,
+)
+from vaultfs.model import NOBODY
+from vaultfs.vfs import File, directory_lock
 
-FAN = 8
-"""Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
+NAMESPACE = "vaultfs.access"
+"""Control states: journal id to the number of the last group that is merged."""
 
-MERGE_LIMIT = 16 * limits.MIB
-"""Segments of this size and more are left alone; the others are held in memory while they are merged."""
+_BATCH = 4 * limits.MIB
+"""Bytes of events after which a commit is made of them."""
 
+_PATIENCE = 5.0
+"""Seconds to wait for readers that are beginning a journal; after that no journal is taken for abandoned."""
 
-class _Source(NamedTuple):
-    """A segment that is taken in: its row, its footer, its bytes and the keys of its frames."""
-
-    row: SegmentRow
-    footer: SegmentFooter
-    data: memoryview
-    keys: list[bytes]
-
-    def __repr__(self) -> str:
-        return "<_Source>"
-
-    def frames(self) -> list[Placed]:
-        """Return the frames, in directory order."""
-        footer = self.footer
-        directory = bytes(self.data[footer.directory_offset : footer.directory_offset + footer.directory_length])
-        placed = []
-        for row, key in zip(split_rows(directory, footer.frames), self.keys, strict=True):
-            at, length = body_span(row)
-            placed.append(Placed(row, self.data[at : at + length], key))
-        return placed
-
-    @property
-    def audit(self) -> bytes:
-        """The clear audit entries."""
-        return bytes(self.data[self.footer.audit_offset : self.footer.leaves_offset])
+_NUMBER = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Merged:
-    """A segment that has taken in others.
+    """What a merging did.
 
     Parameters
     ----------
-    row
-        Its row for the head.
-    sources
-        Rows of the segments that it replaces.
-    shifts
-        For each source how much further on its frame rows, bodies and keys lie.
+    events
+        Events that are in the vault's log now and were not before.
+    removed
+        Access journals that nobody needs any more.
+    kept
+        Access journals that are damaged, or of a newer program: what is good of them is merged, and they stay.
     """
 
-    row: SegmentRow
-    sources: Sequence[SegmentRow]
-    shifts: Sequence[tuple[int, int, int]]
-
-    def containers(self, store: FrameStore) -> dict[int, Container]:
-        """Return the containers that lay in the sources as they lie now."""
-        found = {}
-        for source, (rows, bodies, slots) in zip(self.sources, self.shifts, strict=True):
-            for number, one in store.numbers_of(ContainerKind.SEGMENT, source.segment_id).items():
-                moved = (one.rows + rows, one.bodies + bodies, one.slots + slots)
-                found[number] = Container(ContainerKind.SEGMENT, self.row.segment_id, *moved)
-        return found
+    events: int = 0
+    removed: int = 0
+    kept: int = 0
 
 
-def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> list[Merged]:
-    """Merge what there is to merge among the segments of a coming head; return what was merged.
+@dataclass(slots=True)
+class _Batch:
+    """Events on their way into one commit, and the number of the last group that they are of."""
 
-    Raises
-    ------
-    StorageFull, StorageFailed, VaultDamaged
+    group: int
+    chunks: list[bytes] = field(default_factory=list)
+    commitments: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+class Merger:
+    """Merges access journals. Call under the engine's lock.
+
+    Parameters
+    ----------
+    inbox
+        The private half of the vault's inbox key.
     """
-    return [_merged(engine, sources) for sources in _plan(engine, rows)]
 
+    def __init__(self, engine: Engine, states: States, commit: Callable[[Intent], int], inbox: bytes) -> None:
+        self._engine = engine
+        self._states = states
+        self._commit = commit
+        self._inbox = inbox
 
-def _plan(engine: Engine, rows: Iterable[SegmentRow]) -> list[list[SegmentRow]]:
-    """Return which segments to merge with each other. Audit entries stay consecutive; the undated stay apart."""
-    groups: dict[tuple[FrameClass, bool, int], list[SegmentRow]] = {}
-    for row in rows:
-        if row.length < MERGE_LIMIT:
-            size = (row.length // SUPERBLOCK_SIZE).bit_length() // (FAN.bit_length() - 1)
-            groups.setdefault((row.frame_class, row.first_year == NO_YEAR, size), []).append(row)
-    plan = []
-    for (frame_class, *_), members in sorted(groups.items()):
-        if len(members) < FAN:
-            continue
-        if frame_class is FrameClass.AUDIT:
-            plan += _consecutive(engine, members)
-        else:
-            members.sort(key=lambda row: (row.first_year, row.last_year, row.segment_id))
-            plan += [members[at : at + FAN] for at in range(0, len(members) - FAN + 1, FAN)]
-    return plan
+    def merge(self, directory: Path) -> Merged:
+        """Merge the access journals of this vault in a directory, and remove those that are done with.
 
+        Raises
+        ------
+        VaultMissing
+            There is no such directory.
+        StorageFailed, StorageFull, CommitUnknown
+        """
+        merged = Merged()
+        vfs = self._engine.vfs
+        with ExitStack() as stack:
+            found: list[tuple[Path, JournalFile, bool]] = []
+            with directory_lock(directory, exclusive=True, wait=_PATIENCE) as alone:
+                for name in vfs.names(directory):
+                    if name.endswith(SUFFIX):
+                        journal = self._opened(directory / name, merged, removable=alone)
+                        if journal is not None:
+                            stack.callback(journal.close)
+                            found.append((directory / name, journal, alone and journal.file.lock()))
+            for path, journal, abandoned in found:
+                if self._merge(journal, merged, abandoned=abandoned) and abandoned:
+                    vfs.unlink(path)
+                    merged.removed += 1
+        return merged
 
-def _consecutive(engine: Engine, members: Sequence[SegmentRow]) -> list[list[SegmentRow]]:
-    """Return runs of audit segments of which each begins with the leaf after the last one of the segment before."""
-    runs: list[list[SegmentRow]] = []
-    following = -1
-    for footer, row in sorted(((_footer(engine, row), row) for row in members), key=lambda pair: pair[0].first_leaf):
-        if footer.first_leaf != following:
-            runs.append([])
-        runs[-1].append(row)
-        following = footer.first_leaf + footer.audit_length // ENTRY.size
-    return [run for run in runs if len(run) >= FAN]
+    def _opened(self, path: Path, merged: Merged, *, removable: bool) -> JournalFile | None:
+        """Return a journal of this vault, None for what is none or cannot be read."""
+        vfs = self._engine.vfs
+        try:
+            file = vfs.open(path)
+        except VaultMissing:
+            return None
+        journal = None
+        try:
+            journal = self._checked(file)
+        except (FormatError, NotAuthentic, Unsupported) as error:
+            if isinstance(error, FormatError) and file.size() <= HEADER_SIZE and removable and file.lock():
+                vfs.unlink(path)  # begun by a process that ended before it had logged anything
+                merged.removed += 1
+            else:
+                merged.kept += 1
+        finally:
+            if journal is None:
+                file.close()
+        return journal
 
+    def _checked(self, file: File) -> JournalFile | None:
+        data = file.read(0, HEADER_SIZE)
+        header = JournalHeader.decode(data)
+        if header.vault_id != self._engine.vault_id:
+            return None
+        journal = JournalFile(file, header, self._keys(header), header.chain(data))
+        header.verify(data, journal.keys)
+        return journal
 
-def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        return SegmentFooter.decode(file.read(max(0, row.length - FOOTER_SIZE), FOOTER_SIZE), file.size())
-    finally:
-        file.close()
+    def _keys(self, header: JournalHeader) -> JournalKeys:
+        if header.role is not JournalRole.READER:
+            raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
+        return open_access(header, self._inbox, self._engine.chain.access_key)
 
+    def _merge(self, journal: JournalFile, merged: Merged, *, abandoned: bool) -> bool:
+        """Merge what a journal has beyond its mark; return whether it was good to its end."""
+        key = journal.header.journal_id
+        state = self._states.read(NAMESPACE, key)
+        mark = int.from_bytes(state.value or b"", "little")
+        version = state.version
+        batch = _Batch(mark)
+        good = True
+        try:
+            for scanned in journal.scan():
+                if scanned.group.number <= mark:
+                    continue
+                for chunk, commitments in self._events(journal, scanned):
+                    batch.chunks.append(chunk)
+                    batch.commitments += commitments
+                    batch.size += len(chunk)
+                batch.group = scanned.group.number
+                if batch.size >= _BATCH:
+                    version = self._write(key, version, batch, merged)
+                    batch = _Batch(batch.group)
+            if abandoned:  # while somebody writes, the end is unfinished at any time
+                journal.check_tail(journal.durable)
+        except (VaultDamaged, FormatError, NotAuthentic):
+            good = False
+            merged.kept += 1
+        if batch.chunks:
+            self._write(key, version, batch, merged)
+        return good
 
-def _source(engine: Engine, row: SegmentRow) -> _Source:
-    """Return a segment, read whole and found to be the one that the head names.
+    def _events(self, journal: JournalFile, scanned: Scanned) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield the events of a group as they were written, with their commitments, which its entries must state."""
+        group, suite = scanned.group, journal.header.suite
+        check_access_group(group)
+        stated = [entry.commitment for entry in group.audit_entries()]
+        found: list[tuple[bytes, list[bytes]]] = []
+        for row, key in zip(group.rows, self._frame_keys(journal, group), strict=True):
+            block = open_entries(suite, row.header, key, row.entries)
+            sealed = journal.file.read(scanned.offset + row.body_offset, row.header.body_sealed)
+            body = open_body(suite, row.header, key, sealed)
+            for entry in block.entries:
+                if entry.role == Role.EVENTS:
+                    chunk = body[entry.offset : entry.offset + entry.length]
+                    found.append((chunk, [commitment for _, commitment in unsealed(chunk)]))
+        if [one for _, commitments in found for one in commitments] != stated:
+            raise VaultDamaged(group=group.number)
+        yield from found
 
-    Raises
-    ------
-    VaultDamaged
-    """
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        data = file.read(0, row.length)
-    finally:
-        file.close()
-    footer = SegmentFooter.decode(data[-FOOTER_SIZE:], len(data))
-    hasher = SliceHasher(SegmentHead.decode(data[:SUPERBLOCK_SIZE]))
-    hasher.update(memoryview(data)[: footer.leaves_offset])
-    if tree_root(engine.suite, hasher.finish()) != row.root or footer.frames != row.frames:
-        raise VaultDamaged
-    table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    return _Source(row, footer, memoryview(data), [table.key(slot) for slot in range(row.frames)])
+    @staticmethod
+    def _frame_keys(journal: JournalFile, group: Group) -> list[bytes]:
+        return group.open_keys(journal.header.suite, journal.header.journal_id, journal.keys)
 
-
-def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:
-    """Write one segment with all that is in `rows`; the bodies and the frame rows of each stay together."""
-    sources = [_source(engine, row) for row in rows]
-    frames = [frame for source in sources for frame in source.frames()]
-    first = rows[0]
-    years = (min(row.first_year for row in rows), max(row.last_year for row in rows))
-    audit = b"".join([source.audit for source in sources])
-    written = write_segment(engine, first.frame_class, years, frames, audit, sources[0].footer.first_leaf)
-    shifts, position = [], 0
-    for source in sources:
-        slot = written.slots[position]
-        old_row, old_body = source.footer.directory_offset, body_span(source.frames()[0].row)[0]
-        shifts.append((slot.row_offset - old_row, slot.body_offset - old_body, position))
-        position += source.footer.frames
-    return Merged(written.row, rows, shifts)
-
-
-def discard_segment(engine: Engine, row: SegmentRow) -> None:
-    """Remove the files of a segment that the head does not name any more, so that what is left tells what it was."""
-    table = engine.layout.key_table(row)
-    for path in (engine.layout.copy_of(table), table, engine.layout.segment(row)):
-        engine.vfs.unlink(path)
+    def _write(self, key: bytes, version: int, batch: _Batch, merged: Merged) -> int:
+        """Commit a batch with the mark that goes with it; return the mark's new version."""
+        engine = self._engine
+        count = len(batch.commitments)
+        note = Event(
+            EventType.ACCESS_MERGED, engine.options.clock(), bytes(16), record=key, version=count, outcome=Outcome.DONE
+        )
+        chunks, commitments = sealable([encode_event(note)])
+        token = engine.chain.state_token(NAMESPACE, key)
+        body = encode_state(NAMESPACE, key, batch.group.to_bytes(_NUMBER, "little"))
+        gathered: list[Gathered] = []
+        control = Unit(FrameClass.CONTROL, NOBODY, gathered)
+        entry = role_entry(Role.STATE, token, control.room(len(body)), len(body))._replace(version=version + 1)
+        control.add(entry, body)
+        control.close()
+        events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
+        self._commit(
+            Intent(seal_all(engine.suite, gathered), events, guards={token: version}, states={token: version + 1})
+        )
+        merged.events += count
+        return version + 1

@@ -10,14 +10,14 @@ from vaultfs_format.head import SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 
 from vaultfs.engine.batch import Batch
-from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.facts import facts_of
 from vaultfs.engine.index import Container, ContainerKind, Index, Stamp
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.vfs import File
 
 
-def index_segment(engine: Engine, index: Index, txn: lmdb.Transaction, number: int, row: SegmentRow) -> None:
+def index_segment(engine: View, index: Index, txn: lmdb.Transaction, number: int, row: SegmentRow) -> None:
     """Index a segment as container `number`."""
     index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
     if row.frame_class is not FrameClass.AUDIT:
@@ -28,7 +28,7 @@ def index_segment(engine: Engine, index: Index, txn: lmdb.Transaction, number: i
 
 
 def index_journal(
-    engine: Engine,
+    engine: View,
     index: Index,
     txn: lmdb.Transaction,
     number: int,
@@ -61,7 +61,7 @@ def index_journal(
     batch.write(index, txn)
 
 
-def _add(engine: Engine, batch: Batch, frame: FoundFrame, container: int, body_container: int) -> None:
+def _add(engine: View, batch: Batch, frame: FoundFrame, container: int, body_container: int) -> None:
     header = frame.row.header
     if header.frame_class is FrameClass.AUDIT:
         return
@@ -74,7 +74,7 @@ def _add(engine: Engine, batch: Batch, frame: FoundFrame, container: int, body_c
     )
 
 
-def current_stamp(engine: Engine) -> Stamp:
+def current_stamp(engine: View) -> Stamp:
     """Return the stamp of an index that covers everything durable."""
     if not engine.live:
         return Stamp(engine.vault_id, engine.head.generation, NO_JOURNAL, 0)
@@ -82,7 +82,7 @@ def current_stamp(engine: Engine) -> Stamp:
     return Stamp(engine.vault_id, engine.head.generation, journal.header.journal_id, journal.durable)
 
 
-def build(engine: Engine, index: Index) -> None:
+def build(engine: View, index: Index) -> None:
     """Fill an empty index from the segments and the live journals, and go on with it. The stamp comes last.
 
     Until then the index in force stays so: a file that is damaged takes nothing away from the others.

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from vaultfs_format.entries import Entry, Role
 
 from vaultfs.engine.content import Content
-from vaultfs.engine.engine import Engine
+from vaultfs.engine.engine import View
 from vaultfs.engine.index import Hit
 from vaultfs.engine.store import LoadedFrame
 from vaultfs.engine.units import date_of
-from vaultfs.errors import Closed, Deleted, IndexDamaged, NotFound
+from vaultfs.errors import Closed, Deleted, FormatError, IndexDamaged, NotAuthentic, NotFound
 from vaultfs.model import ClinicalDate, RecordId, SubjectId
 
 
@@ -59,7 +59,7 @@ class Located:
     commit: int
 
 
-def locate(engine: Engine, number: bytes, hit: Hit) -> Located:
+def locate(engine: View, number: bytes, hit: Hit) -> Located:
     """Confirm what the index found.
 
     Raises
@@ -77,7 +77,7 @@ def locate(engine: Engine, number: bytes, hit: Hit) -> Located:
     return Located(number, frame, entry, frame.commits[hit.row])
 
 
-def find_version(engine: Engine, number: bytes, version: int | None) -> Located:
+def find_version(engine: View, number: bytes, version: int | None) -> Located:
     """Return a version of a record, the visible one by default.
 
     Raises
@@ -101,7 +101,7 @@ def find_version(engine: Engine, number: bytes, version: int | None) -> Located:
     return locate(engine, number, versions[-1])
 
 
-def newest(engine: Engine, number: bytes) -> tuple[Located, Hit]:
+def newest(engine: View, number: bytes) -> tuple[Located, Hit]:
     """Return the newest version of a record, visible or not, and the last thing that was done to the record.
 
     Raises
@@ -116,7 +116,7 @@ def newest(engine: Engine, number: bytes) -> tuple[Located, Hit]:
     return locate(engine, number, versions[-1]), history[-1]
 
 
-def info_of(engine: Engine, located: Located) -> RecordInfo:
+def info_of(engine: View, located: Located) -> RecordInfo:
     """Return what is known of a located version."""
     entry = located.entry
     return RecordInfo(
@@ -131,7 +131,7 @@ def info_of(engine: Engine, located: Located) -> RecordInfo:
     )
 
 
-def read_record(engine: Engine, located: Located) -> Record:
+def read_record(engine: View, located: Located) -> Record:
     """Return a version with all its bytes."""
     entry = located.entry
     content = Content(engine, located.frame, entry)
@@ -140,7 +140,7 @@ def read_record(engine: Engine, located: Located) -> Record:
     return Record(info_of(engine, located), data, before, content.read(end, end + entry.after))
 
 
-def relocate(engine: Engine, located: Located) -> Located:
+def relocate(engine: View, located: Located) -> Located:
     """Return a version where it lies now: settling moves frames."""
     with engine.index.reading() as txn:
         history = engine.index.history(txn, located.number)
@@ -159,7 +159,7 @@ class RecordFile(io.RawIOBase):
         Runs a reading again where frames have moved.
     """
 
-    def __init__(self, engine: Engine, located: Located, steady: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, engine: View, located: Located, steady: Callable[[Callable[[], None]], None]) -> None:
         super().__init__()
         self._engine = engine
         self._located = located
@@ -202,7 +202,7 @@ class RecordFile(io.RawIOBase):
         start = self._located.entry.before + self._position
         try:
             self._content.read_into(start, view)
-        except IndexDamaged:
+        except (IndexDamaged, FormatError, NotAuthentic):  # another index may number the files otherwise
             self._located = relocate(self._engine, self._located)
             self._content = Content(self._engine, self._located.frame, self._located.entry)
             self._content.read_into(start, view)

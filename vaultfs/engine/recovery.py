@@ -61,7 +61,7 @@ def open_journals(engine: Engine, stamp: Stamp | None) -> int:
     found: list[JournalFile] = []
     try:
         _find(engine, found)
-        return _open_all(engine, _in_order(found), stamp)
+        return _open_all(engine, in_order(found), stamp)
     except BaseException:
         for journal in found:
             journal.close()
@@ -115,7 +115,7 @@ def _find(engine: Engine, found: list[JournalFile]) -> None:
         if not name.endswith(".vjrn"):
             continue
         try:
-            journal = JournalFile.open(engine.vfs, path, engine.chain.epoch_root)
+            journal = JournalFile.open(engine.vfs, path, engine.chain.journal_keys)
         except FormatError:
             if not _never_used(engine, path):
                 raise VaultDamaged from None
@@ -141,7 +141,7 @@ def _never_used(engine: Engine, path: Path) -> bool:
         file.close()
 
 
-def _in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:
+def in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:
     """Return the journals from the first to the last; each names the one before it.
 
     Raises

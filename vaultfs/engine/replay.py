@@ -15,10 +15,11 @@ from vaultfs_format.merkle import slice_leaf
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter, tree_root
 from vaultfs_format.suite import DIGEST, Suite
 
-from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.index import Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named
+from vaultfs.engine.paths import part_path
 from vaultfs.engine.store import read_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
@@ -82,7 +83,7 @@ class FoundGroup:
     frames: list[FoundFrame]
 
 
-def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> Iterator[FoundGroup]:
+def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, File]) -> Iterator[FoundGroup]:
     """Yield the good groups of a live journal from its first on, up to what counts of it.
 
     Parameters
@@ -101,7 +102,7 @@ def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> 
             if row.home != HERE:
                 segment_id = scanned.group.parts[row.home - 1].segment_id
                 if segment_id not in parts:
-                    parts[segment_id] = open_named(engine.vfs, engine.layout.part(segment_id))
+                    parts[segment_id] = open_named(engine.vfs, part_path(engine.layout, segment_id))
                 file, offset = parts[segment_id], row.body_offset
             frames.append(
                 FoundFrame(engine.suite, row, keys[slot], row_offset, file, offset, segment_id, scanned.offset, slot)
@@ -112,7 +113,7 @@ def live_groups(engine: Engine, live: LiveJournal, parts: dict[bytes, File]) -> 
         raise VaultDamaged(group=again.last_group + 1)
 
 
-def live_frames(engine: Engine) -> Iterator[FoundFrame]:
+def live_frames(engine: View) -> Iterator[FoundFrame]:
     """Yield every frame of the live journals, in commit order."""
     parts: dict[bytes, File] = {}
     try:
@@ -124,7 +125,7 @@ def live_frames(engine: Engine) -> Iterator[FoundFrame]:
             file.close()
 
 
-def segment_frames(engine: Engine, row: SegmentRow) -> Iterator[FoundFrame]:
+def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
     """Yield every frame of a segment, in directory order.
 
     Raises

@@ -1,4 +1,7 @@
-"""A session: one principal with one purpose. Every access goes through one, is decided by the policy and audited."""
+"""A session: one principal with one purpose. Every access goes through one, is decided by the policy and audited.
+
+Here is what reads. What a session of the process that writes adds is in `vaultfs.engine.writing`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from contextlib import contextmanager
 from datetime import date as calendar_date
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from vaultfs_format.entries import Role
 
 from vaultfs.access.policy import Action, Policy, Request
-from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail, encode_event, sealable
-from vaultfs.engine.grouping import Intent
+from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail
+from vaultfs.engine.engine import View
 from vaultfs.engine.records import (
     Located,
     Record,
@@ -27,19 +30,40 @@ from vaultfs.engine.records import (
     locate,
     read_record,
 )
-from vaultfs.engine.state import State
+from vaultfs.engine.state import State, States
 from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
-from vaultfs.engine.transaction import Transaction
-from vaultfs.errors import AccessDenied, Closed, Deleted, IndexDamaged, NotFound, SubjectAmbiguous
+from vaultfs.errors import AccessDenied, Closed, Deleted, IndexDamaged, NotFound, ReadOnly, SubjectAmbiguous
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId, check_text
 
 if TYPE_CHECKING:
-    from vaultfs.engine.vault import Vault
+    from vaultfs.engine.transaction import Transaction
 
 T = TypeVar("T")
 
 MAX_PURPOSE = 256
 """Longest purpose of use, in characters."""
+
+
+class Host(Protocol):
+    """An open vault, as its sessions see it."""
+
+    @property
+    def engine(self) -> View:
+        """Files, keys and index."""
+        ...
+
+    @property
+    def states(self) -> States:
+        """The control states."""
+        ...
+
+    def steady(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns; run it again where what it reads has moved."""
+        ...
+
+    def record(self, events: Sequence[Event], *, durable: bool) -> None:
+        """Write audit events, durably or so that they become durable within the vault's bound."""
+        ...
 
 
 class Session:
@@ -49,11 +73,11 @@ class Session:
     vault's bound. A strict session returns data only once the event is durable.
     """
 
-    def __init__(self, vault: Vault, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
+    def __init__(self, host: Host, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
         check_text(purpose, MAX_PURPOSE)
-        self._vault = vault
-        self.engine = vault.engine
-        self.states = vault.states
+        self._host = host
+        self.engine = host.engine
+        self.states = host.states
         self.principal = principal
         self.purpose = purpose
         self._policy = policy
@@ -83,7 +107,7 @@ class Session:
         """Return a record as a seekable binary file; only what is read of it is decrypted."""
 
         def make(located: Located) -> RecordFile:
-            return RecordFile(self.engine, located, self._vault.steady)
+            return RecordFile(self.engine, located, self._host.steady)
 
         return io.BufferedReader(cast(io.RawIOBase, self._read(record_id, version, make)), 1 << 20)
 
@@ -99,7 +123,7 @@ class Session:
             return located, use(located)
 
         with self._noting_absence(EventType.RECORD_READ, record_id):
-            located, result = self._vault.steady(read)
+            located, result = self._host.steady(read)
         event = self.event(EventType.RECORD_READ, located.frame.block.subject, bytes(record_id), located.entry.version)
         self._note([event])
         return result
@@ -133,7 +157,7 @@ class Session:
             return [read_record(self.engine, one) for one in located]
 
         with self._noting_absence(EventType.RECORDS_READ):
-            found = self._vault.steady(read)
+            found = self._host.steady(read)
         counts = Counter(record.info.subject for record in found)
         self._note([self.event(EventType.RECORDS_READ, subject, version=count) for subject, count in counts.items()])
         return found
@@ -152,7 +176,7 @@ class Session:
             return [info_of(self.engine, locate(self.engine, number, hit)) for hit in hits]
 
         with self._noting_absence(EventType.VERSIONS_LISTED, record_id):
-            found = self._vault.steady(read)
+            found = self._host.steady(read)
         for kind, subject in {(info.kind, info.subject) for info in found}:
             self.authorize(Action.READ, kind, subject)
         self._note([self.event(EventType.VERSIONS_LISTED, found[-1].subject, bytes(record_id), len(found))])
@@ -191,12 +215,15 @@ class Session:
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
         with self._noting_absence(EventType.RECORDS_SEARCHED):
-            subjects = self._vault.steady(lambda: self._people(subject, follow_links=follow_links))
+            subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
         for one in subjects:
             self.authorize(Action.SEARCH, kind, one)
-        found = self._vault.steady(
-            lambda: [info for one in subjects for info in self._records_of(one, number, lower, upper)]
-        )
+
+        def read() -> list[RecordInfo]:
+            with self.engine.index.snapshot():
+                return [info for one in subjects for info in self._records_of(one, number, lower, upper)]
+
+        found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
         self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
         return found
@@ -247,7 +274,7 @@ class Session:
         """Return every subject for which an identifier is asserted."""
         self.check()
         self.authorize(Action.SEARCH, None, None)
-        found = self._vault.steady(lambda: subjects_of(self.engine, identifier))
+        found = self._host.steady(lambda: subjects_of(self.engine, identifier))
         self._note([self.event(EventType.SUBJECT_SEARCHED, one) for one in found or [SubjectId(NOBODY)]])
         return found
 
@@ -256,7 +283,7 @@ class Session:
         self.check()
         self.authorize(Action.SEARCH, None, subject)
         with self._noting_absence(EventType.SUBJECT_SEARCHED):
-            found = self._vault.steady(lambda: list(self._identifiers(subject)))
+            found = self._host.steady(lambda: list(self._identifiers(subject)))
         self._note([self.event(EventType.SUBJECT_SEARCHED, subject)])
         return found
 
@@ -277,7 +304,7 @@ class Session:
         """Yield every subject of the vault, `NOBODY` first; the list is taken when the iteration begins."""
         self.check()
         self.authorize(Action.SEARCH, None, None)
-        units = self._vault.steady(self._units)
+        units = self._host.steady(self._units)
         self._note([self.event(EventType.SUBJECT_SEARCHED, version=len(units))])
         yield NOBODY
         for unit in units:
@@ -291,26 +318,20 @@ class Session:
         """Return a control state; version 0 where there is none."""
         self.check()
         self.authorize(Action.READ_STATE, None, None)
-        found = self._vault.steady(lambda: self.states.read(namespace, key))
+        found = self._host.steady(lambda: self.states.read(namespace, key))
         self._note([self.event(EventType.STATE_READ, version=found.version)])
         return found
 
-    # Writing.
-
     def transaction(self) -> Transaction:
-        """Begin a transaction."""
+        """Begin a transaction.
+
+        Raises
+        ------
+        ReadOnly
+            The vault was opened for reading.
+        """
         self.check()
-        return Transaction(self)
-
-    def commit(self, intent: Intent) -> int:
-        """Commit a transaction's intent (called by the transaction)."""
-        number = self.steady(lambda: self._vault.committer.commit(intent))
-        self.states.learn(set(intent.states))
-        return number
-
-    def steady(self, read: Callable[[], T]) -> T:
-        """Return what `read` returns; run it again where frames have moved."""
-        return self._vault.steady(read)
+        raise ReadOnly
 
     def disclose(self, subject: SubjectId, count: int) -> None:
         """Record that `count` records of a subject are about to leave the vault; durable when this returns.
@@ -319,7 +340,7 @@ class Session:
         """
         self.check()
         self.authorize(Action.EXPORT, None, subject)
-        self._commit_events([self.event(EventType.SUBJECT_EXPORTED, subject, version=count)], durable=True)
+        self._host.record([self.event(EventType.SUBJECT_EXPORTED, subject, version=count)], durable=True)
 
     # Deciding and recording.
 
@@ -334,7 +355,7 @@ class Session:
         if self._policy.permits(request):
             return
         event = self.event(EventType.ACCESS_DENIED, subject or b"", version=action, outcome=Outcome.DENIED)
-        self._commit_events([event], durable=True)
+        self._host.record([event], durable=True)
         raise AccessDenied(action=action)
 
     def event(
@@ -351,10 +372,7 @@ class Session:
 
     def _note(self, events: list[Event]) -> None:
         if events:
-            self._commit_events(events, durable=self._strict)
-
-    def _commit_events(self, events: list[Event], *, durable: bool) -> None:
-        self._vault.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
+            self._host.record(events, durable=self._strict)
 
     def check(self) -> None:
         """Refuse a closed session."""

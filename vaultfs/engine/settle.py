@@ -22,11 +22,11 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs.engine import reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
+from vaultfs.engine.compaction import Merged, discard_segment, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.index import Container, ContainerKind, Place, Stamp
-from vaultfs.engine.merging import Merged, discard_segment, merge_small
 from vaultfs.engine.packing import (
     NONE,
     SEGMENT_TARGET,

@@ -6,13 +6,15 @@ when the first absence is asked about, and kept current from then on.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 
-from vaultfs.engine.engine import Engine
-from vaultfs.engine.replay import live_frames, segment_frames
+from vaultfs.engine.engine import View
+from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
 from vaultfs.errors import ArgumentInvalid, IndexDamaged
 from vaultfs.model import check_text
 
@@ -55,11 +57,17 @@ def decode_state(data: bytes) -> tuple[str, bytes, bytes]:
 
 
 class States:
-    """The control states of an open vault."""
+    """The control states of an open vault.
 
-    def __init__(self, engine: Engine) -> None:
+    Parameters
+    ----------
+    census
+        Returns the tokens of all states that the files hold.
+    """
+
+    def __init__(self, engine: View, census: Callable[[], AbstractSet[bytes]]) -> None:
         self._engine = engine
-        self._tokens: set[bytes] | None = None
+        self._census = census
 
     def version(self, token: bytes) -> int:
         """Return the current version of a state by its token, 0 where there is none."""
@@ -94,21 +102,33 @@ class States:
             raise IndexDamaged
         return State(version, value)
 
-    def learn(self, tokens: set[bytes]) -> None:
-        """Take note of states that a commit has made."""
-        if self._tokens is not None:
-            self._tokens |= tokens
 
-    def _census(self) -> set[bytes]:
+def state_tokens(frame: FoundFrame) -> Iterator[bytes]:
+    """Yield the tokens of the states that a frame holds."""
+    if frame.row.header.frame_class is FrameClass.CONTROL:
+        yield from (entry.token for entry in frame.entries().entries if entry.role == Role.STATE)
+
+
+class Census:
+    """The tokens of all states of a vault that is open for writing: read once, then kept current by its commits."""
+
+    def __init__(self, engine: View) -> None:
+        self._engine = engine
+        self._tokens: set[bytes] | None = None
+
+    def tokens(self) -> AbstractSet[bytes]:
+        """Return the tokens of all states."""
         if self._tokens is None:
-            tokens: set[bytes] = set()
             with self._engine.lock:
-                for frame in live_frames(self._engine):
-                    if frame.row.header.frame_class is FrameClass.CONTROL:
-                        tokens.update(e.token for e in frame.entries().entries if e.role == Role.STATE)
+                tokens = {token for frame in live_frames(self._engine) for token in state_tokens(frame)}
                 for row in self._engine.head.segments:
                     if row.frame_class is FrameClass.CONTROL:
                         for frame in segment_frames(self._engine, row):
-                            tokens.update(e.token for e in frame.entries().entries if e.role == Role.STATE)
+                            tokens.update(state_tokens(frame))
                 self._tokens = tokens
         return self._tokens
+
+    def learn(self, tokens: AbstractSet[bytes]) -> None:
+        """Take note of states that a commit has made."""
+        if self._tokens is not None:
+            self._tokens |= tokens

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -24,7 +24,7 @@ from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, read_pair
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.paths import Layout, part_path
 from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.vfs import File, Vfs
@@ -132,7 +132,7 @@ class FrameStore:
         self._files: dict[bytes, File] = {}
         self.buffers = Buffers()
         self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
-        self._bodies: Lru[int, bytes] = Lru(BODY_CACHE, len)
+        self._bodies: Lru[bytes, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
         self._tables: Lru[bytes, TableReader] = Lru(KEY_CACHE)
         self.index = index
@@ -173,8 +173,32 @@ class FrameStore:
             self.close()
             for known in (self._containers, self._journals, self._segments, self._group_keys, self._tables):
                 known.clear()
-            self.forget_frames()
+            self._entries.clear()
             self.index = index
+
+    def update(
+        self, containers: Mapping[int, Container], journals: Iterable[JournalFile], segments: Iterable[SegmentRow]
+    ) -> None:
+        """Go on with the same index, in which these are the containers now.
+
+        Parameters
+        ----------
+        journals, segments
+            The files of the containers.
+        """
+        with self._lock:
+            if containers == self._containers:
+                return
+            self._containers = dict(containers)
+            self._journals |= {journal.header.journal_id: journal for journal in journals}
+            self._segments |= {row.segment_id: row for row in segments}
+            self.drop(())
+
+    def use(self, chain: KeyChain) -> None:
+        """Go on with other keys: an epoch has begun."""
+        with self._lock:
+            self._chain = chain
+            self._tables.clear()
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Forget containers whose frames have moved, and the files that are needed no more."""
@@ -189,13 +213,7 @@ class FrameStore:
                 for file_id in [*known]:
                     if file_id not in named:
                         del known[file_id]
-            self.forget_frames()
-
-    def forget_frames(self) -> None:
-        """Forget where frames were seen."""
-        with self._lock:
             self._entries.clear()
-            self._bodies.clear()
 
     def close(self) -> None:
         """Close every file but the journals, which belong to the committer."""
@@ -225,7 +243,7 @@ class FrameStore:
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""
         with self._lock:
-            return self._bodies.get(frame.handle, lambda: self.read_body(frame))
+            return self._bodies.get(frame.header.frame_id, lambda: self.read_body(frame))
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
@@ -298,6 +316,6 @@ class FrameStore:
         file = self._files.get(file_id)
         if file is None:
             row = self._segments.get(file_id)
-            path = self._layout.part(file_id) if row is None else self._layout.segment(row)
+            path = part_path(self._layout, file_id) if row is None else self._layout.segment(row)
             file = self._files[file_id] = open_named(self._vfs, path)
         return file

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from vaultfs_format.entries import Role
 
-from vaultfs.engine.engine import Engine
+from vaultfs.engine.engine import View
 from vaultfs.errors import IndexDamaged, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Identifier, SubjectId
 
 
-def claimants(engine: Engine, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
+def claimants(engine: View, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
     """Return for each identifier token the subjects for which it is asserted, confirmed against sealed entries."""
     chain, index = engine.chain, engine.index
     wanted = list(tokens)
@@ -20,12 +20,12 @@ def claimants(engine: Engine, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
     return [[_confirmed(engine, token, *one) for one in rows] for token, rows in zip(wanted, found, strict=True)]
 
 
-def subjects_of(engine: Engine, identifier: Identifier) -> list[SubjectId]:
+def subjects_of(engine: View, identifier: Identifier) -> list[SubjectId]:
     """Return the subjects for which an identifier is asserted, confirmed against sealed entries."""
     return claimants(engine, [engine.chain.identifier_token(identifier)])[0]
 
 
-def _confirmed(engine: Engine, token: bytes, subject: bytes, handle: int) -> SubjectId:
+def _confirmed(engine: View, token: bytes, subject: bytes, handle: int) -> SubjectId:
     frame = engine.store.load(handle)
     asserted = any(entry.role == Role.ALIAS and entry.token == token for entry in frame.block.entries)
     if frame.block.subject != subject or not asserted:
@@ -33,7 +33,7 @@ def _confirmed(engine: Engine, token: bytes, subject: bytes, handle: int) -> Sub
     return SubjectId(subject)
 
 
-def linked(engine: Engine, subject: bytes) -> list[SubjectId]:
+def linked(engine: View, subject: bytes) -> list[SubjectId]:
     """Return a subject and all that are linked to it, directly or through others."""
     found, pending = {bytes(subject)}, [bytes(subject)]
     with engine.index.reading() as txn:
@@ -45,7 +45,7 @@ def linked(engine: Engine, subject: bytes) -> list[SubjectId]:
     return [SubjectId(one) for one in sorted(found)]
 
 
-def one_subject(engine: Engine, candidates: Iterable[SubjectId]) -> SubjectId | None:
+def one_subject(engine: View, candidates: Iterable[SubjectId]) -> SubjectId | None:
     """Return the one subject that `candidates` are, the lowest of linked ones, or None where there is none.
 
     Raises
@@ -61,7 +61,7 @@ def one_subject(engine: Engine, candidates: Iterable[SubjectId]) -> SubjectId | 
     return subjects[0]
 
 
-def content_key(engine: Engine, subject: bytes) -> bytes:
+def content_key(engine: View, subject: bytes) -> bytes:
     """Return the content-id key of a subject's shred unit, which lies in it and dies with it.
 
     Raises

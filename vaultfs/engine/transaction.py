@@ -14,14 +14,14 @@ from vaultfs.access.policy import Action
 from vaultfs.audit.events import EventType, encode_event, sealable
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Identities
+from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
-from vaultfs.engine.writing import RecordWriter
 from vaultfs.errors import ArgumentInvalid, TooLarge, TransactionConflict, TransactionEnded
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
 if TYPE_CHECKING:
-    from vaultfs.engine.session import Session
+    from vaultfs.engine.writing import WritingSession
 
 MAX_TRANSACTION = 512 * limits.MIB
 """Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
@@ -33,7 +33,7 @@ class Transaction:
     Nothing of it is visible before the commit, not even to its own session.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WritingSession) -> None:
         self._session = session
         self._engine = session.engine
         self._ended = False

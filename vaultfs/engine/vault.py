@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vaultfs_format.epoch import epoch_root
 from vaultfs_format.head import Head
 
+from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event, EventType, encode_event, sealable
 from vaultfs.engine import rebuild, reserve
@@ -18,25 +18,26 @@ from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.heads import heal_head, read_heads, read_keyring, read_superblock
-from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, install, open_index
+from vaultfs.engine.heads import heal_head, read_heads
+from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, open_index
 from vaultfs.engine.litter import sweep
+from vaultfs.engine.merging import Merged, Merger
+from vaultfs.engine.opening import Opener, default_store
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import open_journals, secure_names
-from vaultfs.engine.session import Session
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
-from vaultfs.engine.state import States
+from vaultfs.engine.state import Census, States
+from vaultfs.engine.upkeep import Upkeep
+from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
-    EpochSecretMissing,
     IndexDamaged,
-    NotAuthentic,
     StorageFull,
     VaultDamaged,
     VaultError,
     VaultMissing,
 )
-from vaultfs.keys.chain import KeyChain
+from vaultfs.keys.chain import KeyChain, open_inbox
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore, EpochStore
 from vaultfs.kinds import decode_names
@@ -49,11 +50,8 @@ MAX_LIVE_JOURNALS = 16
 """Journals of earlier processes after which opening settles them."""
 
 _NOBODYS_SESSION = bytes(16)
-
-
-def default_store(path: Path) -> Path:
-    """Return where the epoch store of a vault lies unless the host says otherwise: beside it."""
-    return path.with_name(path.name + ".epoch")
+_LAST_WAIT = 2.0
+"""Seconds that the end of the process waits for a thread that is writing."""
 
 
 def create(
@@ -133,44 +131,16 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     lock.acquire(wait)
     try:
         secure_names(files, layout)
-        stores = epoch_stores or [DirectoryStore(default_store(place), files)]
-        head, data, top = _authentic_head(files, layout, unlock, stores)
-        heal_head(files, layout, data)
-        keyring = read_keyring(files, layout, head)
-        chain = KeyChain(head.suite, head.epoch, top, keyring)
+        opener = Opener(files, layout, unlock, epoch_stores)
+        unlocked = opener.unlock()
+        heal_head(files, layout, unlocked.data)
+        chain, keyring = opener.keys(unlocked)
+        inbox = open_inbox(keyring, unlocked.epoch_root)
         where = Path(index).absolute() if index is not None else layout.index
-        return Vault(files, layout, head, chain, where, lock, policy or DenyAll(), options or Options())
+        return Vault(files, layout, unlocked.head, chain, inbox, where, lock, policy or DenyAll(), options or Options())
     except BaseException:
         lock.release()
         raise
-
-
-def _authentic_head(
-    vfs: Vfs, layout: Layout, unlock: Passphrase, stores: Sequence[EpochStore]
-) -> tuple[Head, bytes, bytes]:
-    """Return the newest head that was written with the vault's keys, its bytes, and the epoch root."""
-    failures: list[VaultError] = []
-    for head, data in read_heads(vfs, layout):
-        try:
-            superblock, superblock_data = read_superblock(vfs, layout, head)
-            root_key = unlock.unlock(superblock)
-            superblock.verify(superblock_data, root_key)
-            top = epoch_root(head.suite, root_key, _secret(head, stores), head.vault_id, head.epoch)
-            head.verify(data, top)
-        except (NotAuthentic, VaultDamaged, VaultMissing) as error:
-            failures.append(error)
-        else:
-            return head, data, top
-    raise failures[0]
-
-
-def _secret(head: Head, stores: Sequence[EpochStore]) -> bytes:
-    for store in stores:
-        try:
-            return store.get(head.vault_id, head.epoch).secret
-        except EpochSecretMissing:
-            continue
-    raise EpochSecretMissing(epoch=head.epoch)
 
 
 class Vault:
@@ -182,6 +152,7 @@ class Vault:
         layout: Layout,
         head: Head,
         chain: KeyChain,
+        inbox: bytes,
         index: Path,
         lock: WriterLock,
         policy: Policy,
@@ -191,8 +162,11 @@ class Vault:
         self._policy = policy
         self._index_path = index
         self.engine = Engine(vfs, layout, head, chain, decode_names(chain.registry), open_index(index), options)
-        self.states = States(self.engine)
+        self._census = Census(self.engine)
+        self.states = States(self.engine, self._census.tokens)
         self.committer = Committer(self.engine, self.states.version, self._settle_grown)
+        self._merger = Merger(self.engine, self.states, self.commit, inbox)
+        self._upkeep = Upkeep(self.engine, index)
         self._settling = False
         self._rebuilt = False
         try:
@@ -201,6 +175,7 @@ class Vault:
             with self.engine.lock:
                 self._release()
             raise
+        processes.finish_at_exit(self)
 
     # Opening and closing.
 
@@ -220,7 +195,9 @@ class Vault:
             self._resume_index(stamp, known)
         if void:
             self.note(EventType.RECOVERED, void)
+        engine.index.forget_dead_readers()
         self.note(EventType.VAULT_OPENED)
+        self.merge_access_logs()
         if len(engine.live) > MAX_LIVE_JOURNALS:
             self.settle()
 
@@ -283,6 +260,7 @@ class Vault:
         engine = self.engine
         try:
             if not (engine.closed or engine.poisoned):
+                self._merge(engine.layout.journals)
                 self.note(EventType.VAULT_CLOSED)
                 self.committer.sync()
                 if engine.active is not None:
@@ -327,7 +305,7 @@ class Vault:
         """The vault's directory."""
         return self.engine.layout.root
 
-    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> Session:
+    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> WritingSession:
         """Open a session: who acts, and why.
 
         Parameters
@@ -338,7 +316,7 @@ class Vault:
             Return data only when the audit event of the read is durable; else within `Options.sync_bound` seconds.
         """
         self.engine.check()
-        return Session(self, principal, purpose, self._policy, strict=strict)
+        return WritingSession(self, principal, purpose, self._policy, strict=strict)
 
     def settle(self) -> int:
         """Turn the journals into segments; return how many segments were written.
@@ -353,8 +331,10 @@ class Vault:
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
+            self._merge(self.engine.layout.journals)
             if not self.engine.live:
                 return 0
+            self.engine.index.forget_dead_readers()
             self._settling = True
             try:
                 self.note(EventType.SETTLED)
@@ -367,6 +347,35 @@ class Vault:
         if not self._settling:
             with suppress(VaultError):
                 self.settle()
+
+    def merge_access_logs(self, directory: Path | str | None = None) -> Merged:
+        """Take the events that readers have recorded into the vault's log, each once; durable when this returns.
+
+        The vault does so itself when it is opened, settled and closed, for the access logs that lie in it.
+
+        Parameters
+        ----------
+        directory
+            Where readers kept their access logs, if elsewhere.
+
+        Raises
+        ------
+        VaultMissing
+            There is no such directory.
+        StorageFull, StorageFailed, CommitUnknown, WriterPoisoned
+        """
+        self.engine.check_writable()
+        with self.engine.lock:
+            self.engine.check_writable()
+            return self._merge(self.engine.layout.journals if directory is None else Path(directory).absolute())
+
+    def _merge(self, directory: Path) -> Merged:
+        """Merge access logs; what that commits does not begin a settling, which would merge them too."""
+        settling, self._settling = self._settling, True
+        try:
+            return self._merger.merge(directory)
+        finally:
+            self._settling = settling
 
     def rebuild_index(self) -> None:
         """Make the index from the files; the present one serves until the new one is complete.
@@ -386,8 +395,7 @@ class Vault:
             except BaseException:
                 abandon_build(self._index_path, new)
                 raise
-            old.close()
-            install(self._index_path)
+            self._upkeep.put_in_place(old)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
@@ -396,8 +404,29 @@ class Vault:
 
     def note(self, kind: EventType, count: int = 0) -> None:
         """Record an act of the vault itself."""
-        event = Event(int(kind), self.engine.options.clock(), _NOBODYS_SESSION, version=count)
-        self.committer.commit(Intent([], sealable([encode_event(event)]), durable=False))
+        self.record([Event(int(kind), self.engine.options.clock(), _NOBODYS_SESSION, version=count)], durable=False)
+
+    def record(self, events: Sequence[Event], *, durable: bool) -> None:
+        """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
+        self.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
+        self._upkeep.after_commit()
+
+    def commit(self, intent: Intent) -> int:
+        """Commit an intent and return its commit number."""
+        number = self.committer.commit(intent)
+        self._census.learn(intent.states.keys())
+        self._upkeep.after_commit()
+        return number
+
+    def finish(self) -> None:
+        """Make buffered events durable, at the end of a process that has not closed the vault."""
+        engine = self.engine
+        if not engine.closed and engine.lock.acquire(timeout=_LAST_WAIT):
+            try:
+                with suppress(VaultError):
+                    self.committer.sync()
+            finally:
+                engine.lock.release()
 
     def steady(self, read: Callable[[], T]) -> T:
         """Return what `read` returns; run it again where a settling moved frames, or the index had to be rebuilt.

@@ -7,7 +7,8 @@ import threading
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
-from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
+from vaultfs_format.journal import JournalHeader, JournalKeys
+from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, Values, seal_keyring
 from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import KEY, Hasher, Suite
 
@@ -38,6 +39,7 @@ class KeyChain:
         self.epoch = epoch
         self.epoch_root = epoch_root
         self.registry = values[Tag.REGISTRY]
+        self.access_key = values[Tag.ACCESS_KEY]
         self._identifier_key = values[Tag.IDENTIFIER_KEY]
         alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
         self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
@@ -90,6 +92,10 @@ class KeyChain:
         text = len(name).to_bytes(4, "little") + name + path.encode(errors="surrogateescape")
         return self.suite.mac(self._identifier_key, labels.SOURCE, text)[:16]
 
+    def journal_keys(self, header: JournalHeader) -> JournalKeys:
+        """Return the keys of a journal of the process that writes."""
+        return header.keys(self.epoch_root)
+
     def content_id(self, content_key: bytes, data: Buffer) -> bytes:
         """Return the content id of `data` in the shred unit with `content_key`."""
         return self.suite.mac(content_key, labels.CONTENT, data)[:16]
@@ -99,11 +105,24 @@ class KeyChain:
         return self.suite.mac_hasher(content_key, labels.CONTENT)
 
 
-def new_keyring(suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, registry: bytes) -> Keyring:
-    """Return a keyring with fresh secrets."""
+def open_inbox(keyring: Keyring, epoch_root: bytes) -> bytes:
+    """Return the private key that opens access journals: for the process that writes, never for one that reads."""
+    return keyring.open(epoch_root, Compartment.INBOX)[InboxTag.PRIVATE_KEY]
+
+
+def new_keyring(suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, registry: bytes, inbox: bytes) -> Keyring:
+    """Return a keyring with fresh secrets.
+
+    Parameters
+    ----------
+    inbox
+        The private inbox key, whose public half is in VAULT.
+    """
     data: dict[int, bytes] = {
         Tag.RECORD_ID_KEY: os.urandom(KEY),
         Tag.IDENTIFIER_KEY: os.urandom(KEY),
         Tag.REGISTRY: registry,
+        Tag.ACCESS_KEY: os.urandom(KEY),
     }
-    return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), {Compartment.DATA: data})
+    compartments: dict[int, Values] = {Compartment.DATA: data, Compartment.INBOX: {InboxTag.PRIVATE_KEY: inbox}}
+    return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), compartments)

@@ -294,7 +294,7 @@ def test_an_index_that_cannot_be_written_poisons_and_the_commit_is_unknown(
     with session(vault) as s:
         txn = s.transaction()
         record = txn.put(b"x", kind="Observation", subject=None)
-        monkeypatch.setattr(vault.engine.index, "_env", Full())
+        monkeypatch.setattr(vault.engine.index._environment, "env", Full())
         with pytest.raises(CommitUnknown):
             txn.commit()
         monkeypatch.undo()

@@ -341,7 +341,7 @@ class TestState:
                 if settled:
                     vault.settle()
                 token = vault.engine.chain.state_token("hold", b"k")
-                vault.states._tokens = None
+                vault._census._tokens = None
                 vault._rebuilt = False
                 version = s.state("hold", b"k").version
                 with vault.engine.index.writing() as txn_:

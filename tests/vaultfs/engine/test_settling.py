@@ -149,7 +149,7 @@ def test_the_census_of_states_knows_those_in_journals_and_segments(vault: vaultf
         if settled:
             vault.settle()
         tokens = {vault.engine.chain.state_token("ns", key) for key in (b"before", b"between", b"after")}
-        assert vault.states._tokens == tokens
+        assert vault._census.tokens() == tokens
 
 
 def test_a_part_file_that_is_full_is_followed_by_another(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

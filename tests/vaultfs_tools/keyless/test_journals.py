@@ -117,7 +117,10 @@ def test_a_journal_under_another_name_is_damage(vault: Path) -> None:
         ({"epoch": 2}, "Disagreement"),
         ({"first_leaf": 1}, "Disagreement"),
         ({"first_number": 1, "last_number": 2}, "Disagreement"),
-        ({"role": JournalRole.READER, "sealed_key": b"x"}, "UnsupportedFeature"),
+        (
+            {"role": JournalRole.READER, "sealed_key": b"x", "first_number": 0, "last_number": 0, "first_leaf": 0},
+            "Disagreement",
+        ),
         ({"predecessor": b"\x01" * 16, "predecessor_group": 1, "predecessor_end": 5000}, "PredecessorMissing"),
     ],
 )

@@ -12,6 +12,7 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless import files as names
+from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.audit import check_audit
 from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.keyless.findings import Report, Severity
@@ -54,6 +55,7 @@ def _check_under(files: VaultFiles, report: Report, head: Head, advance: Callabl
     audited = _check_segments(files, report, head, head.segments, advance)
     try:
         journals = check_journals(files, report, head, advance)
+        check_access(files, report, head, advance)
         check_audit(files, report, head, audited, journals)
         parts = check_parts(files, report, head, journals)
         check_litter(files, report, head, journals, parts)
@@ -84,6 +86,7 @@ def _check_alone(files: VaultFiles, report: Report, advance: Callable[[int], Non
             elif decode := _decoder(name):
                 _decoded(files, report, name, decode)
         check_journals(files, report, None, advance)
+        check_access(files, report, None, advance)
     except VaultError as error:
         report.add(error, ".")
 

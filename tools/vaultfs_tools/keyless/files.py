@@ -184,7 +184,7 @@ class VaultFiles:
     def total(self) -> int:
         """Return the bytes of all segments and journals, as far as they can be told."""
         try:
-            return sum(self.size(name) for name in self.walk() if name.endswith((".vseg", ".vjrn")))
+            return sum(self.size(name) for name in self.walk() if name.endswith((".vseg", ".vjrn", ".vacc")))
         except FileUnreadable:
             return 0
 

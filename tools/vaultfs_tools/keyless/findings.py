@@ -32,6 +32,7 @@ class Property(Enum):
     FIRST_LEAF = 17
     LIVE_SET = 18
     PART_LENGTH = 19
+    ROLE = 20
 
 
 class CheckError(VaultError):
@@ -304,6 +305,7 @@ class Report:
     epoch: int = 0
     segments: int = 0
     journals: int = 0
+    access_journals: int = 0
     groups: int = 0
     frames: int = 0
     entries: int = 0

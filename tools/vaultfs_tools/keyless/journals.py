@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import FormatError, Structure, UnsupportedFeature, VaultError
+from vaultfs_format.errors import FormatError, Structure, VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, decode_group, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
@@ -115,7 +115,7 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
     report.checked += len(data)
     report.journals += 1
     if header.role is not JournalRole.WRITER:
-        report.add(UnsupportedFeature(structure=Structure.JOURNAL_HEADER, role=header.role), name)
+        report.add(_differs(Property.ROLE), name)
         return None
     journal = Journal(name, header, header.chain(data))
     return journal if head is None or _belongs(report, head, journal) else None
@@ -190,25 +190,25 @@ def _scan_followed(
     """Scan a journal up to where its successor says that it ends."""
     try:
         with files.open(journal.name) as file:
-            scan, reason = _scanned(file, report, journal, following.predecessor_group, advance)
+            scan, reason = scanned(file, report, journal, following.predecessor_group, advance)
     except VaultError as error:
         report.add(error, journal.name)
         return
     journal.scan = scan
     stated = (following.predecessor_group, following.predecessor_end, following.predecessor_chain)
     if (scan.last_group, scan.end, scan.chain) != stated:
-        _report_lost(report, journal, scan, reason)
+        report_lost(report, journal, scan, reason)
 
 
 def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Callable[[int], None]) -> None:
     """Scan the last journal to its end and judge what is there."""
     try:
         with files.open(journal.name) as file:
-            scan, reason = _scanned(file, report, journal, None, advance)
+            scan, reason = scanned(file, report, journal, None, advance)
             journal.scan = scan
             tail = _written(file, scan.end)
-            if _claims_durable(file, scan):
-                _report_lost(report, journal, scan, reason)
+            if claims_durable(file, scan):
+                report_lost(report, journal, scan, reason)
             elif tail:
                 report.add(TornTail(structure=Structure.JOURNAL_GROUP, size=tail), journal.name, scan.end)
             elif not scan.closed:
@@ -228,16 +228,28 @@ def _written(file: Reader, start: int) -> int:
     return written
 
 
-def _report_lost(report: Report, journal: Journal, scan: Scan, reason: VaultError | None) -> None:
+def report_lost(report: Report, journal: Journal, scan: Scan, reason: VaultError | None) -> None:
+    """Report that durable groups are damaged or missing."""
     if reason is not None:
         report.add(reason, journal.name, scan.end)
     report.add(DurableLost(structure=Structure.JOURNAL_GROUP, group=scan.last_group + 1), journal.name, scan.end)
 
 
-def _scanned(
-    file: Reader, report: Report, journal: Journal, stop: int | None, advance: Callable[[int], None]
+def scanned(
+    file: Reader,
+    report: Report,
+    journal: Journal,
+    stop: int | None,
+    advance: Callable[[int], None],
+    check: Callable[[Group], object] = lambda _: None,
 ) -> tuple[Scan, VaultError | None]:
-    """Return what the good groups hold, and why the scan ended before `stop` or the end of the file, if it did."""
+    """Return what the good groups hold, and why the scan ended before `stop` or the end of the file, if it did.
+
+    Parameters
+    ----------
+    check
+        Raises for a group that is not good for this kind of journal.
+    """
     scan = Scan(HEADER_SIZE, journal.chain)
     suite = journal.header.suite
     while file.size > scan.end and (stop is None or scan.last_group < stop):
@@ -245,6 +257,7 @@ def _scanned(
             sizes = group_sizes(file.read(scan.end, GROUP.size))
             data = file.read(scan.end, sizes.total)
             group = decode_group(suite, data, 0, scan.last_group + 1, scan.chain)
+            check(group)
         except VaultError as error:
             return scan, error
         _take(scan, group)
@@ -271,7 +284,7 @@ def _take(scan: Scan, group: Group) -> None:
         scan.parts[part.segment_id] = max(part.valid_end, scan.parts.get(part.segment_id, 0))
 
 
-def _claims_durable(file: Reader, scan: Scan) -> bool:
+def claims_durable(file: Reader, scan: Scan) -> bool:
     """Return whether a group after the last good one states that more groups were durable."""
     at, kept = scan.end, b""
     while at < file.size:

@@ -34,7 +34,7 @@ from vaultfs_tools.keyless.journals import Journal
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
 _KNOWN = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.vjrn)"
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.(vjrn|vacc))"
     rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+|segments/main/blob/{_ID}\.part"
 )
 _UNFINISHED = re.compile(

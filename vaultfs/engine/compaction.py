@@ -1,0 +1,189 @@
+"""Merging small segments, so that a site that settles a little every day keeps few files.
+
+Segments of one class are merged when `FAN` of them are of about the same size, so that a frame is carried over a few
+times in its life at most. Frames, keys and clear audit entries are carried verbatim, one segment after the other: the
+index learns of it by one row for each segment that is taken in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vaultfs_format import limits
+from vaultfs_format.audit import ENTRY
+from vaultfs_format.directory import body_span, split_rows
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.head import SegmentRow
+from vaultfs_format.segment import (
+    FOOTER_SIZE,
+    NO_YEAR,
+    SUPERBLOCK_SIZE,
+    SegmentFooter,
+    SegmentHead,
+    SliceHasher,
+    tree_root,
+)
+
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.index import Container, ContainerKind
+from vaultfs.engine.pairs import open_named
+from vaultfs.engine.segments import Placed, write_segment
+from vaultfs.engine.store import FrameStore, read_table
+from vaultfs.errors import VaultDamaged
+
+FAN = 8
+"""Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
+
+MERGE_LIMIT = 16 * limits.MIB
+"""Segments of this size and more are left alone; the others are held in memory while they are merged."""
+
+
+class _Source(NamedTuple):
+    """A segment that is taken in: its row, its footer, its bytes and the keys of its frames."""
+
+    row: SegmentRow
+    footer: SegmentFooter
+    data: memoryview
+    keys: list[bytes]
+
+    def __repr__(self) -> str:
+        return "<_Source>"
+
+    def frames(self) -> list[Placed]:
+        """Return the frames, in directory order."""
+        footer = self.footer
+        directory = bytes(self.data[footer.directory_offset : footer.directory_offset + footer.directory_length])
+        placed = []
+        for row, key in zip(split_rows(directory, footer.frames), self.keys, strict=True):
+            at, length = body_span(row)
+            placed.append(Placed(row, self.data[at : at + length], key))
+        return placed
+
+    @property
+    def audit(self) -> bytes:
+        """The clear audit entries."""
+        return bytes(self.data[self.footer.audit_offset : self.footer.leaves_offset])
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A segment that has taken in others.
+
+    Parameters
+    ----------
+    row
+        Its row for the head.
+    sources
+        Rows of the segments that it replaces.
+    shifts
+        For each source how much further on its frame rows, bodies and keys lie.
+    """
+
+    row: SegmentRow
+    sources: Sequence[SegmentRow]
+    shifts: Sequence[tuple[int, int, int]]
+
+    def containers(self, store: FrameStore) -> dict[int, Container]:
+        """Return the containers that lay in the sources as they lie now."""
+        found = {}
+        for source, (rows, bodies, slots) in zip(self.sources, self.shifts, strict=True):
+            for number, one in store.numbers_of(ContainerKind.SEGMENT, source.segment_id).items():
+                moved = (one.rows + rows, one.bodies + bodies, one.slots + slots)
+                found[number] = Container(ContainerKind.SEGMENT, self.row.segment_id, *moved)
+        return found
+
+
+def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> list[Merged]:
+    """Merge what there is to merge among the segments of a coming head; return what was merged.
+
+    Raises
+    ------
+    StorageFull, StorageFailed, VaultDamaged
+    """
+    return [_merged(engine, sources) for sources in _plan(engine, rows)]
+
+
+def _plan(engine: Engine, rows: Iterable[SegmentRow]) -> list[list[SegmentRow]]:
+    """Return which segments to merge with each other. Audit entries stay consecutive; the undated stay apart."""
+    groups: dict[tuple[FrameClass, bool, int], list[SegmentRow]] = {}
+    for row in rows:
+        if row.length < MERGE_LIMIT:
+            size = (row.length // SUPERBLOCK_SIZE).bit_length() // (FAN.bit_length() - 1)
+            groups.setdefault((row.frame_class, row.first_year == NO_YEAR, size), []).append(row)
+    plan = []
+    for (frame_class, *_), members in sorted(groups.items()):
+        if len(members) < FAN:
+            continue
+        if frame_class is FrameClass.AUDIT:
+            plan += _consecutive(engine, members)
+        else:
+            members.sort(key=lambda row: (row.first_year, row.last_year, row.segment_id))
+            plan += [members[at : at + FAN] for at in range(0, len(members) - FAN + 1, FAN)]
+    return plan
+
+
+def _consecutive(engine: Engine, members: Sequence[SegmentRow]) -> list[list[SegmentRow]]:
+    """Return runs of audit segments of which each begins with the leaf after the last one of the segment before."""
+    runs: list[list[SegmentRow]] = []
+    following = -1
+    for footer, row in sorted(((_footer(engine, row), row) for row in members), key=lambda pair: pair[0].first_leaf):
+        if footer.first_leaf != following:
+            runs.append([])
+        runs[-1].append(row)
+        following = footer.first_leaf + footer.audit_length // ENTRY.size
+    return [run for run in runs if len(run) >= FAN]
+
+
+def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
+    file = open_named(engine.vfs, engine.layout.segment(row))
+    try:
+        return SegmentFooter.decode(file.read(max(0, row.length - FOOTER_SIZE), FOOTER_SIZE), file.size())
+    finally:
+        file.close()
+
+
+def _source(engine: Engine, row: SegmentRow) -> _Source:
+    """Return a segment, read whole and found to be the one that the head names.
+
+    Raises
+    ------
+    VaultDamaged
+    """
+    file = open_named(engine.vfs, engine.layout.segment(row))
+    try:
+        data = file.read(0, row.length)
+    finally:
+        file.close()
+    footer = SegmentFooter.decode(data[-FOOTER_SIZE:], len(data))
+    hasher = SliceHasher(SegmentHead.decode(data[:SUPERBLOCK_SIZE]))
+    hasher.update(memoryview(data)[: footer.leaves_offset])
+    if tree_root(engine.suite, hasher.finish()) != row.root or footer.frames != row.frames:
+        raise VaultDamaged
+    table = read_table(engine.vfs, engine.layout, engine.chain, row)
+    return _Source(row, footer, memoryview(data), [table.key(slot) for slot in range(row.frames)])
+
+
+def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:
+    """Write one segment with all that is in `rows`; the bodies and the frame rows of each stay together."""
+    sources = [_source(engine, row) for row in rows]
+    frames = [frame for source in sources for frame in source.frames()]
+    first = rows[0]
+    years = (min(row.first_year for row in rows), max(row.last_year for row in rows))
+    audit = b"".join([source.audit for source in sources])
+    written = write_segment(engine, first.frame_class, years, frames, audit, sources[0].footer.first_leaf)
+    shifts, position = [], 0
+    for source in sources:
+        slot = written.slots[position]
+        old_row, old_body = source.footer.directory_offset, body_span(source.frames()[0].row)[0]
+        shifts.append((slot.row_offset - old_row, slot.body_offset - old_body, position))
+        position += source.footer.frames
+    return Merged(written.row, rows, shifts)
+
+
+def discard_segment(engine: Engine, row: SegmentRow) -> None:
+    """Remove the files of a segment that the head does not name any more, so that what is left tells what it was."""
+    table = engine.layout.key_table(row)
+    for path in (engine.layout.copy_of(table), table, engine.layout.segment(row)):
+        engine.vfs.unlink(path)

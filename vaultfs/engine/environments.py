@@ -1,0 +1,200 @@
+"""The LMDB environments of this process: one a file, shared by the writer and the readers of a vault.
+
+Opened twice in one process, LMDB loses its locks: POSIX drops them all with the first descriptor that is closed. So an
+environment is found by the device and inode of its data file, which it keeps open, and nothing else in the process ever
+opens `lock.mdb`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from weakref import WeakSet
+
+import lmdb
+
+from vaultfs import processes
+from vaultfs.errors import IndexDamaged, WriterBusy
+
+MAP_SIZE = 1 << 38
+"""Address space of the map: LMDB takes disk for what is used only."""
+
+MAX_READERS = 1024
+"""Read transactions at one time, over all processes."""
+
+DATA = "data.mdb"
+LOCK = "lock.mdb"
+
+_PATIENCE = 10.0
+_INTERVAL = 0.001
+"""Seconds to wait for those that use an environment, and between two looks."""
+
+Identity = tuple[int, int]
+
+
+class Mode(Enum):
+    """How an environment is opened."""
+
+    WRITE = "write"
+    READ = "read"
+    FROZEN = "frozen"
+    """Without locks: for media that nobody can write to."""
+
+
+def identity(path: Path) -> Identity | None:
+    """Return device and inode of the data file of the environment at `path`, None where there is none."""
+    try:
+        found = os.stat(path / DATA)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class _User:
+    """Somebody who uses an environment; an interrupt that keeps them from leaving ends them all the same."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Environment:
+    """An open environment. The `lmdb` object is used between `enter` and `leave` only."""
+
+    def __init__(self, path: Path, mode: Mode, tables: tuple[str, ...]) -> None:
+        self.mode = mode
+        self.users = 0
+        self.env = lmdb.open(
+            str(path),
+            map_size=MAP_SIZE,
+            max_dbs=len(tables),
+            max_readers=MAX_READERS,
+            readonly=mode is not Mode.WRITE,
+            lock=mode is not Mode.FROZEN,
+            create=mode is Mode.WRITE,
+            sync=True,
+            metasync=False,
+            mode=0o600,
+        )
+        try:
+            if (path / DATA).stat().st_size < self.size():
+                raise IndexDamaged  # a page beyond the end of the file would kill the process
+            self.tables = [self.env.open_db(name.encode(), create=mode is Mode.WRITE) for name in tables]
+            self.main = self.env.open_db()
+        except BaseException:
+            self.env.close()
+            raise
+        self._active: WeakSet[_User] = WeakSet()
+        self.retired = False
+
+    def size(self) -> int:
+        """Return the bytes of the file that have ever been in use."""
+        info, stat = self.env.info(), self.env.stat()
+        return (int(info["last_pgno"]) + 1) * int(stat["psize"])
+
+    def enter(self, user: _User) -> None:
+        """Begin to use the environment.
+
+        Raises
+        ------
+        IndexDamaged
+            It has given way to another one.
+        """
+        self._active.add(user)  # before the look: whoever retires it looks here after
+        if self.retired:
+            raise IndexDamaged
+
+    def leave(self, user: _User) -> None:
+        """Stop using it."""
+        self._active.discard(user)
+
+    def retire(self) -> bool:
+        """Close it once nobody uses it: unmapped pages would kill the process. Return False if that does not come."""
+        self.retired = True
+        deadline = time.monotonic() + _PATIENCE
+        while self._active:
+            if time.monotonic() > deadline:
+                self.retired = False
+                return False
+            time.sleep(_INTERVAL)
+        self.env.close()
+        return True
+
+
+class _Registry:
+    """The open environments of this process by the identity of their files."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: dict[Identity, Environment] = {}
+        processes.watch(self)
+
+    def abandon(self) -> None:
+        """Let go of what the parent has open, so that this process can open it for itself."""
+        self.lock = threading.Lock()
+        inherited, self.open = self.open, {}
+        processes.watch(self)
+        if inherited:
+            from vaultfs.engine.unshare import never_collect, unshare_maps  # ctypes is for the few that fork
+
+            alone = unshare_maps(LOCK)
+            for one in inherited.values():
+                if alone:
+                    one.env.close()
+                else:
+                    never_collect(one.env)
+
+
+_registry = _Registry()
+
+
+def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, Environment]:
+    """Return the environment at `path` and its identity, the one that is open already if there is one.
+
+    Raises
+    ------
+    IndexDamaged
+    WriterBusy
+        A reader of this process does not let go of the index.
+    OSError, lmdb.Error
+        For the caller to convert.
+    """
+    if mode is Mode.WRITE:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path / DATA, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with _registry.lock:
+        key = identity(path)
+        if key is None:
+            raise IndexDamaged
+        found = _registry.open.get(key)
+        if found is not None and mode is Mode.WRITE and found.mode is not Mode.WRITE:
+            # Readers of this process came first. They meet a retired environment and open this one.
+            if not found.retire():
+                raise WriterBusy
+            found = None
+        if found is None:
+            found = _registry.open[key] = Environment(path, mode, tables)
+        found.users += 1
+        return key, found
+
+
+def release(key: Identity, environment: Environment) -> None:
+    """Give back an environment; the last to do so closes it."""
+    with _registry.lock:
+        environment.users -= 1
+        if not environment.users and _registry.open.get(key) is environment and environment.retire():
+            del _registry.open[key]
+
+
+@contextmanager
+def using(environment: Environment) -> Iterator[lmdb.Environment]:
+    """Keep an environment open for as long as the block lasts, however it ends."""
+    user = _User()
+    try:
+        environment.enter(user)
+        yield environment.env
+    finally:
+        environment.leave(user)

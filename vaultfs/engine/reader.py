@@ -1,0 +1,314 @@
+"""A reader: a vault that another process may be writing, open for reading alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from vaultfs.access.policy import DenyAll, Policy
+from vaultfs.audit.events import Event
+from vaultfs.engine.accesslog import AccessLog
+from vaultfs.engine.engine import Condition, Options, View
+from vaultfs.engine.following import Follower
+from vaultfs.engine.index import Index, discard
+from vaultfs.engine.opening import Opener, Unlocked
+from vaultfs.engine.paths import Layout
+from vaultfs.engine.readable import index_for_reading
+from vaultfs.engine.session import Session
+from vaultfs.engine.snapshot import private_path, take_snapshot
+from vaultfs.engine.state import Census, States
+from vaultfs.errors import (
+    FormatError,
+    IndexDamaged,
+    IndexMissing,
+    NotAuthentic,
+    StorageReadOnly,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
+from vaultfs.keys.chain import KeyChain
+from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.stores import EpochStore
+from vaultfs.kinds import decode_names
+from vaultfs.model import Principal
+from vaultfs.vfs import Vfs, converted
+
+T = TypeVar("T")
+
+WAITS = (0.0, 0.001, 0.005, 0.02, 0.1, 0.3, 1.0, 2.0)
+"""Seconds before each new attempt at a read that met something which had moved; after the last it fails."""
+
+_STALE = (IndexDamaged, VaultDamaged, FormatError, NotAuthentic)
+"""What reading something that has just moved can look like."""
+
+
+def open_reader(
+    path: Path | str,
+    *,
+    unlock: Passphrase,
+    epoch_stores: Sequence[EpochStore] = (),
+    policy: Policy | None = None,
+    index: Path | str | None = None,
+    access_log: Path | str | None = None,
+    options: Options | None = None,
+    vfs: Vfs | None = None,
+) -> Reader:
+    """Open a vault for reading, beside the process that writes it and other readers.
+
+    Parameters
+    ----------
+    index
+        A directory where the index lies, if the writer keeps it elsewhere; or where this reader may make one of its own
+        when the vault's cannot be used. With one of its own a reader sees the vault as it was when it was opened.
+    access_log
+        A directory for the records of who read what; by default it lies in the vault, and whoever opens the vault for
+        writing takes it over. One elsewhere is handed over by `Vault.merge_access_logs`.
+
+    Raises
+    ------
+    AccessLogMissing
+        The vault cannot be written to, so that reads could not be recorded.
+    IndexMissing, StorageReadOnly
+        The vault has no index that can be used, and `index` does not say where to make one.
+    VaultMissing, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
+    """
+    place, files = Path(path).absolute(), vfs or Vfs()
+    layout = Layout(place)
+    with converted():
+        if not place.is_dir():
+            raise VaultMissing
+    opener = Opener(files, layout, unlock, epoch_stores)
+    unlocked = opener.unlock()
+    chain, _ = opener.keys(unlocked)
+    choice = options or Options()
+    source = _Source(files, layout, opener, unlocked, chain, choice)
+    with ExitStack() as stack:
+        followed = source.follow([layout.index] if index is None else [Path(index).absolute(), layout.index])
+        if isinstance(followed, VaultError):
+            if index is None:
+                raise followed
+            reading: _Followed | _Frozen = source.freeze(Path(index).absolute())
+        else:
+            reading = followed
+        stack.callback(reading.close)
+        directory = layout.journals
+        if access_log is not None:
+            directory = Path(access_log).absolute()
+            files.make_directory(directory)
+        log = AccessLog(files, directory, unlocked.head, unlocked.superblock.inbox(), chain.access_key, choice)
+        stack.pop_all()
+    return Reader(reading, log, policy or DenyAll())
+
+
+class _Frozen:
+    """A view of the vault as it was when it was opened, by an index of its own."""
+
+    def __init__(self, view: View, path: Path) -> None:
+        self.view = view
+        self.states = States(view, Census(view).tokens)
+        self._path = path
+
+    def steady(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns: nothing moves but what a settling has removed since."""
+        try:
+            return read()
+        except IndexDamaged:
+            raise VaultDamaged from None
+
+    def close(self) -> None:
+        """Let go of everything, and remove the index."""
+        for live in self.view.live:
+            live.journal.close()
+        self.view.store.close()
+        self.view.index.close()
+        with suppress(VaultError):
+            discard(self._path)
+
+
+class _Followed:
+    """A view of the vault that keeps up with the process that writes it."""
+
+    def __init__(self, view: View, follower: Follower) -> None:
+        self.view = view
+        self.states = States(view, follower.state_tokens)
+        self._follower = follower
+
+    def renew(self) -> None:
+        """Bring the view up to date."""
+        with self.view.lock:
+            self._follower.renew()
+
+    def steady(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, none of it older than this call.
+
+        Raises
+        ------
+        IndexDamaged, VaultDamaged, FormatError, NotAuthentic
+            Whatever was tried, files and index did not fit together.
+        """
+        follower = self._follower
+        failure: VaultError = IndexDamaged()
+        renew = follower.moved()
+        for wait in WAITS:
+            time.sleep(wait)
+            turn = follower.turn
+            try:
+                if renew:
+                    self.renew()
+                    turn = follower.turn
+                result = read()
+            except VaultError as error:
+                if not isinstance(error, _STALE) and turn == follower.turn:
+                    raise
+                failure = error
+            else:
+                if turn == follower.turn:
+                    return result
+            renew = True
+        raise failure
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.view.store.close()
+        self._follower.close()
+        self.view.index.close()
+
+
+def _opened(path: Path) -> Index:
+    """Open the index of another process, which may be giving it a new file at this moment."""
+    failure: VaultError = IndexMissing()
+    for wait in WAITS[:5]:
+        time.sleep(wait)
+        try:
+            return index_for_reading(path)
+        except (IndexMissing, IndexDamaged) as error:
+            failure = error
+    raise failure
+
+
+class _Source:
+    """What the views of one vault are made of."""
+
+    def __init__(
+        self, vfs: Vfs, layout: Layout, opener: Opener, unlocked: Unlocked, chain: KeyChain, options: Options
+    ) -> None:
+        self._vfs = vfs
+        self._layout = layout
+        self._opener = opener
+        self._head = unlocked.head
+        self._chain = chain
+        self._options = options
+
+    def _view(self, index: Index) -> View:
+        names = decode_names(self._chain.registry)
+        return View(self._vfs, self._layout, self._head, self._chain, names, index, self._options)
+
+    def follow(self, paths: Sequence[Path]) -> _Followed | VaultError:
+        """Return a view by the first index that the writer keeps, or why there is none."""
+        failure: VaultError = IndexMissing()
+        for path in paths:
+            try:
+                view = self._view(_opened(path))
+            except (IndexMissing, IndexDamaged, StorageReadOnly) as error:
+                failure = error
+                continue
+            followed = _Followed(view, Follower(view, path, self._opener))
+            try:
+                followed.steady(followed.renew)
+            except VaultError as error:
+                followed.close()
+                failure = error
+                continue
+            return followed
+        return failure
+
+    def freeze(self, directory: Path) -> _Frozen:
+        """Return a view by an index that is made for it alone."""
+        failure: VaultError = IndexDamaged()
+        for wait in WAITS:
+            time.sleep(wait)
+            self._head = self._opener.unlock().head
+            path = private_path(self._head.vault_id, directory)
+            index = Index(path)
+            view = self._view(index)
+            try:
+                take_snapshot(view, index)
+            except BaseException as error:
+                index.close()
+                discard(path)
+                if not isinstance(error, IndexDamaged):
+                    raise
+                failure = error
+            else:
+                return _Frozen(view, path)
+        raise failure
+
+
+class Reader:
+    """A vault that is open for reading. Made by `open_reader`; sessions may be used from any thread."""
+
+    def __init__(self, reading: _Followed | _Frozen, log: AccessLog, policy: Policy) -> None:
+        self._reading = reading
+        self._log = log
+        self._policy = policy
+        self.engine = reading.view
+        self.states = reading.states
+
+    @property
+    def id(self) -> bytes:
+        """The vault's random id."""
+        return self.engine.vault_id
+
+    @property
+    def path(self) -> Path:
+        """The vault's directory."""
+        return self.engine.layout.root
+
+    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> Session:
+        """Open a session: who reads, and why. Parameters as of `Vault.session`."""
+        self.engine.check()
+        return Session(self, principal, purpose, self._policy, strict=strict)
+
+    def steady(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, none of it older than this call."""
+        self.engine.check()
+        return self._reading.steady(read)
+
+    def record(self, events: Sequence[Event], *, durable: bool) -> None:
+        """Write audit events to the access log."""
+        self.engine.check()
+        self._log.record(events, durable=durable)
+
+    def close(self) -> None:
+        """Make the access log durable and let go of everything.
+
+        Raises
+        ------
+        Forked
+            The reader is the parent's to close.
+        StorageFull, StorageFailed
+            It is closed all the same.
+        """
+        if self.engine.closed:
+            return
+        self.engine.check()
+        with self.engine.lock:
+            self.engine.condition = Condition.CLOSED
+            try:
+                self._log.close()
+            finally:
+                self._reading.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Reader {self.id.hex()}>"
