@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -30,18 +29,20 @@ def programs(tmp_path: Path) -> Path:
 def test_workers_write_through_the_writer_and_read_by_themselves(programs: Path) -> None:
     path, address = programs / "v", programs / "s"
     create(path).close()
-    environment = os.environ | {"VAULT_PASSPHRASE": PASSPHRASE.secret.decode()}
+    secret = programs / "secret"
+    secret.write_bytes(PASSPHRASE.secret)
+    secret.chmod(0o600)
 
     def start(*words: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *map(str, words)], cwd=programs, env=environment, text=True,
+            [sys.executable, *map(str, words)], cwd=programs, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    with start("writer.py", path, address) as writer:
+    with start("writer.py", path, address, secret) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        workers = [start("worker.py", path, address, number) for number in range(3)]
+        workers = [start("worker.py", path, address, secret, number) for number in range(3)]
         for worker in workers:
             assert worker.communicate(timeout=60) == ("done\n", "")
         assert writer.communicate(timeout=60)[1] == ""
