@@ -41,6 +41,7 @@ class Timing(StrEnum):
     """What is timed, in seconds."""
 
     COMMIT = "vaultfs.commit.seconds"
+    NOTE = "vaultfs.audit.seconds"
     SYNC = "vaultfs.sync.seconds"
     INDEX = "vaultfs.index.seconds"
     READ = "vaultfs.read.seconds"
@@ -55,7 +56,6 @@ class Gauge(StrEnum):
     QUEUE = "vaultfs.commit.queue"
     JOURNAL_BYTES = "vaultfs.journal.live.bytes"
     SEGMENTS = "vaultfs.segments"
-    CONDITION = "vaultfs.condition"
     EPOCH_STORES = "vaultfs.epoch.stores"
 
 

@@ -8,6 +8,7 @@ failed write or sync poisons the writer, because the page cache would carry on a
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from vaultfs.engine.engine import Condition, Engine, LiveJournal
 from vaultfs.engine.grouping import GroupBuilder, Intent
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.errors import CommitUnknown, StorageFull, TransactionConflict, VaultError
+from vaultfs.metrics import Counter, Gauge, Timing, timed
 
 MAX_BATCH = 256 * limits.MIB
 """Sealed bytes after which a group takes in no further commit."""
@@ -93,10 +95,11 @@ class Committer:
         StorageFull, StorageFailed, WriterPoisoned, Closed, Forked
         """
         self._engine.check_writable()
-        ticket = _Ticket(intent)
+        ticket, metrics, begun = _Ticket(intent), self._engine.metrics, time.perf_counter()
         try:
             with self._mutex:
                 self._queue.append(ticket)
+                metrics.set(Gauge.QUEUE, len(self._queue))
             while not ticket.done:
                 self._lead_or_wait(ticket)
         except BaseException:
@@ -104,6 +107,8 @@ class Committer:
             raise
         if ticket.error is not None:
             raise ticket.error
+        metrics.add(Counter.COMMITS)
+        metrics.observe(Timing.COMMIT if intent.durable else Timing.NOTE, time.perf_counter() - begun)
         return ticket.commit
 
     def _lead_or_wait(self, ticket: _Ticket) -> None:
@@ -178,6 +183,8 @@ class Committer:
             try:
                 self._check(ticket.intent, overlay)
             except VaultError as error:
+                if isinstance(error, TransactionConflict):
+                    self._engine.metrics.add(Counter.CONFLICTS)
                 ticket.fail(error)
             else:
                 overlay.take(ticket.intent)
@@ -260,12 +267,18 @@ class Committer:
         rows = group.place(offset)
         if durable:
             try:
-                live.journal.sync()
-                self._index(live, group, rows)
+                with timed(engine.metrics, Timing.SYNC):
+                    live.journal.sync()
+                with timed(engine.metrics, Timing.INDEX):
+                    self._index(live, group, rows)
             except VaultError:
                 raise CommitUnknown from None
         engine.last_commit += len(tickets)
         engine.leaves += group.leaves
+        engine.metrics.add(Counter.GROUPS)
+        engine.metrics.add(Counter.EVENTS, group.leaves)
+        engine.metrics.add(Counter.BYTES_WRITTEN, live.journal.end - offset)
+        engine.metrics.set(Gauge.JOURNAL_BYTES, sum(one.journal.end for one in engine.live))
         for number, ticket in enumerate(tickets):
             ticket.commit = draft.first_commit + number
             engine.parts.release(frame.landed for frame in ticket.intent.frames if frame.landed)

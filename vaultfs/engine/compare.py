@@ -84,7 +84,7 @@ def index_differences(engine: Engine, path: Path) -> dict[str, int]:
             shadow = copy(engine)
             shadow.live = [copy(live) for live in engine.live]
             shadow.next_container = shadow.next_handle = 1
-            shadow.store = FrameStore(engine.vfs, engine.layout, engine.suite, engine.chain, fresh)
+            shadow.store = FrameStore(engine.vfs, engine.layout, engine.suite, engine.chain, fresh, engine.metrics)
             rebuild.build(shadow, fresh)
             return _differences(engine.index, fresh)
         finally:

@@ -25,6 +25,7 @@ from vaultfs.engine.store import FrameStore
 from vaultfs.errors import Closed, Forked, TooLarge, WriterPoisoned
 from vaultfs.keys.chain import KeyChain
 from vaultfs.kinds import Registry
+from vaultfs.metrics import Metrics, NoMetrics
 from vaultfs.vfs import Vfs
 
 NUMBER_BLOCK = 1 << 32
@@ -84,12 +85,15 @@ class Options:
     index_growth
         How many times as large as what it holds the file of the index may be; beyond that it is made anew. A reader
         that is stopped in the middle of a look-up keeps its pages from being used again.
+    metrics
+        Receives what is counted and timed.
     """
 
     settle_bytes: int = 256 * 1024 * 1024
     sync_bound: float = 1.0
     clock: Callable[[], int] = microseconds
     index_growth: float = 4.0
+    metrics: Metrics = field(default_factory=NoMetrics)
 
 
 class View:
@@ -108,7 +112,8 @@ class View:
         self.kinds, self.media_types = registries
         self.options = options
         self.index = index
-        self.store = FrameStore(vfs, layout, self.suite, chain, index)
+        self.metrics = options.metrics
+        self.store = FrameStore(vfs, layout, self.suite, chain, index, self.metrics)
         self.lock = threading.RLock()
         self.live: list[LiveJournal] = []
         self.next_container = 1

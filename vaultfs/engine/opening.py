@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,15 @@ class Opener:
         """Return the key chain of an unlocked vault, and its keyring."""
         keyring = read_keyring(self.vfs, self.layout, unlocked.head)
         return KeyChain(unlocked.head.suite, unlocked.head.epoch, unlocked.epoch_root, keyring), keyring
+
+    def stores_with(self, head: Head) -> int:
+        """Return how many of the epoch stores hold the vault's secret: with one, losing it loses everything."""
+        found = 0
+        for store in self._stores:
+            with suppress(VaultError):
+                store.get(head.vault_id, head.epoch)
+                found += 1
+        return found
 
     def _secret(self, head: Head) -> bytes:
         for store in self._stores:

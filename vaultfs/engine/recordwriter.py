@@ -106,6 +106,8 @@ class RecordWriter:
         self._numbers = _Numbers(session.engine)
         self._deleted: set[bytes] = set()
         self.blobs: list[Drafted] = []
+        self.count = 0
+        """Records written so far."""
 
     def put_many(self, records: Sequence[NewRecord]) -> list[RecordId]:
         """Write records and return their ids, in their order."""
@@ -146,6 +148,7 @@ class RecordWriter:
             ids.append(record_id)
             if len(gathered) >= _UNSEALED:
                 self._seal()
+        self.count += len(ids)
         return ids
 
     def _permit(self, kind: str, subject: Identifier | SubjectId | None) -> SubjectId | None:

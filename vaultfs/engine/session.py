@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections import Counter
+from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date as calendar_date
@@ -33,6 +33,7 @@ from vaultfs.engine.records import (
 from vaultfs.engine.state import State, States
 from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
 from vaultfs.errors import AccessDenied, Closed, Deleted, IndexDamaged, NotFound, ReadOnly, SubjectAmbiguous
+from vaultfs.metrics import Counter, Timing, timed
 from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId, check_text
 
 if TYPE_CHECKING:
@@ -122,8 +123,11 @@ class Session:
             )
             return located, use(located)
 
-        with self._noting_absence(EventType.RECORD_READ, record_id):
+        metrics = self.engine.metrics
+        with self._noting_absence(EventType.RECORD_READ, record_id), timed(metrics, Timing.READ):
             located, result = self._host.steady(read)
+        metrics.add(Counter.RECORDS_READ)
+        metrics.add(Counter.BYTES_READ, located.entry.length)
         event = self.event(EventType.RECORD_READ, located.frame.block.subject, bytes(record_id), located.entry.version)
         self._note([event])
         return result
@@ -158,7 +162,9 @@ class Session:
 
         with self._noting_absence(EventType.RECORDS_READ):
             found = self._host.steady(read)
-        counts = Counter(record.info.subject for record in found)
+        self.engine.metrics.add(Counter.RECORDS_READ, len(found))
+        self.engine.metrics.add(Counter.BYTES_READ, sum(len(record.data) for record in found))
+        counts = Tallies(record.info.subject for record in found)
         self._note([self.event(EventType.RECORDS_READ, subject, version=count) for subject, count in counts.items()])
         return found
 
@@ -223,7 +229,8 @@ class Session:
             with self.engine.index.snapshot():
                 return [info for one in subjects for info in self._records_of(one, number, lower, upper)]
 
-        found = self._host.steady(read)
+        with timed(self.engine.metrics, Timing.SEARCH):
+            found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
         self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
         return found
@@ -356,6 +363,7 @@ class Session:
             return
         event = self.event(EventType.ACCESS_DENIED, subject or b"", version=action, outcome=Outcome.DENIED)
         self._host.record([event], durable=True)
+        self.engine.metrics.add(Counter.DENIALS)
         raise AccessDenied(action=action)
 
     def event(

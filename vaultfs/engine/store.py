@@ -27,6 +27,7 @@ from vaultfs.engine.pairs import open_named, read_pair
 from vaultfs.engine.paths import Layout, part_path
 from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
+from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import File, Vfs
 
 K = TypeVar("K")
@@ -59,6 +60,9 @@ class Lru(Generic[K, V]):
             _, old = self._values.popitem(last=False)
             self._weight -= self._weigh(old)
         return value
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
 
     def clear(self) -> None:
         """Forget all values."""
@@ -120,7 +124,7 @@ def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> Ta
 class FrameStore:
     """All frames of an open vault. Every method may be called from any thread."""
 
-    def __init__(self, vfs: Vfs, layout: Layout, suite: Suite, chain: KeyChain, index: Index) -> None:
+    def __init__(self, vfs: Vfs, layout: Layout, suite: Suite, chain: KeyChain, index: Index, metrics: Metrics) -> None:
         self._vfs = vfs
         self._layout = layout
         self._suite = suite
@@ -131,6 +135,7 @@ class FrameStore:
         self._segments: dict[bytes, SegmentRow] = {}
         self._files: dict[bytes, File] = {}
         self.buffers = Buffers()
+        self._metrics = metrics
         self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
         self._bodies: Lru[bytes, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
@@ -238,11 +243,15 @@ class FrameStore:
             The index names a place where no such frame is.
         """
         with self._lock:
+            known = handle in self._entries
+            self._metrics.add(Counter.ENTRY_HITS if known else Counter.ENTRY_MISSES)
             return self._entries.get(handle, lambda: self._load(handle)) if keep else self._load(handle)
 
     def body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame."""
         with self._lock:
+            known = frame.header.frame_id in self._bodies
+            self._metrics.add(Counter.BODY_HITS if known else Counter.BODY_MISSES)
             return self._bodies.get(frame.header.frame_id, lambda: self.read_body(frame))
 
     def read_body(self, frame: LoadedFrame) -> bytes:

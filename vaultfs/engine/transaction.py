@@ -18,6 +18,7 @@ from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
 from vaultfs.errors import ArgumentInvalid, TooLarge, TransactionConflict, TransactionEnded
+from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
 if TYPE_CHECKING:
@@ -244,6 +245,7 @@ class Transaction:
             if self._intent.weight() > MAX_TRANSACTION or len(frames) > limits.MAX_GROUP_FRAMES // 2:
                 raise TooLarge(frames=len(frames))
             self.commit_number = self._session.commit(self._intent)
+            self._engine.metrics.add(Counter.RECORDS_PUT, self._records.count)
         except BaseException:
             self._abandon()
             raise

@@ -41,6 +41,7 @@ from vaultfs.keys.chain import KeyChain, open_inbox
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore, EpochStore
 from vaultfs.kinds import decode_names
+from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
 from vaultfs.vfs import Vfs, WriterLock, converted
 
@@ -136,8 +137,10 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         heal_head(files, layout, unlocked.data)
         chain, keyring = opener.keys(unlocked)
         inbox = open_inbox(keyring, unlocked.epoch_root)
+        choice = options or Options()
+        choice.metrics.set(Gauge.EPOCH_STORES, opener.stores_with(unlocked.head))
         where = Path(index).absolute() if index is not None else layout.index
-        return Vault(files, layout, unlocked.head, chain, inbox, where, lock, policy or DenyAll(), options or Options())
+        return Vault(files, layout, unlocked.head, chain, inbox, where, lock, policy or DenyAll(), choice)
     except BaseException:
         lock.release()
         raise
@@ -338,7 +341,13 @@ class Vault:
             self._settling = True
             try:
                 self.note(EventType.SETTLED)
-                return settle(self.engine)
+                metrics = self.engine.metrics
+                with timed(metrics, Timing.SETTLE):
+                    written = settle(self.engine)
+                metrics.add(Counter.SEGMENTS_WRITTEN, written)
+                metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
+                metrics.set(Gauge.JOURNAL_BYTES, 0)
+                return written
             finally:
                 self._settling = False
 
@@ -391,11 +400,13 @@ class Vault:
             engine.check_writable()
             old, new = engine.index, build_index(self._index_path)
             try:
-                rebuild.build(engine, new)
+                with timed(engine.metrics, Timing.REBUILD):
+                    rebuild.build(engine, new)
             except BaseException:
                 abandon_build(self._index_path, new)
                 raise
             self._upkeep.put_in_place(old)
+            engine.metrics.add(Counter.INDEX_REBUILDS)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
@@ -439,6 +450,7 @@ class Vault:
         engine = self.engine
         with suppress(IndexDamaged):
             return read()
+        engine.metrics.add(Counter.RETRIES)
         engine.check()
         with engine.lock:  # nothing moves now
             with suppress(IndexDamaged):
