@@ -21,6 +21,10 @@ LEVEL = 1
 DICTIONARY = 1
 """Number of the built-in dictionary; 0 means none."""
 
+_WORTH = 256
+_WORTH_WITH_DICTIONARY = 32
+"""Bytes from which compression is tried: less gains nothing, or too little for its time."""
+
 
 class Codec(IntEnum):
     """How a body or an entry block is stored."""
@@ -71,7 +75,7 @@ def _decompressor(dictionary: int) -> zstandard.ZstdDecompressor:
 
 def compress(plain: Buffer, dictionary: int = 0) -> tuple[Codec, Buffer]:
     """Return `plain` compressed, or as it is where that is not smaller."""
-    if len(plain) < 32:
+    if len(plain) < (_WORTH_WITH_DICTIONARY if dictionary else _WORTH):
         return Codec.STORED, plain
     packed = _compressor(dictionary).compress(plain)
     if len(packed) >= len(plain):

@@ -168,8 +168,10 @@ def seal_frame(
     dictionary = DICTIONARY if frame_class is FrameClass.RECORD else 0
     codec, packed = compress(body, dictionary)
     form = (codec, dictionary if codec is Codec.ZSTD else 0, packed)
-    frame, body_key = _seal_entries(suite, frame_class, entries, count, len(body), form, frame_id, key)
-    return frame._replace(body=suite.seal(body_key, packed, frame.encoded))
+    header, encoded, sealed, body_key = _seal_entries(
+        suite, frame_class, entries, count, len(body), form, frame_id, key
+    )
+    return SealedFrame(header, encoded, suite.seal(body_key, packed, encoded), sealed, key)
 
 
 def seal_blob(
@@ -188,8 +190,10 @@ def seal_blob(
     """
     form = pack(body, rows)
     entries, count = block.encode(), len(block.entries)
-    frame, body_key = _seal_entries(suite, FrameClass.BLOB, entries, count, len(body), form, frame_id, key)
-    return frame, suite.seal_into(body_key, form[2], frame.encoded, room)
+    header, encoded, sealed, body_key = _seal_entries(
+        suite, FrameClass.BLOB, entries, count, len(body), form, frame_id, key
+    )
+    return SealedFrame(header, encoded, b"", sealed, key), suite.seal_into(body_key, form[2], encoded, room)
 
 
 def _seal_entries(
@@ -201,11 +205,11 @@ def _seal_entries(
     form: tuple[Codec, int, Buffer],
     frame_id: bytes,
     key: bytes,
-) -> tuple[SealedFrame, bytes]:
-    """Return a frame with a body in this form, which is still to be sealed, and the key of the body."""
+) -> tuple[FrameHeader, bytes, bytes, bytes]:
+    """Return the header of a frame with a body in this form, its bytes, the sealed entries, and the key of the body."""
     body_codec, parameter, packed = form
     entries_codec, packed_entries = compress(entries)
-    keys = _keys(suite, key, frame_id)
+    derived = suite.derive(key, labels.FRAME, frame_id, 2 * KEY + 32)
     header = FrameHeader(
         frame_class,
         body_codec,
@@ -217,10 +221,10 @@ def _seal_entries(
         len(entries),
         len(packed_entries) + limits.SEAL_OVERHEAD,
         frame_id,
-        keys.commitment,
+        derived[2 * KEY :],
     )
     encoded = header.encode()
-    return SealedFrame(header, encoded, b"", suite.seal(keys.entries, packed_entries, encoded), key), keys.body
+    return header, encoded, suite.seal(derived[KEY : 2 * KEY], packed_entries, encoded), derived[:KEY]
 
 
 def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> EntryBlock:

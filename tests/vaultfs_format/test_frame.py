@@ -68,7 +68,7 @@ def test_a_frame_is_as_the_specification_seals_it() -> None:
     body_key, entries_key, commitment = keys_of(KEY, ID)
     header = sealed.header.encode()
     sizes = b"".join(n.to_bytes(4, "little") for n in (0, 1, 5, 21, 104, sealed.header.entries_sealed))
-    assert header == b"VFRM" + bytes([0, 1, 0, 1]) + sizes + ID + commitment
+    assert header == b"VFRM" + bytes([0, 1, 0, 0]) + sizes + ID + commitment
     assert sealed.body == AESGCM(body_key).encrypt(bytes(12), b"short", header)
     packed = AESGCM(entries_key).decrypt(bytes(12), sealed.entries, header)
     assert len(packed) + 16 == sealed.header.entries_sealed

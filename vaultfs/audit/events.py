@@ -108,6 +108,7 @@ encode_event: Callable[[Event], bytes] = _encoder.encode
 _ARRAY = b"\x98"
 _RECORD_ID = b"\xc4\x10"
 _ENDING = encode_detail(Outcome.DONE) + encode_detail(b"")
+_NO_RECORD = encode_detail(b"") + encode_detail(0) + _ENDING
 FIRST_VERSION = encode_detail(1) + _ENDING
 """What follows the record id in the event of a record's first version."""
 
@@ -119,6 +120,11 @@ def record_event_start(kind: EventType, at: int, session: bytes, subject: bytes)
     """
     fields = (int(kind), at, session, bytes(subject))
     return b"".join([_ARRAY, *map(encode_detail, fields), _RECORD_ID])
+
+
+def subject_event(kind: EventType, at: int, session: bytes, subject: bytes) -> bytes:
+    """Return the encoded event of an act that concerns a subject and no record."""
+    return b"".join([_ARRAY, *map(encode_detail, (int(kind), at, session, bytes(subject))), _NO_RECORD])
 
 
 def record_event_end(version: int) -> bytes:

@@ -18,6 +18,7 @@ from vaultfs.engine.pairs import open_named
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
+from vaultfs.vfs import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,18 @@ def _leaves(engine: Engine, head: Head, journals: Iterable[LiveJournal]) -> Iter
     footers = [(_footer(engine, row), row) for row in rows]
     for footer, row in sorted(footers, key=lambda pair: pair[0].first_leaf):
         yield from _matched(footer.first_leaf, _entries(engine, footer, row), segment_frames(engine, row))
-    for live in journals:
-        index = live.journal.header.first_leaf
-        for found in live_groups(engine, live, {}):
-            frames = (frame for frame in found.frames if frame.row.header.frame_class is FrameClass.AUDIT)
-            entries = found.group.audit_entries()
-            yield from _matched(index, entries, frames)
-            index += len(entries)
+    parts: dict[bytes, File] = {}
+    try:
+        for live in journals:
+            index = live.journal.header.first_leaf
+            for found in live_groups(engine, live, parts):
+                frames = (frame for frame in found.frames if frame.row.header.frame_class is FrameClass.AUDIT)
+                entries = found.group.audit_entries()
+                yield from _matched(index, entries, frames)
+                index += len(entries)
+    finally:
+        for file in parts.values():
+            file.close()
 
 
 def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:

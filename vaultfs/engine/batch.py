@@ -36,7 +36,7 @@ class Batch:
     def add(
         self,
         handle: int,
-        place: Place,
+        place: bytes,
         frame_class: FrameClass,
         facts: FrameFacts,
         commits: Iterable[int],
@@ -45,13 +45,15 @@ class Batch:
 
         Parameters
         ----------
+        place
+            An encoded `Place`.
         commits
             The commit number of each row.
         """
         if frame_class is FrameClass.AUDIT:
             return
         where = HANDLE.pack(handle)
-        self._frames.append((where, PLACE.pack(*place)))
+        self._frames.append((where, place))
         for content_id in facts.parts:
             self._parts.append((content_id + where, b""))
         pack = RECORD.pack

@@ -19,7 +19,7 @@ from vaultfs_format.suite import Suite
 from vaultfs.audit.events import Sealable
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.index import Container, ContainerKind, Place
+from vaultfs.engine.index import PLACE, Container, ContainerKind
 from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
 from vaultfs.model import NOBODY
 
@@ -152,7 +152,7 @@ class GroupBuilder:
                     frame_class, drafted.facts, handle, segment_id,
                     (row_offset, size, where, header.body_sealed, header.body_plain, group_offset, slot),
                 )  # fmt: skip
-            place = Place(live.number, row_offset, size, home, where, group_offset, slot)
+            place = PLACE.pack(live.number, row_offset, size, home, where, group_offset, slot)
             batch.add(handle, place, frame_class, drafted.facts, _commits(runs))
             row_offset += size
         return batch

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from vaultfs_format.entries import WEAK, Role
+from vaultfs_format.entries import WEAK, Role, pack_row
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import KEY
 
@@ -15,15 +15,17 @@ from vaultfs.audit.events import EventType
 from vaultfs.engine.claims import Claims
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
-from vaultfs.engine.units import Gathered, Unit, role_entry
+from vaultfs.engine.units import Gathered, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.writing import WritingSession
 
-_SUBJECT = role_entry(Role.SUBJECT, bytes(16), 0, KEY)
-"""The first entry of a subject's first frame."""
+_SUBJECT = pack_row(*role_entry(Role.SUBJECT, bytes(16), 0, KEY))
+"""The first row of a subject's first frame."""
+
+_ALIAS = int(Role.ALIAS)
 
 
 class Holder:
@@ -103,10 +105,14 @@ class Identities:
     def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Return the subject of an identifier, created if nobody has claimed it."""
         known = self.known(identifier)
-        if known is None:
-            known = self.create()
-            self.identify(known, identifier, date)
-        return known
+        return self.created(identifier, date) if known is None else known
+
+    def created(self, identifier: Identifier, date: Date = None) -> SubjectId:
+        """Create the subject of an identifier that nobody has claimed."""
+        subject = self.create()
+        self._intent.unclaimed.add(self.claims.token(identifier))
+        self._assert(self._holders[subject], identifier, date)
+        return subject
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
         """Return the identifiers that the vault or this transaction asserts for a subject."""
@@ -120,7 +126,7 @@ class Identities:
         subject, key = SubjectId(secret[:16]), secret[16:]
         holder = self._holders[subject] = Holder(subject, key, self._gathered)
         holder.unit.room(KEY)
-        holder.unit.add(_SUBJECT, key)
+        holder.unit.add_key(_SUBJECT, key)
         self._created.add(subject)
         self._note(EventType.SUBJECT_CREATED, subject)
         return subject
@@ -135,15 +141,21 @@ class Identities:
         claims = self.claims.claimants(identifier)
         if subject in claims:
             return
-        token = self.claims.token(identifier)
         if not claims:
-            self._intent.unclaimed.add(token)
+            self._intent.unclaimed.add(self.claims.token(identifier))
+        self._assert(holder, identifier, date, WEAK if weak else 0)
+
+    def _assert(self, holder: Holder, identifier: Identifier, date: Date, flags: int = 0) -> None:
+        token, body = self.claims.token(identifier), encode_identifier(identifier)
         self._intent.claimed.add(token)
-        self.claims.assert_for(subject, identifier)
-        body = encode_identifier(identifier)
-        offset = holder.unit.room(len(body))
-        holder.unit.add(role_entry(Role.ALIAS, token, offset, len(body), date, WEAK if weak else 0), body)
-        self._note(EventType.IDENTIFIER_ASSERTED, subject)
+        self.claims.assert_for(holder.id, identifier)
+        precision, offset_minutes, milliseconds = date_fields(date)
+        row = pack_row(
+            _ALIAS, flags, 0, 0, precision, offset_minutes, 0, milliseconds, 0, 0,
+            holder.unit.room(len(body)), len(body), 0, 0, token,
+        )  # fmt: skip
+        holder.unit.add_alias(row, token, body)
+        self._note(EventType.IDENTIFIER_ASSERTED, holder.id)
 
     def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
         """State that two subjects are one person, or that they are not."""

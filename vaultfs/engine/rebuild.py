@@ -12,7 +12,7 @@ from vaultfs_format.journal import NO_JOURNAL
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.facts import facts_of
-from vaultfs.engine.index import Container, ContainerKind, Index, Stamp
+from vaultfs.engine.index import PLACE, Container, ContainerKind, Index, Stamp
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.vfs import File
 
@@ -67,7 +67,7 @@ def _add(engine: View, batch: Batch, frame: FoundFrame, container: int, body_con
         return
     batch.add(
         engine.take_handle(),
-        frame.place(container, body_container),
+        PLACE.pack(*frame.place(container, body_container)),
         header.frame_class,
         facts_of(frame.entries()),
         frame.row.commits(),

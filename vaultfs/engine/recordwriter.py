@@ -162,7 +162,7 @@ class RecordWriter:
         """Return where to put records of a kind for a subject, which is created where it is not known."""
         number = self._engine.kinds.number(kind)
         if known is None:
-            known = self._identities.subject(subject) if isinstance(subject, Identifier) else NOBODY
+            known = self._identities.created(subject) if isinstance(subject, Identifier) else NOBODY
         holder = self._identities.holder(known)
         return _Shelf(holder, number, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id))
 

@@ -11,7 +11,7 @@ from vaultfs_format import limits
 
 from vaultfs.engine.engine import Condition, Engine
 from vaultfs.engine.journal import JournalFile
-from vaultfs.errors import VaultError
+from vaultfs.errors import StorageFull, VaultError, VaultMissing
 
 RESERVE = 1 * limits.MIB
 """Bytes of the reserve: a few thousand reads."""
@@ -37,9 +37,19 @@ def enter(engine: Engine) -> None:
 
 
 def _begun(engine: Engine) -> JournalFile:
-    """Return a journal in the reserve, durable under its name."""
+    """Return a journal in the reserve, durable under its name.
+
+    Raises
+    ------
+    StorageFull
+        The reserve is used up.
+    """
     header, layout = engine.next_header(), engine.layout
-    journal = JournalFile.take(engine.vfs, layout.reserve, header, header.keys(engine.chain.epoch_root), RESERVE)
+    keys = header.keys(engine.chain.epoch_root)
+    try:
+        journal = JournalFile.take(engine.vfs, layout.reserve, header, keys, RESERVE)
+    except VaultMissing:
+        raise StorageFull from None
     try:
         journal.sync()
         engine.vfs.rename(layout.reserve, layout.journal(header.journal_id))

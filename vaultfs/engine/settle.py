@@ -26,7 +26,7 @@ from vaultfs.engine.compaction import Merged, discard_segment, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.heads import write_head
-from vaultfs.engine.index import Container, ContainerKind, Place, Stamp
+from vaultfs.engine.index import PLACE, Container, ContainerKind, Place, Stamp
 from vaultfs.engine.packing import (
     NONE,
     SEGMENT_TARGET,
@@ -96,7 +96,7 @@ class _Changes:
     def _index(self, made: Drafted, placed: Placed, place: Place) -> None:
         row, _ = FrameRow.decode(placed.row)
         handle = self._engine.take_handle()
-        self.batch.add(handle, place, row.header.frame_class, made.facts, row.commits())
+        self.batch.add(handle, PLACE.pack(*place), row.header.frame_class, made.facts, row.commits())
 
 
 def settle(engine: Engine) -> int:

@@ -11,7 +11,7 @@ from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 
 from vaultfs.access.policy import Action
-from vaultfs.audit.events import EventType, encode_event, sealable
+from vaultfs.audit.events import EventType, encode_event, sealable, subject_event
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Identities
 from vaultfs.engine.recordwriter import RecordWriter
@@ -216,7 +216,7 @@ class Transaction:
         self._control.add(entry, body)
         self._intent.guards.setdefault(token, known)
         self._intent.states[token] = version
-        self._note(EventType.STATE_SET, version=version)
+        self._events.append(encode_event(self._session.event(EventType.STATE_SET, version=version)))
         return version
 
     # Ending.
@@ -281,5 +281,5 @@ class Transaction:
         self._engine.check_writable()
         self._session.check()
 
-    def _note(self, kind: EventType, subject: bytes = b"", version: int = 0) -> None:
-        self._events.append(encode_event(self._session.event(kind, subject, version=version)))
+    def _note(self, kind: EventType, subject: bytes) -> None:
+        self._events.append(subject_event(kind, self._engine.options.clock(), self._session.id, subject))

@@ -16,7 +16,7 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.pixels import Rows
 from vaultfs_format.suite import KEY, Suite
 
-from vaultfs.engine.facts import FrameFacts
+from vaultfs.engine.facts import FrameFacts, Holding
 from vaultfs.engine.parts import Landed
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.model import ClinicalDate, Date, Precision
@@ -157,6 +157,25 @@ class Unit:
         self._rows.append(pack_row(*entry))
         self._pieces += pieces
         self._size += sum(map(len, pieces))
+
+    def add_key(self, row: bytes, key: bytes) -> None:
+        """Take in the encoded row of the content key, which a new subject's first frame begins with."""
+        facts = self._facts
+        facts.keys.append(b"")
+        facts.holding = Holding.KEY
+        self._rows.append(row)
+        self._pieces.append(key)
+        self._size += len(key)
+
+    def add_alias(self, row: bytes, token: bytes, identifier: bytes) -> None:
+        """Take in the encoded row of an identifier, and its bytes."""
+        facts = self._facts
+        facts.keys.append(b"")
+        facts.aliases += (token,)
+        facts.holding = min(facts.holding, Holding.NAMES)
+        self._rows.append(row)
+        self._pieces.append(identifier)
+        self._size += len(identifier)
 
     def add_record(
         self, row: bytes, key: bytes, date: int | None, length: int, pieces: tuple[bytes, bytes, bytes]

@@ -13,7 +13,7 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import KEY, Hasher, Suite
 
 from vaultfs.errors import NotFound
-from vaultfs.model import Identifier, RecordId
+from vaultfs.model import Identifier, RecordId, check_text
 
 _NUMBER_BYTES = 12
 _PAD = bytes(4)
@@ -82,7 +82,14 @@ class KeyChain:
         return self._ciphers.alias.update(token)
 
     def state_token(self, namespace: str, key: bytes) -> bytes:
-        """Return the token of a control-state key."""
+        """Return the token of a control-state key.
+
+        Raises
+        ------
+        ArgumentInvalid
+            The namespace is empty, or holds half of a surrogate pair.
+        """
+        check_text(namespace, len(namespace))
         name = namespace.encode()
         return self.suite.mac(self._identifier_key, labels.STATE, len(name).to_bytes(4, "little") + name + key)[:16]
 

@@ -52,7 +52,7 @@ def walk(sources: Sequence[Path]) -> tuple[list[SourceFile], int]:
         for path in _paths(root):
             try:
                 found = path.stat() if path == root else path.lstat()
-            except OSError:
+            except (OSError, ValueError):  # the latter for what can be no path
                 unreadable += 1
                 continue
             if not stat.S_ISREG(found.st_mode):

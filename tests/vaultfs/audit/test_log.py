@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,12 @@ def test_events_survive_encoding_and_damage_is_told() -> None:
         with pytest.raises(FieldInvalid):
             list(unsealed(broken))
     assert sealable([]) == ([], [])
+
+
+def test_reading_the_log_leaves_no_file_open(opened: Open) -> None:
+    vault = opened()
+    put(vault, bytes(range(256)) * 1000)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        assert events(vault)
+    assert len(os.listdir("/proc/self/fd")) == before

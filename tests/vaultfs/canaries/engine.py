@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import vaultfs
 from tests.vaultfs.support import files_of, flipped
 from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
+from vaultfs.metrics import Counter, Tally
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.vfs import CHANGES, FaultyVfs
 from vaultfs.testing.watch import Watch
@@ -33,7 +34,7 @@ KIND = "host.note"
 
 def live(watch: Watch, folder: Path) -> None:
     """Go through it all; the vault is left in `folder`."""
-    vfs, path = FaultyVfs(), folder / "v"
+    vfs, path, tally = FaultyVfs(), folder / "v", Tally()
     watch.said(SECRET, WHO, NAME, vaultfs.ClinicalDate.of(WHEN))
     watch.said(vaultfs.Request(WHO, TEXT("purpose"), vaultfs.Action.READ))
     vault = vaultfs.create(
@@ -42,7 +43,7 @@ def live(watch: Watch, folder: Path) -> None:
         policy=vaultfs.PermitAll(),
         kinds=[KIND],
         vfs=vfs,
-        options=vaultfs.Options(sync_bound=0.01),
+        options=vaultfs.Options(sync_bound=0.01, metrics=tally),
     )
     with vault, vault.session(WHO, TEXT("purpose")) as session:
         ids = _written(watch, session)
@@ -56,7 +57,12 @@ def live(watch: Watch, folder: Path) -> None:
         _failing(watch, vault, session, ids[0])
         _deleted(watch, session, ids[0])
         vault.rebuild_index()
+        session.get(ids[1])
+        vault.finish()
+        watch.files(folder)
     watch.files(folder)
+    assert min(tally.counts[one] for one in (Counter.RECORDS_PUT, Counter.CONFLICTS, Counter.INDEX_REBUILDS)) > 0
+    watch.said(str(vars(tally)))
     _not_opened(watch, path)
     _bad_days(watch, path, vfs)
     _denied(watch, path, ids[1])
@@ -86,10 +92,31 @@ def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordI
         ids.append(txn.put(TEXT("nobody").encode(), kind=KIND, subject=None))
         txn.set_state(SPACE, KEY, TEXT("state").encode())
         txn.identify(txn.subject(NAME), ALIAS, WHEN)
+        many = list(_many())
+        ids += txn.put_many(many)
+        watch.said(many, *many, many[-1].pixels)
         watch.said(txn, session, txn._intent, txn._identities, *txn._records.blobs, *txn._gathered, *txn._sealed)
     with session.transaction() as txn:
         txn.put(TEXT("second").encode(), kind="Observation", subject=NAME, replaces=ids[0])
     return ids
+
+
+def _many() -> Iterator[vaultfs.NewRecord]:
+    """Yield records for `put_many`, the last with canaries among its pixels, of which it is said where they are."""
+    for number in range(20):
+        yield vaultfs.NewRecord(
+            TEXT(f"many{number}").encode(),
+            "Observation",
+            NAME,
+            WHEN,
+            before=TEXT("before").encode(),
+            after=TEXT("after").encode(),
+        )
+    header = TEXT("header").encode().ljust(1000)
+    pixels = PLANTED.data("pixels", 500_000)
+    yield vaultfs.NewRecord(
+        header + pixels, "ImagingStudy", NAME, pixels=vaultfs.PixelData(len(header), len(pixels), 1000, 2)
+    )
 
 
 def _conflicting(watch: Watch, session: vaultfs.Session) -> None:
@@ -118,7 +145,7 @@ def _read(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, ids: Seq
     watch.said(subject, session.identifiers(subject), session.state(SPACE, KEY), list(session.all_subjects()))
     watch.said(session.get_many([(ids[0], None), (ids[1], 1)]))
     session.disclose(subject, 1)
-    watch.said(vault, vault.space(), vault.path, vault.id)
+    watch.said(vault, vault.space(), vault.path, vault.id, vault.condition)
     for _, event in read_events(vault):
         watch.said(event)
         if event.detail:
@@ -164,6 +191,7 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
         lambda: vaultfs.Principal(broken),
         lambda: vaultfs.Principal(TEXT("principal"), frozenset({broken})),
         lambda: vault.session(vaultfs.Principal("x"), broken),
+        lambda: session.state(broken, KEY),
         lambda: vault.session(vaultfs.Principal("x"), TEXT("purpose") * 100),
         lambda: vaultfs.ClinicalDate(WHEN.astimezone(), vaultfs.Precision.DAY),
         lambda: vaultfs.ClinicalDate(WHEN, vaultfs.Precision.MILLISECOND, 5000),
@@ -171,6 +199,8 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
         lambda: vaultfs.create(beside, recipients=[vaultfs.Passphrase(wrong.encode()[:3])]),
         lambda: vaultfs.create(beside, recipients=[]),
         lambda: vaultfs.create(beside, recipients=[SECRET], kinds=[wrong + "\n"]),
+        lambda: vaultfs.create(beside, recipients=[SECRET], kinds=[broken]),
+        lambda: vaultfs.create(beside, recipients=[SECRET], media_types=[broken]),
         lambda: vaultfs.open(vault.path, unlock=SECRET),
     ]
     for call in calls:
@@ -180,8 +210,14 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
         refused: list[Callable[[], Any]] = [
             lambda: txn.put(wrong.encode(), kind=wrong, subject=NAME),
             lambda: txn.put(wrong.encode(), kind="Observation", subject=NAME, media_type=TEXT("media")),
+            lambda: txn.put_many([*_many(), vaultfs.NewRecord(wrong.encode(), wrong, NAME)]),
+            lambda: txn.put_many([vaultfs.NewRecord(io.StringIO(wrong), "Observation", NAME)]),  # type: ignore[arg-type]
+            lambda: txn.put_many([vaultfs.NewRecord(wrong.encode(), "Observation", NAME, media_type=wrong)]),
             lambda: txn.put(io.StringIO(wrong), kind="Observation", subject=NAME),  # type: ignore[arg-type]
             lambda: txn.set_state(broken, b"", b""),
+            lambda: txn.state(broken, b""),
+            lambda: txn.guard(broken, b"", 0),
+            lambda: txn.put(broken.encode("utf-8", "surrogatepass"), kind=broken, subject=NAME),
             lambda: txn.set_state(SPACE * 100, KEY, b""),
             lambda: txn.set_state(SPACE, KEY, TEXT("state").encode() * 3000),
             lambda: [txn.guard(SPACE, b"x", number) for number in (1, 2)],  # type: ignore[func-returns-value]

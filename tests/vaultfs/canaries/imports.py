@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import vaultfs
+from tests.vaultfs.canaries.formats import clinical_documents, dicom_files
 from tests.vaultfs.migrate.support import bundle, message, ndjson, observation, patient
 from tests.vaultfs.support import create, reopen
+from vaultfs.metrics import Counter, Tally
 from vaultfs.migrate.export import Exporter
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.migrate.redrive import redrive
@@ -64,6 +67,8 @@ def write(folder: Path) -> None:
             {"resourceType": "Observation", "subject": {"reference": [WORD("junk")]}}
         ),
     }  # fmt: skip
+    images_and_documents = dicom_files(PLANTED) | clinical_documents(PLANTED)
+    sources |= {f"{WORD('file')}-{name}": data for name, data in images_and_documents.items()}
     for name, data in sources.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,15 +79,16 @@ def write(folder: Path) -> None:
 def live(watch: Watch, stored: Path, sources: Path, exported: Path) -> None:
     """Import with interruptions, repeat, redrive and export. Only `exported` may hold what was planted."""
     write(sources)
-    vfs = FaultyVfs()
+    vfs, tally = FaultyVfs(), Tally()
+    nowhere = sources / (WORD("nowhere") + "\ud800")
     create(stored / "v").close()
 
     def take(vault: vaultfs.Vault, namespace: str | None) -> None:
         with vault.session(vaultfs.Principal(WORD("who")), WORD("purpose")) as session:
             options = ImportOptions(namespace=namespace, authorities={WORD("hl"): NAMESPACE}, window_bytes=200)
-            report = Importer(vault, session, options).run([sources])
-            assert report.outcome("quarantined") >= 5
-            assert report.failed == 1, "the link to nothing"
+            report = Importer(vault, session, options).run([sources, nowhere])
+            assert report.outcome("quarantined") >= 17
+            assert report.failed == 2, "the link to nothing, and what can be no path"
             watch.said(json.dumps(report.as_json()), report.as_text(), report, repr(redrive(vault, session, options)))
 
     for changed in (False, True):
@@ -91,7 +97,7 @@ def live(watch: Watch, stored: Path, sources: Path, exported: Path) -> None:
         for number in itertools.count(2, 23):  # each time it comes further, and in the end to the end
             vfs.fail(Operation.APPEND, error=28, number=number, lasting=True)
             try:
-                with _opened(stored / "v", vfs) as vault:
+                with _opened(stored / "v", vfs=vfs, options=vaultfs.Options(metrics=tally)) as vault:
                     take(vault, NAMESPACE if changed else None)
             except vaultfs.VaultError as error:
                 watch.error(error)
@@ -107,7 +113,10 @@ def live(watch: Watch, stored: Path, sources: Path, exported: Path) -> None:
         for subject in session.all_subjects():
             watch.said(*(session.get(info.id) for info in session.find(subject=subject)))
         watch.said(repr(Exporter(session, exported).run()))
+        watch.said(vault.condition)
     watch.files(stored)
+    assert tally.counts[Counter.RECORDS_PUT] > 50
+    watch.said(str(vars(tally)))
 
 
 def _change(sources: Path) -> None:
@@ -123,9 +132,9 @@ def _change(sources: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path, vfs: FaultyVfs) -> Iterator[vaultfs.Vault]:
+def _opened(path: Path, **more: Any) -> Iterator[vaultfs.Vault]:
     """Open a vault whose closing may fail as everything else does."""
-    vault = reopen(path, vfs=vfs)
+    vault = reopen(path, **more)
     try:
         yield vault
     finally:

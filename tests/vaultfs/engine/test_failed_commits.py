@@ -47,7 +47,7 @@ class TestCommit:
         assert seen(vault, record) in (None, b"x")
 
     def test_a_failed_append_is_not_acknowledged(self, opened: Open) -> None:
-        for error, coded in ((errno.ENOSPC, StorageFull), (errno.EIO, StorageFailed), (errno.EROFS, StorageReadOnly)):
+        for error, coded in ((errno.EIO, StorageFailed), (errno.EROFS, StorageReadOnly)):
             vfs = FaultyVfs()
             vault = opened(fresh=True, vfs=vfs)
             with session(vault) as s:
@@ -60,6 +60,20 @@ class TestCommit:
                 with pytest.raises(WriterPoisoned):
                     put(vault)
             assert seen(opened(fresh=True), record) is None
+
+    def test_an_append_without_space_is_refused_and_may_be_repeated(self, opened: Open) -> None:
+        vfs = FaultyVfs()
+        vault = opened(fresh=True, vfs=vfs)
+        with session(vault) as s:
+            txn = s.transaction()
+            record = txn.put(b"x", kind="Observation", subject=None)
+            vfs.fail(Operation.APPEND, error=errno.ENOSPC, when=When.HALF_DONE)
+            with pytest.raises(StorageFull):
+                txn.commit()
+        again = put(vault)
+        vault = opened(fresh=True)
+        assert seen(vault, record) is None
+        assert get(vault, again) == b"data"
 
     def test_what_a_failed_sync_left_in_the_cache_is_not_served_before_it_is_written_again(
         self, opened: Open, tmp_path: Path
@@ -201,14 +215,18 @@ class TestCommit:
         with pytest.raises(WriterPoisoned):
             put(vault)
 
-    def test_a_commit_that_succeeded_is_reported_so_though_settling_after_it_failed(self, opened: Open) -> None:
+    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+    def test_a_commit_that_succeeded_is_reported_so_though_settling_after_it_failed(
+        self, opened: Open, error: int
+    ) -> None:
         vfs = FaultyVfs()
         vault = opened(vfs=vfs, options=vaultfs.Options(settle_bytes=30_000))
         records = [put(vault, os.urandom(3000), subject=None) for _ in range(7)]
-        vfs.fail(Operation.MOVE, error=errno.ENOSPC)
+        vfs.fail(Operation.MOVE, error=error)
         with contextlib.suppress(WriterPoisoned):
-            while True:
+            while len(records) < 30:
                 records.append(put(vault, os.urandom(3000), subject=None))
+        assert vault.engine.poisoned == (error == errno.EIO)
         vault = opened(fresh=True)
         assert len(records) > 7
         for record in records:

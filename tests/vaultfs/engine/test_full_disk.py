@@ -158,3 +158,15 @@ def test_a_vault_may_be_opened_and_read_on_a_full_disk(opened: Open, disk: Quota
     disk.left = LOTS
     vault = opened(fresh=True, vfs=disk)
     assert get(vault, put(vault)) == b"data"
+
+
+def test_without_a_reserve_a_full_disk_is_told_when_the_vault_is_opened(opened: Open, disk: QuotaVfs) -> None:
+    """Opening is an act that is audited: without space for that it fails, and nothing is lost."""
+    vault, kept = _filled(opened, disk)
+    vault.close()
+    (vault.path / "journal" / "reserve").unlink()
+    disk.left = 0
+    with pytest.raises(StorageFull):
+        opened(fresh=True, vfs=disk)
+    disk.left = LOTS
+    assert get(opened(fresh=True, vfs=disk), kept[3]) == b"3"
