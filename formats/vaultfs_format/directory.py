@@ -90,6 +90,7 @@ def encode_row(header: bytes, entries: bytes, body_offset: int, home: int, runs:
     return b"".join(pieces)
 
 
+_MOVED = Struct("<QH")
 _RUNS = Struct("<H")
 _RUNS_AT = PLACE.offset_of("runs")
 _COUNT = Struct("<I")
@@ -128,8 +129,7 @@ def body_span(row: Buffer) -> tuple[int, int]:
 
 def moved(row: Buffer, body_offset: int) -> bytes:
     """Return the bytes of a row whose body has come to lie at `body_offset` of the row's own file."""
-    _, _, runs = PLACE.unpack(row)
-    return PLACE.pack(body_offset, HERE, runs) + bytes(row[PLACE.size :])
+    return _MOVED.pack(body_offset, HERE) + bytes(row[_RUNS_AT:])
 
 
 def decode_rows(data: Buffer, count: int) -> list[FrameRow]:

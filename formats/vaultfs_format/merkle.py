@@ -66,17 +66,27 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
-        size, peaks, node = self.size, self.peaks, self._node
-        while size & 1:
-            leaf = node(peaks.pop(), leaf)
-            size >>= 1
-        peaks.append(leaf)
-        self.size += 1
+        self._push(leaf, 1)
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add leaf hashes in order."""
-        for leaf in leaves:
-            self.append(leaf)
+        """Add leaf hashes in order: perfect subtrees at once, each level of one as a whole."""
+        pending, at, node = list(leaves), 0, self._node
+        while at < len(pending):
+            fitting = 1 << (len(pending) - at).bit_length() - 1
+            count = min(self.size & -self.size or fitting, fitting)
+            level = pending[at : at + count]
+            while len(level) > 1:
+                level = list(map(node, level[::2], level[1::2]))
+            self._push(level[0], count)
+            at += count
+
+    def _push(self, root: bytes, count: int) -> None:
+        """Add a perfect subtree of `count` leaves, of which the tree has a whole number before it."""
+        self.size += count
+        while (self.size - count) & count:
+            root = self._node(self.peaks.pop(), root)
+            count <<= 1
+        self.peaks.append(root)
 
     def root(self, empty: bytes) -> bytes:
         """Return the root of the tree, `empty` for a tree of size 0."""

@@ -162,7 +162,7 @@ def _source(engine: Engine, row: SegmentRow) -> _Source:
     if tree_root(engine.suite, hasher.finish()) != row.root or footer.frames != row.frames:
         raise VaultDamaged
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    return _Source(row, footer, memoryview(data), [table.key(slot) for slot in range(row.frames)])
+    return _Source(row, footer, memoryview(data), list(table.keys()))
 
 
 def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:

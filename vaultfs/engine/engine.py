@@ -77,7 +77,7 @@ class Options:
     Parameters
     ----------
     settle_bytes
-        Journal size at which commits settle it into segments.
+        Bytes of the journals at which commits settle them into segments; settling holds them in memory.
     sync_bound
         Seconds within which a buffered audit event is made durable.
     clock
@@ -89,7 +89,7 @@ class Options:
         Receives what is counted and timed.
     """
 
-    settle_bytes: int = 256 * 1024 * 1024
+    settle_bytes: int = 64 * 1024 * 1024
     sync_bound: float = 1.0
     clock: Callable[[], int] = microseconds
     index_growth: float = 4.0

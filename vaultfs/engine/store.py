@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -101,6 +101,11 @@ class TableReader:
         if position >= len(block):
             raise IndexDamaged
         return block[position]
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the keys of all frames, in the order of their slots."""
+        for number in range(len(self._table.blocks)):
+            yield from self._table.open_block(self._table_key, number)
 
 
 def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> TableReader:
