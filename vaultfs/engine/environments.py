@@ -21,8 +21,9 @@ import lmdb
 from vaultfs import processes
 from vaultfs.errors import IndexDamaged, WriterBusy
 
-MAP_SIZE = 1 << 38
-"""Address space of the map: LMDB takes disk for what is used only."""
+MAP_SIZES = (1 << 38, 1 << 35, 1 << 32, 1 << 29)
+"""Address space of the map, the first that the system grants: LMDB takes disk for what is used only, and the map grows
+when half of it is in use."""
 
 MAX_READERS = 1024
 """Read transactions at one time, over all processes."""
@@ -33,6 +34,9 @@ LOCK = "lock.mdb"
 _PATIENCE = 10.0
 _INTERVAL = 0.001
 """Seconds to wait for those that use an environment, and between two looks."""
+
+_ATTEMPTS = 3
+"""How often a map that another process makes larger is followed for one look-up."""
 
 Identity = tuple[int, int]
 
@@ -67,18 +71,10 @@ class Environment:
     def __init__(self, path: Path, mode: Mode, tables: tuple[str, ...]) -> None:
         self.mode = mode
         self.users = 0
-        self.env = lmdb.open(
-            str(path),
-            map_size=MAP_SIZE,
-            max_dbs=len(tables),
-            max_readers=MAX_READERS,
-            readonly=mode is not Mode.WRITE,
-            lock=mode is not Mode.FROZEN,
-            create=mode is Mode.WRITE,
-            sync=True,
-            metasync=False,
-            mode=0o600,
-        )
+        self.env = _opened(path, mode, len(tables))
+        self._steady = threading.Event()
+        """Cleared while the map is given another size: nobody may look into it then."""
+        self._steady.set()
         try:
             if (path / DATA).stat().st_size < self.size():
                 raise IndexDamaged  # a page beyond the end of the file would kill the process
@@ -103,7 +99,12 @@ class Environment:
         IndexDamaged
             It has given way to another one.
         """
-        self._active.add(user)  # before the look: whoever retires it looks here after
+        while True:
+            self._active.add(user)  # before the look: whoever retires or resizes it looks here after
+            if self._steady.is_set():
+                break
+            self._active.discard(user)
+            self._steady.wait()
         if self.retired:
             raise IndexDamaged
 
@@ -114,14 +115,60 @@ class Environment:
     def retire(self) -> bool:
         """Close it once nobody uses it: unmapped pages would kill the process. Return False if that does not come."""
         self.retired = True
+        if not self._deserted():
+            self.retired = False
+            return False
+        self.env.close()
+        return True
+
+    def _deserted(self) -> bool:
+        """Wait until nobody uses the environment; return False if that does not come."""
         deadline = time.monotonic() + _PATIENCE
         while self._active:
             if time.monotonic() > deadline:
-                self.retired = False
                 return False
             time.sleep(_INTERVAL)
-        self.env.close()
         return True
+
+    def make_room(self) -> None:
+        """Double the map if half of it is in use. Call before a write transaction, where no other one can be open."""
+        size = int(self.env.info()["map_size"])
+        if self.size() > size // 2:
+            self._resize(2 * size)
+
+    def follow_size(self) -> None:
+        """Take over the size that another process has given the map."""
+        self._resize(0)
+
+    def _resize(self, size: int) -> None:
+        self._steady.clear()
+        try:
+            if self._deserted():
+                self.env.set_mapsize(size)
+        finally:
+            self._steady.set()
+
+
+def _opened(path: Path, mode: Mode, tables: int) -> lmdb.Environment:
+    """Open the environment with the largest map that the process can have."""
+    for size in MAP_SIZES:
+        try:
+            return lmdb.open(
+                str(path),
+                map_size=size,
+                max_dbs=tables,
+                max_readers=MAX_READERS,
+                readonly=mode is not Mode.WRITE,
+                lock=mode is not Mode.FROZEN,
+                create=mode is Mode.WRITE,
+                sync=True,
+                metasync=False,
+                mode=0o600,
+            )
+        except lmdb.Error:
+            if size == MAP_SIZES[-1]:
+                raise
+    raise IndexDamaged  # there is at least one size
 
 
 class _Registry:
@@ -198,3 +245,20 @@ def using(environment: Environment) -> Iterator[lmdb.Environment]:
         yield environment.env
     finally:
         environment.leave(user)
+
+
+@contextmanager
+def transaction(environment: Environment) -> Iterator[lmdb.Transaction]:
+    """Open a read transaction, also where another process has made the map larger meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        with using(environment) as env:
+            try:
+                txn = env.begin(buffers=False)
+            except lmdb.MapResizedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                with txn:
+                    yield txn
+                return
+        environment.follow_size()

@@ -189,8 +189,10 @@ class Index:
     @contextmanager
     def writing(self) -> Iterator[lmdb.Transaction]:
         """Open the write transaction; commit it at the end, drop it on an error."""
-        with converted(), self._environment.env.begin(write=True) as txn:
-            yield txn
+        with converted():
+            self._environment.make_room()
+            with self._environment.env.begin(write=True) as txn:
+                yield txn
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
@@ -207,7 +209,7 @@ class Index:
             return
         if self._closed:
             raise IndexDamaged
-        with environments.using(self._environment) as env, converted(), env.begin(buffers=False) as txn:
+        with converted(), environments.transaction(self._environment) as txn:
             yield txn
 
     @contextmanager
