@@ -171,7 +171,7 @@ class StorageFull(VaultError, OSError):
     """There is no space left for what must be written."""
 
     code = 2205
-    advice = "Free space, then open the vault again. Acknowledged data is intact."
+    advice = "Free space and repeat what was refused. Acknowledged data is intact, and reading goes on."
 
 
 class StorageReadOnly(VaultError, OSError):
@@ -216,11 +216,12 @@ class ReadOnly(VaultError):
     advice = "Open the vault for writing, or hand the change to the process that has."
 
 
-class ReadersBusy(VaultError):
-    """A reader is beginning its access journal, and does not finish."""
+class AccessLogBusy(VaultError):
+    """Another process holds the directory of the access journals, and does not let go."""
 
     code = 2212
     retryable = True
+    advice = "Try again; if it lasts, a process that writes to this vault hangs: let it go on, or end it."
 
 
 class AccessLogMissing(VaultError):
@@ -234,7 +235,6 @@ class IndexMissing(VaultError):
     """The vault has no index that this process can read by."""
 
     code = 2214
-    retryable = True
     advice = "Open the vault for writing once, or name a directory for an index of this reader's own."
 
 

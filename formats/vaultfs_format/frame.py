@@ -264,6 +264,17 @@ def _check_block(header: FrameHeader, block: EntryBlock) -> None:
     require(not vault or block.subject == NO_SUBJECT, Structure.ENTRIES, 14)
 
 
+def check_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> None:
+    """Check that a sealed body is the frame's, without expanding it.
+
+    Raises
+    ------
+    CommitmentMismatch, DecryptionFailed
+    """
+    keys = _committed(suite, header, key)
+    suite.open(keys.body, sealed, header.encode(), Structure.FRAME)
+
+
 def open_body(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> bytes:
     """Return the plaintext body of a frame.
 

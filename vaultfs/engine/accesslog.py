@@ -27,9 +27,9 @@ from vaultfs.engine.engine import Options
 from vaultfs.engine.grouping import audit_frames
 from vaultfs.engine.journal import JournalFile
 from vaultfs.errors import (
+    AccessLogBusy,
     AccessLogMissing,
     Closed,
-    ReadersBusy,
     StorageReadOnly,
     VaultError,
     VaultMissing,
@@ -116,7 +116,7 @@ class AccessLog:
         # A writer that looks through the directory meanwhile would find a journal that nobody holds yet.
         with directory_lock(self._directory, exclusive=False, wait=_PATIENCE) as alone:
             if not alone:
-                raise ReadersBusy
+                raise AccessLogBusy
             journal = JournalFile.create(self._vfs, path, header, access_keys(header, journal_key, self._access_key))
             try:
                 journal.file.lock()

@@ -99,11 +99,6 @@ class Harvest:
             raise VaultDamaged
         return Placed(row, sealed, self._keys[frame.group][frame.slot])
 
-    def bare(self, frame: Listed) -> Placed:
-        """Return a frame without its body, for a part file that becomes a segment."""
-        row = bytes(self._data[frame.row_offset : frame.row_offset + frame.row_length])
-        return Placed(row, b"", self._keys[frame.group][frame.slot])
-
 
 def opened(engine: Engine, placed: Placed) -> Opened:
     """Open a frame."""

@@ -168,6 +168,9 @@ class RecordFile(io.RawIOBase):
         self._position = 0
         self.info = info_of(engine, located)
 
+    name = ""
+    """Records have none; programs that take files look for one."""
+
     def readable(self) -> bool:
         """Return True."""
         return True

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import FrameRow
-from vaultfs_format.frame import FrameClass
+from vaultfs_format.frame import FrameClass, check_body
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
@@ -43,7 +43,7 @@ from vaultfs.engine.packing import (
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
-from vaultfs.errors import StorageFull
+from vaultfs.errors import NotAuthentic, StorageFull, VaultDamaged
 from vaultfs.model import NOBODY
 
 
@@ -279,19 +279,41 @@ def _write_blobs(
     years = span(frame for frame, _ in found)
     live = sum(frame.body_length for frame, _ in found)
     end = max(frame.body_offset + frame.body_length for frame, _ in found)
-    if not busy and 2 * live >= end - SUPERBLOCK_SIZE:
-        frames = [_Frame(harvest.bare(frame), frame.handle) for frame, harvest in found]
-        offsets = [frame.body_offset for frame, _ in found]
-        placed = [frame.placed for frame in frames]
-        changes.take(seal_part(engine, segment_id, end, years, placed, offsets), frames)
-        return True
+    in_place = not busy and 2 * live >= end - SUPERBLOCK_SIZE
+    frames: list[_Frame] = []
+    size = 0
     file = open_named(engine.vfs, engine.layout.part(segment_id))
     try:
-        frames = [_Frame(harvest.placed(frame, file), frame.handle) for frame, harvest in found]
-        _write(engine, FrameClass.BLOB, years, frames, changes)
+        for frame, harvest in found:
+            placed = _checked(engine, harvest.placed(frame, file))
+            frames.append(_Frame(placed._replace(body=b"") if in_place else placed, frame.handle))
+            size += 0 if in_place else frame.body_length
+            if size >= SEGMENT_TARGET:
+                _write(engine, FrameClass.BLOB, years, frames, changes)
+                frames, size = [], 0
     finally:
         file.close()
-    return False
+    if not in_place:
+        _write(engine, FrameClass.BLOB, years, frames, changes)
+        return False
+    offsets = [frame.body_offset for frame, _ in found]
+    changes.take(seal_part(engine, segment_id, end, years, [frame.placed for frame in frames], offsets), frames)
+    return True
+
+
+def _checked(engine: Engine, placed: Placed) -> Placed:
+    """Return a frame whose body lies in a part file, which nothing but the frame itself vouches for.
+
+    Raises
+    ------
+    VaultDamaged
+    """
+    row, _ = FrameRow.decode(placed.row)
+    try:
+        check_body(engine.suite, row.header, placed.key, placed.body)
+    except NotAuthentic:
+        raise VaultDamaged from None
+    return placed
 
 
 # Taking over.

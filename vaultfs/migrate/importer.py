@@ -267,6 +267,9 @@ def _keep_apart(vault: Path, sources: Sequence[Path]) -> None:
     """Refuse a source that has to do with the vault itself."""
     place = Path(os.path.realpath(vault))
     for source in sources:
-        found = Path(os.path.realpath(source))
+        try:
+            found = Path(os.path.realpath(source))
+        except ValueError:
+            continue  # it can be no path, and counts as unreadable
         if found == place or found in place.parents or place in found.parents:
             raise ArgumentInvalid

@@ -32,7 +32,8 @@ vaultfs.errors.StorageFull: VFS-2205: There is no space left for what must be wr
 True
 >>> vault.close(); folder.cleanup()
 
-docs/guides/testing.md shows each of them at work. The room is public and as stable as the engine's own API. Nothing in it
-holds data of a person; everything random is drawn from a seed that the caller gives, so that a failing test can be run
-again. May import `vaultfs.model`, `vaultfs.kinds`, `vaultfs.errors` and `vaultfs.vfs`; of the engine, types only.
+docs/guides/testing.md shows each of them at work. The room is public and as stable as the engine's own API. Nothing
+in it holds data of a person; everything random is drawn from a seed that the caller gives, so that a failing test can
+be run again. May import `vaultfs.model`, `vaultfs.kinds`, `vaultfs.errors` and `vaultfs.vfs`; of the engine,
+types only.
 """

@@ -32,10 +32,10 @@ def live(watch: Watch, folder: Path) -> None:
     ) as vault, vault.session(WHO, TEXT("purpose")) as session:  # fmt: skip
         with session.transaction() as txn:
             kept = txn.put(TEXT("kept").encode(), kind="Observation", subject=NAME, date=PLANTED.moment)
-        for turn in range(8):
-            disk.left = 300 * turn
+        for turn in range(4):
+            disk.left = 600 * turn
             _written(watch, session)
-            assert vault.condition is vaultfs.Condition.FULL
+            assert vault.condition.name == "FULL"
             watch.said(vault, vault.condition, vault.space(), session.get(kept), session.find(subject=NAME))
             with suppress(StorageFull):
                 vault.settle()
@@ -45,34 +45,38 @@ def live(watch: Watch, folder: Path) -> None:
             disk.left = LOTS
             with session.transaction() as txn:
                 txn.put(TEXT("space").encode() * 100, kind="Observation", subject=NAME)
-            assert vault.condition is vaultfs.Condition.OPEN
+            assert vault.condition.name == "OPEN"
         watch.said(str(vars(tally)))
         assert tally.gauges[Gauge.JOURNAL_BYTES] > 0
         disk.left = 0
         session.get(kept)
-    with watch.failing():
-        vaultfs.open(path, unlock=SECRET, vfs=QuotaVfs(10)).session(WHO, TEXT("\ud800"))
-    vault.finish()
+    with (
+        vaultfs.open(path, unlock=SECRET, policy=vaultfs.PermitAll(), vfs=QuotaVfs(0)) as vault,
+        vault.session(WHO, TEXT("purpose3")) as session,
+    ):
+        watch.said(session.get(kept))
     watch.files(folder)
 
 
 def _written(watch: Watch, session: vaultfs.Session) -> None:
     """Write until there is no space: small records, then large ones, a state, and a subject."""
-    sizes = [TEXT("small").encode() * 300, PLANTED.data("large", 200_000), TEXT("wide").encode("utf-16-le") * 3000]
+    sizes = [TEXT("small").encode() * 1000, PLANTED.data("large", 200_000), TEXT("wide").encode("utf-16-le") * 3000]
     for data in sizes:
         with watch.failing(StorageFull):
             while True:
                 with session.transaction() as txn:
                     txn.put(data, kind="Observation", subject=NAME, before=TEXT("before").encode())
                     txn.set_state(SPACE, KEY, TEXT("state").encode())
-                    txn.identify(txn.new_subject(), vaultfs.Identifier(TEXT("system"), TEXT("other")))
+                    txn.identify(txn.subject(NAME), vaultfs.Identifier(TEXT("system"), TEXT("other")))
 
 
 def _opened_beside(watch: Watch, path: Path, disk: QuotaVfs, record: vaultfs.RecordId) -> None:
     """Let a reader look for space for its access log."""
     try:
-        with vaultfs.open_reader(path, unlock=SECRET, policy=vaultfs.PermitAll(), vfs=disk) as reader:
-            with reader.session(WHO, TEXT("purpose2"), strict=True) as session:
-                session.get(record)
+        with (
+            vaultfs.open_reader(path, unlock=SECRET, policy=vaultfs.PermitAll(), vfs=disk) as reader,
+            reader.session(WHO, TEXT("purpose2"), strict=True) as session,
+        ):
+            session.get(record)
     except vaultfs.VaultError as error:
         watch.error(error)

@@ -26,14 +26,14 @@ from vaultfs.testing.canary import Canaries
 STREAMED = 9 * 1024 * 1024
 """Bytes of a source that is too large for a window."""
 
-_TEXTS = {
+_MOMENTS = (tags.SERIES, tags.CONTENT, tags.CREATED, tags.STRUCTURE_SET, tags.TREATMENT, tags.PLAN)
+
+_TEXTS: dict[int, str] = {
     **dict(TEXTS),
     **dict.fromkeys((tags.SOP_CLASS, tags.SOP_INSTANCE), "UI"),
     **dict.fromkeys((tags.TIMEZONE, tags.ENTITY_ID_TYPE, tags.ID_TYPE_CODE), "SH"),
-    **dict.fromkeys((tags.SERIES[0], tags.CONTENT[0], tags.CREATED[0]), "DA"),
-    **dict.fromkeys((tags.STRUCTURE_SET[0], tags.TREATMENT[0], tags.PLAN[0]), "DA"),
-    **dict.fromkeys((tags.SERIES[1], tags.CONTENT[1], tags.CREATED[1]), "TM"),
-    **dict.fromkeys((tags.STRUCTURE_SET[1], tags.TREATMENT[1], tags.PLAN[1]), "TM"),
+    **{day: "DA" for day, _ in _MOMENTS},
+    **{time: "TM" for _, time in _MOMENTS if time},
     tags.ACQUIRED_AT[0]: "DT",
     tags.ENTITY_ID: "UT",
     tags.FRAMES: "IS",

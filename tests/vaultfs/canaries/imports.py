@@ -94,7 +94,7 @@ def live(watch: Watch, stored: Path, sources: Path, exported: Path) -> None:
     for changed in (False, True):
         if changed:
             _change(sources)
-        for number in itertools.count(2, 23):  # each time it comes further, and in the end to the end
+        for number in itertools.count(2, 61):  # each time it comes further, and in the end to the end
             vfs.fail(Operation.APPEND, error=28, number=number, lasting=True)
             try:
                 with _opened(stored / "v", vfs=vfs, options=vaultfs.Options(metrics=tally)) as vault:

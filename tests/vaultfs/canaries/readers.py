@@ -1,4 +1,4 @@
-"""The life of readers beside a writer, with a canary in all that they read, ask and say, and in where their logs lie."""
+"""The life of readers beside a writer, with a canary in all that they read, ask and are refused."""
 
 from __future__ import annotations
 

@@ -176,3 +176,21 @@ def test_errors_of_opening_are_coded_and_name_no_place(tmp_path: Path) -> None:
             while chain is not None:
                 assert str(tmp_path) not in f"{chain} {chain!r} {chain.args}"
                 chain = chain.__cause__ or chain.__context__
+
+
+def test_a_body_that_rots_in_a_part_file_is_not_settled_as_if_it_were_whole(opened: Open) -> None:
+    """Nothing covers an open blob segment but the frames' own tags; settling must not put a root over damage."""
+    vault = opened()
+    record = put(vault, os.urandom(3_000_000))
+    (part,) = vault.path.rglob("*.part")
+    with part.open("r+b") as file:
+        file.seek(1_500_000)
+        byte = file.read(1)
+        file.seek(1_500_000)
+        file.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(VaultDamaged):
+        vault.settle()
+    vault = opened(fresh=True)
+    assert not vault.engine.head.segments
+    with pytest.raises(VaultError):
+        get(vault, record)

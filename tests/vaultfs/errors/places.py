@@ -11,8 +11,9 @@ import lmdb
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
-from tests.vaultfs.errors.world import PATIENT, PLANTED, SECRET, World, reaches
+from tests.vaultfs.errors.world import PATIENT, PLANTED, SECRET, WHO, World, reaches
 from vaultfs.testing.vfs import FaultyVfs, Operation
+from vaultfs.vfs import directory_lock
 
 
 @reaches("VaultExists")
@@ -92,6 +93,31 @@ def the_device_fails_while_a_commit_is_synced(world: World) -> None:
     with world.session(world.opened(vfs=vfs)) as session, session.transaction() as txn:
         txn.put(PLANTED.data("put"), kind="Observation", subject=PATIENT)
         vfs.fail(Operation.SYNC, error=errno.EIO)
+
+
+@reaches("ReadOnly")
+def a_reader_begins_a_transaction(world: World) -> None:
+    with world.reading().session(WHO, PLANTED.text("purpose")) as session:
+        session.transaction()
+
+
+@reaches("AccessLogBusy")
+def a_process_hangs_that_looks_through_the_access_journals(world: World) -> None:
+    with directory_lock(world.path / "journal", exclusive=True, wait=0):
+        world.reading()
+
+
+@reaches("AccessLogMissing")
+def a_reader_cannot_write_to_the_vault(world: World) -> None:
+    files = FaultyVfs()
+    files.fail(Operation.CREATE, error=errno.EROFS, lasting=True)
+    world.reading(vfs=files)
+
+
+@reaches("IndexMissing")
+def a_reader_finds_no_index(world: World) -> None:
+    shutil.rmtree(world.path / "index")
+    world.reading()
 
 
 @reaches("VaultDamaged")

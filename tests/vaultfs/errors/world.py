@@ -90,6 +90,7 @@ class World:
             directory.mkdir()
         self.watch = watch
         self.vaults: list[vaultfs.Vault] = []
+        self.readers: list[vaultfs.Reader] = []
 
     @cached_property
     def path(self) -> Path:
@@ -109,6 +110,12 @@ class World:
         self.vaults.append(vault)
         return vault
 
+    def reading(self, **more: Any) -> vaultfs.Reader:
+        """Open the vault of the scenario for reading; it is closed in the end."""
+        reader = vaultfs.open_reader(self.path, **{"unlock": SECRET, "policy": vaultfs.PermitAll(), **more})
+        self.readers.append(reader)
+        return reader
+
     def session(self, vault: vaultfs.Vault | None = None) -> vaultfs.Session:
         """Open a session, by default in the vault of the scenario."""
         return (vault or self.opened()).session(WHO, PLANTED.text("purpose"))
@@ -120,7 +127,7 @@ class World:
 
     def close(self) -> None:
         """Close what is open; a vault that was damaged or forked may refuse."""
-        for vault in reversed(self.vaults):
+        for vault in (*self.readers, *reversed(self.vaults)):
             try:
                 vault.close()
             except vaultfs.VaultError as error:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.errors import CommitmentMismatch, NotFound
+from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NotFound
 from vaultfs.keys.chain import KeyChain, new_keyring
 from vaultfs.kinds import encode_names
 from vaultfs.model import Identifier, RecordId
@@ -103,3 +103,9 @@ def test_a_chain_shows_no_key(chain: KeyChain) -> None:
     for secret in (chain.epoch_root, chain._identifier_key, chain.nobody_content_key):
         assert secret.hex() not in shown
         assert repr(secret) not in shown
+
+
+@pytest.mark.parametrize("namespace", ["", "half a pair \ud800"])
+def test_a_namespace_that_no_state_can_have_is_refused(chain: KeyChain, namespace: str) -> None:
+    with pytest.raises(ArgumentInvalid):
+        chain.state_token(namespace, b"k")

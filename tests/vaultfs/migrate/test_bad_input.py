@@ -191,6 +191,13 @@ def test_what_is_no_file_is_counted_and_passed_over(archive: Archive, tmp_path: 
     assert report.reasons == {SourceUnreadable.code: 7}
 
 
+@pytest.mark.parametrize("name", ["half a pair \ud800", "a zero \0"])
+def test_what_can_be_no_path_is_counted(archive: Archive, name: str) -> None:
+    report = archive.take(archive.write("good.ndjson", GOOD), archive.folder / name)
+    assert report.sources == {"imported": 1, "failed": 1}
+    assert report.reasons == {SourceUnreadable.code: 1}
+
+
 def test_a_source_may_itself_be_a_link_or_be_named_twice(archive: Archive, tmp_path: Path) -> None:
     path = archive.write("good.ndjson", GOOD)
     link, folder = tmp_path / "link.ndjson", tmp_path / "folder"

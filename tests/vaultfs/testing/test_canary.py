@@ -277,6 +277,18 @@ def test_cached_functions_are_called_again_when_their_caches_are_forgotten() -> 
     assert "vaultfs.interop.registry.adapters" not in reach.reached
 
 
+def test_functions_that_read_the_same_in_two_files_are_told_apart(tmp_path: Path) -> None:
+    """On a line of the same number the code of both is equal."""
+    functions = {}
+    for name in ("one", "two"):
+        namespace: dict[str, Callable[[], int]] = {}
+        exec(compile("def answer():\n    return 42\n", str(tmp_path / name), "exec"), namespace)
+        functions[name] = namespace["answer"]
+    with Reach({name: function.__code__ for name, function in functions.items()}) as reach:
+        functions["one"]()
+    assert (reach.reached, reach.missing) == ({"one"}, ["two"])
+
+
 def test_a_command_is_searched_for_what_it_prints() -> None:
     def main(arguments: list[str]) -> int:
         sys.stdout.write(" ".join(arguments) + "\n")

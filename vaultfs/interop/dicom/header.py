@@ -5,7 +5,7 @@ Source: DICOM PS3.10, section 7 (file meta information); PS3.5, section 7 and an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from vaultfs.errors import DicomMalformed, DicomTruncated
@@ -43,7 +43,7 @@ class Header:
         Offset and length of the value of Pixel Data where that is native, in the file; else None.
     """
 
-    syntax: str
+    syntax: str = field(repr=False)
     found: Found
     pixels: tuple[int, int] | None
 
