@@ -127,7 +127,8 @@ class World:
 
     def close(self) -> None:
         """Close what is open; a vault that was damaged or forked may refuse."""
-        for vault in (*self.readers, *reversed(self.vaults)):
+        opened: list[vaultfs.Vault | vaultfs.Reader] = [*self.readers, *reversed(self.vaults)]
+        for vault in opened:
             try:
                 vault.close()
             except vaultfs.VaultError as error:
