@@ -62,8 +62,9 @@ def test_settling_and_rebuilding_are_told(counted: vaultfs.Vault, tally: Tally) 
     written = counted.settle()
     assert tally.counts[Counter.SEGMENTS_WRITTEN] == written == tally.gauges[Gauge.SEGMENTS]
     assert tally.gauges[Gauge.JOURNAL_BYTES] == 0
+    before = tally.counts[Counter.INDEX_REBUILDS]  # a new vault makes its index too
     counted.rebuild_index()
-    assert (tally.counts[Counter.INDEX_REBUILDS], tally.observed[Timing.REBUILD]) == (1, 1)
+    assert tally.counts[Counter.INDEX_REBUILDS] == tally.observed[Timing.REBUILD] == before + 1
     assert tally.observed[Timing.SETTLE] == 1
     assert tally.gauges[Gauge.EPOCH_STORES] == 1
 
@@ -84,8 +85,9 @@ def test_conflicts_and_denials_are_counted(opened: Open, tally: Tally) -> None:
 
 
 def test_many_threads_lose_no_count(counted: vaultfs.Vault, tally: Tally) -> None:
+    put(counted)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: put(counted), range(64)))
+        list(pool.map(lambda _: put(counted), range(63)))
     assert tally.counts[Counter.RECORDS_PUT] == 64
     assert tally.gauges[Gauge.QUEUE] >= 1
 

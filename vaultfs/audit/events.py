@@ -105,8 +105,12 @@ _details = msgspec.msgpack.Decoder(SessionDetail)
 encode_detail = _encoder.encode
 encode_event: Callable[[Event], bytes] = _encoder.encode
 
-_ARRAY = b"\x98"
-_RECORD_ID = b"\xc4\x10"
+_START = {kind: b"\x98" + encode_detail(int(kind)) for kind in EventType}
+"""What an event begins with: an array of eight, its type."""
+
+_ID = b"\xc4\x10"
+"""What stands before sixteen bytes."""
+
 _ENDING = encode_detail(Outcome.DONE) + encode_detail(b"")
 _NO_RECORD = encode_detail(b"") + encode_detail(0) + _ENDING
 FIRST_VERSION = encode_detail(1) + _ENDING
@@ -118,13 +122,12 @@ def record_event_start(kind: EventType, at: int, session: bytes, subject: bytes)
 
     ``record_event_start(...) + record_id + record_event_end(version)`` is the encoded event.
     """
-    fields = (int(kind), at, session, bytes(subject))
-    return b"".join([_ARRAY, *map(encode_detail, fields), _RECORD_ID])
+    return b"".join((_START[kind], encode_detail(at), _ID, session, _ID, subject, _ID))
 
 
 def subject_event(kind: EventType, at: int, session: bytes, subject: bytes) -> bytes:
     """Return the encoded event of an act that concerns a subject and no record."""
-    return b"".join([_ARRAY, *map(encode_detail, (int(kind), at, session, bytes(subject))), _NO_RECORD])
+    return b"".join((_START[kind], encode_detail(at), _ID, session, _ID, subject, _NO_RECORD))
 
 
 def record_event_end(version: int) -> bytes:

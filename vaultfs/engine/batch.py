@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import lmdb
-from vaultfs_format.frame import FrameClass
 
 from vaultfs.engine.facts import FrameFacts, Holding
-from vaultfs.engine.index import HANDLE, LINK, PLACE, RECORD, STATE, SUBJECT_KEY, YEARS, Index, Place
+from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, SUBJECT_KEY, YEARS, Index
 
 Rows = list[tuple[bytes, bytes]]
 _KEY_SIZE = 16
@@ -19,16 +18,18 @@ class Batch:
 
     Parameters
     ----------
-    alias_key
-        Turns an identifier token into its key of the current epoch.
+    alias_keys
+        Turns identifier tokens into their keys of the current epoch.
     """
 
-    def __init__(self, alias_key: Callable[[bytes], bytes]) -> None:
-        self._alias_key = alias_key
+    def __init__(self, alias_keys: Callable[[Iterable[bytes]], list[bytes]]) -> None:
+        self._alias_keys = alias_keys
         self._frames: Rows = []
         self._records: Rows = []
         self._subjects: Rows = []
-        self._aliases: Rows = []
+        self._tokens: list[bytes] = []
+        self._claimants: Rows = []
+        """Identifier tokens, and the subject and frame that asserts each."""
         self._parts: Rows = []
         self._states: dict[bytes, tuple[int, bytes]] = {}
         self._links: list[tuple[bytes, int, int]] = []
@@ -37,21 +38,18 @@ class Batch:
         self,
         handle: int,
         place: bytes,
-        frame_class: FrameClass,
         facts: FrameFacts,
-        commits: Iterable[int],
+        runs: Sequence[tuple[int, int]],
     ) -> None:
-        """Take in one frame. Audit frames are not indexed.
+        """Take in one frame, of any class but audit: these are not indexed.
 
         Parameters
         ----------
         place
             An encoded `Place`.
-        commits
-            The commit number of each row.
+        runs
+            Pairs (number of rows, their commit number) that cover the rows in order.
         """
-        if frame_class is FrameClass.AUDIT:
-            return
         where = HANDLE.pack(handle)
         self._frames.append((where, place))
         for content_id in facts.parts:
@@ -64,16 +62,18 @@ class Batch:
             key = SUBJECT_KEY.pack(facts.subject, facts.holding, handle)
             self._subjects.append((key, YEARS.pack(*facts.years())))
         for token in facts.aliases:
-            self._aliases.append((self._alias_key(token) + facts.subject, where))
+            self._tokens.append(token)
+            self._claimants.append((facts.subject, where))
         for token, version, row in facts.states:
             known = self._states.get(token)
             if known is None or known[0] < version:
                 self._states[token] = (version, STATE.pack(version, handle, row))
         if facts.links:
-            self._take_links(facts, list(commits))
+            self._take_links(facts, runs)
 
-    def _take_links(self, facts: FrameFacts, commits: list[int]) -> None:
+    def _take_links(self, facts: FrameFacts, runs: Sequence[tuple[int, int]]) -> None:
         """Take in links, of which the one that was committed last counts, whichever way round it was stated."""
+        commits = [commit for rows, commit in runs for _ in range(rows)]
         for other, role, row in facts.links:
             self._links.append((facts.subject + other, commits[row], role))
             self._links.append((other + facts.subject, commits[row], role))
@@ -83,9 +83,11 @@ class Batch:
         tables = index.tables
         _append(txn, tables.frames, self._frames)
         _append(txn, tables.records, self._records)
+        keys = self._alias_keys(self._tokens)
+        aliases = [(key + subject, where) for key, (subject, where) in zip(keys, self._claimants, strict=True)]
         for table, rows in (
             (tables.subjects, self._subjects),
-            (tables.aliases, self._aliases),
+            (tables.aliases, aliases),
             (tables.parts, self._parts),
         ):
             if rows:
@@ -117,9 +119,15 @@ def _append(txn: lmdb.Transaction, table: lmdb._Database, rows: Rows) -> None:
     cursor.putmulti(rows, append=bytes(last) < rows[0][0])
 
 
-def move(index: Index, txn: lmdb.Transaction, places: Mapping[int, Place]) -> None:
-    """Note where frames have come to lie. What else the index knows of them stays."""
-    rows = sorted((HANDLE.pack(handle), PLACE.pack(*place)) for handle, place in places.items())
+def move(index: Index, txn: lmdb.Transaction, places: Mapping[int, bytes]) -> None:
+    """Note where frames have come to lie, by their handles. What else the index knows of them stays.
+
+    Parameters
+    ----------
+    places
+        Encoded `Place` of each.
+    """
+    rows = [(HANDLE.pack(handle), places[handle]) for handle in sorted(places)]
     if rows:
         txn.cursor(index.tables.frames).putmulti(rows)
 

@@ -83,9 +83,4 @@ class Catalogue:
 
 def listed(row: bytes) -> Listed:
     """Return a packed row."""
-    return Listed(*_ROW.unpack(row))
-
-
-def subject_of(row: bytes) -> bytes:
-    """Return the subject of a packed row."""
-    return row[:16]
+    return Listed._make(_ROW.unpack(row))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.subjects import claimants, linked
+from vaultfs.engine.subjects import claimants, encode_identifier, linked
 from vaultfs.model import Identifier, SubjectId
 
 T = TypeVar("T")
+Named = tuple[bytes, bytes]
 
 
 class Steady(Protocol):
@@ -25,7 +26,7 @@ class Claims:
         self._engine = engine
         self._steady = steady
         self._claims: dict[Identifier, list[SubjectId]] = {}
-        self._tokens: dict[Identifier, bytes] = {}
+        self._named: dict[Identifier, Named] = {}
         self._own: dict[SubjectId, list[Identifier]] = {}
         self._links: dict[tuple[SubjectId, SubjectId], bool] = {}
 
@@ -40,16 +41,17 @@ class Claims:
     def look_up(self, identifiers: Iterable[Identifier]) -> None:
         """Find out together who is known by each of those identifiers that were not asked about before."""
         unknown = {one for one in identifiers if one not in self._claims}
-        wanted = {one: self.token(one) for one in unknown}
-        if wanted:
-            found = self._steady(lambda: claimants(self._engine, wanted.values()))
-            self._claims.update(zip(wanted, found, strict=True))
+        if unknown:
+            tokens = [self.named(one)[0] for one in unknown]
+            found = self._steady(lambda: claimants(self._engine, tokens))
+            self._claims.update(zip(unknown, found, strict=True))
 
-    def token(self, identifier: Identifier) -> bytes:
-        """Return the token of an identifier, as entries keep it."""
-        found = self._tokens.get(identifier)
+    def named(self, identifier: Identifier) -> Named:
+        """Return the token of an identifier, and its bytes, as entries keep them."""
+        found = self._named.get(identifier)
         if found is None:
-            found = self._tokens[identifier] = self._engine.chain.identifier_token(identifier)
+            body = encode_identifier(identifier)
+            found = self._named[identifier] = self._engine.chain.identifier_token(body), body
         return found
 
     def assert_for(self, subject: SubjectId, identifier: Identifier) -> None:

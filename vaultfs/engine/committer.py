@@ -170,10 +170,10 @@ class Committer:
     def _take(self, taken: list[_Ticket]) -> None:
         weight = 0
         with self._mutex:
-            while self._queue and (not taken or weight + self._queue[0].intent.weight() <= MAX_BATCH):
+            while self._queue and (not taken or weight + self._queue[0].intent.weight <= MAX_BATCH):
                 ticket = self._queue[0]
                 if not ticket.done:  # else an interrupt came between the next two steps
-                    weight += ticket.intent.weight()
+                    weight += ticket.intent.weight
                     taken.append(ticket)
                 self._queue.popleft()
 
@@ -212,7 +212,7 @@ class Committer:
                     version = hit.version if hit else 0
                 if version != base:
                     raise TransactionConflict
-            if index.claimed(txn, map(chain.alias_key, intent.unclaimed)):
+            if index.claimed(txn, chain.alias_keys(intent.unclaimed)):
                 raise TransactionConflict
             if not all(index.copies_of(txn, content_id) for content_id in intent.parts):
                 raise TransactionConflict
@@ -276,7 +276,7 @@ class Committer:
         engine.last_commit += len(tickets)
         engine.leaves += group.leaves
         engine.metrics.add(Counter.GROUPS)
-        engine.metrics.add(Counter.EVENTS, group.leaves)
+        engine.metrics.add(Counter.EVENTS, group.events)
         engine.metrics.add(Counter.BYTES_WRITTEN, live.journal.end - offset)
         engine.metrics.set(Gauge.JOURNAL_BYTES, sum(one.journal.end for one in engine.live))
         for number, ticket in enumerate(tickets):

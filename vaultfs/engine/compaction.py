@@ -175,9 +175,9 @@ def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:
     written = write_segment(engine, first.frame_class, years, frames, audit, sources[0].footer.first_leaf)
     shifts, position = [], 0
     for source in sources:
-        slot = written.slots[position]
+        row_offset, _, body_offset = written.slots[position]
         old_row, old_body = source.footer.directory_offset, body_span(source.frames()[0].row)[0]
-        shifts.append((slot.row_offset - old_row, slot.body_offset - old_body, position))
+        shifts.append((row_offset - old_row, body_offset - old_body, position))
         position += source.footer.frames
     return Merged(written.row, rows, shifts)
 

@@ -154,11 +154,11 @@ class View:
         self.next_container += 1
         return number
 
-    def take_handle(self) -> int:
-        """Return a frame handle that is not in use."""
-        handle = self.next_handle
-        self.next_handle += 1
-        return handle
+    def take_handles(self, count: int) -> int:
+        """Return the first of `count` consecutive frame handles that are not in use."""
+        first = self.next_handle
+        self.next_handle += count
+        return first
 
 
 class Engine(View):

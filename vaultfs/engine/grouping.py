@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
 import lmdb
 from vaultfs_format import limits
@@ -44,6 +43,11 @@ class Intent:
         Versions of control states that this intent makes current.
     durable
         False for audit events that may become durable a little later.
+
+    Attributes
+    ----------
+    weight
+        Sealed bytes that go into the group.
     """
 
     frames: list[Drafted]
@@ -56,10 +60,15 @@ class Intent:
     guards: dict[bytes, int] = field(default_factory=dict)
     states: dict[bytes, int] = field(default_factory=dict)
     durable: bool = True
+    weight: int = field(init=False)
 
-    def weight(self) -> int:
-        """Return the sealed bytes that go into the group."""
-        return sum(len(f.sealed.entries) + (0 if f.landed else len(f.sealed.body)) for f in self.frames)
+    def __post_init__(self) -> None:
+        self.carry(self.frames, self.events)
+
+    def carry(self, frames: list[Drafted], events: Sealable) -> None:
+        """State what is to be written."""
+        self.frames, self.events = frames, events
+        self.weight = sum([len(sealed.entries) + len(sealed.body) for sealed, _, _ in frames])
 
 
 class GroupBuilder:
@@ -74,13 +83,14 @@ class GroupBuilder:
         audit: list[bytes] = []
         if engine.leaves < engine.head.tree_size:
             audit.append(engine.head.live_set().encode())
-        self.leaves = len(audit)
+        self.leaves, self.events = len(audit), 0
         chunks: list[tuple[int, bytes]] = []
         for commit, intent in enumerate(intents, start=self._first_commit):
             self._frames += [(drafted, ((len(drafted.facts.keys), commit),)) for drafted in intent.frames]
             chunks += [(commit, chunk) for chunk in intent.events.chunks]
             audit.append(encode_entries(LeafKind.EVENT, commit, intent.events.commitments))
-            self.leaves += len(intent.events.commitments)
+            self.events += len(intent.events.commitments)
+        self.leaves += self.events
         self._frames += audit_frames(engine.suite, chunks)
         self._audit = b"".join(audit)
         self._rows: list[bytes] = []
@@ -134,26 +144,28 @@ class GroupBuilder:
             Where the group was written.
         """
         engine, live = self._engine, self._live
-        batch = Batch(engine.chain.alias_key)
+        batch = Batch(engine.chain.alias_keys)
         containers = {part.segment_id: number for part, number in zip(self._parts, self._containers[1:], strict=True)}
         body_offset = group_offset + bodies_offset(len(self._parts))
         row_offset = body_offset + sum(len(d.sealed.body) for d, _ in self._frames if d.landed is None)
+        first, catalogue = engine.take_handles(len(self._frames)), live.catalogue
         for slot, ((drafted, runs), row) in enumerate(zip(self._frames, self._rows, strict=True)):
-            header, landed = drafted.sealed.header, drafted.landed
+            (header, _, body, _, _), facts, landed = drafted
             frame_class, segment_id, where, home = header.frame_class, b"", body_offset, live.number
             if landed is None:
-                body_offset += len(drafted.sealed.body)
+                body_offset += len(body)
             else:
                 segment_id, where, home = landed.segment_id, landed.offset, containers[landed.segment_id]
-            handle = 0 if frame_class is FrameClass.AUDIT else engine.take_handle()
+            handle = 0 if frame_class is FrameClass.AUDIT else first + slot
             size = len(row)
-            if live.catalogue is not None:
-                live.catalogue.add(
-                    frame_class, drafted.facts, handle, segment_id,
+            if catalogue is not None:
+                catalogue.add(
+                    frame_class, facts, handle, segment_id,
                     (row_offset, size, where, header.body_sealed, header.body_plain, group_offset, slot),
                 )  # fmt: skip
-            place = PLACE.pack(live.number, row_offset, size, home, where, group_offset, slot)
-            batch.add(handle, place, frame_class, drafted.facts, _commits(runs))
+            if handle:
+                place = PLACE.pack(live.number, row_offset, size, home, where, group_offset, slot)
+                batch.add(handle, place, facts, runs)
             row_offset += size
         return batch
 
@@ -161,11 +173,6 @@ class GroupBuilder:
         """Let the index know the part files that the group names."""
         for number, part in zip(self._containers[1:], self._parts, strict=True):
             self._engine.index.put_container(txn, number, Container(ContainerKind.PART, part.segment_id))
-
-
-def _commits(runs: Iterable[tuple[int, int]]) -> Iterable[int]:
-    for count, commit in runs:
-        yield from repeat(commit, count)
 
 
 def audit_frames(suite: Suite, chunks: Sequence[tuple[int, bytes]]) -> list[tuple[Drafted, Sequence[tuple[int, int]]]]:

@@ -90,7 +90,7 @@ class Harvest:
         VaultDamaged
             The part file ends before it.
         """
-        row = bytes(self._data[frame.row_offset : frame.row_offset + frame.row_length])
+        row = self._data[frame.row_offset : frame.row_offset + frame.row_length]
         if part is None:
             body = self._data[frame.body_offset : frame.body_offset + frame.body_length]
             return Placed(row, body, self._keys[frame.group][frame.slot])

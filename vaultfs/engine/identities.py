@@ -14,7 +14,7 @@ from vaultfs.access.policy import Action
 from vaultfs.audit.events import EventType
 from vaultfs.engine.claims import Claims
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.subjects import content_key, encode_identifier, one_subject
+from vaultfs.engine.subjects import content_key, one_subject
 from vaultfs.engine.units import Gathered, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
@@ -26,6 +26,9 @@ _SUBJECT = pack_row(*role_entry(Role.SUBJECT, bytes(16), 0, KEY))
 """The first row of a subject's first frame."""
 
 _ALIAS = int(Role.ALIAS)
+_SURROGATE = 16
+_DRAWN = 16
+"""Subjects for which random bytes are drawn at once."""
 
 
 class Holder:
@@ -86,6 +89,9 @@ class Identities:
         self._note = note
         self._holders: dict[SubjectId, Holder] = {}
         self._created: set[SubjectId] = set()
+        self._may_create = False
+        """Whether the policy, which is asked once in a transaction, lets subjects be created."""
+        self._random = b""
         self.claims = Claims(self._engine, session.steady)
 
     def known(self, subject: Identifier | SubjectId) -> SubjectId | None:
@@ -110,8 +116,7 @@ class Identities:
     def created(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Create the subject of an identifier that nobody has claimed."""
         subject = self.create()
-        self._intent.unclaimed.add(self.claims.token(identifier))
-        self._assert(self._holders[subject], identifier, date)
+        self._assert(self._holders[subject], identifier, date, unclaimed=True)
         return subject
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
@@ -121,15 +126,23 @@ class Identities:
 
     def create(self) -> SubjectId:
         """Create a subject that no identifier names yet."""
-        self._session.authorize(Action.LINK, None, None)
-        secret = os.urandom(16 + KEY)
-        subject, key = SubjectId(secret[:16]), secret[16:]
+        if not self._may_create:
+            self._session.authorize(Action.LINK, None, None)
+            self._may_create = True
+        subject, key = self._fresh()
         holder = self._holders[subject] = Holder(subject, key, self._gathered)
         holder.unit.room(KEY)
         holder.unit.add_key(_SUBJECT, key)
         self._created.add(subject)
         self._note(EventType.SUBJECT_CREATED, subject)
         return subject
+
+    def _fresh(self) -> tuple[SubjectId, bytes]:
+        """Return a new surrogate and content key; the operating system is asked for those of many at once."""
+        if not self._random:
+            self._random = os.urandom(_DRAWN * (_SURROGATE + KEY))
+        secret, self._random = self._random[: _SURROGATE + KEY], self._random[_SURROGATE + KEY :]
+        return SubjectId(secret[:_SURROGATE]), secret[_SURROGATE:]
 
     def identify(self, subject: SubjectId, identifier: Identifier, date: Date = None, *, weak: bool = False) -> None:
         """Assert that an identifier names a subject, from `date` on."""
@@ -141,13 +154,13 @@ class Identities:
         claims = self.claims.claimants(identifier)
         if subject in claims:
             return
-        if not claims:
-            self._intent.unclaimed.add(self.claims.token(identifier))
-        self._assert(holder, identifier, date, WEAK if weak else 0)
+        self._assert(holder, identifier, date, WEAK if weak else 0, unclaimed=not claims)
 
-    def _assert(self, holder: Holder, identifier: Identifier, date: Date, flags: int = 0) -> None:
-        token, body = self.claims.token(identifier), encode_identifier(identifier)
+    def _assert(self, holder: Holder, identifier: Identifier, date: Date, flags: int = 0, *, unclaimed: bool) -> None:
+        token, body = self.claims.named(identifier)
         self._intent.claimed.add(token)
+        if unclaimed:
+            self._intent.unclaimed.add(token)
         self.claims.assert_for(holder.id, identifier)
         precision, offset_minutes, milliseconds = date_fields(date)
         row = pack_row(

@@ -32,58 +32,59 @@ Found = tuple[Listed, Harvest]
 """A frame, and the journal that it stands in."""
 
 
-def range_year(frame: Listed) -> int:
-    """Return the year that decides in which range a frame goes: its last; 0 where it lacks a date or a subject."""
-    return NO_YEAR if frame.subject == NOBODY else frame.last_year
+def by_years(found: Iterable[Found]) -> list[list[Found]]:
+    """Return frames by range of years, each range with enough bytes for a segment of its own, in the order of `found`.
 
-
-def ranges_of(frames: Iterable[Listed]) -> list[Years]:
-    """Return consecutive ranges of years, each with enough bytes for a segment of its own."""
+    The last year of a frame decides. Frames that lack a date or a subject come first, in a range of their own.
+    """
     weights: dict[int, int] = {}
-    for frame in frames:
-        year = range_year(frame)
-        if year != NO_YEAR:
-            weights[year] = weights.get(year, 0) + frame.body_length
-    ranges: list[Years] = []
-    first, weight, left = None, 0, sum(weights.values())
-    for year in sorted(weights):
-        first = year if first is None else first
-        weight += weights[year]
-        if weight >= SEGMENT_TARGET and left - weight >= SEGMENT_TARGET // 2:
-            ranges.append((first, year))
-            left -= weight
-            first, weight = None, 0
-    if first is not None:
-        ranges.append((first, max(weights)))
+    decided: list[int] = []
+    members = list(found)
+    for frame, _ in members:
+        year = NO_YEAR if frame.subject == NOBODY else frame.last_year
+        weights[year] = weights.get(year, 0) + frame.body_length
+        decided.append(year)
+    numbers = _numbered(weights)
+    ranges: list[list[Found]] = [[] for _ in set(numbers.values())]
+    for one, year in zip(members, decided, strict=True):
+        ranges[numbers[year]].append(one)
     return ranges
 
 
-def range_of(year: int, ranges: Sequence[Years]) -> Years:
-    """Return the range that a year lies in, `NONE` for no year."""
-    return next((r for r in ranges if r[0] <= year <= r[1]), NONE) if year != NO_YEAR else NONE
+def _numbered(weights: dict[int, int]) -> dict[int, int]:
+    """Return for each year the number of its range."""
+    numbers: dict[int, int] = {}
+    number, weight, left = 0, 0, sum(weights.values()) - weights.get(NO_YEAR, 0)
+    for year in sorted(weights):
+        numbers[year] = number
+        weight += weights[year] if year != NO_YEAR else 0
+        if year == NO_YEAR or (weight >= SEGMENT_TARGET and left - weight >= SEGMENT_TARGET // 2):
+            left -= weight
+            number, weight = number + 1, 0
+    return numbers
 
 
-def span(frames: Iterable[Listed]) -> Years:
+def span(frames: Sequence[Listed]) -> Years:
     """Return the first and last year of dated frames that belong to a subject, `NONE` where there is none."""
-    dated = [frame for frame in frames if range_year(frame) != NO_YEAR]
+    dated = [frame for frame in frames if frame.last_year != NO_YEAR and frame.subject != NOBODY]
     if not dated:
         return NONE
-    return min(frame.first_year for frame in dated), max(frame.last_year for frame in dated)
+    return min([frame.first_year for frame in dated]), max([frame.last_year for frame in dated])
 
 
-def by_subject(frames: Iterable[Found]) -> Iterator[tuple[list[Found], list[Found]]]:
+def by_subject(frames: Sequence[Found]) -> Iterator[tuple[Sequence[Found], Sequence[Found]]]:
     """Yield for each subject of sorted frames those to carry over as they are, and those to be packed together."""
-    for _, group in groupby(frames, key=_subject):
-        own = list(group)
+    first, end = 0, len(frames)
+    while first < end:
+        subject, after = frames[first][0].subject, first + 1
+        while after < end and frames[after][0].subject == subject:
+            after += 1
+        own, first = frames[first:after], after
         small = [found for found in own if found[0].plain < VERBATIM] if len(own) > 1 else []
         if len(small) < 2:
-            yield own, []
+            yield own, ()
         else:
             yield [found for found in own if found[0].plain >= VERBATIM], small
-
-
-def _subject(found: Found) -> bytes:
-    return found[0].subject
 
 
 class Packer:

@@ -9,6 +9,7 @@ from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 
+from vaultfs.engine import collector
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.facts import facts_of
@@ -21,7 +22,7 @@ def index_segment(engine: View, index: Index, txn: lmdb.Transaction, number: int
     """Index a segment as container `number`."""
     index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
     if row.frame_class is not FrameClass.AUDIT:
-        batch = Batch(engine.chain.alias_key)
+        batch = Batch(engine.chain.alias_keys)
         for frame in segment_frames(engine, row):
             _add(engine, batch, frame, number, number)
         batch.write(index, txn)
@@ -45,7 +46,7 @@ def index_journal(
     """
     index.put_container(txn, number, Container(ContainerKind.JOURNAL, live.journal.header.journal_id))
     parts: dict[bytes, File] = {}
-    batch = Batch(engine.chain.alias_key)
+    batch = Batch(engine.chain.alias_keys)
     try:
         for group in live_groups(engine, live, parts):
             if group.group.number <= after:
@@ -66,11 +67,10 @@ def _add(engine: View, batch: Batch, frame: FoundFrame, container: int, body_con
     if header.frame_class is FrameClass.AUDIT:
         return
     batch.add(
-        engine.take_handle(),
+        engine.take_handles(1),
         PLACE.pack(*frame.place(container, body_container)),
-        header.frame_class,
         facts_of(frame.entries()),
-        frame.row.commits(),
+        frame.row.runs,
     )
 
 
@@ -82,6 +82,7 @@ def current_stamp(engine: View) -> Stamp:
     return Stamp(engine.vault_id, engine.head.generation, journal.header.journal_id, journal.durable)
 
 
+@collector.paused()
 def build(engine: View, index: Index) -> None:
     """Fill an empty index from the segments and the live journals, and go on with it. The stamp comes last.
 

@@ -125,12 +125,12 @@ class RecordWriter:
             if subject is not last:
                 last, shelves = subject, subjects.setdefault(subject, {})
             shelf = shelves.get(kind)
-            known = self._permit(kind, subject) if shelf is None else None
+            known, number = self._permit(kind, subject) if shelf is None else (None, 0)
             small = isinstance(data, bytes) and (length := len(before) + len(data) + len(after)) < limits.BLOB_THRESHOLD
             if not small or r.replaces is not None:
                 source = self._source(r)
             if shelf is None:  # all is well with the record: now a subject may be created
-                shelf = shelves[kind] = self._shelf(kind, subject, known, at)
+                shelf = shelves[kind] = self._shelf(number, subject, known, at)
             if source is not None:
                 record_id = self._put_other(r, source, dated, shelf, fresh, media)
             elif isinstance(data, bytes):
@@ -151,20 +151,25 @@ class RecordWriter:
         self.count += len(ids)
         return ids
 
-    def _permit(self, kind: str, subject: Identifier | SubjectId | None) -> SubjectId | None:
-        """Ask whether records of a kind may be put for a subject; return the subject, None where it must be created."""
-        self._engine.kinds.number(kind)
+    def _permit(self, kind: str, subject: Identifier | SubjectId | None) -> tuple[SubjectId | None, int]:
+        """Ask whether records of a kind may be put for a subject.
+
+        Returns
+        -------
+        tuple[SubjectId | None, int]
+            The subject, None where it must be created, and the number of the kind.
+        """
+        number = self._engine.kinds.number(kind)
         known = self._identities.known(NOBODY if subject is None else subject)
         self._session.authorize(Action.WRITE, kind, known)
-        return known
+        return known, number
 
-    def _shelf(self, kind: str, subject: Identifier | SubjectId | None, known: SubjectId | None, at: int) -> _Shelf:
+    def _shelf(self, kind: int, subject: Identifier | SubjectId | None, known: SubjectId | None, at: int) -> _Shelf:
         """Return where to put records of a kind for a subject, which is created where it is not known."""
-        number = self._engine.kinds.number(kind)
         if known is None:
             known = self._identities.created(subject) if isinstance(subject, Identifier) else NOBODY
         holder = self._identities.holder(known)
-        return _Shelf(holder, number, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id))
+        return _Shelf(holder, kind, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id))
 
     def _source(self, record: NewRecord) -> _Source:
         """Look at a record that is large, comes from a file, or is a new version of another."""

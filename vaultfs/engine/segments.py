@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ from vaultfs.vfs import File
 class Placed(NamedTuple):
     """A frame for a segment: its encoded row, whose place is rewritten, its sealed body and its key."""
 
-    row: bytes
+    row: Buffer
     body: Buffer
     key: bytes
 
@@ -47,12 +48,8 @@ class Placed(NamedTuple):
         return "<Placed>"
 
 
-class Slot(NamedTuple):
-    """Where a frame lies in a segment."""
-
-    row_offset: int
-    row_length: int
-    body_offset: int
+Slot = tuple[int, int, int]
+"""Where a frame lies in a segment: offset and length of its row, offset of its body."""
 
 
 class Written(NamedTuple):
@@ -177,10 +174,9 @@ def _finish(
 ) -> Written:
     """Write everything after the bodies, then the key table, and give the file its name once it has been read back."""
     rows = [moved(frame.row, offset) for frame, offset in zip(frames, offsets, strict=True)]
-    slots, at = [], end
-    for encoded, offset in zip(rows, offsets, strict=True):
-        slots.append(Slot(at, len(encoded), offset))
-        at += len(encoded)
+    lengths = list(map(len, rows))
+    slots = list(zip(accumulate(lengths, initial=end), lengths, offsets, strict=False))
+    at = end + sum(lengths)
     tail = b"".join([*rows, audit])
     file.append([tail], end)
     hasher.update(tail)

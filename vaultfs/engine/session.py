@@ -213,7 +213,7 @@ class Session:
         Raises
         ------
         NotFound
-            Nobody has claimed the identifier.
+            Nobody has claimed the identifier. The policy was asked about no subject.
         SubjectAmbiguous, AccessDenied, KindUnknown
         """
         self.check()
@@ -221,7 +221,11 @@ class Session:
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
         with self._noting_absence(EventType.RECORDS_SEARCHED):
-            subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
+            try:
+                subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
+            except NotFound:
+                self.authorize(Action.SEARCH, kind, None)  # who may not search is not told who is unknown
+                raise
         for one in subjects:
             self.authorize(Action.SEARCH, kind, one)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import NamedTuple
 
 from vaultfs_format import merkle
@@ -19,14 +20,14 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 
-from vaultfs.engine import reserve
+from vaultfs.engine import collector, reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
 from vaultfs.engine.compaction import Merged, discard_segment, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.heads import write_head
-from vaultfs.engine.index import PLACE, Container, ContainerKind, Place, Stamp
+from vaultfs.engine.index import PLACE, Container, ContainerKind, Stamp
 from vaultfs.engine.packing import (
     NONE,
     SEGMENT_TARGET,
@@ -35,9 +36,7 @@ from vaultfs.engine.packing import (
     Packer,
     Years,
     by_subject,
-    range_of,
-    range_year,
-    ranges_of,
+    by_years,
     span,
 )
 from vaultfs.engine.pairs import open_named
@@ -69,8 +68,8 @@ class _Changes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.segments: dict[int, SegmentRow] = {}
-        self.places: dict[int, Place] = {}
-        self.batch = Batch(engine.chain.alias_key)
+        self.places: dict[int, bytes] = {}
+        self.batch = Batch(engine.chain.alias_keys)
         self.forgotten: list[tuple[int, int, bytes]] = []
         self.merged: list[Merged] = []
         self.parts: set[bytes] = set()
@@ -86,19 +85,18 @@ class _Changes:
         """Take note of a segment that was written."""
         number = self._engine.take_container()
         self.segments[number] = written.row
-        for position, (frame, slot) in enumerate(zip(frames, written.slots, strict=True)):
-            place = Place(number, slot.row_offset, slot.row_length, number, slot.body_offset, 0, position)
-            if frame.moved:
-                self.places[frame.moved] = place
-            elif frame.made is not None:
-                self._index(frame.made, frame.placed, place)
-
-    def _index(self, made: Drafted, placed: Placed, place: Place) -> None:
-        row, _ = FrameRow.decode(placed.row)
-        handle = self._engine.take_handle()
-        self.batch.add(handle, PLACE.pack(*place), row.header.frame_class, made.facts, row.commits())
+        pack = PLACE.pack
+        for position, ((placed, moved, made), slot) in enumerate(zip(frames, written.slots, strict=True)):
+            row_offset, row_length, body_offset = slot
+            place = pack(number, row_offset, row_length, number, body_offset, 0, position)
+            if moved:
+                self.places[moved] = place
+            elif made is not None:
+                row, _ = FrameRow.decode(placed.row)
+                self.batch.add(self._engine.take_handles(1), place, made.facts, row.runs)
 
 
+@collector.paused()
 def settle(engine: Engine) -> int:
     """Settle all live journals; return how many segments were written. Call from the committer's thread or when idle.
 
@@ -182,32 +180,28 @@ def _undo(engine: Engine, changes: _Changes) -> None:
 
 
 def _write_records(engine: Engine, harvests: Sequence[Harvest], changes: _Changes) -> None:
-    found = [(listed(row), harvest) for harvest in harvests for row in harvest.catalogue.records]
-    ranges = ranges_of(frame for frame, _ in found)
-    by_range: dict[Years, list[Found]] = {}
-    for one in found:
-        by_range.setdefault(range_of(range_year(one[0]), ranges), []).append(one)
-    for _, frames in sorted(by_range.items()):
-        frames.sort(key=_subject_and_handle)
+    rows = [(row, harvest) for harvest in harvests for row in harvest.catalogue.records]
+    rows.sort(key=itemgetter(0))
+    for found in by_years([(listed(row), harvest) for row, harvest in rows]):
         pending: list[_Frame] = []
         taken: list[Listed] = []
         size = 0
-        for whole, small in by_subject(frames):
-            added = [_Frame(harvest.placed(frame), frame.handle) for frame, harvest in whole]
+        for whole, small in by_subject(found):
+            for frame, harvest in whole:
+                pending.append(_Frame(harvest.placed(frame), frame.handle))
+                taken.append(frame)
+                size += frame.body_length + frame.row_length
             if small:
-                added += _packed(engine, small)
-                changes.forget([frame for frame, _ in small])
-            taken += [frame for frame, _ in (*whole, *small)]
-            pending += added
-            size += sum(len(frame.placed.body) + len(frame.placed.row) for frame in added)
+                frames = [frame for frame, _ in small]
+                added = _packed(engine, small)
+                changes.forget(frames)
+                pending += added
+                taken += frames
+                size += sum([len(frame.placed.body) + len(frame.placed.row) for frame in added])
             if size >= SEGMENT_TARGET:
                 _write(engine, FrameClass.RECORD, span(taken), pending, changes)
                 pending, taken, size = [], [], 0
         _write(engine, FrameClass.RECORD, span(taken), pending, changes)
-
-
-def _subject_and_handle(found: Found) -> tuple[bytes, int]:
-    return found[0][:2]
 
 
 def _packed(engine: Engine, small: Sequence[Found]) -> list[_Frame]:
@@ -276,7 +270,7 @@ def _write_blobs(
         Whether the file itself became the segment: it does unless others still write to it, or most of it is void.
     """
     found = [(listed(row), harvest) for harvest in harvests for row in harvest.catalogue.blobs.get(segment_id, ())]
-    years = span(frame for frame, _ in found)
+    years = span([frame for frame, _ in found])
     live = sum(frame.body_length for frame, _ in found)
     end = max(frame.body_offset + frame.body_length for frame, _ in found)
     in_place = not busy and 2 * live >= end - SUPERBLOCK_SIZE

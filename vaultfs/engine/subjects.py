@@ -16,13 +16,13 @@ def claimants(engine: View, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
     chain, index = engine.chain, engine.index
     wanted = list(tokens)
     with index.reading() as txn:
-        found = [index.aliases_of(txn, chain.alias_key(token)) for token in wanted]
+        found = [index.aliases_of(txn, key) for key in chain.alias_keys(wanted)]
     return [[_confirmed(engine, token, *one) for one in rows] for token, rows in zip(wanted, found, strict=True)]
 
 
 def subjects_of(engine: View, identifier: Identifier) -> list[SubjectId]:
     """Return the subjects for which an identifier is asserted, confirmed against sealed entries."""
-    return claimants(engine, [engine.chain.identifier_token(identifier)])[0]
+    return claimants(engine, [engine.chain.identifier_token(encode_identifier(identifier))])[0]
 
 
 def _confirmed(engine: View, token: bytes, subject: bytes, handle: int) -> SubjectId:

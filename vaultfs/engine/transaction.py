@@ -12,6 +12,7 @@ from vaultfs_format.frame import FrameClass
 
 from vaultfs.access.policy import Action
 from vaultfs.audit.events import EventType, encode_event, sealable, subject_event
+from vaultfs.engine import collector
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Identities
 from vaultfs.engine.recordwriter import RecordWriter
@@ -89,7 +90,9 @@ class Transaction:
             Records before the one that is refused are part of the transaction.
         """
         self._check()
-        return self._records.put_many(list(records))
+        wanted = list(records)
+        with collector.paused():
+            return self._records.put_many(wanted)
 
     def delete(self, record_id: RecordId) -> None:
         """Hide a record. Its bytes stay until disposal; `undelete` shows it again.
@@ -232,6 +235,11 @@ class Transaction:
         """
         self._check()
         self._ended = True
+        with collector.paused():
+            self._commit()
+        return self.commit_number
+
+    def _commit(self) -> None:
         try:
             self._identities.close()
             if self._control:
@@ -239,17 +247,15 @@ class Transaction:
             self._seal()
             frames = self._records.blobs + self._sealed
             if not frames and not self._intent.guards:
-                return 0
-            self._intent.frames = frames
-            self._intent.events = sealable(self._events)
-            if self._intent.weight() > MAX_TRANSACTION or len(frames) > limits.MAX_GROUP_FRAMES // 2:
+                return
+            self._intent.carry(frames, sealable(self._events))
+            if self._intent.weight > MAX_TRANSACTION or len(frames) > limits.MAX_GROUP_FRAMES // 2:
                 raise TooLarge(frames=len(frames))
             self.commit_number = self._session.commit(self._intent)
             self._engine.metrics.add(Counter.RECORDS_PUT, self._records.count)
         except BaseException:
             self._abandon()
             raise
-        return self.commit_number
 
     def rollback(self) -> None:
         """Forget everything."""

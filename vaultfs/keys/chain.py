@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
@@ -13,10 +14,11 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import KEY, Hasher, Suite
 
 from vaultfs.errors import NotFound
-from vaultfs.model import Identifier, RecordId, check_text
+from vaultfs.model import RecordId, check_text
 
 _NUMBER_BYTES = 12
 _PAD = bytes(4)
+_TOKEN = 16
 
 
 class _Ciphers(threading.local):
@@ -71,15 +73,14 @@ class KeyChain:
             raise NotFound
         return plain[:_NUMBER_BYTES]
 
-    def identifier_token(self, identifier: Identifier) -> bytes:
-        """Return the token of an identifier, as entries keep it."""
-        system = identifier.system.encode()
-        text = len(system).to_bytes(4, "little") + system + identifier.value.encode()
-        return self.suite.mac(self._identifier_key, labels.ALIAS, text)[:16]
+    def identifier_token(self, identifier: bytes) -> bytes:
+        """Return the token of an identifier that is encoded as entries keep it."""
+        return self.suite.mac(self._identifier_key, labels.ALIAS, identifier)[:_TOKEN]
 
-    def alias_key(self, token: bytes) -> bytes:
-        """Return the index key of an identifier token: it changes with the epoch."""
-        return self._ciphers.alias.update(token)
+    def alias_keys(self, tokens: Iterable[bytes]) -> list[bytes]:
+        """Return the index keys of identifier tokens, in their order: they change with the epoch."""
+        keys = self._ciphers.alias.update(b"".join(tokens))
+        return [keys[at : at + _TOKEN] for at in range(0, len(keys), _TOKEN)]
 
     def state_token(self, namespace: str, key: bytes) -> bytes:
         """Return the token of a control-state key.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 import sys
@@ -40,12 +41,20 @@ say("closed")
 
 
 class Child:
-    """A process that runs a program. `say` and `hear` speak with it."""
+    """A process that runs a program. `say` and `hear` speak with it.
 
-    def __init__(self, program: str, *arguments: object) -> None:
+    Parameters
+    ----------
+    interrupted
+        The program is interrupted at any moment: it is not measured, since the measuring could not go on after that.
+    """
+
+    def __init__(self, program: str, *arguments: object, interrupted: bool = False) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PRELUDE + program, *map(str, arguments)],
             cwd=ROOT,
+            env=environment if interrupted else None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,9 +89,9 @@ class Child:
 
 
 @contextmanager
-def child(program: str, *arguments: object) -> Iterator[Child]:
+def child(program: str, *arguments: object, interrupted: bool = False) -> Iterator[Child]:
     """Run a program in a process of its own; kill it in the end."""
-    one = Child(program, *arguments)
+    one = Child(program, *arguments, interrupted=interrupted)
     try:
         yield one
     finally:

@@ -251,7 +251,7 @@ class TestInterrupts:
         vault = opened()
         path = vault.path
         vault.close()
-        with child(INTERRUPTED, path, 6) as one:
+        with child(INTERRUPTED, path, 6, interrupted=True) as one:
             known: dict[int, str] = {}
             while (line := one.hear()) != "end":
                 number, what = line.split()
@@ -303,7 +303,7 @@ s.get(record); reader.close()
 say(done + 1, interrupted)
 """
         record = put(vault)
-        with child(program, vault.path, record.hex()) as one:
+        with child(program, vault.path, record.hex(), interrupted=True) as one:
             done, interrupted = map(int, one.hear().split())
             one.end()
             assert one.process.returncode == 0
