@@ -8,7 +8,7 @@ from pathlib import Path
 
 _SETTLE = 2 * 1024 * 1024
 _LEEWAY = 64
-"""MiB that 120,000 more records of 1.3 KB may add: the merging of small segments, the index's pages, the allocator's."""
+"""MiB that 120,000 more records of 1.3 KB may add: merging of small segments, pages of the index, the allocator."""
 
 PROGRAM = """
 import sys

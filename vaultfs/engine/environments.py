@@ -76,7 +76,8 @@ class Environment:
         """Cleared while the map is given another size: nobody may look into it then."""
         self._steady.set()
         try:
-            if (path / DATA).stat().st_size < self.size():
+            used = self.size()  # before the look at the file, which may be growing
+            if os.fstat(self.env.fd()).st_size < used:
                 raise IndexDamaged  # a page beyond the end of the file would kill the process
             self.tables = [self.env.open_db(name.encode(), create=mode is Mode.WRITE) for name in tables]
             self.main = self.env.open_db()
@@ -135,6 +136,16 @@ class Environment:
         size = int(self.env.info()["map_size"])
         if self.size() > size // 2:
             self._resize(2 * size)
+
+    def fill(self) -> None:
+        """Let the file hold all pages that were ever in use. Call after a write transaction, where no other is open.
+
+        Pages that a transaction has taken and given back are not written; at the end of the file they would be missing,
+        and the file would look as if it had been cut off.
+        """
+        used = self.size()
+        if os.fstat(self.env.fd()).st_size < used:
+            os.ftruncate(self.env.fd(), used)
 
     def follow_size(self) -> None:
         """Take over the size that another process has given the map."""

@@ -193,6 +193,7 @@ class Index:
             self._environment.make_room()
             with self._environment.env.begin(write=True) as txn:
                 yield txn
+            self._environment.fill()
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:

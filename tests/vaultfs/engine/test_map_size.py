@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from random import Random
 
 import pytest
 
 import vaultfs
 from tests.vaultfs.support import create, get, put, reopen, session
 from vaultfs.engine import environments
+from vaultfs.engine.index import Index
 
 SMALL = 1 << 19
 
@@ -118,3 +120,18 @@ def test_an_index_of_the_usual_size_is_opened_where_little_address_space_is_left
         [sys.executable, "-c", program, str(tmp_path / "v")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_file_is_never_shorter_than_what_has_been_in_use(tmp_path: Path) -> None:
+    """Pages that a transaction takes and gives back are not written; a file without them looks cut off to a reader."""
+    random = Random(1)
+    index = Index(tmp_path / "index")
+    for _ in range(200):
+        with index.writing() as txn:
+            keys = [random.randbytes(16) for _ in range(random.randrange(400))]
+            for key in keys:
+                txn.put(key, bytes(100), db=index.tables.parts)
+            for key in keys[random.randrange(50) :]:
+                txn.delete(key, db=index.tables.parts)
+        assert (tmp_path / "index" / "data.mdb").stat().st_size >= index.size()
+    index.close()
