@@ -71,21 +71,32 @@ class Environment:
     def __init__(self, path: Path, mode: Mode, tables: tuple[str, ...]) -> None:
         self.mode = mode
         self.users = 0
-        self.env = _opened(path, mode, len(tables))
+        # The file by its own number: an index is built at one place and serves at another.
+        self._data = os.open(path / DATA, (os.O_RDWR if mode is Mode.WRITE else os.O_RDONLY) | os.O_CLOEXEC)
+        try:
+            self.env = _opened(path, mode, len(tables))
+        except BaseException:
+            os.close(self._data)
+            raise
         self._steady = threading.Event()
         """Cleared while the map is given another size: nobody may look into it then."""
         self._steady.set()
         try:
             used = self.size()  # before the look at the file, which may be growing
-            if os.fstat(self.env.fd()).st_size < used:
+            if os.fstat(self._data).st_size < used:
                 raise IndexDamaged  # a page beyond the end of the file would kill the process
             self.tables = [self.env.open_db(name.encode(), create=mode is Mode.WRITE) for name in tables]
             self.main = self.env.open_db()
         except BaseException:
-            self.env.close()
+            self.close()
             raise
         self._active: WeakSet[_User] = WeakSet()
         self.retired = False
+
+    def close(self) -> None:
+        """Close it, whoever uses it."""
+        self.env.close()
+        os.close(self._data)
 
     def size(self) -> int:
         """Return the bytes of the file that have ever been in use."""
@@ -119,7 +130,7 @@ class Environment:
         if not self._deserted():
             self.retired = False
             return False
-        self.env.close()
+        self.close()
         return True
 
     def _deserted(self) -> bool:
@@ -144,8 +155,8 @@ class Environment:
         and the file would look as if it had been cut off.
         """
         used = self.size()
-        if os.fstat(self.env.fd()).st_size < used:
-            os.ftruncate(self.env.fd(), used)
+        if os.fstat(self._data).st_size < used:
+            os.ftruncate(self._data, used)
 
     def follow_size(self) -> None:
         """Take over the size that another process has given the map."""
@@ -201,7 +212,7 @@ class _Registry:
             alone = unshare_maps(LOCK)
             for one in inherited.values():
                 if alone:
-                    one.env.close()
+                    one.close()
                 else:
                     never_collect(one.env)
 
