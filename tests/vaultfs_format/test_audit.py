@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, check_entries, commitment
+from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, check_entries, commitment, encode_entries
 from vaultfs_format.errors import FieldInvalid, Truncated
 
 ENTRIES = st.builds(
@@ -20,6 +20,18 @@ def test_what_is_written_is_read(entries: list[AuditEntry]) -> None:
     data = b"".join(entry.encode() for entry in entries)
     check_entries(memoryview(data))
     assert [AuditEntry.decode(data, at) for at in range(0, len(data), ENTRY.size)] == entries
+
+
+@given(st.sampled_from(LeafKind), st.integers(0, 2**64 - 1), st.lists(st.binary(min_size=32, max_size=32), max_size=4))
+def test_entries_that_share_a_number_are_written_as_each_alone(
+    kind: LeafKind, number: int, commitments: list[bytes]
+) -> None:
+    alone = [AuditEntry(kind, number, commitment).encode() for commitment in commitments]
+    assert encode_entries(kind, number, commitments) == b"".join(alone)
+
+
+def test_nothing_is_written_of_no_entries() -> None:
+    assert encode_entries(LeafKind.EVENT, 1, []) == b""
 
 
 def test_a_commitment_is_sha_256_over_salt_and_event() -> None:

@@ -386,3 +386,10 @@ def test_every_role_has_a_class() -> None:
 def test_no_repr_shows_a_key() -> None:
     for shown in (repr(RECORD_FRAME), str(RECORD_FRAME)):
         assert repr(RECORD_FRAME.key)[2:-1] not in shown
+
+
+def test_no_repr_shows_the_key_of_a_sealed_frame() -> None:
+    sealed = seal_frame(DEFAULT, FrameClass.RECORD, b"entries", 1, b"body", frame_id=bytes(16), key=KEY)
+    for shown in (repr(sealed), str(sealed), f"{sealed}"):
+        assert repr(KEY)[2:-1] not in shown
+        assert KEY.hex() not in shown

@@ -18,6 +18,7 @@ from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.vfs import File
 
 
+@collector.paused()
 def index_segment(engine: View, index: Index, txn: lmdb.Transaction, number: int, row: SegmentRow) -> None:
     """Index a segment as container `number`."""
     index.put_container(txn, number, Container(ContainerKind.SEGMENT, row.segment_id))
@@ -28,6 +29,7 @@ def index_segment(engine: View, index: Index, txn: lmdb.Transaction, number: int
         batch.write(index, txn)
 
 
+@collector.paused()
 def index_journal(
     engine: View,
     index: Index,
@@ -82,7 +84,6 @@ def current_stamp(engine: View) -> Stamp:
     return Stamp(engine.vault_id, engine.head.generation, journal.header.journal_id, journal.durable)
 
 
-@collector.paused()
 def build(engine: View, index: Index) -> None:
     """Fill an empty index from the segments and the live journals, and go on with it. The stamp comes last.
 

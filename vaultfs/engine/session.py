@@ -326,7 +326,14 @@ class Session:
             return self.engine.index.all_units(txn)
 
     def state(self, namespace: str, key: bytes) -> State:
-        """Return a control state; version 0 where there is none."""
+        """Return a control state; version 0 where there is none.
+
+        Raises
+        ------
+        ArgumentInvalid
+            `namespace` is empty, or holds half of a surrogate pair.
+        AccessDenied
+        """
         self.check()
         self.authorize(Action.READ_STATE, None, None)
         found = self._host.steady(lambda: self.states.read(namespace, key))

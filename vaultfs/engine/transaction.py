@@ -185,7 +185,14 @@ class Transaction:
     # Control state.
 
     def state(self, namespace: str, key: bytes) -> State:
-        """Return a control state and rely on it: the commit fails if it has changed by then."""
+        """Return a control state and rely on it: the commit fails if it has changed by then.
+
+        Raises
+        ------
+        ArgumentInvalid
+            `namespace` is empty, or holds half of a surrogate pair.
+        AccessDenied, TransactionConflict
+        """
         self._check()
         found = self._session.state(namespace, key)
         token = self._engine.chain.state_token(namespace, key)
@@ -194,14 +201,27 @@ class Transaction:
         return found
 
     def guard(self, namespace: str, key: bytes, expected_version: int) -> None:
-        """Let the commit fail unless a control state has this version (0: does not exist) then."""
+        """Let the commit fail unless a control state has this version (0: does not exist) then.
+
+        Raises
+        ------
+        ArgumentInvalid
+            `namespace` is empty or holds half of a surrogate pair; or the transaction relies on another version.
+        """
         self._check()
         token = self._engine.chain.state_token(namespace, key)
         if self._intent.guards.setdefault(token, expected_version) != expected_version:
             raise ArgumentInvalid
 
     def set_state(self, namespace: str, key: bytes, value: bytes) -> int:
-        """Set a control state and return its new version. A change by another transaction makes the commit fail."""
+        """Set a control state and return its new version. A change by another transaction makes the commit fail.
+
+        Raises
+        ------
+        ArgumentInvalid
+            `namespace` is empty, or holds half of a surrogate pair.
+        AccessDenied
+        """
         self._check()
         self._session.authorize(Action.WRITE_STATE, None, None)
         body = encode_state(namespace, key, value)
