@@ -7,6 +7,7 @@ holds nothing of its place: a frame is copied verbatim between files; any change
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -139,13 +140,11 @@ class SealedFrame(NamedTuple):
         return "<SealedFrame>"
 
 
-class _Keys(NamedTuple):
+@dataclass(slots=True, repr=False)
+class _Keys:
     body: bytes
     entries: bytes
     commitment: bytes
-
-    def __repr__(self) -> str:
-        return "_Keys()"
 
 
 def _keys(suite: Suite, key: bytes, frame_id: bytes) -> _Keys:
