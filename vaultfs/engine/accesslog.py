@@ -267,8 +267,9 @@ class AccessLog:
         with self._syncing:
             with self._lock:
                 journal, self._journal, self._closed = self._journal, None, True
-                if self._timer is not None:
-                    self._timer.cancel()
+                timer, self._timer = self._timer, None
+                if timer is not None:
+                    timer.cancel()
             try:
                 self._end_left()
                 if journal is not None and not self._failed:

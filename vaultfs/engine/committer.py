@@ -106,7 +106,10 @@ class Committer:
             self._withdraw(ticket)
             raise
         if ticket.error is not None:
-            raise ticket.error
+            try:
+                raise ticket.error
+            finally:
+                ticket.error = None  # the error's traceback has the ticket: what it holds would wait for the collector
         metrics.add(Counter.COMMITS)
         metrics.observe(Timing.COMMIT if intent.durable else Timing.NOTE, time.perf_counter() - begun)
         return ticket.commit

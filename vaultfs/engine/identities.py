@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vaultfs_format.entries import WEAK, Role, pack_row
@@ -13,7 +13,7 @@ from vaultfs_format.suite import KEY
 from vaultfs.access.policy import Action
 from vaultfs.audit.events import EventType
 from vaultfs.engine.claims import Claims
-from vaultfs.engine.grouping import Intent
+from vaultfs.engine.pending import Pending
 from vaultfs.engine.subjects import content_key, one_subject
 from vaultfs.engine.units import Gathered, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid
@@ -67,26 +67,15 @@ class Identities:
 
     Parameters
     ----------
-    intent
-        Is told which identifiers the transaction claims.
-    gathered
-        Receives frames that are complete.
-    note
-        Takes down an event of a type about a subject.
+    pending
+        Receives frames and events, and is told which identifiers the transaction claims.
     """
 
-    def __init__(
-        self,
-        session: WritingSession,
-        intent: Intent,
-        gathered: list[Gathered],
-        note: Callable[[EventType, SubjectId], None],
-    ) -> None:
+    def __init__(self, session: WritingSession, pending: Pending) -> None:
         self._session = session
         self._engine = session.engine
-        self._intent = intent
-        self._gathered = gathered
-        self._note = note
+        self._pending = pending
+        self._intent = pending.intent
         self._holders: dict[SubjectId, Holder] = {}
         self._created: set[SubjectId] = set()
         self._may_create = False
@@ -130,11 +119,11 @@ class Identities:
             self._session.authorize(Action.LINK, None, None)
             self._may_create = True
         subject, key = self._fresh()
-        holder = self._holders[subject] = Holder(subject, key, self._gathered)
+        holder = self._holders[subject] = Holder(subject, key, self._pending.gathered)
         holder.unit.room(KEY)
         holder.unit.add_key(_SUBJECT, key)
         self._created.add(subject)
-        self._note(EventType.SUBJECT_CREATED, subject)
+        self._pending.note(EventType.SUBJECT_CREATED, subject)
         return subject
 
     def _fresh(self) -> tuple[SubjectId, bytes]:
@@ -168,7 +157,7 @@ class Identities:
             holder.unit.room(len(body)), len(body), 0, 0, token,
         )  # fmt: skip
         holder.unit.add_alias(row, token, body)
-        self._note(EventType.IDENTIFIER_ASSERTED, holder.id)
+        self._pending.note(EventType.IDENTIFIER_ASSERTED, holder.id)
 
     def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
         """State that two subjects are one person, or that they are not."""
@@ -180,7 +169,7 @@ class Identities:
             self.holder(subject)
         self.claims.relate(one, other, same=same)
         for subject in (one, other):
-            self._note(EventType.SUBJECTS_LINKED if same else EventType.SUBJECTS_UNLINKED, subject)
+            self._pending.note(EventType.SUBJECTS_LINKED if same else EventType.SUBJECTS_UNLINKED, subject)
 
     def holder(self, subject: SubjectId) -> Holder:
         """Return what gathers the records of a subject.
@@ -192,7 +181,7 @@ class Identities:
         found = self._holders.get(subject)
         if found is None:
             key = self._session.steady(lambda: content_key(self._engine, subject))
-            found = self._holders[subject] = Holder(subject, key, self._gathered)
+            found = self._holders[subject] = Holder(subject, key, self._pending.gathered)
         return found
 
     def close(self) -> None:

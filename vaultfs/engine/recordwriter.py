@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -14,10 +14,10 @@ from vaultfs.audit.events import FIRST_VERSION, EventType, record_event_end, rec
 from vaultfs.engine.blobs import BlobWriter, is_blob, take
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.facts import RECORD_KEY
-from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Holder, Identities
+from vaultfs.engine.pending import Pending
 from vaultfs.engine.records import newest
-from vaultfs.engine.units import DateFields, Drafted, Gathered, date_fields
+from vaultfs.engine.units import DateFields, Drafted, date_fields
 from vaultfs.errors import Deleted
 from vaultfs.model import NOBODY, Identifier, NewRecord, RecordId, SubjectId
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _NUMBERS = 256
 """Least record numbers that are drawn at once."""
-
-_UNSEALED = 128
-"""Complete frames that wait for being sealed together."""
 
 _RECORD = int(Role.RECORD)
 
@@ -79,30 +76,16 @@ class RecordWriter:
 
     Parameters
     ----------
-    intent
-        Is told which versions the transaction makes, and of what.
-    events
-        Receives encoded events.
-    gathered, seal
-        The frames that are complete, and what seals them when they have become many: plaintext must not pile up.
+    pending
+        Receives frames and events, and is told which versions the transaction makes, and of what.
     """
 
-    def __init__(
-        self,
-        session: WritingSession,
-        intent: Intent,
-        identities: Identities,
-        events: list[bytes],
-        gathered: list[Gathered],
-        seal: Callable[[], None],
-    ) -> None:
+    def __init__(self, session: WritingSession, pending: Pending, identities: Identities) -> None:
         self._session = session
         self._engine = session.engine
-        self._intent = intent
+        self._pending = pending
+        self._intent = pending.intent
         self._identities = identities
-        self._events = events
-        self._gathered = gathered
-        self._seal = seal
         self._numbers = _Numbers(session.engine)
         self._deleted: set[bytes] = set()
         self.blobs: list[Drafted] = []
@@ -111,7 +94,7 @@ class RecordWriter:
 
     def put_many(self, records: Sequence[NewRecord]) -> list[RecordId]:
         """Write records and return their ids, in their order."""
-        engine, events, gathered = self._engine, self._events, self._gathered
+        engine, pending, events = self._engine, self._pending, self._pending.events
         self._identities.look_up(r.subject for r in records if isinstance(r.subject, Identifier))
         fresh = self._numbers.take(sum(r.replaces is None for r in records))
         incarnation, at = self._numbers.incarnation, engine.options.clock()
@@ -146,8 +129,7 @@ class RecordWriter:
                 unit.add_record(row, key, milliseconds if precision else None, length, (before, data, after))
                 events.append(shelf.event + record_id + FIRST_VERSION)
             ids.append(record_id)
-            if len(gathered) >= _UNSEALED:
-                self._seal()
+            pending.seal_many()
         self.count += len(ids)
         return ids
 
@@ -214,7 +196,7 @@ class RecordWriter:
             unit.add(entry._replace(offset=unit.room(size), token=token), before, content, after)
         if replaces is not None:
             self._build_on(number, base, version)
-        self._events.append(shelf.event + record_id + record_event_end(version))
+        self._pending.events.append(shelf.event + record_id + record_event_end(version))
         return record_id
 
     def mark(self, record_id: RecordId, role: Role, action: Action) -> tuple[SubjectId, int] | None:

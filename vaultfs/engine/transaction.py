@@ -11,13 +11,13 @@ from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 
 from vaultfs.access.policy import Action
-from vaultfs.audit.events import EventType, encode_event, sealable, subject_event
+from vaultfs.audit.events import EventType, encode_event
 from vaultfs.engine import collector
-from vaultfs.engine.grouping import Intent
 from vaultfs.engine.identities import Identities
+from vaultfs.engine.pending import Pending
 from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
-from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
+from vaultfs.engine.units import Unit, role_entry
 from vaultfs.errors import ArgumentInvalid, TooLarge, TransactionConflict, TransactionEnded
 from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
@@ -39,13 +39,11 @@ class Transaction:
         self._session = session
         self._engine = session.engine
         self._ended = False
-        self._gathered: list[Gathered] = []
-        self._sealed: list[Drafted] = []
         self._control: Unit | None = None
-        self._events: list[bytes] = []
-        self._intent = Intent([], sealable([]))
-        self._identities = Identities(session, self._intent, self._gathered, self._note)
-        self._records = RecordWriter(session, self._intent, self._identities, self._events, self._gathered, self._seal)
+        self._pending = Pending(session.engine, session.id)
+        self._intent = self._pending.intent
+        self._identities = Identities(session, self._pending)
+        self._records = RecordWriter(session, self._pending, self._identities)
         self.commit_number = 0
 
     # Records.
@@ -117,7 +115,7 @@ class Transaction:
         marked = self._records.mark(record_id, role, action)
         if marked is not None:
             subject, version = marked
-            self._events.append(encode_event(self._session.event(event, subject, record_id, version)))
+            self._pending.events.append(encode_event(self._session.event(event, subject, record_id, version)))
 
     # Subjects.
 
@@ -233,13 +231,13 @@ class Transaction:
                 known = self._session.steady(lambda: self._session.states.version(token))
         version = known + 1
         if self._control is None:
-            self._control = Unit(FrameClass.CONTROL, NOBODY, self._gathered)
+            self._control = Unit(FrameClass.CONTROL, NOBODY, self._pending.gathered)
         offset = self._control.room(len(body))
         entry = role_entry(Role.STATE, token, offset, len(body))._replace(version=version)
         self._control.add(entry, body)
         self._intent.guards.setdefault(token, known)
         self._intent.states[token] = version
-        self._events.append(encode_event(self._session.event(EventType.STATE_SET, version=version)))
+        self._pending.events.append(encode_event(self._session.event(EventType.STATE_SET, version=version)))
         return version
 
     # Ending.
@@ -264,14 +262,12 @@ class Transaction:
             self._identities.close()
             if self._control:
                 self._control.close()
-            self._seal()
-            frames = self._records.blobs + self._sealed
-            if not frames and not self._intent.guards:
+            intent = self._pending.carry(self._records.blobs)
+            if not intent.frames and not intent.guards:
                 return
-            self._intent.carry(frames, sealable(self._events))
-            if self._intent.weight > MAX_TRANSACTION or len(frames) > limits.MAX_GROUP_FRAMES // 2:
-                raise TooLarge(frames=len(frames))
-            self.commit_number = self._session.commit(self._intent)
+            if intent.weight > MAX_TRANSACTION or len(intent.frames) > limits.MAX_GROUP_FRAMES // 2:
+                raise TooLarge(frames=len(intent.frames))
+            self.commit_number = self._session.commit(intent)
             self._engine.metrics.add(Counter.RECORDS_PUT, self._records.count)
         except BaseException:
             self._abandon()
@@ -285,10 +281,6 @@ class Transaction:
 
     def _abandon(self) -> None:
         self._records.give_up(self._records.blobs)
-
-    def _seal(self) -> None:
-        self._sealed += seal_all(self._engine.suite, self._gathered)
-        self._gathered.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -306,6 +298,3 @@ class Transaction:
             raise TransactionEnded
         self._engine.check_writable()
         self._session.check()
-
-    def _note(self, kind: EventType, subject: bytes) -> None:
-        self._events.append(subject_event(kind, self._engine.options.clock(), self._session.id, subject))

@@ -95,7 +95,15 @@ def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordI
         many = list(_many())
         ids += txn.put_many(many)
         watch.said(many, *many, many[-1].pixels)
-        watch.said(txn, session, txn._intent, txn._identities, *txn._records.blobs, *txn._gathered, *txn._sealed)
+        watch.said(
+            txn,
+            session,
+            txn._intent,
+            txn._identities,
+            *txn._records.blobs,
+            *txn._pending.gathered,
+            *txn._pending.sealed,
+        )
     with session.transaction() as txn:
         txn.put(TEXT("second").encode(), kind="Observation", subject=NAME, replaces=ids[0])
     return ids

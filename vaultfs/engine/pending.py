@@ -1,0 +1,60 @@
+"""What a transaction has said so far, which nobody else sees before the commit.
+
+The parts of a transaction share this, and none of them knows the transaction: there is no cycle, so that everything,
+plaintext too, is gone as soon as the transaction is let go of, and does not wait for the garbage collector.
+"""
+
+from __future__ import annotations
+
+from vaultfs.audit.events import EventType, sealable, subject_event
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.grouping import Intent
+from vaultfs.engine.units import Drafted, Gathered, seal_all
+
+_UNSEALED = 128
+"""Complete frames that wait for being sealed together."""
+
+
+class Pending:
+    """Frames, events, and what the transaction relied on.
+
+    Parameters
+    ----------
+    session_id
+        Stands in each event.
+
+    Attributes
+    ----------
+    gathered, sealed
+        Frames that are complete, and those of them that have been sealed.
+    events
+        Encoded.
+    """
+
+    def __init__(self, engine: Engine, session_id: bytes) -> None:
+        self._engine = engine
+        self._session_id = session_id
+        self.gathered: list[Gathered] = []
+        self.sealed: list[Drafted] = []
+        self.events: list[bytes] = []
+        self.intent = Intent([], sealable([]))
+
+    def note(self, kind: EventType, subject: bytes) -> None:
+        """Take down an event about a subject."""
+        self.events.append(subject_event(kind, self._engine.options.clock(), self._session_id, subject))
+
+    def seal(self) -> None:
+        """Seal what is complete."""
+        self.sealed += seal_all(self._engine.suite, self.gathered)
+        self.gathered.clear()
+
+    def seal_many(self) -> None:
+        """Seal what is complete, once it is worth it: plaintext must not pile up."""
+        if len(self.gathered) >= _UNSEALED:
+            self.seal()
+
+    def carry(self, blobs: list[Drafted]) -> Intent:
+        """Return the intent with everything that is to be written; `blobs` come first."""
+        self.seal()
+        self.intent.carry(blobs + self.sealed, sealable(self.events))
+        return self.intent
