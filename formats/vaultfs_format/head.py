@@ -118,7 +118,7 @@ class Head:
 
     def tree(self) -> merkle.CompactRange:
         """Return the audit tree up to and with the live-set leaf."""
-        return merkle.CompactRange(merkle.audit_node, self.tree_size, self.peaks)
+        return merkle.CompactRange(merkle.audit_nodes, self.tree_size, self.peaks)
 
     def _header(self, tree_size: int, root: bytes, peaks: int) -> bytes:
         return HEADER.pack(

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import Suite
 
-Node = Callable[[bytes, bytes], bytes]
+Nodes = Callable[[Sequence[bytes]], list[bytes]]
+"""Hashes an even number of neighbours, two at a time: a whole level at once, since there are millions of them."""
 
 
 def audit_leaf(entry: Buffer) -> bytes:
@@ -20,9 +21,16 @@ def audit_leaf(entry: Buffer) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
-def audit_node(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node of the audit tree: SHA-256(0x01 || left || right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def audit_leaves(entries: Iterable[Buffer]) -> list[bytes]:
+    """Return the hashes of many audit leaves."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
+
+
+def audit_nodes(level: Sequence[bytes]) -> list[bytes]:
+    """Return the hashes of inner nodes of the audit tree, over pairs of neighbours: SHA-256(0x01 || left || right)."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
 
 
 AUDIT_EMPTY = hashlib.sha256(b"").digest()
@@ -37,9 +45,10 @@ def slice_leaf(suite: Suite, segment: bytes, index: int, data: Buffer) -> bytes:
     return hasher.digest()
 
 
-def slice_node(suite: Suite) -> Node:
+def slice_nodes(suite: Suite) -> Nodes:
     """Return the inner-node hash of a slice tree."""
-    return lambda left, right: suite.digest(b"\x01" + left + right)
+    digest = suite.digest
+    return lambda level: [digest(b"\x01" + left + right) for left, right in zip(level[::2], level[1::2], strict=True)]
 
 
 class CompactRange:
@@ -47,7 +56,7 @@ class CompactRange:
 
     Parameters
     ----------
-    node
+    nodes
         The inner-node hash.
     size
         Number of leaves.
@@ -55,12 +64,12 @@ class CompactRange:
         Roots of the perfect subtrees, largest first; one for each bit set in `size`.
     """
 
-    __slots__ = ("_node", "peaks", "size")
+    __slots__ = ("_nodes", "peaks", "size")
 
-    def __init__(self, node: Node, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+    def __init__(self, nodes: Nodes, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
         if len(peaks) != size.bit_count():
             raise ValueError("a compact range has one peak for each bit of its size")
-        self._node = node
+        self._nodes = nodes
         self.size = size
         self.peaks = list(peaks)
 
@@ -70,13 +79,13 @@ class CompactRange:
 
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Add leaf hashes in order: perfect subtrees at once, each level of one as a whole."""
-        pending, at, node = list(leaves), 0, self._node
+        pending, at, nodes = list(leaves), 0, self._nodes
         while at < len(pending):
             fitting = 1 << (len(pending) - at).bit_length() - 1
             count = min(self.size & -self.size or fitting, fitting)
             level = pending[at : at + count]
             while len(level) > 1:
-                level = list(map(node, level[::2], level[1::2]))
+                level = nodes(level)
             self._push(level[0], count)
             at += count
 
@@ -84,7 +93,7 @@ class CompactRange:
         """Add a perfect subtree of `count` leaves, of which the tree has a whole number before it."""
         self.size += count
         while (self.size - count) & count:
-            root = self._node(self.peaks.pop(), root)
+            root = self._nodes([self.peaks.pop(), root])[0]
             count <<= 1
         self.peaks.append(root)
 
@@ -94,9 +103,9 @@ class CompactRange:
             return empty
         root = self.peaks[-1]
         for peak in reversed(self.peaks[:-1]):
-            root = self._node(peak, root)
+            root = self._nodes([peak, root])[0]
         return root
 
     def copy(self) -> CompactRange:
         """Return an independent copy."""
-        return CompactRange(self._node, self.size, self.peaks)
+        return CompactRange(self._nodes, self.size, self.peaks)

@@ -240,7 +240,7 @@ def slice_count(length: int, slice_size: int) -> int:
 
 def tree_root(suite: Suite, leaves: Iterable[bytes]) -> bytes:
     """Return the root over the leaf hashes of a segment."""
-    tree = merkle.CompactRange(merkle.slice_node(suite))
+    tree = merkle.CompactRange(merkle.slice_nodes(suite))
     tree.extend(leaves)
     return tree.root(suite.digest(b""))
 

@@ -170,7 +170,7 @@ SEGMENT_ROWS = [
 
 def with_tree(head: Head, leaves: Sequence[bytes] = ()) -> Head:
     """Return `head` over a tree of `leaves` and its live set."""
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     tree.extend(leaves)
     tree.append(merkle.audit_leaf(head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tree.peaks)

@@ -33,17 +33,22 @@ LEAVES = [merkle.audit_leaf(bytes([number])) for number in range(70)]
 
 @pytest.mark.parametrize("size", range(70))
 def test_roots_are_those_of_the_recursive_definition(size: int) -> None:
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     tree.extend(LEAVES[:size])
     assert tree.root(merkle.AUDIT_EMPTY) == mth(LEAVES[:size])
     assert (tree.size, len(tree.peaks)) == (size, size.bit_count())
 
 
+def test_leaves_are_hashed_together_as_each_alone() -> None:
+    assert merkle.audit_leaves(bytes([number]) for number in range(70)) == LEAVES
+    assert merkle.audit_leaves([]) == []
+
+
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_a_tree_goes_on_from_its_peaks(size: int, more: int) -> None:
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     tree.extend(LEAVES[:size])
-    again = merkle.CompactRange(merkle.audit_node, tree.size, tree.peaks)
+    again = merkle.CompactRange(merkle.audit_nodes, tree.size, tree.peaks)
     copied = again.copy()
     again.extend((LEAVES * 2)[size : size + more])
     assert again.root(merkle.AUDIT_EMPTY) == mth((LEAVES * 2)[: size + more])
@@ -53,8 +58,8 @@ def test_a_tree_goes_on_from_its_peaks(size: int, more: int) -> None:
 def test_the_known_roots_of_certificate_transparency() -> None:
     """Test vectors of the certificate-transparency project for its reference inputs."""
     inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
-    tree = merkle.CompactRange(merkle.audit_node)
-    tree.extend(merkle.audit_leaf(bytes.fromhex(text)) for text in inputs)
+    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree.extend(merkle.audit_leaves(bytes.fromhex(text) for text in inputs))
     assert merkle.AUDIT_EMPTY.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     expected = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     assert tree.root(merkle.AUDIT_EMPTY).hex() == expected
@@ -62,7 +67,7 @@ def test_the_known_roots_of_certificate_transparency() -> None:
 
 def test_peaks_must_fit_the_size() -> None:
     with pytest.raises(ValueError, match="peak"):
-        merkle.CompactRange(merkle.audit_node, 3, [bytes(32)])
+        merkle.CompactRange(merkle.audit_nodes, 3, [bytes(32)])
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 9])
@@ -73,6 +78,6 @@ def test_slice_trees_bind_segment_and_position(size: int) -> None:
         assert leaf == blake3(b"\x00" + b"g" * 16 + index.to_bytes(8, "little") + b"slice").digest()
         leaves.append(leaf)
     assert len(set(leaves)) == size
-    tree = merkle.CompactRange(merkle.slice_node(DEFAULT))
+    tree = merkle.CompactRange(merkle.slice_nodes(DEFAULT))
     tree.extend(leaves)
     assert tree.root(DEFAULT.digest(b"")) == mth(leaves, "blake3")

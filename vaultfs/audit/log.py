@@ -77,7 +77,7 @@ def _opened(engine: Engine, live: LiveJournal) -> LiveJournal:
 
 def _against_head(head: Head, leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """Pass on consecutive leaves; check that the tree that the head states is theirs."""
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     for leaf in leaves:
         if leaf.index != tree.size:
             raise VaultDamaged(leaf=tree.size)

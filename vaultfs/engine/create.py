@@ -99,7 +99,7 @@ def first_head(vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes)
     head = Head(
         DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),)
     )
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     tree.append(merkle.audit_leaf(head.live_set().encode()))
     return Head(
         DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, tuple(tree.peaks)

@@ -11,8 +11,8 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.units import Drafted, Gathered, seal_all
 
-_UNSEALED = 128
-"""Complete frames that wait for being sealed together."""
+UNSEALED = 128
+"""Complete frames that wait for being sealed together; more must not, since they are plaintext."""
 
 
 class Pending:
@@ -26,7 +26,7 @@ class Pending:
     Attributes
     ----------
     gathered, sealed
-        Frames that are complete, and those of them that have been sealed.
+        Frames that are complete, and those that have been sealed.
     events
         Encoded.
     """
@@ -47,11 +47,6 @@ class Pending:
         """Seal what is complete."""
         self.sealed += seal_all(self._engine.suite, self.gathered)
         self.gathered.clear()
-
-    def seal_many(self) -> None:
-        """Seal what is complete, once it is worth it: plaintext must not pile up."""
-        if len(self.gathered) >= _UNSEALED:
-            self.seal()
 
     def carry(self, blobs: list[Drafted]) -> Intent:
         """Return the intent with everything that is to be written; `blobs` come first."""

@@ -15,7 +15,7 @@ from vaultfs.engine.blobs import BlobWriter, is_blob, take
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.facts import RECORD_KEY
 from vaultfs.engine.identities import Holder, Identities
-from vaultfs.engine.pending import Pending
+from vaultfs.engine.pending import UNSEALED, Pending
 from vaultfs.engine.records import newest
 from vaultfs.engine.units import DateFields, Drafted, date_fields
 from vaultfs.errors import Deleted
@@ -94,18 +94,23 @@ class RecordWriter:
 
     def put_many(self, records: Sequence[NewRecord]) -> list[RecordId]:
         """Write records and return their ids, in their order."""
-        engine, pending, events = self._engine, self._pending, self._pending.events
-        self._identities.look_up(r.subject for r in records if isinstance(r.subject, Identifier))
+        engine, pending = self._engine, self._pending
+        events, gathered = pending.events, pending.gathered
+        self._identities.look_up({r.subject for r in records if isinstance(r.subject, Identifier)})
         fresh = self._numbers.take(sum(r.replaces is None for r in records))
         incarnation, at = self._numbers.incarnation, engine.options.clock()
         content_id, pack_key, media_number = engine.chain.content_id, RECORD_KEY.pack, engine.media_types.number
         subjects: dict[Identifier | SubjectId | None, dict[str, _Shelf]] = {}
         last, shelves = None, subjects.setdefault(None, {})
+        media_type: str | None = None
+        media = 0
         ids = []
         for r in records:
             data, before, after, subject, kind = r.data, r.before, r.after, r.subject, r.kind
-            media, dated, source = media_number(r.media_type), date_fields(r.date), None
-            if subject is not last:
+            dated, source = date_fields(r.date), None
+            if r.media_type != media_type:
+                media_type, media = r.media_type, media_number(r.media_type)
+            if subject != last:
                 last, shelves = subject, subjects.setdefault(subject, {})
             shelf = shelves.get(kind)
             known, number = self._permit(kind, subject) if shelf is None else (None, 0)
@@ -129,7 +134,8 @@ class RecordWriter:
                 unit.add_record(row, key, milliseconds if precision else None, length, (before, data, after))
                 events.append(shelf.event + record_id + FIRST_VERSION)
             ids.append(record_id)
-            pending.seal_many()
+            if len(gathered) >= UNSEALED:
+                pending.seal()
         self.count += len(ids)
         return ids
 

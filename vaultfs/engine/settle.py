@@ -318,9 +318,8 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
     old = engine.head
     tree = old.tree()
     repeated = old.tree_size - engine.live[0].journal.header.first_leaf
-    tree.extend(
-        merkle.audit_leaf(leaves[at : at + ENTRY.size]) for at in range(repeated * ENTRY.size, len(leaves), ENTRY.size)
-    )
+    size = ENTRY.size
+    tree.extend(merkle.audit_leaves([leaves[at : at + size] for at in range(repeated * size, len(leaves), size)]))
     rows = {*old.segments, *changes.segments.values()}
     for one in changes.merged:
         rows.difference_update(one.sources)

@@ -181,8 +181,8 @@ def test_nothing_is_released_when_its_event_cannot_be_written(vault: vaultfs.Vau
 
 
 def _root(leaves: list[AuditEntry]) -> merkle.CompactRange:
-    tree = merkle.CompactRange(merkle.audit_node)
-    tree.extend(merkle.audit_leaf(leaf.encode()) for leaf in leaves)
+    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree.extend(merkle.audit_leaves(leaf.encode() for leaf in leaves))
     return tree
 
 

@@ -23,13 +23,13 @@ def check_audit(
 ) -> None:
     """Compare the tree that the entries give with the head's, and the journals' first leaf with its live set."""
     own = head.live_set().encode()
-    tree = merkle.CompactRange(merkle.audit_node)
+    tree = merkle.CompactRange(merkle.audit_nodes)
     for audited in sorted(segments, key=lambda one: one.first_leaf):
         if audited.first_leaf != tree.size:
             missing = audited.first_leaf - tree.size
             report.add(LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=missing), audited.name)
         try:
-            tree.extend(merkle.audit_leaf(entry) for entry in audit_entries(files, audited))
+            tree.extend(merkle.audit_leaves(audit_entries(files, audited)))
         except VaultError as error:
             report.add(error, audited.name, audited.offset)
     tree.append(merkle.audit_leaf(own))
