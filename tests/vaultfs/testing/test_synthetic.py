@@ -13,7 +13,18 @@ from typing import Any
 import pytest
 
 from vaultfs import kinds
-from vaultfs.testing.synthetic import Life, batch, fhir_bundle, hl7v2_messages, ndjson_files, patient, records, sample
+from vaultfs.errors import ArgumentInvalid
+from vaultfs.testing.synthetic import (
+    Life,
+    batch,
+    fhir_bundle,
+    hl7v2_messages,
+    ndjson_files,
+    patient,
+    records,
+    sample,
+    write_sample,
+)
 from vaultfs.testing.synthetic.people import SHARED_MRN
 
 SMALL_SAMPLE = "1a5106d75db392195a06ddd2d14208f84883e1ddffc8aab1c407aebbb63f1937"
@@ -270,3 +281,12 @@ def test_records_refer_to_their_own_patient_and_state_their_kind() -> None:
 def test_ids_of_records_are_never_repeated() -> None:
     ids = [json.loads(record[4])["id"] for record in records(10, 20, 60)]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("patients", [-1, 0, 3, 9])
+def test_a_sample_of_too_few_patients_is_refused(patients: int, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentInvalid):
+        sample(patients=patients)
+    with pytest.raises(ArgumentInvalid):
+        write_sample(tmp_path / "none", patients=patients)
+    assert not (tmp_path / "none").exists()

@@ -16,6 +16,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from vaultfs.errors import ArgumentInvalid
 from vaultfs.testing.synthetic import people
 from vaultfs.testing.synthetic.ccda import ccda_document
 from vaultfs.testing.synthetic.dicom import ct_images
@@ -30,6 +31,8 @@ PATIENTS = 50
 _BOTH = 5
 """Patients that are in FHIR and in HL7v2."""
 
+_LEAST = 10
+
 _INDENTS = (2, 2, 4, None)
 _ENDS = (b"\r", b"\n", b"\r\n")
 
@@ -43,7 +46,14 @@ def sample(seed: int = SEED, patients: int = PATIENTS) -> dict[str, bytes]:
         Equal seeds give equal bytes.
     patients
         At least 10: two in five are in bundles, two in five in the bulk export, the rest in HL7v2 alone.
+
+    Raises
+    ------
+    ArgumentInvalid
+        There are fewer patients than the sample promises something of.
     """
+    if patients < _LEAST:
+        raise ArgumentInvalid(least=_LEAST)
     share = patients * 2 // 5
     bundled = [_life(seed, number, share) for number in range(share)]
     exported = [_life(seed, number, share) for number in range(share, 2 * share)]
@@ -101,7 +111,7 @@ def write_sample(directory: Path, seed: int = SEED, patients: int = PATIENTS) ->
     directory
         Where to; files of the same names are replaced, others are left alone.
     seed, patients
-        See `sample`.
+        See `sample`, also for what is raised.
     """
     files = sample(seed, patients)
     for name, data in files.items():
