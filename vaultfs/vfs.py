@@ -14,8 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from vaultfs_format.errors import forget_paths
+
 from vaultfs import processes
-from vaultfs.errors import StorageFailed, StorageFull, StorageReadOnly, VaultError, VaultMissing, WriterBusy
+from vaultfs.errors import (
+    ArgumentInvalid,
+    StorageFailed,
+    StorageFull,
+    StorageReadOnly,
+    VaultError,
+    VaultMissing,
+    WriterBusy,
+)
 
 Buffer = bytes | bytearray | memoryview
 
@@ -42,15 +52,18 @@ def coded(error: OSError) -> VaultError:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """Turn every `OSError` that is not coded yet into a coded error without the path."""
+    """Turn every `OSError`, and the refusal of a path that no system can have, into a coded error without the path."""
     try:
         yield
     except VaultError:
         raise
     except OSError as error:
         failure = coded(error)
-        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
+        forget_paths(error)
         raise failure from None
+    except ValueError as error:  # no file can have such a path: half of a surrogate pair, or a null character
+        forget_paths(error)
+        raise ArgumentInvalid from None
 
 
 class File:

@@ -255,3 +255,17 @@ class NotEnoughMemory(VaultError, MemoryError):
 
     code = 1211
     advice = "Give the process as much memory as the facts say, in KiB; vault and passphrase may well be right."
+
+
+def forget_paths(error: BaseException) -> None:
+    """Take paths out of an error of Python, and those behind it, that is about to become the context of a coded one.
+
+    ``raise ... from None`` hides it from a traceback; a debugger or a log handler of the host finds it all the same.
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError):
+            behind.filename = behind.filename2 = None
+        elif isinstance(behind, UnicodeEncodeError):
+            behind.args, behind.object = (), ""
+        behind = behind.__context__

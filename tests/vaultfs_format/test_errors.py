@@ -8,7 +8,16 @@ import re
 
 import pytest
 from vaultfs_format import errors
-from vaultfs_format.errors import Fact, FieldInvalid, FormatError, NotAuthentic, Structure, Unsupported, VaultError
+from vaultfs_format.errors import (
+    Fact,
+    FieldInvalid,
+    FormatError,
+    NotAuthentic,
+    Structure,
+    Unsupported,
+    VaultError,
+    forget_paths,
+)
 
 OWN = [error for error in errors.registry().values() if error.__module__ == errors.__name__]
 
@@ -60,3 +69,20 @@ def test_an_error_crosses_processes(error: type[VaultError]) -> None:
     for again in (pickle.loads(pickle.dumps(original)), copy.copy(original)):
         assert type(again) is error
         assert (again.facts, str(again)) == (original.facts, str(original))
+
+
+def test_paths_are_forgotten_in_an_error_and_in_those_behind_it() -> None:
+    name = "Müller"
+    error: BaseException | None = PermissionError(13, "Permission denied", name, None, name)
+    behind = FileNotFoundError(2, "No such file", name)
+    behind.__context__ = ValueError("embedded null byte")
+    behind.__context__.__context__ = UnicodeEncodeError("ascii", name, 1, 2, "no such letter")
+    assert error is not None
+    error.__context__ = behind
+    forget_paths(error)
+    met = []
+    while error is not None:
+        assert "ller" not in f"{error} {error!r} {error.args} {vars(error)}"
+        met.append(type(error))
+        error = error.__context__
+    assert met == [PermissionError, FileNotFoundError, ValueError, UnicodeEncodeError]

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from vaultfs_format.errors import forget_paths
+
 from vaultfs.engine.records import RecordInfo
 from vaultfs.engine.session import Session
-from vaultfs.errors import DestinationFailed, DestinationNotEmpty, VaultError
+from vaultfs.errors import ArgumentInvalid, DestinationFailed, DestinationNotEmpty, VaultError
 from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
 from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state
 from vaultfs.migrate.stored import Gone, Kept, batched, read
@@ -74,6 +76,8 @@ class Exporter:
         ------
         DestinationNotEmpty
             There is something in the directory.
+        ArgumentInvalid
+            No directory can have that path.
         AccessDenied, DestinationFailed
         """
         with _writing():
@@ -204,8 +208,11 @@ def _writing() -> Iterator[None]:
     except VaultError:
         raise
     except OSError as error:
-        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
+        forget_paths(error)
         raise DestinationFailed(errno=error.errno) from None
+    except ValueError as error:  # no file can have such a path: half of a surrogate pair, or a null character
+        forget_paths(error)
+        raise ArgumentInvalid from None
 
 
 def _private(path: Path) -> BinaryIO:

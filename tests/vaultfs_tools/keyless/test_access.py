@@ -48,9 +48,7 @@ def test_a_torn_end_is_fine(vault: Path, log: Path) -> None:
 
 
 def test_damage_before_durable_groups_is_found(vault: Path, log: Path) -> None:
-    data = log.read_bytes()
-    at = vaults.groups_of(log)[1] + 100
-    log.write_bytes(data[:at] + b"?" + data[at + 1 :])
+    vaults.flip(log, vaults.groups_of(log)[1] + 100)
     assert "DurableLost" in found_in(vault, log)
 
 

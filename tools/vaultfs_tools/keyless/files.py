@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vaultfs_format import limits
-from vaultfs_format.errors import LimitExceeded, Truncated
+from vaultfs_format.errors import LimitExceeded, Truncated, forget_paths
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import NO_YEAR
 
@@ -122,7 +122,7 @@ def device_errors() -> Iterator[None]:
         yield
     except OSError as error:
         number = error.errno or 0
-        error.filename = error.filename2 = None  # it stays reachable as the context of the coded error
+        forget_paths(error)
         if number in _MISSING:
             raise FileMissing from None
         if number in _NOT_A_FILE:
