@@ -11,7 +11,7 @@ from vaultfs_format.stanza import Argon2Cost
 import vaultfs
 from crash.ledger import Ledger
 from crash.model import NAMESPACE, PEOPLE, Effect, content
-from vaultfs.vfs import Vfs
+from vaultfs.vfs import Vfs, converted
 
 PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
@@ -85,7 +85,8 @@ class Host:
         """Close the vault and open it again, with or without its index."""
         self.close()
         if not index:
-            shutil.rmtree(self.path / "index")
+            with converted():
+                shutil.rmtree(self.path / "index")
         self.open()
 
     def die(self) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import random
 import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -251,12 +251,16 @@ def _child(place: Path, writing: int, allowed: Allowed, seed: int, engine: str) 
     except VaultError:
         pass  # what it says is judged, not how it ends
     except Broken as broken:
-        os.write(writing, b'["broken", "' + str(broken).encode("ascii", "replace").replace(b'"', b"'") + b'"]\n')
+        os.write(writing, _broken(str(broken)))
     except BaseException as error:  # noqa: BLE001 - a child of a fork must not go on in its parent's place
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        os.write(writing, _broken(f"an error without a code: {type(error).__name__}: {error}"))
         status = 1
     finally:
         os._exit(status)
+
+
+def _broken(what: str) -> bytes:
+    return json.dumps(["broken", what]).encode() + b"\n"
 
 
 def _await(reading: int, commits: int) -> bytes:

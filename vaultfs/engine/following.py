@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from vaultfs_format.entries import Role
+from vaultfs_format.errors import forget_paths
 from vaultfs_format.frame import FrameClass, open_entries
 
 from vaultfs.engine.engine import View
@@ -72,7 +73,8 @@ class Follower:
         """
         try:
             changed = os.stat(self._view.layout.journals).st_mtime_ns
-        except OSError:
+        except OSError as error:
+            forget_paths(error)
             raise VaultMissing from None
         return identity(self._path), changed
 

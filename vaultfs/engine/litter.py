@@ -11,6 +11,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 
 from vaultfs.engine.engine import Engine
 from vaultfs.errors import FormatError
+from vaultfs.vfs import converted
 
 
 def sweep(engine: Engine) -> int:
@@ -99,4 +100,5 @@ def _frame_ids(engine: Engine, path: Path) -> set[bytes]:
 def _orphan(engine: Engine, table: Path) -> bool:
     """Return whether a key table has no segment beside it while journals live: its segment was never named."""
     segment = table.with_name(table.name.partition(".")[0] + ".vseg")
-    return bool(engine.live) and not segment.exists()
+    with converted():
+        return bool(engine.live) and not segment.exists()

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, StorageFailed, Unsupported, VaultDamaged, VaultError, VaultMissing
-from vaultfs.vfs import File, Vfs
+from vaultfs.vfs import File, Vfs, converted
 
 T = TypeVar("T")
 
@@ -44,6 +44,15 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
         except (Unsupported, StorageFailed) as error:
             failure = error
     raise failure
+
+
+def part_path(layout: Layout, segment_id: bytes) -> Path:
+    """Return where the bodies of an open blob segment lie: a settling that did not finish may have sealed it."""
+    part = layout.part(segment_id)
+    with converted():
+        if part.exists():
+            return part
+        return next(iter(sorted(part.parent.glob(f"*/{segment_id.hex()}.vseg"))), part)
 
 
 def open_named(vfs: Vfs, path: Path, *, writable: bool = False) -> File:

@@ -82,11 +82,3 @@ class Layout:
     def copy_of(self, path: Path) -> Path:
         """Where the second copy of a small file lies."""
         return self.root / COPIES / path.relative_to(self.root)
-
-
-def part_path(layout: Layout, segment_id: bytes) -> Path:
-    """Return where the bodies of an open blob segment lie: a settling that did not finish may have sealed it."""
-    part = layout.part(segment_id)
-    if part.exists():
-        return part
-    return next(iter(sorted(part.parent.glob(f"*/{segment_id.hex()}.vseg"))), part)

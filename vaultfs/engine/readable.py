@@ -8,6 +8,7 @@ from pathlib import Path
 from vaultfs.engine.environments import DATA, LOCK, Mode
 from vaultfs.engine.index import Index
 from vaultfs.errors import IndexMissing, StorageReadOnly
+from vaultfs.vfs import converted
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -25,9 +26,12 @@ def index_for_reading(path: Path) -> Index:
     """
     if not _holds_something(path / DATA):
         raise IndexMissing
-    if os.access(path, os.W_OK) and (os.access(path / LOCK, os.W_OK) or not (path / LOCK).exists()):
+    with converted():
+        lockable = os.access(path, os.W_OK) and (os.access(path / LOCK, os.W_OK) or not (path / LOCK).exists())
+        frozen = not lockable and _frozen(path)
+    if lockable:
         return Index(path, Mode.READ)
-    if not _frozen(path):
+    if not frozen:
         raise StorageReadOnly
     return Index(path, Mode.FROZEN)
 

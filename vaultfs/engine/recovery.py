@@ -21,7 +21,7 @@ from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import JournalFile, Scanned
-from vaultfs.engine.pairs import open_named
+from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, MacMismatch, StorageReadOnly, VaultDamaged
 from vaultfs.vfs import Vfs, converted
@@ -216,11 +216,9 @@ def restore_parts(engine: Engine, segment_ids: Iterable[bytes]) -> None:
     Their bodies lie where they lay; what was written after them is not looked at.
     """
     for segment_id in segment_ids:
-        part = engine.layout.part(segment_id)
-        with converted():
-            sealed = [] if part.exists() else sorted(part.parent.glob(f"*/{segment_id.hex()}.vseg"))
-        for path in sealed[:1]:
-            engine.vfs.rename(path, part)
+        found, part = part_path(engine.layout, segment_id), engine.layout.part(segment_id)
+        if found != part:
+            engine.vfs.rename(found, part)
 
 
 def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int) -> GroupDraft:

@@ -18,8 +18,7 @@ from vaultfs_format.suite import DIGEST, Suite
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.index import Place
 from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.pairs import open_named
-from vaultfs.engine.paths import part_path
+from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.store import read_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File

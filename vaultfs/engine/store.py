@@ -23,8 +23,8 @@ from vaultfs_format.suite import DIGEST, Suite
 from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.pairs import open_named, read_pair
-from vaultfs.engine.paths import Layout, part_path
+from vaultfs.engine.pairs import open_named, part_path, read_pair
+from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.metrics import Counter, Metrics

@@ -64,17 +64,25 @@ def walk(sources: Sequence[Path]) -> tuple[list[SourceFile], int]:
 
 
 def _paths(root: Path) -> Iterator[Path]:
-    if not root.is_dir():
+    if not _is(root, stat.S_ISDIR):
         yield root
         return
     unreadable: list[Path] = []
     for directory, folders, names in os.walk(root, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders.sort()
         here = Path(directory)
-        links = [name for name in folders if (here / name).is_symlink()]
+        links = [name for name in folders if _is(here / name, stat.S_ISLNK, follow=False)]
         for name in sorted([*names, *links]):
             yield here / name
     yield from unreadable
+
+
+def _is(path: Path, kind: Callable[[int], bool], *, follow: bool = True) -> bool:
+    """Return whether a file is of a kind; one that cannot be looked at is of none, and found to be unreadable later."""
+    try:
+        return kind(os.stat(path, follow_symlinks=follow).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def patients_first(files: Iterable[SourceFile]) -> list[SourceFile]:
