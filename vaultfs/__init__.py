@@ -4,11 +4,12 @@
 purpose, and work in transactions. SPEC.md describes what lies on disk.
 """
 
+from typing import TYPE_CHECKING
+
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.engine.engine import Condition, Options
 from vaultfs.engine.merging import Merged
-from vaultfs.engine.reader import Reader, open_reader
 from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.engine.state import State
@@ -29,13 +30,20 @@ from vaultfs.model import (
     SubjectId,
 )
 
+if TYPE_CHECKING:
+    from vaultfs.engine.reader import Reader, open_reader
 
-def __getattr__(name: str) -> str:
-    """Return the version when it is asked for: looking it up costs more than importing the package."""
+
+def __getattr__(name: str) -> object:
+    """Return what costs time to import, when it is asked for: the version, and what only reading processes need."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("vaultfs")
+    if name in ("Reader", "open_reader"):
+        from vaultfs.engine import reader
+
+        return getattr(reader, name)
     raise AttributeError(name)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from enum import IntEnum
 from functools import cache
-from importlib.resources import files
 
 import zstandard
 
@@ -49,6 +48,8 @@ _tools = _Tools()
 
 @cache
 def _dictionary(number: int) -> zstandard.ZstdCompressionDict:
+    from importlib.resources import files  # a tenth of the time that importing the engine takes, and seldom needed
+
     path = files("vaultfs_format") / "dictionaries" / f"{number}.zdict"
     dictionary = zstandard.ZstdCompressionDict(path.read_bytes())
     dictionary.precompute_compress(level=LEVEL)

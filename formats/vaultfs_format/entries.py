@@ -165,6 +165,8 @@ class _Shape(NamedTuple):
 
 _SHAPES = {role: _Shape.of(names) for role, names in FIELDS_OF.items()}
 _TWO_ZEROS = bytes(2)
+_new = tuple.__new__
+"""What `Entry._make` comes to, without a call of Python's for each of millions."""
 _SUBJECT = int(Role.SUBJECT)
 
 
@@ -216,7 +218,7 @@ class EntryBlock:
 
 def _entry(values: tuple[Any, ...]) -> Entry:
     role, flags, kind, media, precision, zero, offset_minutes, zeros, *rest = values
-    entry = Entry._make((role, flags, kind, media, precision, offset_minutes, *rest))
+    entry = _new(Entry, (role, flags, kind, media, precision, offset_minutes, *rest))
     shape = _SHAPES.get(role)
     if shape is None or zero != 0 or zeros != _TWO_ZEROS:
         raise FieldInvalid(structure=Structure.ENTRIES, rule=3)

@@ -257,8 +257,8 @@ def _check_block(header: FrameHeader, block: EntryBlock) -> None:
             require(first.offset == 0 and whole > 0 and stored == whole, Structure.ENTRIES, 11)
         return
     require(not block.parts, Structure.ENTRIES, 12)
-    within = all(e.offset + e.before + e.length + e.after <= body for e in block.entries)
-    require(within, Structure.ENTRIES, 13)
+    ends = [entry.offset + entry.before + entry.length + entry.after for entry in block.entries]
+    require(max(ends) <= body, Structure.ENTRIES, 13)
     vault = header.frame_class in (FrameClass.CONTROL, FrameClass.AUDIT)
     require(not vault or block.subject == NO_SUBJECT, Structure.ENTRIES, 14)
 

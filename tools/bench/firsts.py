@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from vaultfs.migrate.importer import Importer
 def import_time(_: Setting) -> list[Outcome]:
     """Return the time of ``import vaultfs`` in a fresh interpreter, after one that compiled it."""
     program = "import time; t = time.perf_counter(); import vaultfs; print(time.perf_counter() - t)"
-    taken = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(8)]  # noqa: S603
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", program]
+    taken = [float(subprocess.check_output(command, env=environment)) for _ in range(8)]  # noqa: S603
     return [Figure("import vaultfs", 1000 * percentile(taken[1:], 50), "ms", "≤ 100")]
 
 
