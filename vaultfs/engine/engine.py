@@ -83,8 +83,9 @@ class Options:
     clock
         Microseconds since 1970 in UTC.
     index_growth
-        How many times as large as what it holds the file of the index may be; beyond that it is made anew. A reader
-        that is stopped in the middle of a look-up keeps its pages from being used again.
+        How many times as large as the pages that are in use the file of the index may be; beyond that it is made anew,
+        which is looked after with each settling and every few hundred commits. A reader that is stopped in the middle
+        of a look-up keeps pages from being used again.
     metrics
         Receives what is counted and timed.
     """
@@ -92,7 +93,7 @@ class Options:
     settle_bytes: int = 64 * 1024 * 1024
     sync_bound: float = 1.0
     clock: Callable[[], int] = microseconds
-    index_growth: float = 4.0
+    index_growth: float = 1.5
     metrics: Metrics = field(default_factory=NoMetrics)
 
 

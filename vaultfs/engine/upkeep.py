@@ -1,7 +1,9 @@
-"""Keeping the file of the index small: pages that a stopped reader holds cannot be used again, so the file only grows.
+"""Keeping the file of the index small. It only grows, and two things make it grow beyond what it holds.
 
-Now and then the writer looks how large the file is and how much of it is in use. When it is too large, a compacted copy
-takes its place; readers find the new file by themselves.
+Large commits whose keys lie all over change a good part of all pages at once, and each page that is changed is written
+anew; and pages that a stopped reader holds cannot be used again. Now and then, and after each settling, the writer
+looks how large the file is and how much of it is in use. When it is too large, a compacted copy takes its place;
+readers find the new file by themselves.
 """
 
 from __future__ import annotations
@@ -34,14 +36,19 @@ class Upkeep:
         """Look after the index if it is time."""
         self._commits += 1
         if self._commits >= _EVERY:
-            self._commits = 0
-            # What was committed is acknowledged, whatever comes of this.
-            with self._engine.lock, suppress(VaultError):
-                if self._engine.condition is Condition.OPEN and self._engine.writable():
-                    self.look()
+            self.look()
 
     def look(self) -> None:
-        """Free what dead readers hold; make the file anew if it is too large. Call under the engine's lock."""
+        """Free what dead readers hold; make the file anew if it is too large.
+
+        Call when what was to be done is done: it stays so, whatever comes of this. A failure shows at the next commit.
+        """
+        self._commits = 0
+        with self._engine.lock, suppress(VaultError):
+            if self._engine.condition is Condition.OPEN and self._engine.writable():
+                self._look()
+
+    def _look(self) -> None:
         index = self._engine.index
         index.forget_dead_readers()
         size = index.size()

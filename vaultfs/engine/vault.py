@@ -347,6 +347,7 @@ class Vault:
                 metrics.add(Counter.SEGMENTS_WRITTEN, written)
                 metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
                 metrics.set(Gauge.JOURNAL_BYTES, 0)
+                self._upkeep.look()
                 return written
             finally:
                 self._settling = False

@@ -18,6 +18,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import (
     MRN,
     OTHER,
+    WHO,
     answers,
     crashed,
     create,
@@ -25,9 +26,11 @@ from tests.vaultfs.support import (
     get,
     index_content,
     put,
+    read_only,
     reopen,
     session,
 )
+from vaultfs.engine import upkeep
 from vaultfs.engine.index import Index, build_index, discard, install, open_index
 from vaultfs.errors import (
     FormatError,
@@ -267,6 +270,30 @@ def test_the_index_holds_no_plaintext_of_dates_or_identifiers(filled: vaultfs.Va
     data = (filled.path / "index" / "data.mdb").read_bytes()
     for text in (MRN.system, MRN.value, "urn:x", "two"):
         assert text.encode() not in data
+
+
+def test_settling_leaves_a_file_that_is_hardly_larger_than_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits of many new subjects change pages all over the index, and all of them are written anew each time."""
+    monkeypatch.setattr(upkeep, "SMALL", 100_000)
+    with create(tmp_path / "v") as vault:
+        one = vaultfs.Identifier("urn:oid:1.2", "0")
+        for commit in range(6):
+            with session(vault) as s, s.transaction() as txn:
+                numbers = range(1500 * commit, 1500 * (commit + 1))
+                people = [vaultfs.Identifier("urn:oid:1.2", str(number)) for number in numbers]
+                txn.put_many(vaultfs.NewRecord(b"data", "Observation", person) for person in people)
+        index = vault.engine.index
+        assert index.size() > 1.6 * index.used()
+        with read_only(tmp_path / "v") as reader:
+            vault.settle()
+            index = vault.engine.index
+            assert vault.space().index == index.size() <= 1.5 * index.used()
+            with reader.session(WHO, "TREAT") as s:
+                assert len(s.find(subject=one)) == 1
+    with reopen(tmp_path / "v") as vault, session(vault) as s:
+        assert len({*s.all_subjects()} - {vaultfs.NOBODY}) == 9000
 
 
 class TestErrors:
