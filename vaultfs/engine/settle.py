@@ -40,6 +40,7 @@ from vaultfs.engine.packing import (
     span,
 )
 from vaultfs.engine.pairs import open_named
+from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
 from vaultfs.errors import NotAuthentic, StorageFull, VaultDamaged
@@ -166,12 +167,12 @@ def _undo(engine: Engine, changes: _Changes) -> None:
     """Take back the segments that were written: the journals stay in force, and the writer goes on."""
     layout, vfs = engine.layout, engine.vfs
     for row in (*changes.segments.values(), *(one.row for one in changes.merged)):
-        if row.segment_id in changes.sealed:
-            vfs.rename(layout.segment(row), layout.part(row.segment_id))
+        if row.segment_id in changes.parts:
             for path in (layout.key_table(row), layout.copy_of(layout.key_table(row))):
                 vfs.unlink(path)
         else:
             discard_segment(engine, row)
+    restore_parts(engine, changes.parts)  # also the one that had its new name already when the failure came
     engine.settle_at = sum(live.journal.end for live in engine.live) + engine.options.settle_bytes // 4
     changes.undone = True
 
