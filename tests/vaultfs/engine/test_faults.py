@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,19 @@ def test_any_change_may_fail_once(base: Path, in_memory: Path, error: int, when:
 @WAYS
 def test_each_change_may_fail_in_each_way(base: Path, in_memory: Path, error: int, when: When) -> None:
     _fail_once(base, in_memory, error, when, 1, 1)
+
+
+def test_space_may_run_out_at_any_sync_of_a_directory(base: Path, in_memory: Path) -> None:
+    """A file may have its new name by then: a part file that has become a segment is a part file again."""
+    for number in itertools.count(1):
+        run = Run(crashed(base, in_memory / str(number)), FaultyVfs(durable=False))
+        run.vfs.fail(Operation.SYNC_DIRECTORY, error=errno.ENOSPC, number=number)
+        run.play()
+        assert not any(isinstance(one, VaultDamaged) for one in run.errors), number
+        run.check()
+        if not run.errors:
+            break
+    assert number > 10
 
 
 def _fail_once(base: Path, in_memory: Path, error: int, when: When, first: int, step: int) -> None:
