@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -74,3 +74,9 @@ def check_entries(data: Buffer) -> None:
 def commitment(salted: Buffer) -> bytes:
     """Return the commitment to an event behind its salt: a short or guessable event cannot be found by trying."""
     return hashlib.sha256(salted).digest()
+
+
+def commitments(salted: Iterable[Buffer]) -> list[bytes]:
+    """Return the commitments to many events, each behind its salt."""
+    sha256 = hashlib.sha256
+    return [sha256(one).digest() for one in salted]

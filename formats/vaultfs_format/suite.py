@@ -8,6 +8,7 @@ seal for the holder of a private key.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +37,10 @@ PRIVATE_KEY = 64 + 32
 _IV = bytes(12)
 _MLKEM_PUBLIC = 1184
 _MLKEM_SEED = 64
+
+
+ShortMac = Callable[[bytes, Buffer], bytes]
+"""Makes 16 bytes out of a key and data."""
 
 
 class Hasher(Protocol):
@@ -72,7 +77,12 @@ class DefaultSuite:
 
     def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
         """Return the 32-byte MAC of `data` under `key`, for the purpose `label`."""
-        return blake3(b"".join((_framed(label), data)), key=key).digest()
+        return blake3(_framed(label) + data, key=key).digest()
+
+    def short_mac(self, label: bytes) -> ShortMac:
+        """Return what makes the first 16 bytes of a `mac` for one purpose: a call less for each of millions."""
+        framed = _framed(label)
+        return lambda key, data: blake3(framed + data, key=key).digest()[:16]
 
     def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
         """Return a `mac` that takes its data in pieces."""

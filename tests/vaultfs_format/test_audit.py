@@ -7,7 +7,16 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, check_entries, commitment, encode_entries
+from vaultfs_format.audit import (
+    ENTRY,
+    SALT,
+    AuditEntry,
+    LeafKind,
+    check_entries,
+    commitment,
+    commitments,
+    encode_entries,
+)
 from vaultfs_format.errors import FieldInvalid, Truncated
 
 ENTRIES = st.builds(
@@ -37,6 +46,12 @@ def test_nothing_is_written_of_no_entries() -> None:
 def test_a_commitment_is_sha_256_over_salt_and_event() -> None:
     salt = bytes(range(SALT))
     assert commitment(memoryview(salt + b"event")) == hashlib.sha256(salt + b"event").digest()
+
+
+def test_commitments_made_together_are_those_of_each() -> None:
+    salted = [bytes(SALT) + bytes([number]) for number in range(5)]
+    assert commitments(salted) == [commitment(one) for one in salted]
+    assert commitments([]) == []
 
 
 @pytest.mark.parametrize("kind", [0, 3, 255])

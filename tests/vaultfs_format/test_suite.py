@@ -36,6 +36,8 @@ def test_a_mac_is_32_bytes_of_derivation_in_pieces_or_whole() -> None:
     hasher.update(b"some")
     hasher.update(b" data")
     assert hasher.digest() == expected
+    short = DEFAULT.short_mac(b"label")
+    assert short(KEY, b"some data") == short(KEY, memoryview(b"some data")) == expected[:16]
 
 
 def test_no_label_is_another() -> None:

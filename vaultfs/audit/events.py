@@ -166,7 +166,7 @@ def sealable(events: Sequence[bytes]) -> Sealable:
             pieces, size = [], 0
     if pieces:
         chunks.append(b"".join(pieces))
-    return Sealable(chunks, list(map(audit.commitment, salted)))
+    return Sealable(chunks, audit.commitments(salted))
 
 
 @lru_cache(256)

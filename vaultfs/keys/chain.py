@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from array import array
 from collections.abc import Iterable
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
 from vaultfs_format.journal import JournalHeader, JournalKeys
 from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, Values, seal_keyring
-from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import KEY, Hasher, Suite
 
 from vaultfs.errors import NotFound
@@ -18,6 +19,7 @@ from vaultfs.model import RecordId, check_text
 
 _NUMBER_BYTES = 12
 _PAD = bytes(4)
+_WORD = 1 << 32
 _TOKEN = 16
 
 
@@ -33,7 +35,13 @@ class _Ciphers(threading.local):
 
 
 class KeyChain:
-    """Keys of an unlocked vault. Holds secrets: never shown, never stored."""
+    """Keys of an unlocked vault. Holds secrets: never shown, never stored.
+
+    Attributes
+    ----------
+    content_id
+        Makes the content id of data out of the content key of a shred unit, and the data.
+    """
 
     def __init__(self, suite: Suite, epoch: int, epoch_root: bytes, keyring: Keyring) -> None:
         values = keyring.open(epoch_root, Compartment.DATA)
@@ -45,13 +53,24 @@ class KeyChain:
         self._identifier_key = values[Tag.IDENTIFIER_KEY]
         alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
         self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
+        self.content_id = suite.short_mac(labels.CONTENT)
         self.nobody_content_key = suite.derive(self._identifier_key, labels.NOBODY, b"", KEY)
 
     def record_ids(self, incarnation: int, first: int, count: int) -> list[RecordId]:
         """Return the ids of `count` record numbers from `first` on."""
-        high = incarnation.to_bytes(4, "big")
-        plain = b"".join([high + number.to_bytes(8, "big") + _PAD for number in range(first, first + count)])
-        ids = self._ciphers.to_id.update(plain)
+        carry = _WORD - first % _WORD
+        if count > carry:
+            return [
+                *self.record_ids(incarnation, first, carry),
+                *self.record_ids(incarnation, first + carry, count - carry),
+            ]
+        # A block is incarnation, number and pad, big-endian: two words, of which the first is the same in all.
+        low = first % _WORD
+        blocks = array("Q", [incarnation * _WORD + first // _WORD, 0]) * count
+        blocks[1::2] = array("Q", range(low * _WORD, (low + count) * _WORD, _WORD))
+        if sys.byteorder == "little":
+            blocks.byteswap()
+        ids = self._ciphers.to_id.update(blocks.tobytes())
         return [bytes.__new__(RecordId, ids[at : at + 16]) for at in range(0, len(ids), 16)]
 
     def record_id(self, incarnation: int, number: int) -> RecordId:
@@ -103,10 +122,6 @@ class KeyChain:
     def journal_keys(self, header: JournalHeader) -> JournalKeys:
         """Return the keys of a journal of the process that writes."""
         return header.keys(self.epoch_root)
-
-    def content_id(self, content_key: bytes, data: Buffer) -> bytes:
-        """Return the content id of `data` in the shred unit with `content_key`."""
-        return self.suite.mac(content_key, labels.CONTENT, data)[:16]
 
     def content_hasher(self, content_key: bytes) -> Hasher:
         """Return a hasher whose digest begins with the content id of what it takes in."""

@@ -59,6 +59,20 @@ def test_ids_and_tokens_are_the_same_from_every_thread(chain: KeyChain) -> None:
     assert {tuple(one.result()) for one in found} == {tuple(draw())}
 
 
+@pytest.mark.parametrize(
+    ("incarnation", "first", "amount"),
+    [(0, 1, 300), (7, 2**32 - 3, 10), (2**32 - 1, 2**33 - 1, 1), (2**32 - 1, 2**64 - 4, 4), (1, 5, 0)],
+)
+def test_ids_that_are_made_together_are_those_of_each_number(
+    chain: KeyChain, incarnation: int, first: int, amount: int
+) -> None:
+    each = [chain.record_id(incarnation, number) for number in range(first, first + amount)]
+    assert chain.record_ids(incarnation, first, amount) == each
+    assert [chain.number_of(one) for one in each] == [
+        incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") for number in range(first, first + amount)
+    ]
+
+
 def test_tokens_of_different_things_differ(chain: KeyChain) -> None:
     tokens = [
         chain.identifier_token(encode_identifier(Identifier("ab", "c"))),
