@@ -277,7 +277,8 @@ def test_settling_leaves_a_file_that_is_hardly_larger_than_what_it_holds(
 ) -> None:
     """Commits of many new subjects change pages all over the index, and all of them are written anew each time."""
     monkeypatch.setattr(upkeep, "SMALL", 100_000)
-    with create(tmp_path / "v") as vault:
+    options = vaultfs.Options(sync_bound=3600.0)  # the small commits of its timer would let pages be used again sooner
+    with create(tmp_path / "v", options=options) as vault:
         one = vaultfs.Identifier("urn:oid:1.2", "0")
         for commit in range(6):
             with session(vault) as s, s.transaction() as txn:
