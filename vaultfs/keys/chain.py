@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
@@ -20,6 +20,9 @@ from vaultfs.model import RecordId, check_text
 _NUMBER_BYTES = 12
 _PAD = bytes(4)
 _WORD = 1 << 32
+
+_make_big_endian: Callable[[array[int]], object] = array.byteswap if sys.byteorder == "little" else len
+"""Where words have their high byte first already, looking at them is enough."""
 _TOKEN = 16
 
 
@@ -68,8 +71,7 @@ class KeyChain:
         low = first % _WORD
         blocks = array("Q", [incarnation * _WORD + first // _WORD, 0]) * count
         blocks[1::2] = array("Q", range(low * _WORD, (low + count) * _WORD, _WORD))
-        if sys.byteorder == "little":
-            blocks.byteswap()
+        _make_big_endian(blocks)
         ids = self._ciphers.to_id.update(blocks.tobytes())
         return [bytes.__new__(RecordId, ids[at : at + 16]) for at in range(0, len(ids), 16)]
 
