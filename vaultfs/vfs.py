@@ -52,7 +52,7 @@ def coded(error: OSError) -> VaultError:
 
 @contextmanager
 def converted() -> Iterator[None]:
-    """Turn every `OSError`, and the refusal of a path that no system can have, into a coded error without the path."""
+    """Turn every `OSError` that is not coded yet into a coded error without the path."""
     try:
         yield
     except VaultError:
@@ -61,9 +61,24 @@ def converted() -> Iterator[None]:
         failure = coded(error)
         forget_paths(error)
         raise failure from None
-    except ValueError as error:  # no file can have such a path: half of a surrogate pair, or a null character
-        forget_paths(error)
-        raise ArgumentInvalid from None
+
+
+def absolute(path: Path | str) -> Path:
+    """Return a path that a host has given, absolute.
+
+    Raises
+    ------
+    ArgumentInvalid
+        No file can have it: it holds half of a surrogate pair, or a null character.
+    """
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:
+        name = b"\0"
+    if b"\0" in name:
+        raise ArgumentInvalid
+    with converted():
+        return Path(path).absolute()
 
 
 class File:

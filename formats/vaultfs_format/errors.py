@@ -266,6 +266,4 @@ def forget_paths(error: BaseException) -> None:
     while behind is not None:
         if isinstance(behind, OSError):
             behind.filename = behind.filename2 = None
-        elif isinstance(behind, UnicodeEncodeError):
-            behind.args, behind.object = (), ""
         behind = behind.__context__

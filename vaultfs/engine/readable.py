@@ -39,7 +39,7 @@ def index_for_reading(path: Path) -> Index:
 def _holds_something(data: Path) -> bool:
     try:
         return os.stat(data).st_size > 0
-    except (OSError, ValueError):  # the latter where no file can have such a path
+    except OSError:
         return False
 
 

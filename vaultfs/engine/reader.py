@@ -36,7 +36,7 @@ from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import EpochStore
 from vaultfs.kinds import decode_names
 from vaultfs.model import Principal
-from vaultfs.vfs import Vfs, converted
+from vaultfs.vfs import Vfs, absolute, converted
 
 T = TypeVar("T")
 
@@ -71,14 +71,18 @@ def open_reader(
 
     Raises
     ------
+    ArgumentInvalid
+        No file can have one of the paths.
     AccessLogMissing
         The vault cannot be written to, so that reads could not be recorded.
     IndexMissing, StorageReadOnly
         The vault has no index that can be used, and `index` does not say where to make one.
     VaultMissing, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
     """
-    place, files = Path(path).absolute(), vfs or Vfs()
+    place, files = absolute(path), vfs or Vfs()
     layout = Layout(place)
+    own = None if index is None else absolute(index)
+    directory = layout.journals if access_log is None else absolute(access_log)
     with converted():
         if not place.is_dir():
             raise VaultMissing
@@ -88,17 +92,15 @@ def open_reader(
     choice = options or Options()
     source = _Source(files, layout, opener, unlocked, chain, choice)
     with ExitStack() as stack:
-        followed = source.follow([layout.index] if index is None else [Path(index).absolute(), layout.index])
+        followed = source.follow([layout.index] if own is None else [own, layout.index])
         if isinstance(followed, VaultError):
-            if index is None:
+            if own is None:
                 raise followed
-            reading: _Followed | _Frozen = source.freeze(Path(index).absolute())
+            reading: _Followed | _Frozen = source.freeze(own)
         else:
             reading = followed
         stack.callback(reading.close)
-        directory = layout.journals
         if access_log is not None:
-            directory = Path(access_log).absolute()
             files.make_directory(directory)
         log = AccessLog(files, directory, unlocked.head, unlocked.superblock.inbox(), chain.access_key, choice)
         stack.pop_all()

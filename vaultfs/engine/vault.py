@@ -43,7 +43,7 @@ from vaultfs.keys.stores import DirectoryStore, EpochStore
 from vaultfs.kinds import decode_names
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
-from vaultfs.vfs import Vfs, WriterLock, converted
+from vaultfs.vfs import Vfs, WriterLock, absolute, converted
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def create(
     ------
     VaultExists, ArgumentInvalid, StorageFull, StorageReadOnly, StorageFailed
     """
-    place, files = Path(path).absolute(), vfs or Vfs()
+    place, files = absolute(path), vfs or Vfs()
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
     create_files(files, place, recipients, stores, kinds, media_types)
     vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
@@ -120,10 +120,13 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
 
     Raises
     ------
+    ArgumentInvalid
+        No file can have one of the paths.
     VaultMissing, WriterBusy, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
     """
-    place, files = Path(path).absolute(), vfs or Vfs()
+    place, files = absolute(path), vfs or Vfs()
     layout = Layout(place)
+    where = layout.index if index is None else absolute(index)
     with converted():
         if not place.is_dir():
             raise VaultMissing
@@ -139,7 +142,6 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         inbox = open_inbox(keyring, unlocked.epoch_root)
         choice = options or Options()
         choice.metrics.set(Gauge.EPOCH_STORES, opener.stores_with(unlocked.head))
-        where = Path(index).absolute() if index is not None else layout.index
         return Vault(files, layout, unlocked.head, chain, inbox, where, lock, policy or DenyAll(), choice)
     except BaseException:
         lock.release()
@@ -377,7 +379,7 @@ class Vault:
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
-            return self._merge(self.engine.layout.journals if directory is None else Path(directory).absolute())
+            return self._merge(self.engine.layout.journals if directory is None else absolute(directory))
 
     def _merge(self, directory: Path) -> Merged:
         """Merge access logs; what that commits does not begin a settling, which would merge them too."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from vaultfs_format.epoch import FILE, EpochSecret
 
 from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
-from vaultfs.vfs import Vfs
+from vaultfs.vfs import Vfs, absolute
 
 
 class EpochStore(Protocol):
@@ -35,7 +35,7 @@ class DirectoryStore:
     """
 
     def __init__(self, path: Path | str, vfs: Vfs | None = None) -> None:
-        self.path = Path(path)
+        self.path = absolute(path)
         self._vfs = vfs or Vfs()
 
     def _file(self, vault_id: bytes, epoch: int) -> Path:

@@ -19,11 +19,12 @@ from vaultfs_format.errors import forget_paths
 
 from vaultfs.engine.records import RecordInfo
 from vaultfs.engine.session import Session
-from vaultfs.errors import ArgumentInvalid, DestinationFailed, DestinationNotEmpty, VaultError
+from vaultfs.errors import DestinationFailed, DestinationNotEmpty, VaultError
 from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
 from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state
 from vaultfs.migrate.stored import Gone, Kept, batched, read
 from vaultfs.model import NOBODY, RecordId
+from vaultfs.vfs import absolute
 
 MANIFEST = "manifest.jsonl"
 _OWN = frozenset({RECIPE, GAP, CANDIDATE})
@@ -60,11 +61,17 @@ class ExportReport:
 
 
 class Exporter:
-    """Exports a vault into a directory through one session."""
+    """Exports a vault into a directory through one session.
+
+    Raises
+    ------
+    ArgumentInvalid
+        No directory can have that path.
+    """
 
     def __init__(self, session: Session, directory: Path) -> None:
         self._session = session
-        self._directory = directory
+        self._directory = absolute(directory)
         self._visible: set[RecordId] = set()
         self._unwritten: dict[RecordId, int] = {}
         self.report = ExportReport()
@@ -76,8 +83,6 @@ class Exporter:
         ------
         DestinationNotEmpty
             There is something in the directory.
-        ArgumentInvalid
-            No directory can have that path.
         AccessDenied, DestinationFailed
         """
         with _writing():
@@ -210,9 +215,6 @@ def _writing() -> Iterator[None]:
     except OSError as error:
         forget_paths(error)
         raise DestinationFailed(errno=error.errno) from None
-    except ValueError as error:  # no file can have such a path: half of a surrogate pair, or a null character
-        forget_paths(error)
-        raise ArgumentInvalid from None
 
 
 def _private(path: Path) -> BinaryIO:
