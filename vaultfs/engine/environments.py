@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from weakref import WeakSet
 
 import lmdb
+from vaultfs_format.errors import forget_paths
 
 from vaultfs import processes
 from vaultfs.errors import IndexDamaged, WriterBusy
@@ -226,6 +227,7 @@ def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, 
     Raises
     ------
     IndexDamaged
+        There is none, or another one takes its place at this moment.
     WriterBusy
         A reader of this process does not let go of the index.
     OSError, lmdb.Error
@@ -234,7 +236,7 @@ def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, 
     if mode is Mode.WRITE:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path / DATA, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    with _registry.lock:
+    with _registry.lock, pinned(path) as unchanged:
         key = identity(path)
         if key is None:
             raise IndexDamaged
@@ -245,9 +247,62 @@ def acquire(path: Path, mode: Mode, tables: tuple[str, ...]) -> tuple[Identity, 
                 raise WriterBusy
             found = None
         if found is None:
-            found = _registry.open[key] = Environment(path, mode, tables)
+            found = _registry.open[key] = _made(path, mode, tables, unchanged)
         found.users += 1
         return key, found
+
+
+@contextmanager
+def pinned(path: Path) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether the directory at `path` is still the same one.
+
+    Raises
+    ------
+    IndexDamaged
+        There is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # so that no other gets its number
+    except (FileNotFoundError, NotADirectoryError) as error:
+        forget_paths(error)
+        raise IndexDamaged from None
+    place = os.fstat(descriptor)
+
+    def unchanged() -> bool:
+        try:
+            return os.path.samestat(os.stat(path), place)
+        except OSError:
+            return False
+
+    try:
+        yield unchanged
+    finally:
+        os.close(descriptor)
+
+
+def _made(path: Path, mode: Mode, tables: tuple[str, ...], unchanged: Callable[[], bool]) -> Environment:
+    """Open the environment at `path`, both of its files.
+
+    LMDB opens its lock file and its data file one after the other. Were another environment to take the place of this
+    one in between, locks would be taken that keep nobody from using the pages that are read.
+    """
+    made = None
+    try:
+        made = Environment(path, mode, tables)
+    except (OSError, lmdb.Error):
+        if unchanged():
+            raise
+    if made is not None:
+        if unchanged():
+            return made
+        made.close()
+    raise IndexDamaged
+
+
+def exchange(exchanged: Callable[[], None]) -> None:
+    """Call what puts another environment at a place, while nobody in this process opens one."""
+    with _registry.lock:
+        exchanged()
 
 
 def release(key: Identity, environment: Environment) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from struct import Struct
@@ -362,6 +362,7 @@ def _hit(key: bytes, value: bytes) -> Hit:
 def open_index(path: Path) -> Index:
     """Open the index at `path`, an empty one where what lies there is none that can be read."""
     discard(_building(path))
+    discard(_retired(path))
     try:
         return Index(path)
     except (IndexDamaged, StorageFailed):
@@ -385,10 +386,23 @@ def copied(index: Index, path: Path) -> Index:
 
 
 def install(path: Path) -> None:
-    """Give the place of an index that has been closed to the one that was built beside it."""
-    discard(path)
-    with converted():
+    """Give the place of an index that has been closed to the one that was built beside it.
+
+    Readers may be opening what lies there, and LMDB makes the file of its locks where it is missing: the old index is
+    taken away whole before it is removed.
+    """
+    retired = _retired(path)
+    discard(retired)
+
+    def rename() -> None:
+        with suppress(FileNotFoundError):
+            path.rename(retired)
         _building(path).rename(path)
+
+    with converted():
+        environments.exchange(rename)
+    with suppress(VaultError):  # the next one to come by tries again
+        discard(retired)
 
 
 def abandon_build(path: Path, index: Index) -> None:
@@ -408,3 +422,7 @@ def discard(path: Path) -> None:
 
 def _building(path: Path) -> Path:
     return path.with_name(path.name + ".new")
+
+
+def _retired(path: Path) -> Path:
+    return path.with_name(path.name + ".old")

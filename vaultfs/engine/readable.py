@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vaultfs.engine.environments import DATA, LOCK, Mode
+from vaultfs.engine.environments import DATA, LOCK, Mode, pinned
 from vaultfs.engine.index import Index
 from vaultfs.errors import IndexMissing, StorageReadOnly
 from vaultfs.vfs import converted
@@ -26,14 +26,12 @@ def index_for_reading(path: Path) -> Index:
     """
     if not _holds_something(path / DATA):
         raise IndexMissing
-    with converted():
-        lockable = os.access(path, os.W_OK) and (os.access(path / LOCK, os.W_OK) or not (path / LOCK).exists())
-        frozen = not lockable and _frozen(path)
-    if lockable:
-        return Index(path, Mode.READ)
-    if not frozen:
-        raise StorageReadOnly
-    return Index(path, Mode.FROZEN)
+    with converted(), pinned(path) as unchanged:
+        lockable = os.access(path, os.W_OK) and (not (path / LOCK).exists() or os.access(path / LOCK, os.W_OK))
+        if not (lockable or _frozen(path)):
+            # What has just been taken away cannot be written to either.
+            raise StorageReadOnly if unchanged() else IndexMissing
+    return Index(path, Mode.READ if lockable else Mode.FROZEN)
 
 
 def _holds_something(data: Path) -> bool:
@@ -49,11 +47,11 @@ def _frozen(path: Path) -> bool:
     A mount that is read-only is not enough: the same file system may be writable through another one.
     Source: Linux, proc_pid_mountinfo(5): the options of the superblock are the last field.
     """
-    device = os.stat(path).st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
     try:
+        device = os.stat(path).st_dev
         lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
+    number = f"{os.major(device)}:{os.minor(device)}"
     options = [line.split()[-1].split(",") for line in lines if line.split()[2] == number]
     return bool(options) and all("ro" in one for one in options)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pytest
@@ -31,10 +32,13 @@ from tests.vaultfs.support import (
     session,
 )
 from vaultfs.engine import upkeep
+from vaultfs.engine.environments import identity
 from vaultfs.engine.index import Index, build_index, discard, install, open_index
+from vaultfs.engine.readable import index_for_reading
 from vaultfs.errors import (
     FormatError,
     IndexDamaged,
+    IndexMissing,
     NotAuthentic,
     StorageFailed,
     StorageFull,
@@ -270,6 +274,59 @@ def test_the_index_holds_no_plaintext_of_dates_or_identifiers(filled: vaultfs.Va
     data = (filled.path / "index" / "data.mdb").read_bytes()
     for text in (MRN.system, MRN.value, "urn:x", "two"):
         assert text.encode() not in data
+
+
+@pytest.mark.parametrize("when", ["before", "after", "taken away"])
+def test_an_index_that_gives_way_while_it_is_opened_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Its locks would keep nobody from using the pages of the other one."""
+    path = tmp_path / "index"
+    open_index(path).close()
+    real = lmdb.open
+
+    def replace() -> None:
+        path.rename(path.with_name("index.old"))
+        path.with_name("index.new").rename(path)
+
+    def swapped(*arguments: Any, **more: Any) -> lmdb.Environment:
+        monkeypatch.setattr(lmdb, "open", real)
+        if when == "before":
+            replace()
+        if when == "taken away":
+            path.rename(path.with_name("index.old"))
+        made = real(*arguments, **more)
+        if when == "after":
+            replace()
+        return made
+
+    build_index(path).close()
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(lmdb, "open", swapped)
+    with pytest.raises(IndexDamaged):
+        index_for_reading(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+    if when == "taken away":
+        with pytest.raises(IndexMissing):
+            index_for_reading(path)
+        return
+    index = index_for_reading(path)
+    assert index.identity == identity(path)
+    index.close()
+
+
+def test_what_is_left_of_an_index_that_was_replaced_is_removed(opened: Open) -> None:
+    vault = opened()
+    record = put(vault)
+    for _ in range(2):
+        (vault.path / "index.old").mkdir()
+        (vault.path / "index.old" / "lock.mdb").write_bytes(b"")
+        vault.rebuild_index()
+        assert not (vault.path / "index.old").exists()
+    (vault.path / "index.old").mkdir()
+    vault = opened(fresh=True)
+    assert not (vault.path / "index.old").exists()
+    assert get(vault, record) == b"data"
 
 
 def test_settling_leaves_a_file_that_is_hardly_larger_than_what_it_holds(

@@ -340,7 +340,7 @@ class TestFreshness:
         def replace() -> None:
             while not stop.is_set():
                 vault.rebuild_index()
-                time.sleep(0.1)
+                time.sleep(0.005)
 
         with ThreadPoolExecutor(1) as pool, child(OPEN_AGAIN, vault.path, record.hex()) as one:
             replacing = pool.submit(replace)

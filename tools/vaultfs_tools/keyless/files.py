@@ -29,7 +29,7 @@ SEGMENTS = "segments"
 LOCATION = "segments/main"
 COPIES = "copies"
 
-_INDEXES = frozenset({INDEX, f"{INDEX}.new"})
+_INDEXES = frozenset({INDEX, f"{INDEX}.new", f"{INDEX}.old"})
 
 MAX_SMALL = limits.GIB
 """Largest file that is read whole."""
