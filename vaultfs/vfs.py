@@ -162,9 +162,9 @@ class File:
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1  # at once: the next file that is opened gets its number
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class Vfs:

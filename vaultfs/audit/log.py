@@ -56,8 +56,8 @@ def read_events(vault: Vault) -> Iterator[tuple[int, Event]]:
 def read_leaves(vault: Vault) -> Iterator[Leaf]:
     """Yield every leaf of the audit tree so far, oldest first. Raises as `read_events` does."""
     engine = vault.engine
-    engine.check()
     with engine.lock:
+        engine.check()
         head = engine.head
         journals = [_opened(engine, live) for live in engine.live]
     try:

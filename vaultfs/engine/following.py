@@ -219,6 +219,7 @@ class Follower:
         """Return the tokens of all control states that the files hold and the index covers."""
         view = self._view
         with view.lock:
+            view.check()
             for row in view.head.segments:
                 if row.frame_class is FrameClass.CONTROL and row.segment_id not in self._counted:
                     for frame in segment_frames(view, row):

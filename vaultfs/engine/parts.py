@@ -15,7 +15,7 @@ from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import VaultError
+from vaultfs.errors import Closed, VaultError
 from vaultfs.vfs import File, Vfs
 
 MAX_PART_FILE = 4 * limits.GIB
@@ -72,6 +72,7 @@ class PartFiles:
         self._lock = threading.Lock()
         self._parts: dict[bytes, _Part] = {}
         self._open: _Part | None = None
+        self._closed = False
 
     def _head(self, segment_id: bytes) -> bytes:
         """Return a superblock without epoch, years and generation, which are known when the file is sealed."""
@@ -81,8 +82,15 @@ class PartFiles:
         return head.encode()
 
     def append(self, body: Buffer) -> Landed:
-        """Write a sealed body; it counts only once a durable group names it."""
+        """Write a sealed body; it counts only once a durable group names it.
+
+        Raises
+        ------
+        Closed, StorageFull, StorageFailed
+        """
         with self._lock:
+            if self._closed:
+                raise Closed
             part = self._open
             if part is None or part.end + len(body) > MAX_PART_FILE:
                 part = self._open = self._begin()
@@ -163,8 +171,9 @@ class PartFiles:
             return idle, set(self._parts)
 
     def close(self) -> None:
-        """Close all part files."""
+        """Close all part files, and begin no other."""
         with self._lock:
+            self._closed = True
             for part in self._parts.values():
                 part.file.close()
             self._parts.clear()

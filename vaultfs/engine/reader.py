@@ -120,13 +120,14 @@ class _Frozen:
         try:
             return read()
         except IndexDamaged:
+            self.view.check()
             raise VaultDamaged from None
 
     def close(self) -> None:
         """Let go of everything, and remove the index."""
+        self.view.store.close()
         for live in self.view.live:
             live.journal.close()
-        self.view.store.close()
         self.view.index.close()
         with suppress(VaultError):
             discard(self._path)
@@ -143,6 +144,7 @@ class _Followed:
     def renew(self) -> None:
         """Bring the view up to date."""
         with self.view.lock:
+            self.view.check()
             self._follower.renew()
 
     def steady(self, read: Callable[[], T]) -> T:

@@ -120,6 +120,7 @@ class Census:
         """Return the tokens of all states."""
         if self._tokens is None:
             with self._engine.lock:
+                self._engine.check()
                 tokens = {token for frame in live_frames(self._engine) for token in state_tokens(frame)}
                 for row in self._engine.head.segments:
                     if row.frame_class is FrameClass.CONTROL:

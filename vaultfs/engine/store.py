@@ -25,7 +25,7 @@ from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, part_path, read_pair
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, IndexDamaged, NotAuthentic, VaultDamaged
+from vaultfs.errors import Closed, FormatError, IndexDamaged, NotAuthentic, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import File, Vfs
@@ -127,7 +127,10 @@ def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> Ta
 
 
 class FrameStore:
-    """All frames of an open vault. Every method may be called from any thread."""
+    """All frames of an open vault. Every method may be called from any thread.
+
+    What reads raises `Closed` once the store has been closed.
+    """
 
     def __init__(self, vfs: Vfs, layout: Layout, suite: Suite, chain: KeyChain, index: Index, metrics: Metrics) -> None:
         self._vfs = vfs
@@ -145,6 +148,7 @@ class FrameStore:
         self._bodies: Lru[bytes, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
         self._tables: Lru[bytes, TableReader] = Lru(KEY_CACHE)
+        self._closed = False
         self.index = index
 
     # Containers.
@@ -180,7 +184,7 @@ class FrameStore:
     def renew(self, index: Index) -> None:
         """Go on with another index, which numbers frames and files anew: those that it has are to be added."""
         with self._lock:
-            self.close()
+            self._close_files()
             for known in (self._containers, self._journals, self._segments, self._group_keys, self._tables):
                 known.clear()
             self._entries.clear()
@@ -226,11 +230,15 @@ class FrameStore:
             self._entries.clear()
 
     def close(self) -> None:
-        """Close every file but the journals, which belong to the committer."""
+        """Close every file but the journals, which nobody reads any more when this returns: they can be closed."""
         with self._lock:
-            for file in self._files.values():
-                file.close()
-            self._files.clear()
+            self._closed = True
+            self._close_files()
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
 
     # Frames.
 
@@ -323,6 +331,8 @@ class FrameStore:
         return container
 
     def _file(self, container: Container) -> File:
+        if self._closed:
+            raise Closed
         file_id = container.file_id
         journal = self._journals.get(file_id)
         if journal is not None:

@@ -278,9 +278,9 @@ class Vault:
         engine.condition = Condition.CLOSED
         self.committer.stop()
         engine.parts.close()
+        engine.store.close()
         for live in engine.live:
             live.journal.close()
-        engine.store.close()
         engine.index.close()
         self._lock.release()
 
@@ -374,6 +374,8 @@ class Vault:
         ------
         VaultMissing
             There is no such directory.
+        ArgumentInvalid
+            No directory can have that path.
         StorageFull, StorageFailed, CommitUnknown, WriterPoisoned
         """
         self.engine.check_writable()
@@ -413,8 +415,9 @@ class Vault:
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
-        self.engine.check()
-        return measure(self.engine)
+        with self.engine.lock:
+            self.engine.check()
+            return measure(self.engine)
 
     def note(self, kind: EventType, count: int = 0) -> None:
         """Record an act of the vault itself."""
@@ -454,8 +457,8 @@ class Vault:
         with suppress(IndexDamaged):
             return read()
         engine.metrics.add(Counter.RETRIES)
-        engine.check()
         with engine.lock:  # nothing moves now
+            engine.check()
             with suppress(IndexDamaged):
                 return read()
             self._rebuild_once()

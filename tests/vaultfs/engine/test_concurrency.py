@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import pytest
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, events, get, put, reopen, session
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, events, get, put, read_only, reopen, session
 from vaultfs.errors import Closed, NotFound, TransactionConflict, VaultError, WriterBusy
 from vaultfs.testing.vfs import FaultyVfs, Operation
 from vaultfs.vfs import File
@@ -55,6 +56,51 @@ class SlowSync(FaultyVfs):
 
         file.sync = slow  # type: ignore[method-assign]
         return file
+
+
+class SlowReads(FaultyVfs):
+    """A disk whose reads and writes take a while, once it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.begun = threading.Event(), threading.Event()
+
+    def call(self, kind: Operation, perform: Callable[[], Any], half: Callable[[], object] = lambda: None) -> Any:
+        if self.slow.is_set() and kind in (Operation.READ, Operation.APPEND):
+            self.begun.set()
+            time.sleep(0.3)
+        return super().call(kind, perform, half)
+
+
+class SlowFor(FaultyVfs):
+    """A disk on which the reads and writes of one thread take a while; `begun` is set when the first of them begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread: int | None = None
+        self.begun = threading.Event()
+
+    def call(self, kind: Operation, perform: Callable[[], Any], half: Callable[[], object] = lambda: None) -> Any:
+        if self.thread == threading.get_ident() and kind in (Operation.READ, Operation.APPEND):
+            self.begun.set()
+            time.sleep(0.1)
+        return super().call(kind, perform, half)
+
+
+READS: dict[str, Callable[[vaultfs.Session, vaultfs.RecordId], object]] = {
+    "get": lambda s, record: s.get(record),
+    "find": lambda s, _: s.find(subject=MRN),
+    "open": lambda s, record: s.open(record).read(),
+    "absent state": lambda s, _: s.state("ns", b"absent"),
+}
+WRITES: dict[str, Callable[[vaultfs.Vault], object]] = {
+    "put": put,
+    "put a blob": lambda vault: put(vault, os.urandom(3 * MIB)),
+    "settle": vaultfs.Vault.settle,
+    "rebuild": vaultfs.Vault.rebuild_index,
+    "space": vaultfs.Vault.space,
+    "merge": vaultfs.Vault.merge_access_logs,
+}
 
 
 class TestOneWriter:
@@ -218,6 +264,50 @@ class TestClosing:
         )
         stop.set()
         assert found == ["closed"] * 6
+
+    @pytest.mark.parametrize("act", READS)
+    @pytest.mark.parametrize("by", ["writer", "reader", "reader with an index of its own"])
+    def test_a_read_that_meets_the_end_is_told_so(self, opened: Open, tmp_path: Path, act: str, by: str) -> None:
+        """Not that the disk has failed, or that the vault is damaged."""
+        vault, vfs = opened(), SlowFor()
+        put(vault, subject=OTHER)
+        vault.settle()
+        record = put(vault, os.urandom(100_000))
+        read: vaultfs.Vault | vaultfs.Reader
+        if by == "writer":
+            read = opened(fresh=True, vfs=vfs)
+        else:
+            vault.close()
+            if by != "reader":
+                shutil.rmtree(vault.path / "index")
+            read = read_only(vault.path, vfs=vfs, index=None if by == "reader" else tmp_path)
+        with read.session(WHO, "TREAT") as s:
+            self.meet_the_end(read, vfs, lambda: READS[act](s, record))
+
+    @pytest.mark.parametrize("act", WRITES)
+    def test_a_write_that_meets_the_end_is_told_so(self, opened: Open, act: str) -> None:
+        vfs = SlowFor()
+        before = len(os.listdir("/proc/self/fd"))
+        vault = opened(vfs=vfs)
+        record = put(vault, b"kept")
+        self.meet_the_end(vault, vfs, lambda: WRITES[act](vault))
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert get(opened(), record) == b"kept"
+
+    def meet_the_end(self, vault: vaultfs.Vault | vaultfs.Reader, vfs: SlowFor, act: Callable[[], object]) -> None:
+        """Close a vault in the middle of what a thread goes on doing, which must end it, and by `Closed` alone."""
+
+        def go_on() -> None:
+            vfs.thread = threading.get_ident()
+            while True:
+                act()
+                vfs.begun.set()  # where nothing has to be read any more
+
+        with ThreadPoolExecutor(1) as pool:
+            going_on = pool.submit(go_on)
+            assert vfs.begun.wait(30)
+            vault.close()
+            assert type(going_on.exception(60)) is Closed
 
     def test_a_process_that_does_not_close_ends_all_the_same(self, tmp_path: Path) -> None:
         code = (
