@@ -68,7 +68,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     subject, record
         Surrogate of the subject and record id, empty where not concerned.
     version
-        Version of the record or state; a count for searches and acts of the vault; for a denial the action.
+        Version of the record or state; a count for searches and acts of the vault; of a created subject, how many
+        identifiers it was created by (none or one); for a denial the action.
     outcome
         `Outcome`.
     detail
@@ -112,7 +113,7 @@ _ID = b"\xc4\x10"
 """What stands before sixteen bytes."""
 
 _ENDING = encode_detail(Outcome.DONE) + encode_detail(b"")
-_NO_RECORD = encode_detail(b"") + encode_detail(0) + _ENDING
+_NO_RECORD = encode_detail(b"")
 FIRST_VERSION = encode_detail(1) + _ENDING
 """What follows the record id in the event of a record's first version."""
 
@@ -125,9 +126,10 @@ def record_event_start(kind: EventType, at: int, session: bytes, subject: bytes)
     return b"".join((_START[kind], encode_detail(at), _ID, session, _ID, subject, _ID))
 
 
-def subject_event(kind: EventType, at: int, session: bytes, subject: bytes) -> bytes:
+def subject_event(kind: EventType, at: int, session: bytes, subject: bytes, count: int) -> bytes:
     """Return the encoded event of an act that concerns a subject and no record."""
-    return b"".join((_START[kind], encode_detail(at), _ID, session, _ID, subject, _NO_RECORD))
+    start = (_START[kind], encode_detail(at), _ID, session, _ID, subject, _NO_RECORD)
+    return b"".join((*start, encode_detail(count), _ENDING))
 
 
 def record_event_end(version: int) -> bytes:

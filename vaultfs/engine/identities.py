@@ -103,10 +103,11 @@ class Identities:
         return self.created(identifier, date) if known is None else known
 
     def created(self, identifier: Identifier, date: Date = None) -> SubjectId:
-        """Create the subject of an identifier that nobody has claimed."""
-        subject = self.create()
-        self._assert(self._holders[subject], identifier, date, unclaimed=True)
-        return subject
+        """Create the subject of an identifier that nobody has claimed: one act, and one event."""
+        holder = self._begun()
+        self._assert(holder, identifier, date, unclaimed=True)
+        self._pending.note(EventType.SUBJECT_CREATED, holder.id, 1)
+        return holder.id
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
         """Return the identifiers that the vault or this transaction asserts for a subject."""
@@ -115,6 +116,12 @@ class Identities:
 
     def create(self) -> SubjectId:
         """Create a subject that no identifier names yet."""
+        holder = self._begun()
+        self._pending.note(EventType.SUBJECT_CREATED, holder.id)
+        return holder.id
+
+    def _begun(self) -> Holder:
+        """Begin a subject with its content key."""
         if not self._may_create:
             self._session.authorize(Action.LINK, None, None)
             self._may_create = True
@@ -123,8 +130,7 @@ class Identities:
         holder.unit.room(KEY)
         holder.unit.add_key(_SUBJECT, key)
         self._created.add(subject)
-        self._pending.note(EventType.SUBJECT_CREATED, subject)
-        return subject
+        return holder
 
     def _fresh(self) -> tuple[SubjectId, bytes]:
         """Return a new surrogate and content key; the operating system is asked for those of many at once."""
@@ -144,6 +150,7 @@ class Identities:
         if subject in claims:
             return
         self._assert(holder, identifier, date, WEAK if weak else 0, unclaimed=not claims)
+        self._pending.note(EventType.IDENTIFIER_ASSERTED, subject)
 
     def _assert(self, holder: Holder, identifier: Identifier, date: Date, flags: int = 0, *, unclaimed: bool) -> None:
         token, body = self.claims.named(identifier)
@@ -157,7 +164,6 @@ class Identities:
             holder.unit.room(len(body)), len(body), 0, 0, token,
         )  # fmt: skip
         holder.unit.add_alias(row, token, body)
-        self._pending.note(EventType.IDENTIFIER_ASSERTED, holder.id)
 
     def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
         """State that two subjects are one person, or that they are not."""

@@ -39,9 +39,9 @@ class Pending:
         self.events: list[bytes] = []
         self.intent = Intent([], sealable([]))
 
-    def note(self, kind: EventType, subject: bytes) -> None:
+    def note(self, kind: EventType, subject: bytes, count: int = 0) -> None:
         """Take down an event about a subject."""
-        self.events.append(subject_event(kind, self._engine.options.clock(), self._session_id, subject))
+        self.events.append(subject_event(kind, self._engine.options.clock(), self._session_id, subject, count))
 
     def seal(self) -> None:
         """Seal what is complete."""

@@ -45,7 +45,6 @@ def test_the_life_of_a_vault_is_in_its_log(opened: Open) -> None:
         E.VAULT_CREATED,
         E.SESSION_OPENED,
         E.SUBJECT_CREATED,
-        E.IDENTIFIER_ASSERTED,
         E.RECORD_PUT,
         E.SETTLED,
         E.VAULT_CLOSED,
@@ -111,6 +110,26 @@ def test_every_access_leaves_its_event(vault: vaultfs.Vault) -> None:
         found = _since(vault, act)
         assert [(E(e.type), e.subject, e.record, e.version) for e in found] == expected
         assert {e.outcome for e in found} == {Outcome.DONE}
+
+
+def test_a_subject_that_comes_with_an_identifier_is_one_event(vault: vaultfs.Vault) -> None:
+    made: list[vaultfs.SubjectId] = []
+
+    def act(s: vaultfs.Session) -> None:
+        with s.transaction() as txn:
+            txn.put(b"data", kind="Observation", subject=MRN)
+            made.append(txn.new_subject())
+            txn.identify(made[0], OTHER)
+
+    found = _since(vault, act)
+    with session(vault) as s:
+        (named,) = s.subjects(MRN)
+    assert [(E(e.type), e.subject, e.version) for e in found] == [
+        (E.SUBJECT_CREATED, named, 1),
+        (E.RECORD_PUT, named, 1),
+        (E.SUBJECT_CREATED, made[0], 0),
+        (E.IDENTIFIER_ASSERTED, made[0], 0),
+    ]
 
 
 def test_asking_for_what_is_not_there_is_an_event_too(vault: vaultfs.Vault) -> None:
