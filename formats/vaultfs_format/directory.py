@@ -7,8 +7,9 @@ Commit numbers stand here and not in the sealed entries, because the committer a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from struct import Struct
+
+import msgspec
 
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure, Truncated
@@ -34,8 +35,7 @@ RUN = Layout(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FrameRow:
+class FrameRow(msgspec.Struct, frozen=True, gc=False):
     """Where a frame lies, when its entries were committed, and its sealed entries.
 
     Parameters
@@ -77,9 +77,11 @@ class FrameRow:
         if len(data) < end:
             raise Truncated(structure=Structure.DIRECTORY, expected=end - offset, got=len(data) - offset)
         runs = tuple(RUN.struct.iter_unpack(memoryview(data)[at:start]))
-        good = all(count > 0 and 0 < commit <= limits.MAX_NUMBER for count, commit in runs)
-        require(good, Structure.DIRECTORY, 2)
-        require(sum(count for count, _ in runs) == header.entry_count, Structure.DIRECTORY, 3)
+        covered = 0
+        for count, commit in runs:
+            require(count > 0 and 0 < commit <= limits.MAX_NUMBER, Structure.DIRECTORY, 2)
+            covered += count
+        require(covered == header.entry_count, Structure.DIRECTORY, 3)
         require(body_offset <= limits.MAX_NUMBER, Structure.DIRECTORY, 4)
         return cls(header, body_offset, home, runs, bytes(data[start:end])), end
 

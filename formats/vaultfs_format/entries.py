@@ -7,10 +7,11 @@ all that an index needs, so an index is rebuilt without opening a body.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+import msgspec
 
 from vaultfs_format import limits
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure
@@ -170,8 +171,7 @@ _new = tuple.__new__
 _SUBJECT = int(Role.SUBJECT)
 
 
-@dataclass(frozen=True, slots=True)
-class EntryBlock:
+class EntryBlock(msgspec.Struct, frozen=True, gc=False):
     """All entries of a frame.
 
     Parameters
@@ -217,8 +217,8 @@ class EntryBlock:
 
 
 def _entry(values: tuple[Any, ...]) -> Entry:
-    role, flags, kind, media, precision, zero, offset_minutes, zeros, *rest = values
-    entry = _new(Entry, (role, flags, kind, media, precision, offset_minutes, *rest))
+    role, flags, _, _, precision, zero, offset_minutes, zeros, *_ = values
+    entry = _new(Entry, values[:5] + values[6:7] + values[8:])
     shape = _SHAPES.get(role)
     if shape is None or zero != 0 or zeros != _TWO_ZEROS:
         raise FieldInvalid(structure=Structure.ENTRIES, rule=3)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
+
 from vaultfs_format import labels, limits
 from vaultfs_format.compression import DICTIONARY, Codec, check_dictionary, compress, expand
 from vaultfs_format.entries import NO_SUBJECT, PART_ROW, PROLOGUE, ROW, EntryBlock, Role
@@ -21,6 +23,8 @@ from vaultfs_format.prefix import VERSION
 from vaultfs_format.suite import KEY, Suite, same
 
 MAGIC = b"VFRM"
+_new = tuple.__new__
+"""What `FrameHeader._make` comes to, without a call of Python's for each of millions."""
 
 
 class FrameClass(IntEnum):
@@ -33,7 +37,8 @@ class FrameClass(IntEnum):
     TERMINOLOGY = 5
 
 
-CLASSES = frozenset(FrameClass)
+CLASSES = {int(one): one for one in FrameClass}
+CODECS = {int(one): one for one in Codec}
 
 ROLES_OF = {
     FrameClass.RECORD: frozenset(
@@ -104,19 +109,8 @@ class FrameHeader(NamedTuple):
         require(0 < entry_count <= limits.MAX_ENTRIES, Structure.FRAME, 5)
         parts = entries_plain - PROLOGUE.size - entry_count * ROW.size
         require(parts >= 0 and parts % PART_ROW.size == 0, Structure.FRAME, 7)
-        return cls(
-            FrameClass(kind),
-            Codec(body_codec),
-            Codec(entries_codec),
-            parameter,
-            entry_count,
-            body_plain,
-            body_sealed,
-            entries_plain,
-            entries_sealed,
-            frame_id,
-            commitment,
-        )
+        named = (CLASSES[kind], CODECS[body_codec], CODECS[entries_codec])
+        return _new(cls, (*named, parameter, *sizes, frame_id, commitment))
 
 
 def _bounded(plain: int, sealed: int, limit: int, codec: int) -> None:
@@ -127,14 +121,27 @@ def _bounded(plain: int, sealed: int, limit: int, codec: int) -> None:
     require(stored == plain if codec == Codec.STORED else 0 < stored < plain, Structure.FRAME, 6)
 
 
-class SealedFrame(NamedTuple):
-    """A frame ready to be placed, with its key, which goes into a key table and nowhere else."""
+class SealedFrame(msgspec.Struct, frozen=True, gc=False):
+    """A frame ready to be placed, with its key, which goes into a key table and nowhere else.
 
-    header: FrameHeader
+    Parameters
+    ----------
+    encoded
+        Its header, of which class and sizes are repeated here.
+    """
+
+    frame_class: FrameClass
+    body_plain: int
+    body_sealed: int
     encoded: bytes
     body: bytes
     entries: bytes
     key: bytes
+
+    @property
+    def header(self) -> FrameHeader:
+        """The header, parsed."""
+        return FrameHeader.decode(self.encoded)
 
     def __repr__(self) -> str:
         return "<SealedFrame>"
@@ -167,10 +174,9 @@ def seal_frame(
     dictionary = DICTIONARY if frame_class is FrameClass.RECORD else 0
     codec, packed = compress(body, dictionary)
     form = (codec, dictionary if codec is Codec.ZSTD else 0, packed)
-    header, encoded, sealed, body_key = _seal_entries(
-        suite, frame_class, entries, count, len(body), form, frame_id, key
-    )
-    return SealedFrame(header, encoded, suite.seal(body_key, packed, encoded), sealed, key)
+    encoded, sealed, body_key = _seal_entries(suite, frame_class, entries, count, len(body), form, frame_id, key)
+    sealed_body = suite.seal(body_key, packed, encoded)
+    return SealedFrame(frame_class, len(body), len(sealed_body), encoded, sealed_body, sealed, key)
 
 
 def seal_blob(
@@ -189,10 +195,9 @@ def seal_blob(
     """
     form = pack(body, rows)
     entries, count = block.encode(), len(block.entries)
-    header, encoded, sealed, body_key = _seal_entries(
-        suite, FrameClass.BLOB, entries, count, len(body), form, frame_id, key
-    )
-    return SealedFrame(header, encoded, b"", sealed, key), suite.seal_into(body_key, form[2], encoded, room)
+    encoded, sealed, body_key = _seal_entries(suite, FrameClass.BLOB, entries, count, len(body), form, frame_id, key)
+    sealed_body = suite.seal_into(body_key, form[2], encoded, room)
+    return SealedFrame(FrameClass.BLOB, len(body), len(sealed_body), encoded, b"", sealed, key), sealed_body
 
 
 def _seal_entries(
@@ -204,12 +209,14 @@ def _seal_entries(
     form: tuple[Codec, int, Buffer],
     frame_id: bytes,
     key: bytes,
-) -> tuple[FrameHeader, bytes, bytes, bytes]:
-    """Return the header of a frame with a body in this form, its bytes, the sealed entries, and the key of the body."""
+) -> tuple[bytes, bytes, bytes]:
+    """Return the header of a frame with a body in this form, the sealed entries, and the key of the body."""
     body_codec, parameter, packed = form
     entries_codec, packed_entries = compress(entries)
     derived = suite.derive(key, labels.FRAME, frame_id, 2 * KEY + 32)
-    header = FrameHeader(
+    encoded = HEADER.pack(
+        MAGIC,
+        VERSION,
         frame_class,
         body_codec,
         entries_codec,
@@ -222,8 +229,7 @@ def _seal_entries(
         frame_id,
         derived[2 * KEY :],
     )
-    encoded = header.encode()
-    return header, encoded, suite.seal(derived[KEY : 2 * KEY], packed_entries, encoded), derived[:KEY]
+    return encoded, suite.seal(derived[KEY : 2 * KEY], packed_entries, encoded), derived[:KEY]
 
 
 def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> EntryBlock:

@@ -31,7 +31,8 @@ class Layout:
         self.fields = fields
         self.struct = Struct("<" + "".join(field.code for field in fields))
         self.size = self.struct.size
-        self._reserved = tuple(i for i, field in enumerate(fields) if field.name == RESERVED)
+        reserved = [(i, _zero(field.code)) for i, field in enumerate(fields) if field.name == RESERVED]
+        self._reserved = tuple(reversed(reserved))
         self.pack = Struct("<" + "".join(_padded(field) for field in fields)).pack
         """Returns the bytes of the values of all fields but the reserved ones."""
 
@@ -44,9 +45,12 @@ class Layout:
         """
         if offset < 0 or len(data) - offset < self.size:
             raise Truncated(structure=self.structure, expected=self.size, got=max(0, len(data) - offset))
-        values = list(self.struct.unpack_from(data, offset))
-        for position in reversed(self._reserved):
-            if values.pop(position) != _zero(self.fields[position].code):
+        found = self.struct.unpack_from(data, offset)
+        if not self._reserved:
+            return found
+        values = list(found)
+        for position, zero in self._reserved:
+            if values.pop(position) != zero:
                 raise FieldInvalid(structure=self.structure, field=position)
         return tuple(values)
 

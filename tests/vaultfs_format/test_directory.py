@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 from vaultfs_format import limits
 from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow, decode_rows
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, Truncated
@@ -21,13 +21,13 @@ COMMIT = st.integers(1, limits.MAX_NUMBER)
 
 def with_runs(*runs: tuple[int, int]) -> FrameRow:
     """Return the row, which has two entries, with other runs."""
-    return replace(ROW, runs=runs)
+    return replaced(ROW, runs=runs)
 
 
 @given(COMMIT, COMMIT, st.integers(0, limits.MAX_NUMBER), st.integers(0, 65535), st.binary(max_size=9))
 def test_what_is_written_is_read(one: int, other: int, offset: int, home: int, before: bytes) -> None:
     for runs in (((2, one),), ((1, one), (1, other))):
-        written = replace(ROW, runs=runs, body_offset=offset, home=home)
+        written = replaced(ROW, runs=runs, body_offset=offset, home=home)
         data = written.encode()
         assert FrameRow.decode(before + data + b"more", len(before)) == (written, len(before) + len(data))
         assert written.size == len(data)
@@ -65,7 +65,7 @@ def test_a_broken_rule_is_named(runs: Sequence[tuple[int, int]], rule: int) -> N
 
 def test_an_offset_beyond_any_file_is_refused() -> None:
     with pytest.raises(FieldInvalid) as refused:
-        FrameRow.decode(replace(ROW, body_offset=limits.MAX_NUMBER + 1).encode())
+        FrameRow.decode(replaced(ROW, body_offset=limits.MAX_NUMBER + 1).encode())
     assert refused.value.facts["rule"] == 4
 
 

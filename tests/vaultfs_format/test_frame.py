@@ -11,6 +11,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 from vaultfs_format import limits
 from vaultfs_format.compression import DICTIONARY, Codec
 from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
@@ -227,7 +228,9 @@ def forged(body: bytes, entries: bytes, **changes: Any) -> SealedFrame:
     header = FrameHeader.decode(header_with(commitment=commitment, **changes))
     bound = header.encode()
     return SealedFrame(
-        header,
+        header.frame_class,
+        header.body_plain,
+        header.body_sealed,
         bound,
         AESGCM(body_key).encrypt(bytes(12), body, bound),
         AESGCM(entries_key).encrypt(bytes(12), entries, bound),
@@ -322,7 +325,7 @@ def sealed_blob(body: bytes, rows: Rows | None) -> SealedFrame:
     room = memoryview(bytearray(len(body) + 100))
     sealed, stored = seal_blob(DEFAULT, block, body, room, frame_id=ID, key=KEY, rows=rows)
     assert sealed.body == b""
-    return sealed._replace(body=bytes(stored))
+    return replaced(sealed, body=bytes(stored))
 
 
 def test_pixels_are_sealed_as_the_specification_filters_them() -> None:

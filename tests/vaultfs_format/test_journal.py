@@ -10,6 +10,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 from vaultfs_format import limits
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.errors import (
@@ -314,7 +315,9 @@ def test_sealed_keys_open_at_their_place_only(number: int, salt: bytes) -> None:
 def test_entries_exchanged_between_frames_are_refused() -> None:
     """Two frames of one size, each in the other's row, in a group that a writer has signed: the headers are bound."""
     frames = [frame([record(number, 0, 1)], b"x", seed=number) for number in (11, 12)]
-    swapped = rows_of([frames[0]._replace(entries=frames[1].entries), frames[1]._replace(entries=frames[0].entries)], 1)
+    one, other = frames
+    exchanged = [replaced(one, entries=other.entries), replaced(other, entries=one.entries)]
+    swapped = rows_of(exchanged, 1)
     bodies, keys = [one.body for one in frames], [one.key for one in frames]
     data = group_bytes(replace(DRAFTS[0], rows=swapped, bodies=bodies[::-1], frame_keys=keys))
     group = decode_group(DEFAULT, data, 0, 1, CHAIN)
@@ -335,7 +338,7 @@ HERE = replace(COMMIT, rows=rows_of([RECORD_FRAME], 1), bodies=[RECORD_FRAME.bod
 
 def at_offset(offset: int, **changes: Any) -> GroupDraft:
     """Return the group whose body lies in a part file, at another offset there."""
-    return replace(IN_PART, rows=[replace(BLOB_ROW, body_offset=offset, **changes).encode()])
+    return replace(IN_PART, rows=[replaced(BLOB_ROW, body_offset=offset, **changes).encode()])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ A row begins with the subject, so that sorted rows are in the order of subjects,
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
+import msgspec
 from vaultfs_format.frame import FrameClass
 
 from vaultfs.engine.facts import FrameFacts
@@ -15,7 +15,7 @@ from vaultfs.engine.facts import FrameFacts
 _ROW = Struct(">16sQHHBQIQIIQI")
 
 
-class Listed(NamedTuple):
+class Listed(msgspec.Struct, frozen=True, gc=False):
     """A frame of a journal. Offsets count from the start of the journal, or of the part file for a blob's body.
 
     Parameters
@@ -83,4 +83,4 @@ class Catalogue:
 
 def listed(row: bytes) -> Listed:
     """Return a packed row."""
-    return Listed._make(_ROW.unpack(row))
+    return Listed(*_ROW.unpack(row))

@@ -10,6 +10,7 @@ from datetime import MAXYEAR, date
 from enum import IntEnum
 from struct import Struct
 
+import msgspec
 from vaultfs_format.entries import Entry, EntryBlock, Role
 
 RECORD_KEY = Struct(">IQIB")
@@ -36,7 +37,7 @@ class Holding(IntEnum):
     NOTHING = 3
 
 
-class FrameFacts:
+class FrameFacts(msgspec.Struct, gc=False):
     """Facts of one frame.
 
     Attributes
@@ -54,19 +55,19 @@ class FrameFacts:
         parts of blobs.
     """
 
-    __slots__ = ("aliases", "first", "holding", "keys", "last", "links", "parts", "states", "subject")
+    subject: bytes
+    holding: int = Holding.NOTHING
+    keys: list[bytes] = []
+    first: int | None = None
+    last: int | None = None
+    # Most frames have few of these or none: there are no lists for what is not there.
+    aliases: tuple[bytes, ...] = ()
+    states: tuple[tuple[bytes, int, int], ...] = ()
+    links: tuple[tuple[bytes, int, int], ...] = ()
+    parts: tuple[bytes, ...] = ()
 
-    def __init__(self, subject: bytes) -> None:
-        self.subject = subject
-        self.holding: int = Holding.NOTHING
-        self.keys: list[bytes] = []
-        self.first: int | None = None
-        self.last: int | None = None
-        # Most frames have few of these or none: there are no lists for what is not there.
-        self.aliases: tuple[bytes, ...] = ()
-        self.states: tuple[tuple[bytes, int, int], ...] = ()
-        self.links: tuple[tuple[bytes, int, int], ...] = ()
-        self.parts: tuple[bytes, ...] = ()
+    def __repr__(self) -> str:
+        return "<FrameFacts>"
 
     def add(self, entry: Entry) -> None:
         """Take in the next row."""

@@ -68,7 +68,7 @@ class Intent:
     def carry(self, frames: list[Drafted], events: Sealable) -> None:
         """State what is to be written."""
         self.frames, self.events = frames, events
-        self.weight = sum([len(sealed.entries) + len(sealed.body) for sealed, _, _ in frames])
+        self.weight = sum([len(frame.sealed.entries) + len(frame.sealed.body) for frame in frames])
 
 
 class GroupBuilder:
@@ -103,7 +103,8 @@ class GroupBuilder:
         homes = self._sync_parts()
         bodies, keys, rows = [], [], self._rows
         offset = bodies_offset(len(self._parts))
-        for (sealed, _, landed), runs in self._frames:
+        for drafted, runs in self._frames:
+            sealed, landed = drafted.sealed, drafted.landed
             if landed is None:
                 rows.append(encode_row(sealed.encoded, sealed.entries, offset, HERE, runs))
                 bodies.append(sealed.body)
@@ -150,10 +151,10 @@ class GroupBuilder:
         row_offset = body_offset + sum(len(d.sealed.body) for d, _ in self._frames if d.landed is None)
         first, catalogue = engine.take_handles(len(self._frames)), live.catalogue
         for slot, ((drafted, runs), row) in enumerate(zip(self._frames, self._rows, strict=True)):
-            (header, _, body, _, _), facts, landed = drafted
-            frame_class, segment_id, where, home = header.frame_class, b"", body_offset, live.number
+            sealed, facts, landed = drafted.sealed, drafted.facts, drafted.landed
+            frame_class, segment_id, where, home = sealed.frame_class, b"", body_offset, live.number
             if landed is None:
-                body_offset += len(body)
+                body_offset += sealed.body_sealed
             else:
                 segment_id, where, home = landed.segment_id, landed.offset, containers[landed.segment_id]
             handle = 0 if frame_class is FrameClass.AUDIT else first + slot
@@ -161,7 +162,7 @@ class GroupBuilder:
             if catalogue is not None:
                 catalogue.add(
                     frame_class, facts, handle, segment_id,
-                    (row_offset, size, where, header.body_sealed, header.body_plain, group_offset, slot),
+                    (row_offset, size, where, sealed.body_sealed, sealed.body_plain, group_offset, slot),
                 )  # fmt: skip
             if handle:
                 place = PLACE.pack(live.number, row_offset, size, home, where, group_offset, slot)
@@ -181,10 +182,10 @@ def audit_frames(suite: Suite, chunks: Sequence[tuple[int, bytes]]) -> list[tupl
     runs: list[list[tuple[int, int]]] = []
     unit = Unit(FrameClass.AUDIT, NOBODY, gathered, limits.MAX_BODY)
     for commit, chunk in chunks:
-        offset = unit.room(len(chunk))
-        if offset == 0:
+        frame = unit.room(len(chunk))
+        if not frame.rows:
             runs.append([])
-        unit.add(role_entry(Role.EVENTS, bytes(16), offset, len(chunk)), chunk)
+        frame.add(role_entry(Role.EVENTS, bytes(16), frame.size, len(chunk)), chunk)
         runs[-1].append((1, commit))
     unit.close()
     return list(zip(seal_all(suite, gathered), runs, strict=True))

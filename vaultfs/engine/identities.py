@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
 from vaultfs_format.entries import WEAK, Role, pack_row
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import KEY
@@ -31,28 +32,32 @@ _DRAWN = 16
 """Subjects for which random bytes are drawn at once."""
 
 
-class Holder:
+class Holder(msgspec.Struct, gc=False):
     """A subject as one transaction sees it: its surrogate, its content-id key and the frames that are gathered.
 
     Records without a date have frames of their own, since settling puts these into segments of their own.
     """
 
-    __slots__ = ("_gathered", "_undated", "content_key", "id", "parts", "unit")
+    id: SubjectId
+    content_key: bytes
+    unit: Unit
+    _undated: Unit | None = None
+    parts: frozenset[bytes] = frozenset()
+    """Content ids of the parts of blobs that the transaction has written for the subject."""
 
-    def __init__(self, subject: SubjectId, key: bytes, gathered: list[Gathered]) -> None:
-        self.id = subject
-        self.content_key = key
-        self.unit = Unit(FrameClass.RECORD, subject, gathered)
-        self._undated: Unit | None = None
-        self._gathered = gathered
-        self.parts: set[bytes] | frozenset[bytes] = frozenset()
-        """Content ids of the parts of blobs that the transaction has written for the subject."""
+    def __repr__(self) -> str:
+        return "<Holder>"
+
+    @classmethod
+    def of(cls, subject: SubjectId, key: bytes, gathered: list[Gathered]) -> Holder:
+        """Return the holder of a subject; `gathered` receives its frames."""
+        return cls(subject, key, Unit(FrameClass.RECORD, subject, gathered))
 
     @property
     def undated(self) -> Unit:
         """What gathers records without a date."""
         if self._undated is None:
-            self._undated = Unit(FrameClass.RECORD, self.id, self._gathered)
+            self._undated = Unit(FrameClass.RECORD, self.id, self.unit.full)
         return self._undated
 
     def close(self) -> None:
@@ -126,9 +131,8 @@ class Identities:
             self._session.authorize(Action.LINK, None, None)
             self._may_create = True
         subject, key = self._fresh()
-        holder = self._holders[subject] = Holder(subject, key, self._pending.gathered)
-        holder.unit.room(KEY)
-        holder.unit.add_key(_SUBJECT, key)
+        holder = self._holders[subject] = Holder.of(subject, key, self._pending.gathered)
+        holder.unit.room(KEY).add_key(_SUBJECT, key)
         self._created.add(subject)
         return holder
 
@@ -159,11 +163,12 @@ class Identities:
             self._intent.unclaimed.add(token)
         self.claims.assert_for(holder.id, identifier)
         precision, offset_minutes, milliseconds = date_fields(date)
+        frame = holder.unit.room(len(body))
         row = pack_row(
             _ALIAS, flags, 0, 0, precision, offset_minutes, 0, milliseconds, 0, 0,
-            holder.unit.room(len(body)), len(body), 0, 0, token,
+            frame.size, len(body), 0, 0, token,
         )  # fmt: skip
-        holder.unit.add_alias(row, token, body)
+        frame.add_alias(row, token, body)
 
     def relate(self, one: SubjectId, other: SubjectId, *, same: bool) -> None:
         """State that two subjects are one person, or that they are not."""
@@ -187,15 +192,13 @@ class Identities:
         found = self._holders.get(subject)
         if found is None:
             key = self._session.steady(lambda: content_key(self._engine, subject))
-            found = self._holders[subject] = Holder(subject, key, self._pending.gathered)
+            found = self._holders[subject] = Holder.of(subject, key, self._pending.gathered)
         return found
 
     def close(self) -> None:
         """Complete all frames. What was said last of each pair counts: two words of one commit would have no order."""
         for (one, other), same in self.claims.links().items():
-            unit = self.holder(one).unit
-            unit.room(0)
-            unit.add(role_entry(Role.LINK if same else Role.UNLINK, bytes(other), 0, 0))
+            self.holder(one).unit.room(0).add(role_entry(Role.LINK if same else Role.UNLINK, bytes(other), 0, 0))
         for holder in self._holders.values():
             holder.close()
 

@@ -217,8 +217,8 @@ class Merger:
         body = encode_state(NAMESPACE, key, batch.group.to_bytes(_NUMBER, "little"))
         gathered: list[Gathered] = []
         control = Unit(FrameClass.CONTROL, NOBODY, gathered)
-        entry = role_entry(Role.STATE, token, control.room(len(body)), len(body))._replace(version=version + 1)
-        control.add(entry, body)
+        frame = control.room(len(body))
+        frame.add(role_entry(Role.STATE, token, frame.size, len(body))._replace(version=version + 1), body)
         control.close()
         events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
         self._commit(

@@ -100,7 +100,8 @@ class Packer:
         """Take in an entry and its bytes out of `body`."""
         size = entry.before + entry.length + entry.after
         data = body[entry.offset : entry.offset + size]
-        self._unit.add(entry._replace(offset=self._unit.room(size)), data)
+        frame = self._unit.room(size)
+        frame.add(entry._replace(offset=frame.size), data)
         self._commits.append(commit)
 
     def take(self, frame: Opened) -> None:
@@ -114,9 +115,9 @@ class Packer:
         commits = iter(self._commits)
         packed = []
         for gathered, drafted in zip(self._gathered, seal_all(self._engine.suite, self._gathered), strict=True):
-            sealed = drafted.sealed
-            open_entries(self._engine.suite, sealed.header, sealed.key, sealed.entries)
-            if open_body(self._engine.suite, sealed.header, sealed.key, sealed.body) != b"".join(gathered.pieces):
+            sealed, header = drafted.sealed, drafted.sealed.header
+            open_entries(self._engine.suite, header, sealed.key, sealed.entries)
+            if open_body(self._engine.suite, header, sealed.key, sealed.body) != b"".join(gathered.pieces):
                 raise VaultDamaged
             row = encode_row(sealed.encoded, sealed.entries, 0, HERE, _runs(islice(commits, len(gathered.rows))))
             packed.append((drafted, Placed(row, sealed.body, sealed.key)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+import msgspec
 from vaultfs_format import limits
 from vaultfs_format.entries import Entry, Role, pack_row
 
@@ -51,7 +52,7 @@ class _Numbers:
         return zip(self._ids[at : self._at], count(self._first + at), strict=False)
 
 
-class _Shelf(NamedTuple):
+class _Shelf(msgspec.Struct, frozen=True, gc=False):
     """Where records of one kind and subject go, which the policy permits, and how the events of it begin."""
 
     holder: Holder
@@ -125,13 +126,13 @@ class RecordWriter:
                 record_id, number = next(fresh)
                 precision, offset_minutes, milliseconds = dated
                 holder = shelf.holder
-                unit = holder.unit if precision else holder.undated
+                frame = (holder.unit if precision else holder.undated).room(length)
                 row = pack_row(
                     _RECORD, 0, shelf.kind, media, precision, offset_minutes, incarnation, milliseconds, number, 1,
-                    unit.room(length), len(data), len(before), len(after), content_id(holder.content_key, data),
+                    frame.size, len(data), len(before), len(after), content_id(holder.content_key, data),
                 )  # fmt: skip
                 key = pack_key(incarnation, number, 1, _RECORD)
-                unit.add_record(row, key, milliseconds if precision else None, length, (before, data, after))
+                frame.add_record(row, key, milliseconds if precision else None, length, (before, data, after))
                 events.append(shelf.event + record_id + FIRST_VERSION)
             ids.append(record_id)
             if len(gathered) >= UNSEALED:
@@ -198,8 +199,8 @@ class RecordWriter:
             self._intent.parts |= writer.relied
         else:
             token = self._engine.chain.content_id(holder.content_key, content)
-            unit = holder.unit if precision else holder.undated
-            unit.add(entry._replace(offset=unit.room(size), token=token), before, content, after)
+            frame = (holder.unit if precision else holder.undated).room(size)
+            frame.add(entry._replace(offset=frame.size, token=token), before, content, after)
         if replaces is not None:
             self._build_on(number, base, version)
         self._pending.events.append(shelf.event + record_id + record_event_end(version))
@@ -221,9 +222,8 @@ class RecordWriter:
         version = self._intent.versions.get(number, last.version) + 1
         self._build_on(number, last.version, version, deleted=role is Role.DELETE)
         entry = located.entry
-        unit = self._identities.holder(subject).unit
-        unit.room(0)
-        unit.add(Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version))
+        frame = self._identities.holder(subject).unit.room(0)
+        frame.add(Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version))
         return subject, version
 
     def _base(self, number: bytes) -> int:

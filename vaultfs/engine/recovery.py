@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.directory import FrameRow
+from vaultfs_format.directory import HERE, FrameRow, encode_row
 from vaultfs_format.group import GroupDraft, PartFile, bodies_offset
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 
@@ -235,10 +234,11 @@ def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int)
     for row, where in zip(group.rows, landed, strict=True):
         if where is None:
             bodies.append(journal.file.read(scanned.offset + row.body_offset, row.header.body_sealed))
-            rows.append(replace(row, body_offset=offset).encode())
+            rows.append(encode_row(row.header.encode(), row.entries, offset, HERE, row.runs))
             offset += row.header.body_sealed
         else:
-            rows.append(replace(row, body_offset=where.offset, home=homes[where.segment_id]).encode())
+            home = homes[where.segment_id]
+            rows.append(encode_row(row.header.encode(), row.entries, where.offset, home, row.runs))
     return GroupDraft(
         group.kind,
         number,

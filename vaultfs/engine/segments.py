@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from vaultfs_format import limits
 from vaultfs_format.directory import entry_count, moved
 from vaultfs_format.frame import FrameClass
@@ -37,7 +38,7 @@ from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
 
 
-class Placed(NamedTuple):
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """A frame for a segment: its encoded row, whose place is rewritten, its sealed body and its key."""
 
     row: Buffer

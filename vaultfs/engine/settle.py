@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import NamedTuple
 
+import msgspec
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import FrameRow
@@ -47,7 +47,7 @@ from vaultfs.errors import NotAuthentic, StorageFull, VaultDamaged
 from vaultfs.model import NOBODY
 
 
-class _Frame(NamedTuple):
+class _Frame(msgspec.Struct, frozen=True, gc=False):
     """A frame on its way into a segment.
 
     Parameters
@@ -87,14 +87,14 @@ class _Changes:
         number = self._engine.take_container()
         self.segments[number] = written.row
         pack = PLACE.pack
-        for position, ((placed, moved, made), slot) in enumerate(zip(frames, written.slots, strict=True)):
+        for position, (frame, slot) in enumerate(zip(frames, written.slots, strict=True)):
             row_offset, row_length, body_offset = slot
             place = pack(number, row_offset, row_length, number, body_offset, 0, position)
-            if moved:
-                self.places[moved] = place
-            elif made is not None:
-                row, _ = FrameRow.decode(placed.row)
-                self.batch.add(self._engine.take_handles(1), place, made.facts, row.runs)
+            if frame.moved:
+                self.places[frame.moved] = place
+            elif frame.made is not None:
+                row, _ = FrameRow.decode(frame.placed.row)
+                self.batch.add(self._engine.take_handles(1), place, frame.made.facts, row.runs)
 
 
 @collector.paused()
@@ -281,7 +281,7 @@ def _write_blobs(
     try:
         for frame, harvest in found:
             placed = _checked(engine, harvest.placed(frame, file))
-            frames.append(_Frame(placed._replace(body=b"") if in_place else placed, frame.handle))
+            frames.append(_Frame(Placed(placed.row, b"", placed.key) if in_place else placed, frame.handle))
             size += 0 if in_place else frame.body_length
             if size >= SEGMENT_TARGET:
                 _write(engine, FrameClass.BLOB, years, frames, changes)

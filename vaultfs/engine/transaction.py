@@ -232,9 +232,8 @@ class Transaction:
         version = known + 1
         if self._control is None:
             self._control = Unit(FrameClass.CONTROL, NOBODY, self._pending.gathered)
-        offset = self._control.room(len(body))
-        entry = role_entry(Role.STATE, token, offset, len(body))._replace(version=version)
-        self._control.add(entry, body)
+        frame = self._control.room(len(body))
+        frame.add(role_entry(Role.STATE, token, frame.size, len(body))._replace(version=version), body)
         self._intent.guards.setdefault(token, known)
         self._intent.states[token] = version
         self._pending.events.append(encode_event(self._session.event(EventType.STATE_SET, version=version)))

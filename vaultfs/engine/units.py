@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from datetime import date as calendar_date
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
+import msgspec
 from vaultfs_format import limits
 from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, encode_block, pack_row
 from vaultfs_format.errors import FieldInvalid, Structure
@@ -26,8 +26,6 @@ _EPOCH_DAY = _EPOCH.toordinal()
 _DAY = 86_400_000
 _MILLISECOND = timedelta(milliseconds=1)
 _FRAME_ID = 16
-_NOT_BEGUN = -1
-"""Size of a unit that has no frame open."""
 
 DateFields = tuple[int, int, int]
 """Precision, minutes east of UTC and milliseconds since 1970, as an entry keeps them."""
@@ -35,7 +33,7 @@ DateFields = tuple[int, int, int]
 _UNDATED: DateFields = (0, NO_OFFSET, 0)
 
 
-class Drafted(NamedTuple):
+class Drafted(msgspec.Struct, frozen=True, gc=False):
     """A sealed frame on its way into a group, and where its body lies if not in the group."""
 
     sealed: SealedFrame
@@ -46,13 +44,61 @@ class Drafted(NamedTuple):
         return "<Drafted>"
 
 
-class Gathered(NamedTuple):
-    """A frame before it is sealed: encoded rows, pieces of the body, and what the index needs to know."""
+class Gathered(msgspec.Struct, gc=False):
+    """A frame before it is sealed: encoded rows, pieces of the body, and what the index needs to know.
+
+    Attributes
+    ----------
+    size
+        Bytes of the body so far: the offset of what comes next.
+    """
 
     frame_class: FrameClass
-    rows: list[bytes]
-    pieces: list[bytes]
     facts: FrameFacts
+    rows: list[bytes] = []
+    pieces: list[bytes] = []
+    size: int = 0
+
+    def add(self, entry: Entry, *pieces: bytes) -> None:
+        """Take in an entry, made for the offset `size`, and its bytes."""
+        self.facts.add(entry)
+        self.rows.append(pack_row(*entry))
+        self.pieces += pieces
+        self.size += sum(map(len, pieces))
+
+    def add_key(self, row: bytes, key: bytes) -> None:
+        """Take in the encoded row of the content key, which a new subject's first frame begins with."""
+        facts = self.facts
+        facts.keys.append(b"")
+        facts.holding = Holding.KEY
+        self.rows.append(row)
+        self.pieces.append(key)
+        self.size += len(key)
+
+    def add_alias(self, row: bytes, token: bytes, identifier: bytes) -> None:
+        """Take in the encoded row of an identifier, and its bytes."""
+        facts = self.facts
+        facts.keys.append(b"")
+        facts.aliases += (token,)
+        facts.holding = min(facts.holding, Holding.NAMES)
+        self.rows.append(row)
+        self.pieces.append(identifier)
+        self.size += len(identifier)
+
+    def add_record(
+        self, row: bytes, key: bytes, date: int | None, length: int, pieces: tuple[bytes, bytes, bytes]
+    ) -> None:
+        """Take in the encoded row of a record and its bytes, `length` in all.
+
+        Parameters
+        ----------
+        key, date
+            As for `FrameFacts.add_record`.
+        """
+        self.facts.add_record(key, date)
+        self.rows.append(row)
+        self.pieces += pieces
+        self.size += length
 
     def __repr__(self) -> str:
         return "<Gathered>"
@@ -114,7 +160,7 @@ def seal_large(
     return seal_blob(suite, block, body, room, frame_id=secret[:_FRAME_ID], key=secret[_FRAME_ID:], rows=rows)
 
 
-class Unit:
+class Unit(msgspec.Struct, gc=False):
     """The records of one shred unit that a transaction, or a settling, is gathering.
 
     Parameters
@@ -125,79 +171,30 @@ class Unit:
         Bytes at which a frame is complete.
     """
 
-    __slots__ = ("_facts", "_frame_class", "_full", "_pieces", "_rows", "_size", "_target", "subject")
+    frame_class: FrameClass
+    subject: bytes
+    full: list[Gathered]
+    target: int = limits.FRAME_TARGET
+    _open: Gathered | None = None
 
-    def __init__(
-        self, frame_class: FrameClass, subject: bytes, full: list[Gathered], target: int = limits.FRAME_TARGET
-    ) -> None:
-        self._frame_class = frame_class
-        self.subject = subject
-        self._full = full
-        self._target = target
-        self._size = _NOT_BEGUN
-
-    def _begin(self) -> None:
-        self._rows: list[bytes] = []
-        self._pieces: list[bytes] = []
-        self._facts = FrameFacts(self.subject)
-        self._size = 0
-
-    def room(self, length: int) -> int:
-        """Close the current frame if `length` more bytes do not fit; return the offset where they will lie."""
-        if self._size == _NOT_BEGUN:
-            self._begin()
-        elif self._rows and (self._size + length > self._target or len(self._rows) >= limits.MAX_ENTRIES):
-            self.close()
-            self._begin()
-        return self._size
-
-    def add(self, entry: Entry, *pieces: bytes) -> None:
-        """Take in an entry, made for the offset that `room` returned, and its bytes."""
-        self._facts.add(entry)
-        self._rows.append(pack_row(*entry))
-        self._pieces += pieces
-        self._size += sum(map(len, pieces))
-
-    def add_key(self, row: bytes, key: bytes) -> None:
-        """Take in the encoded row of the content key, which a new subject's first frame begins with."""
-        facts = self._facts
-        facts.keys.append(b"")
-        facts.holding = Holding.KEY
-        self._rows.append(row)
-        self._pieces.append(key)
-        self._size += len(key)
-
-    def add_alias(self, row: bytes, token: bytes, identifier: bytes) -> None:
-        """Take in the encoded row of an identifier, and its bytes."""
-        facts = self._facts
-        facts.keys.append(b"")
-        facts.aliases += (token,)
-        facts.holding = min(facts.holding, Holding.NAMES)
-        self._rows.append(row)
-        self._pieces.append(identifier)
-        self._size += len(identifier)
-
-    def add_record(
-        self, row: bytes, key: bytes, date: int | None, length: int, pieces: tuple[bytes, bytes, bytes]
-    ) -> None:
-        """Take in the encoded row of a record and its bytes, `length` in all.
-
-        Parameters
-        ----------
-        key, date
-            As for `FrameFacts.add_record`.
-        """
-        self._facts.add_record(key, date)
-        self._rows.append(row)
-        self._pieces += pieces
-        self._size += length
+    def room(self, length: int) -> Gathered:
+        """Return the frame for `length` more bytes: another one if they do not fit into the present one."""
+        frame = self._open
+        if frame is not None:
+            if not frame.rows or (frame.size + length <= self.target and len(frame.rows) < limits.MAX_ENTRIES):
+                return frame
+            self.full.append(frame)
+        frame = self._open = Gathered(self.frame_class, FrameFacts(self.subject))
+        return frame
 
     def close(self) -> None:
         """End the current frame, if it holds anything."""
-        if self._size != _NOT_BEGUN:
-            if self._rows:
-                self._full.append(Gathered(self._frame_class, self._rows, self._pieces, self._facts))
-            self._size = _NOT_BEGUN
+        if self._open is not None and self._open.rows:
+            self.full.append(self._open)
+        self._open = None
+
+    def __repr__(self) -> str:
+        return "<Unit>"
 
 
 def role_entry(role: int, token: bytes, offset: int, length: int, date: Date = None, flags: int = 0) -> Entry:
