@@ -215,7 +215,7 @@ class Committer:
                     version = hit.version if hit else 0
                 if version != base:
                     raise TransactionConflict
-            if index.claimed(txn, chain.alias_keys(intent.unclaimed)):
+            if intent.claims != self._engine.claims and index.claimed(txn, chain.alias_keys(intent.unclaimed)):
                 raise TransactionConflict
             if not all(index.copies_of(txn, content_id) for content_id in intent.parts):
                 raise TransactionConflict
@@ -276,6 +276,7 @@ class Committer:
                     self._index(live, group, rows)
             except VaultError:
                 raise CommitUnknown from None
+        engine.claims += any(ticket.intent.claimed for ticket in tickets)
         engine.last_commit += len(tickets)
         engine.leaves += group.leaves
         engine.metrics.add(Counter.GROUPS)

@@ -175,6 +175,8 @@ class Engine(View):
         self.leaves = head.tree_size - 1
         """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
         self.last_commit = head.last_commit
+        self.claims = 0
+        """Changes after a group whose commits assert identifiers has been indexed: until then nobody has come first."""
         self.settle_at = options.settle_bytes
         """Bytes of the live journals at which they are settled next."""
         self._numbers = threading.Lock()

@@ -33,6 +33,8 @@ class Intent:
         For records that get a new version: record number to the version that it is based on (0: none).
     unclaimed
         Identifier tokens for which a subject is created: nobody may have claimed them meanwhile.
+    claims
+        `Engine.claims` before any of these was looked up.
     claimed
         Identifier tokens that this intent asserts.
     parts
@@ -55,6 +57,7 @@ class Intent:
     bases: dict[bytes, int] = field(default_factory=dict)
     versions: dict[bytes, int] = field(default_factory=dict)
     unclaimed: set[bytes] = field(default_factory=set)
+    claims: int = -1
     claimed: set[bytes] = field(default_factory=set)
     parts: set[bytes] = field(default_factory=set)
     guards: dict[bytes, int] = field(default_factory=dict)

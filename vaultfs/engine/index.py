@@ -293,9 +293,17 @@ class Index:
         rows = [(_handle(key[17:]), *YEARS.unpack(value)) for key, value in _rows(txn, self.tables.subjects, subject)]
         return sorted(rows)
 
-    def aliases_of(self, txn: lmdb.Transaction, token: bytes) -> list[tuple[bytes, int]]:
-        """Return the subjects for which an alias token is asserted, and in which frame."""
-        return [(key[16:], _handle(value)) for key, value in _rows(txn, self.tables.aliases, token)]
+    def aliases_of(self, txn: lmdb.Transaction, tokens: Iterable[bytes]) -> list[list[tuple[bytes, int]]]:
+        """Return for each alias token the subjects for which it is asserted, and in which frame."""
+        cursor, found = txn.cursor(self.tables.aliases), []
+        for token in tokens:
+            rows = []
+            more = cursor.set_range(token)
+            while more and (key := bytes(cursor.key())).startswith(token):
+                rows.append((key[16:], _handle(cursor.value())))
+                more = cursor.next()
+            found.append(rows)
+        return found
 
     def claimed(self, txn: lmdb.Transaction, tokens: Iterable[bytes]) -> bool:
         """Return whether any of these alias tokens is asserted for anybody."""

@@ -16,7 +16,7 @@ def claimants(engine: View, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
     chain, index = engine.chain, engine.index
     wanted = list(tokens)
     with index.reading() as txn:
-        found = [index.aliases_of(txn, key) for key in chain.alias_keys(wanted)]
+        found = index.aliases_of(txn, chain.alias_keys(wanted))
     return [[_confirmed(engine, token, *one) for one in rows] for token, rows in zip(wanted, found, strict=True)]
 
 
