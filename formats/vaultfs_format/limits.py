@@ -104,3 +104,12 @@ SLICE_SMALL = 4 * KIB
 
 SMALL_SEGMENT = 1 * MIB
 """Bytes before the leaf hashes from which a segment is hashed in large slices."""
+
+STRIPE_PIECES = 16
+"""Most data slices of a stripe."""
+
+LARGE_PARITY = 2
+"""Parity slices of a stripe of large slices. Of small ones there are half as many as data slices, and at least two."""
+
+ZONE_SLICES = 1024
+"""Most data slices that share stripes."""
