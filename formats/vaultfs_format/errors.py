@@ -106,6 +106,7 @@ class Structure(Enum):
     EPOCH_SECRET = 13
     DIRECTORY = 14
     PREFIX = 15
+    SIGNER = 16
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------
@@ -164,6 +165,13 @@ class ChainBroken(FormatError):
 
     code = 1107
     advice = "Bytes of the journal were changed. Take a copy of the vault, run vaultfs-fsck, and restore from a backup."
+
+
+class SlicesLost(FormatError):
+    """So many slices of the segment are damaged that its parity does not give them back."""
+
+    code = 1108
+    advice = "Run vaultfs-fsck: it says which slices are lost. Restore the file from a backup or a mirror."
 
 
 class Unsupported(VaultError):
@@ -241,6 +249,13 @@ class DecompressionFailed(NotAuthentic):
         "What was sealed is not what its header says, which damage cannot cause: keep a copy of the file, "
         "and report it."
     )
+
+
+class SignatureInvalid(NotAuthentic):
+    """The signature is not one of the signer."""
+
+    code = 1205
+    advice = "The file was not written by the signer that VAULT names. Treat the vault as tampered with."
 
 
 class NoRecipientMatches(VaultError):

@@ -97,13 +97,16 @@ MAX_ARGON_WORK = 16 * GIB // KIB
 """Most that memory in KiB times passes may be: what a stanza may cost before anything of it is authentic."""
 
 SLICE_LARGE = 64 * KIB
-"""Slice size of blob segments, and of others from `SMALL_SEGMENT` bytes on."""
+"""Slice size of segments with `SMALL_SEGMENT` bytes or more before the leaf hashes."""
 
 SLICE_SMALL = 4 * KIB
 """Slice size of smaller segments."""
 
 SMALL_SEGMENT = 1 * MIB
 """Bytes before the leaf hashes from which a segment is hashed in large slices."""
+
+MAX_COVERED = 1 << 42
+"""Most bytes of a segment before the leaf hashes."""
 
 STRIPE_PIECES = 16
 """Most data slices of a stripe."""

@@ -1,19 +1,19 @@
 """The segment: an immutable file of frames of one class, disposition class and range of years.
 
-Superblock, bodies, directory, audit entries, leaf hashes, parity, footer. The leaf hashes cover everything before them
-in fixed slices; their RFC 9162 root stands in the footer and, through the head, in the audit tree. Nothing here needs
-a key to be checked.
+Superblock, bodies, directory, audit entries: these are covered by slices. Then leaf hashes, footer, parity, and once
+more leaf hashes and footer. The RFC 9162 root over the slices stands in the footer and, through the head, in the audit
+tree. Nothing here needs a key to be checked, or to be made good again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from vaultfs_format import limits, merkle
+from vaultfs_format import limits
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.errors import DigestMismatch, LimitExceeded, Structure, Truncated
 from vaultfs_format.frame import CLASSES, FrameClass
+from vaultfs_format.geometry import Geometry, geometry_of
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.suite import DIGEST, Suite
@@ -31,9 +31,9 @@ SUPERBLOCK = Layout(
     "segment superblock",
     PREFIX_FIELD,
     Field("class", "B", "1 record, 2 blob, 3 control, 4 audit, 5 terminology"),
-    Field("slice_log2", "B", "binary logarithm of the slice size: 12 or 16"),
-    Field("data_pieces", "H", "k of the parity inside the file; 0: no parity"),
-    Field("parity_pieces", "H", "m of the parity inside the file"),
+    Field("slice_log2", "B", "binary logarithm of the slice size: 12 or 16; 0 in a part file, and so the next two"),
+    Field("data_pieces", "H", "k: most data pieces of a stripe"),
+    Field("parity_pieces", "H", "m: most parity pieces of a stripe"),
     Field("across_data", "H", "k across locations; 0: none"),
     Field("across_parity", "H", "m across locations"),
     Field(RESERVED, "2s"),
@@ -45,6 +45,7 @@ SUPERBLOCK = Layout(
     Field("generation", "Q", "generation of the head before the segment"),
     Field("vault_id", "16s", "the vault"),
     Field("segment_id", "16s", "random"),
+    Field("covered", "Q", "bytes before the leaf hashes; 0 in a part file"),
 )
 FOOTER = Layout(
     Structure.SEGMENT,
@@ -54,14 +55,15 @@ FOOTER = Layout(
     Field("bodies_length", "Q", "bytes of the bodies, which follow the superblock"),
     Field("directory_length", "Q", "bytes of the directory, which follows the bodies"),
     Field("audit_length", "Q", "bytes of the audit entries, which follow the directory"),
-    Field("leaves_length", "Q", "bytes of the leaf hashes, which follow the audit entries"),
-    Field("parity_length", "Q", "bytes of parity and copies, which follow the leaf hashes"),
+    Field("leaves_length", "Q", "bytes of the leaf hashes, which follow the audit entries, and once more the parity"),
+    Field("parity_length", "Q", "bytes of the parity, which follows the first footer"),
     Field("first_leaf", "Q", "index in the audit tree of the first audit entry"),
     Field("frames", "I", "number of frames"),
     Field(RESERVED, "4s"),
     Field("entries", "Q", "number of entries of all frames"),
-    Field("root", "32s", "root over the leaf hashes"),
-    Field("superblock", "84s", "copy of the superblock's fields"),
+    Field("root", "32s", "root over the leaf hashes of the covered bytes"),
+    Field("parity_root", "32s", "root over the leaf hashes of the parity"),
+    Field("superblock", f"{SUPERBLOCK.size}s", "copy of the superblock's fields"),
     Field("signature_kind", "B", "0: unsigned draft"),
     Field(RESERVED, "3s"),
     Field("signature_length", "I", "bytes of the signature"),
@@ -75,7 +77,6 @@ class SegmentHead:
 
     suite: Suite
     frame_class: FrameClass
-    slice_size: int
     disposition: int
     epoch: int
     first_year: int
@@ -83,15 +84,19 @@ class SegmentHead:
     generation: int
     vault_id: bytes
     segment_id: bytes
+    covered: int
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the covered bytes are cut into slices. Not of a part file."""
+        return geometry_of(self.covered)
 
     def fields(self) -> bytes:
         """Return the fields of the superblock, without padding and digest."""
         return SUPERBLOCK.pack(
             prefix(MAGIC, self.suite),
             self.frame_class,
-            self.slice_size.bit_length() - 1,
-            0,
-            0,
+            *_shape(self.covered),
             0,
             0,
             self.disposition,
@@ -101,6 +106,7 @@ class SegmentHead:
             self.generation,
             self.vault_id,
             self.segment_id,
+            self.covered,
         )
 
     def encode(self) -> bytes:
@@ -124,31 +130,44 @@ class SegmentHead:
     def of_fields(cls, data: Buffer) -> SegmentHead:
         """Parse the fields of a superblock, which a digest covers where they stand."""
         suite = check_prefix(Structure.SEGMENT, MAGIC, data)
-        _, kind, slice_log2, *pieces, disposition, epoch, first, last, generation, vault, segment = SUPERBLOCK.unpack(
-            data
-        )
+        _, kind, slice_log2, data_pieces, parity_pieces, across, over, *fields, covered = SUPERBLOCK.unpack(data)
+        disposition, epoch, first, last, generation, vault, segment = fields
         require(kind in CLASSES, Structure.SEGMENT, 2)
-        require(slice_log2 in (12, 16), Structure.SEGMENT, 3)
-        require(pieces == [0, 0, 0, 0], Structure.SEGMENT, 4)
+        if covered > limits.MAX_COVERED:
+            raise LimitExceeded(structure=Structure.SEGMENT, covered=covered)
+        require(covered == 0 or covered > SUPERBLOCK_SIZE, Structure.SEGMENT, 3)
+        require((slice_log2, data_pieces, parity_pieces) == _shape(covered), Structure.SEGMENT, 4)
+        require(across == over == 0, Structure.SEGMENT, 10)
         require(years_valid(first, last), Structure.SEGMENT, 5)
-        return cls(
-            suite, FrameClass(kind), 1 << slice_log2, disposition, epoch, first, last, generation, vault, segment
-        )
+        return cls(suite, CLASSES[kind], disposition, epoch, first, last, generation, vault, segment, covered)
+
+
+def _shape(covered: int) -> tuple[int, int, int]:
+    """Return what the superblock says of the geometry: logarithm of the slice size, data pieces, parity pieces."""
+    if covered == 0:
+        return 0, 0, 0
+    geometry = geometry_of(covered)
+    return geometry.slice_size.bit_length() - 1, geometry.data_pieces, geometry.parity_pieces
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentFooter:
-    """The footer of a segment: where everything lies, and the root. Lengths in bytes."""
+    """The footer of a segment: where everything lies, and the roots. Lengths in bytes."""
 
     head: SegmentHead
     bodies_length: int
     directory_length: int
     audit_length: int
-    leaves_length: int
     first_leaf: int
     frames: int
     entries: int
     root: bytes
+    parity_root: bytes
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the covered bytes are cut into slices."""
+        return self.head.geometry
 
     @property
     def directory_offset(self) -> int:
@@ -162,13 +181,38 @@ class SegmentFooter:
 
     @property
     def leaves_offset(self) -> int:
-        """Where the leaf hashes begin: the end of what they cover."""
-        return self.audit_offset + self.audit_length
+        """Where the leaf hashes begin the first time: the end of what slices cover."""
+        return self.head.covered
+
+    @property
+    def leaves_length(self) -> int:
+        """Bytes of the leaf hashes of the slices and of the parity, each time."""
+        return leaves_length(self.head.covered)
+
+    @property
+    def parity_offset(self) -> int:
+        """Where the parity begins."""
+        return parity_offset(self.head.covered)
+
+    @property
+    def parity_length(self) -> int:
+        """Bytes of the parity."""
+        return self.geometry.parity_slices * self.geometry.slice_size
+
+    @property
+    def leaves_offsets(self) -> tuple[int, int]:
+        """Where the leaf hashes begin, both times."""
+        return self.leaves_offset, self.parity_offset + self.parity_length
+
+    @property
+    def footer_offsets(self) -> tuple[int, int]:
+        """Where the footer stands, both times."""
+        return footer_offsets(self.head.covered)
 
     @property
     def length(self) -> int:
         """Bytes of the whole file."""
-        return self.leaves_offset + self.leaves_length + FOOTER_SIZE
+        return segment_length(self.head.covered)
 
     def encode(self) -> bytes:
         """Return the 1,024 bytes of the footer."""
@@ -179,11 +223,12 @@ class SegmentFooter:
             self.directory_length,
             self.audit_length,
             self.leaves_length,
-            0,
+            self.parity_length,
             self.first_leaf,
             self.frames,
             self.entries,
             self.root,
+            self.parity_root,
             self.head.fields(),
             0,
             0,
@@ -192,96 +237,64 @@ class SegmentFooter:
         return content + self.head.suite.digest(content)
 
     @classmethod
-    def decode(cls, data: Buffer, file_length: int) -> SegmentFooter:
-        """Parse the last 1,024 bytes of a file that is `file_length` bytes long."""
+    def decode(cls, data: Buffer, file_length: int | None = None) -> SegmentFooter:
+        """Parse the 1,024 bytes of a footer.
+
+        Parameters
+        ----------
+        file_length
+            Bytes of the file that has it; None where that may be damaged too.
+        """
         require_size(data, FOOTER_SIZE, Structure.SEGMENT)
         suite = check_prefix(Structure.SEGMENT, FOOTER_MAGIC, data)
         content = bytes(data[: FOOTER_SIZE - DIGEST])
         if suite.digest(content) != bytes(data[FOOTER_SIZE - DIGEST :]):
             raise DigestMismatch(structure=Structure.SEGMENT)
-        _, length, *lengths, root, superblock, kind, signature_length = FOOTER.unpack(data)
+        _, *lengths, root, parity_root, superblock, kind, signature_length = FOOTER.unpack(data)
         require(all_zero(content[FOOTER.size :]), Structure.SEGMENT, 6)
         require(kind == 0 and signature_length == 0, Structure.SEGMENT, 7)
-        bodies, directory, audit, leaves, parity, first_leaf, frames, entries = lengths
-        require(parity == 0, Structure.SEGMENT, 8)
+        length, bodies, directory, audit, leaves, parity, first_leaf, frames, entries = lengths
         if frames > limits.MAX_SEGMENT_FRAMES:
             raise LimitExceeded(structure=Structure.SEGMENT, frames=frames)
-        footer = cls(
-            SegmentHead.of_fields(superblock), bodies, directory, audit, leaves, first_leaf, frames, entries, root
-        )
-        require(length == footer.length == file_length, Structure.SEGMENT, 9)
+        head = SegmentHead.of_fields(superblock)
+        require(head.covered == SUPERBLOCK_SIZE + bodies + directory + audit, Structure.SEGMENT, 9)
+        footer = cls(head, bodies, directory, audit, first_leaf, frames, entries, root, parity_root)
+        stated = (length, leaves, parity)
+        require(stated == (footer.length, footer.leaves_length, footer.parity_length), Structure.SEGMENT, 8)
+        require(file_length in (None, length), Structure.SEGMENT, 8)
         footer._check()
         return footer
 
     def _check(self) -> None:
         head = self.head
-        slices = slice_count(self.leaves_offset, head.slice_size)
-        require(self.leaves_length == DIGEST * slices, Structure.SEGMENT, 10)
         audit = head.frame_class is FrameClass.AUDIT
         require(self.audit_length % ENTRY.size == 0, Structure.SEGMENT, 11)
         require((self.audit_length > 0) == audit and (audit or self.first_leaf == 0), Structure.SEGMENT, 12)
         require(0 < self.frames <= self.entries and head.epoch > 0, Structure.SEGMENT, 13)
 
 
+def leaves_length(covered: int) -> int:
+    """Return the bytes of the leaf hashes of a segment that covers so many bytes."""
+    geometry = geometry_of(covered)
+    return DIGEST * (geometry.slices + geometry.parity_slices)
+
+
+def parity_offset(covered: int) -> int:
+    """Return where the parity of a segment begins."""
+    return covered + leaves_length(covered) + FOOTER_SIZE
+
+
+def segment_length(covered: int) -> int:
+    """Return the bytes of a whole segment that covers so many bytes."""
+    geometry = geometry_of(covered)
+    return covered + 2 * (leaves_length(covered) + FOOTER_SIZE) + geometry.parity_slices * geometry.slice_size
+
+
+def footer_offsets(covered: int) -> tuple[int, int]:
+    """Return where the footer stands, both times."""
+    return covered + leaves_length(covered), segment_length(covered) - FOOTER_SIZE
+
+
 def years_valid(first: int, last: int) -> bool:
     """Return whether these are the first and last year of a range, or both `NO_YEAR`."""
     return (first == NO_YEAR) == (last == NO_YEAR) and first <= last <= LAST_YEAR
-
-
-def slice_size_for(length: int) -> int:
-    """Return the slice size of a segment with `length` bytes before its leaf hashes."""
-    return limits.SLICE_SMALL if length < limits.SMALL_SEGMENT else limits.SLICE_LARGE
-
-
-def slice_count(length: int, slice_size: int) -> int:
-    """Return the number of slices that cover `length` bytes."""
-    return -(-length // slice_size)
-
-
-def tree_root(suite: Suite, leaves: Iterable[bytes]) -> bytes:
-    """Return the root over the leaf hashes of a segment."""
-    tree = merkle.CompactRange(merkle.slice_nodes(suite))
-    tree.extend(leaves)
-    return tree.root(suite.digest(b""))
-
-
-class SliceHasher:
-    """Hashes the bytes of a segment in slices as they pass by."""
-
-    def __init__(self, head: SegmentHead) -> None:
-        self._head = head
-        self._pending = bytearray()
-        self.leaves: list[bytes] = []
-
-    def update(self, data: Buffer) -> None:
-        """Take in the next bytes of the file."""
-        size = self._head.slice_size
-        view = memoryview(data)
-        if self._pending:
-            missing = size - len(self._pending)
-            self._pending += view[:missing]
-            view = view[missing:]
-            if len(self._pending) < size:
-                return
-            self._leaf(bytes(self._pending))
-            self._pending.clear()
-        whole = len(view) // size * size
-        for at in range(0, whole, size):
-            self._leaf(view[at : at + size])
-        self._pending += view[whole:]
-
-    def finish(self) -> Sequence[bytes]:
-        """Return all leaf hashes."""
-        if self._pending:
-            self._leaf(bytes(self._pending))
-            self._pending.clear()
-        return self.leaves
-
-    def _leaf(self, data: Buffer) -> None:
-        head = self._head
-        self.leaves.append(merkle.slice_leaf(head.suite, head.segment_id, len(self.leaves), data))
-
-
-def with_slice_size(head: SegmentHead, length: int) -> SegmentHead:
-    """Return `head` with the slice size for `length` bytes before the leaf hashes."""
-    return replace(head, slice_size=slice_size_for(length))

@@ -16,6 +16,7 @@ from vaultfs_format.frame import HEADER as FRAME_HEADER
 from vaultfs_format.frame import FrameClass, FrameHeader, SealedFrame, open_body, open_entries, seal_frame
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset, decode_group, verify_group
 from vaultfs_format.head import Head, JournalRow, SegmentRow
+from vaultfs_format.healing import SlicedFile, examine
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, seal_keyring
 from vaultfs_format.keytable import KeyTable, seal_table
@@ -24,10 +25,8 @@ from vaultfs_format.segment import (
     SUPERBLOCK_SIZE,
     SegmentFooter,
     SegmentHead,
-    SliceHasher,
-    tree_root,
-    with_slice_size,
 )
+from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import PublicKey, Superblock
@@ -311,16 +310,17 @@ def segment_bytes(
     bodies = b"".join(one.body for one in frames)
     directory = b"".join(rows_of(frames, 1, SUPERBLOCK_SIZE))
     length = SUPERBLOCK_SIZE + len(bodies) + len(directory) + len(audit)
-    head = with_slice_size(SegmentHead(DEFAULT, frame_class, 4096, 0, 1, *years, 6, VAULT_ID, b"g" * 16), length)
+    head = SegmentHead(DEFAULT, frame_class, 0, 1, *years, 6, VAULT_ID, b"g" * 16, length)
     covered = head.encode() + bodies + directory + audit
-    hasher = SliceHasher(head)
-    hasher.update(covered)
-    leaves = hasher.finish()
+    protector = Protector(head)
+    protector.update(covered)
+    leaves, parity = protector.finish(), protector.parity_leaves
     footer = SegmentFooter(
-        head, len(bodies), len(directory), len(audit), DIGEST * len(leaves), 1 if audit else 0, len(frames),
-        sum(one.header.entry_count for one in frames), tree_root(DEFAULT, leaves),
+        head, len(bodies), len(directory), len(audit), 1 if audit else 0, len(frames),
+        sum(one.header.entry_count for one in frames), tree_root(DEFAULT, leaves), tree_root(DEFAULT, parity),
     )  # fmt: skip
-    return covered + b"".join(leaves) + footer.encode(), footer
+    end = b"".join([*leaves, *parity, footer.encode()])
+    return covered + end + b"".join(one.data for one in protector.made()) + end, footer
 
 
 RECORD_SEGMENT, RECORD_FOOTER = segment_bytes(FrameClass.RECORD, [RECORD_FRAME], (2001, 2001))
@@ -333,11 +333,8 @@ def check_segment(data: bytes, expected: SegmentFooter, keys: Sequence[bytes]) -
     """Check a segment against what a head says of it: slices, stored leaves, root, rows, and every frame by its key."""
     head = SegmentHead.decode(data)
     footer = SegmentFooter.decode(data[-FOOTER_SIZE:], len(data))
-    hasher = SliceHasher(head)
-    hasher.update(data[: footer.leaves_offset])
-    leaves = hasher.finish()
-    stored = data[footer.leaves_offset : footer.leaves_offset + footer.leaves_length]
-    if b"".join(leaves) != stored or tree_root(DEFAULT, leaves) != footer.root or footer != expected:
+    sliced = SlicedFile(lambda at, length: data[at : at + length], footer)
+    if examine(sliced, len(data)) or not sliced.right(sliced.leaves) or footer != expected or footer.head != head:
         raise DigestMismatch(structure=Structure.SEGMENT)
     rows = decode_rows(data[footer.directory_offset : footer.audit_offset], footer.frames)
     for at in range(footer.audit_offset, footer.leaves_offset, ENTRY.size):

@@ -27,13 +27,9 @@ from vaultfs_format.segment import (
     SUPERBLOCK_SIZE,
     SegmentFooter,
     SegmentHead,
-    SliceHasher,
-    slice_count,
-    slice_size_for,
-    tree_root,
-    with_slice_size,
     years_valid,
 )
+from vaultfs_format.slices import Protector, Slicer, tree_root
 from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import (
@@ -55,13 +51,11 @@ U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 YEARS = st.sampled_from([(0, 0), (1, 9999), (2001, 2001)])
 
 
-@given(st.sampled_from(FrameClass), st.sampled_from([4096, 65536]), U32, U32, YEARS, U64)
+@given(st.sampled_from(FrameClass), U32, U32, YEARS, U64, st.just(0) | st.integers(4097, 1 << 42))
 def test_a_superblock_that_is_written_is_read(
-    frame_class: FrameClass, slice_size: int, disposition: int, epoch: int, years: tuple[int, int], generation: int
+    frame_class: FrameClass, disposition: int, epoch: int, years: tuple[int, int], generation: int, covered: int
 ) -> None:
-    written = SegmentHead(
-        DEFAULT, frame_class, slice_size, disposition, epoch, *years, generation, b"v" * 16, b"s" * 16
-    )
+    written = SegmentHead(DEFAULT, frame_class, disposition, epoch, *years, generation, b"v" * 16, b"s" * 16, covered)
     data = written.encode()
     assert len(data) == SUPERBLOCK_SIZE
     found = SegmentHead.decode(memoryview(data + b"bodies"))
@@ -71,18 +65,17 @@ def test_a_superblock_that_is_written_is_read(
 
 
 @given(
-    st.sampled_from([FrameClass.RECORD, FrameClass.AUDIT]), st.integers(0, 1 << 40), st.integers(0, 1 << 30),
+    st.sampled_from([FrameClass.RECORD, FrameClass.AUDIT]), st.integers(0, 1 << 34), st.integers(1, 1 << 30),
     st.integers(1, 9), U64, st.integers(1, limits.MAX_SEGMENT_FRAMES), st.integers(0, 99),
 )  # fmt: skip
 def test_a_footer_that_is_written_is_read(
     frame_class: FrameClass, bodies: int, directory: int, audit: int, first_leaf: int, frames: int, more: int
 ) -> None:
     audited = frame_class is FrameClass.AUDIT
-    head = replace(HEAD, frame_class=frame_class)
     audit = 48 * audit if audited else 0
-    leaves = 32 * slice_count(SUPERBLOCK_SIZE + bodies + directory + audit, head.slice_size)
+    head = replace(HEAD, frame_class=frame_class, covered=SUPERBLOCK_SIZE + bodies + directory + audit)
     leaf = first_leaf if audited else 0
-    written = SegmentFooter(head, bodies, directory, audit, leaves, leaf, frames, frames + more, b"r" * 32)
+    written = SegmentFooter(head, bodies, directory, audit, leaf, frames, frames + more, b"r" * 32, b"p" * 32)
     data = written.encode()
     assert len(data) == FOOTER_SIZE
     found = SegmentFooter.decode(memoryview(data), written.length)
@@ -95,7 +88,11 @@ def test_sections_follow_each_other() -> None:
     assert footer.directory_offset == SUPERBLOCK_SIZE + len(AUDIT_FRAME.body)
     assert footer.audit_offset == footer.directory_offset + footer.directory_length
     assert footer.leaves_offset == footer.audit_offset + 96
-    assert footer.length == footer.leaves_offset + footer.leaves_length + FOOTER_SIZE == len(AUDIT_SEGMENT)
+    assert footer.footer_offsets[0] == footer.leaves_offset + footer.leaves_length
+    assert footer.parity_offset == footer.footer_offsets[0] + FOOTER_SIZE
+    assert footer.leaves_offsets == (footer.leaves_offset, footer.parity_offset + footer.parity_length)
+    assert footer.footer_offsets[1] == footer.leaves_offsets[1] + footer.leaves_length
+    assert footer.length == footer.footer_offsets[1] + FOOTER_SIZE == len(AUDIT_SEGMENT)
 
 
 def test_a_segment_is_hashed_as_the_specification_says() -> None:
@@ -105,25 +102,73 @@ def test_a_segment_is_hashed_as_the_specification_says() -> None:
         data = b"\0" + b"g" * 16 + index.to_bytes(8, "little") + covered[at : at + 4096]
         leaves.append(blake3(data).digest())
     assert len(leaves) == 2
-    assert RECORD_SEGMENT[len(covered) : -FOOTER_SIZE] == b"".join(leaves)
     assert RECORD_FOOTER.root == mth(leaves, "blake3")
+    parity = RECORD_SEGMENT[RECORD_FOOTER.parity_offset :][: RECORD_FOOTER.parity_length]
+    hashes = [
+        blake3(b"\0" + b"g" * 16 + (2 + number).to_bytes(8, "little") + parity[4096 * number :][:4096]).digest()
+        for number in range(2)
+    ]
+    assert RECORD_FOOTER.parity_root == mth(hashes, "blake3")
+    for offset in RECORD_FOOTER.leaves_offsets:
+        assert RECORD_SEGMENT[offset:][:128] == b"".join(leaves + hashes)
+        assert RECORD_SEGMENT[offset + 128 :][:FOOTER_SIZE] == RECORD_FOOTER.encode()
+
+
+def slow_product(left: int, right: int) -> int:
+    """Return the product of two elements of GF(2^8) with polynomial 0x11d, bit by bit."""
+    total = 0
+    for _ in range(8):
+        total ^= left * (right & 1)
+        left, right = left << 1 ^ (0x11D if left & 0x80 else 0), right >> 1
+    return total
+
+
+def slow_inverse(element: int) -> int:
+    """Return the inverse of an element, found by trying all."""
+    return next(other for other in range(1, 256) if slow_product(element, other) == 1)
+
+
+@pytest.mark.parametrize("count", [1, 40, 120])
+def test_the_parity_is_the_one_that_is_specified(count: int) -> None:
+    """Made here by the text alone: slices are dealt out to stripes, 1/(i XOR j), parity goes on where the data stop."""
+    data, footer = segment_bytes(FrameClass.RECORD, [FRAMES[0]] * count, (2001, 2001))
+    covered = data[: footer.head.covered]
+    slices = [covered[at : at + 4096].ljust(4096, b"\0") for at in range(0, len(covered), 4096)]
+    stripes = -(-len(slices) // 16)
+    k = -(-len(slices) // stripes)
+    m = max(2, -(-k // 2))
+    parity = data[footer.parity_offset :][: footer.parity_length]
+    assert len(parity) == 4096 * stripes * m
+    for position in range(stripes * m):
+        stripe, row = (len(slices) + position) % stripes, position // stripes
+        for byte in (0, 1, 100, 4095):
+            total = 0
+            for column, piece in enumerate(slices[stripe::stripes]):
+                total ^= slow_product(slow_inverse(k + row ^ column), piece[byte])
+            assert parity[4096 * position + byte] == total
 
 
 @example([1000, 1000, 5000, 3000, 0, 9000])
 @given(st.lists(st.integers(0, 9000), max_size=5))
 def test_slices_do_not_depend_on_how_the_bytes_pass_by(sizes: list[int]) -> None:
-    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
-    whole, pieced = SliceHasher(HEAD), SliceHasher(HEAD)
+    pieces = [b"s" * 4097, *(bytes([number]) * size for number, size in enumerate(sizes))]
+    head = replace(HEAD, covered=sum(map(len, pieces)))
+    whole, pieced = Protector(head), Protector(head)
     whole.update(b"".join(pieces))
+    made = []
     for piece in pieces:
         pieced.update(memoryview(piece))
+        made += pieced.made()
     leaves = whole.finish()
     assert leaves == pieced.finish()
-    assert len(leaves) == slice_count(sum(map(len, pieces)), 4096)
+    assert len(leaves) == head.geometry.slices
+    assert whole.parity_leaves == pieced.parity_leaves
+    assert len(whole.parity_leaves) == head.geometry.parity_slices
+    assert whole.made() == made + pieced.made()
 
 
 def test_slices_are_of_one_segment() -> None:
-    other = SliceHasher(replace(HEAD, segment_id=b"h" * 16))
+    other = Slicer(replace(HEAD, segment_id=b"h" * 16))
     other.update(RECORD_SEGMENT[: RECORD_FOOTER.leaves_offset])
     assert tree_root(DEFAULT, other.finish()) != RECORD_FOOTER.root
 
@@ -136,13 +181,6 @@ def test_exchanged_slices_are_found() -> None:
     swapped = data[:4096] + data[8192:12288] + data[4096:8192] + data[12288:]
     with pytest.raises(DigestMismatch):
         check_segment(swapped, footer, keys)
-
-
-def test_the_slice_size_grows_with_the_segment() -> None:
-    assert slice_size_for(limits.SMALL_SEGMENT - 1) == 4096
-    assert slice_size_for(limits.SMALL_SEGMENT) == 65536
-    assert with_slice_size(HEAD, limits.SMALL_SEGMENT) == replace(HEAD, slice_size=65536)
-    assert [slice_count(length, 4096) for length in (0, 1, 4096, 4097)] == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -167,8 +205,8 @@ def test_years_are_a_range_or_none(first: int, last: int, valid: bool) -> None:
 FIELDS: dict[str, Any] = dict(
     zip(
         ("prefix", "class", "slice_log2", "k", "m", "across_k", "across_m", "disposition", "epoch", "first", "last",
-         "generation", "vault", "segment"),
-        (RECORD_SEGMENT[:16], 1, 12, 0, 0, 0, 0, 0, 1, 2001, 2001, 6, b"v" * 16, b"g" * 16),
+         "generation", "vault", "segment", "covered"),
+        (RECORD_SEGMENT[:16], 1, 12, 2, 2, 0, 0, 0, 1, 2001, 2001, 6, b"v" * 16, b"g" * 16, HEAD.covered),
         strict=True,
     )
 )  # fmt: skip
@@ -185,13 +223,18 @@ def superblock_with(**changes: Any) -> bytes:
     [
         ({"class": 0}, 2),
         ({"class": 6}, 2),
-        ({"slice_log2": 0}, 3),
-        ({"slice_log2": 13}, 3),
-        ({"slice_log2": 255}, 3),
-        ({"k": 16}, 4),
-        ({"m": 2}, 4),
-        ({"across_k": 1}, 4),
-        ({"across_m": 1}, 4),
+        ({"covered": 4096}, 3),
+        ({"covered": 1}, 3),
+        ({"covered": 0}, 4),
+        ({"covered": 1 << 20}, 4),
+        ({"slice_log2": 0}, 4),
+        ({"slice_log2": 16}, 4),
+        ({"slice_log2": 255}, 4),
+        ({"k": 0}, 4),
+        ({"k": 3}, 4),
+        ({"m": 1}, 4),
+        ({"across_k": 1}, 10),
+        ({"across_m": 1}, 10),
         ({"first": 0}, 5),
         ({"last": 2000}, 5),
         ({"last": 10_000}, 5),
@@ -202,6 +245,11 @@ def test_a_broken_rule_of_a_superblock_is_named(changes: dict[str, int], rule: i
     with pytest.raises(FieldInvalid) as refused:
         SegmentHead.decode(superblock_with(**changes))
     assert refused.value.facts == {"structure": Structure.SEGMENT, "rule": rule}
+
+
+def test_a_superblock_over_the_limit_is_refused_before_it_is_computed_for() -> None:
+    with pytest.raises(LimitExceeded):
+        SegmentHead.decode(superblock_with(covered=(1 << 42) + 1))
 
 
 @pytest.mark.parametrize("at", [SUPERBLOCK.size, SUPERBLOCK_SIZE - 33])
@@ -230,12 +278,12 @@ LENGTH = len(RECORD_SEGMENT)
 @pytest.mark.parametrize(
     ("footer", "rule"),
     [
-        (replace(RECORD_FOOTER, leaves_length=96), 10),
-        (replace(RECORD_FOOTER, leaves_length=65), 10),
-        (replace(AUDIT_FOOTER, audit_length=95), 11),
-        (replace(RECORD_FOOTER, audit_length=48), 12),
+        (replace(RECORD_FOOTER, bodies_length=RECORD_FOOTER.bodies_length + 1), 9),
+        (replace(RECORD_FOOTER, audit_length=48), 9),
+        (replace(AUDIT_FOOTER, audit_length=95, directory_length=AUDIT_FOOTER.directory_length + 1), 11),
+        (replace(RECORD_FOOTER, audit_length=48, directory_length=RECORD_FOOTER.directory_length - 48), 12),
         (replace(RECORD_FOOTER, first_leaf=1), 12),
-        (replace(AUDIT_FOOTER, audit_length=0), 12),
+        (replace(AUDIT_FOOTER, audit_length=0, directory_length=AUDIT_FOOTER.directory_length + 96), 12),
         (replace(RECORD_FOOTER, frames=0), 13),
         (replace(RECORD_FOOTER, frames=3), 13),
         (replace(RECORD_FOOTER, head=replace(HEAD, epoch=0)), 13),
@@ -245,7 +293,7 @@ LENGTH = len(RECORD_SEGMENT)
 )
 def test_a_broken_rule_of_a_footer_is_named(footer: SegmentFooter, rule: int) -> None:
     with pytest.raises(FieldInvalid) as refused:
-        SegmentFooter.decode(footer.encode(), footer.length)
+        SegmentFooter.decode(footer.encode())
     assert refused.value.facts == {"structure": Structure.SEGMENT, "rule": rule}
 
 
@@ -263,8 +311,9 @@ def footer_with(at: int, value: bytes) -> bytes:
         (FOOTER_SIZE - 33, b"\1", 6),
         (FOOTER.size - 8, b"\1", 7),
         (FOOTER.size - 4, b"\1", 7),
+        (48, b"\1", 8),
         (56, b"\1", 8),
-        (16, b"\0", 9),
+        (16, b"\0", 8),
         (24, bytes([0, 0, 0, 0, 0, 0, 0, 255]), 9),
         (24, b"\xff" * 8, 9),
     ],
@@ -280,7 +329,7 @@ def test_a_footer_is_of_a_file_of_its_length() -> None:
     for length in (LENGTH - 1, LENGTH + 1, 0):
         with pytest.raises(FieldInvalid) as refused:
             SegmentFooter.decode(FOOTER_DATA, length)
-        assert refused.value.facts["rule"] == 9
+        assert refused.value.facts["rule"] == 8
 
 
 @pytest.mark.parametrize(
@@ -290,7 +339,7 @@ def test_a_footer_is_of_a_file_of_its_length() -> None:
         (FOOTER_DATA + b"\0", TrailingBytes),
         (FOOTER_DATA[:300] + b"\1" + FOOTER_DATA[301:], DigestMismatch),
         (footer_with(72, (limits.MAX_SEGMENT_FRAMES + 1).to_bytes(4, "little")), LimitExceeded),
-        (footer_with(FOOTER.size - 92, b"\x88"), VaultError),
+        (footer_with(FOOTER.size - 8 - SUPERBLOCK.size, b"\x88"), VaultError),
     ],
 )
 def test_a_footer_that_is_not_one_is_refused(data: bytes, error: type[VaultError]) -> None:

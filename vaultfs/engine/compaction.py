@@ -16,15 +16,8 @@ from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import body_span, split_rows
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.segment import (
-    FOOTER_SIZE,
-    NO_YEAR,
-    SUPERBLOCK_SIZE,
-    SegmentFooter,
-    SegmentHead,
-    SliceHasher,
-    tree_root,
-)
+from vaultfs_format.segment import FOOTER_SIZE, NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
+from vaultfs_format.slices import Slicer, tree_root
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Container, ContainerKind
@@ -157,9 +150,9 @@ def _source(engine: Engine, row: SegmentRow) -> _Source:
     finally:
         file.close()
     footer = SegmentFooter.decode(data[-FOOTER_SIZE:], len(data))
-    hasher = SliceHasher(SegmentHead.decode(data[:SUPERBLOCK_SIZE]))
-    hasher.update(memoryview(data)[: footer.leaves_offset])
-    if tree_root(engine.suite, hasher.finish()) != row.root or footer.frames != row.frames:
+    slicer = Slicer(footer.head)
+    slicer.update(memoryview(data)[: footer.leaves_offset])
+    if tree_root(engine.suite, slicer.finish()) != row.root or footer.frames != row.frames:
         raise VaultDamaged
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
     return _Source(row, footer, memoryview(data), list(table.keys()))

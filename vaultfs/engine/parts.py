@@ -76,9 +76,7 @@ class PartFiles:
 
     def _head(self, segment_id: bytes) -> bytes:
         """Return a superblock without epoch, years and generation, which are known when the file is sealed."""
-        head = SegmentHead(
-            self._suite, FrameClass.BLOB, limits.SLICE_LARGE, 0, 0, NO_YEAR, NO_YEAR, 0, self._vault_id, segment_id
-        )
+        head = SegmentHead(self._suite, FrameClass.BLOB, 0, 0, NO_YEAR, NO_YEAR, 0, self._vault_id, segment_id, 0)
         return head.encode()
 
     def append(self, body: Buffer) -> Landed:

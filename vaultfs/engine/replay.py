@@ -12,7 +12,8 @@ from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.merkle import slice_leaf
-from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter, tree_root
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_format.slices import tree_root
 from vaultfs_format.suite import DIGEST, Suite
 
 from vaultfs.engine.engine import LiveJournal, View
@@ -168,17 +169,17 @@ def _verified(file: File, footer: SegmentFooter, offset: int, length: int) -> by
     ------
     VaultDamaged
     """
-    head = footer.head
-    hashes = file.read(footer.leaves_offset, footer.leaves_length)
+    head, size = footer.head, footer.geometry.slice_size
+    hashes = file.read(footer.leaves_offset, DIGEST * footer.geometry.slices)
     leaves = [hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST)]
     if tree_root(head.suite, leaves) != footer.root:
         raise VaultDamaged
-    first = offset // head.slice_size
-    start = first * head.slice_size
-    end = min(-(-(offset + length) // head.slice_size) * head.slice_size, footer.leaves_offset)
+    first = offset // size
+    start = first * size
+    end = min(-(-(offset + length) // size) * size, footer.leaves_offset)
     data = file.read(start, end - start)
-    for at in range(0, len(data), head.slice_size):
-        index = first + at // head.slice_size
-        if slice_leaf(head.suite, head.segment_id, index, data[at : at + head.slice_size]) != leaves[index]:
+    for at in range(0, len(data), size):
+        index = first + at // size
+        if slice_leaf(head.suite, head.segment_id, index, data[at : at + size]) != leaves[index]:
             raise VaultDamaged
     return data[offset - start : offset - start + length]

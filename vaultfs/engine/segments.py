@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from vaultfs_format import limits
 from vaultfs_format.directory import entry_count, moved
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
+from vaultfs_format.healing import SlicedFile, examine
 from vaultfs_format.keytable import seal_table
 from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import (
@@ -25,10 +25,8 @@ from vaultfs_format.segment import (
     SUPERBLOCK_SIZE,
     SegmentFooter,
     SegmentHead,
-    SliceHasher,
-    slice_size_for,
-    tree_root,
 )
+from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.suite import DIGEST, same
 
 from vaultfs.engine.engine import Engine
@@ -60,24 +58,64 @@ class Written(NamedTuple):
     slots: list[Slot]
 
 
-def _head(engine: Engine, frame_class: FrameClass, years: tuple[int, int], segment_id: bytes, size: int) -> SegmentHead:
-    return SegmentHead(
-        engine.suite,
-        frame_class,
-        slice_size_for(size),
-        0,
-        engine.chain.epoch,
-        *years,
-        engine.head.generation,
-        engine.vault_id,
-        segment_id,
-    )
+Years = tuple[int, int]
+"""First and last year of the records of a segment."""
+
+
+class _Writer:
+    """Writes what slices cover from the beginning of a file on, and the parity where it goes.
+
+    Parameters
+    ----------
+    covered
+        Bytes that slices will cover.
+    """
+
+    def __init__(
+        self, engine: Engine, file: File, frame_class: FrameClass, years: Years, segment_id: bytes, covered: int
+    ) -> None:
+        generation, epoch = engine.head.generation, engine.chain.epoch
+        self.head = SegmentHead(
+            engine.suite, frame_class, 0, epoch, *years, generation, engine.vault_id, segment_id, covered
+        )
+        self._file = file
+        self._protector = Protector(self.head)
+        self.end = 0
+
+    def write(self, data: Buffer) -> None:
+        """Write the next bytes."""
+        self._file.append([data], self.end)
+        self.take(data)
+
+    def take(self, data: Buffer) -> None:
+        """Take in the next bytes, which are in the file already."""
+        self.end += len(data)
+        self._protector.update(data)
+        self._write_parity()
+
+    def _write_parity(self) -> None:
+        for parity in self._protector.made():
+            self._file.append([parity.data], parity.offset)
+
+    def finish(
+        self, bodies: int, directory: int, audit: int, first_leaf: int, frames: int, entries: int
+    ) -> SegmentFooter:
+        """Write leaf hashes and footer, both times, once all covered bytes are there."""
+        leaves = self._protector.finish()
+        self._write_parity()
+        suite, parity_leaves = self.head.suite, self._protector.parity_leaves
+        roots = tree_root(suite, leaves), tree_root(suite, parity_leaves)
+        footer = SegmentFooter(self.head, bodies, directory, audit, first_leaf, frames, entries, *roots)
+        hashes = b"".join([*leaves, *parity_leaves])
+        for offset in footer.leaves_offsets:
+            self._file.append([hashes, footer.encode()], offset)
+        return footer
 
 
 def write_segment(
     engine: Engine,
     frame_class: FrameClass,
-    years: tuple[int, int],
+    years: Years,
     frames: Sequence[Placed],
     audit: bytes = b"",
     first_leaf: int = 0,
@@ -94,21 +132,15 @@ def write_segment(
     segment_id = os.urandom(16)
     directory = engine.layout.range(frame_class, *years)
     engine.vfs.make_directory(directory)
-    size = SUPERBLOCK_SIZE + len(audit) + sum(len(frame.body) + len(frame.row) for frame in frames)
-    head = _head(engine, frame_class, years, segment_id, size)
+    covered = SUPERBLOCK_SIZE + len(audit) + sum([len(frame.body) + len(frame.row) for frame in frames])
     temporary = directory / f"{segment_id.hex()}.tmp"
     file = engine.vfs.create(temporary)
     try:
-        hasher = SliceHasher(head)
-        end, offsets = 0, []
-        for chunk in _chunks(head.encode(), frames):
-            end += file.append([chunk], end)
-            hasher.update(chunk)
-        at = SUPERBLOCK_SIZE
-        for frame in frames:
-            offsets.append(at)
-            at += len(frame.body)
-        return _finish(engine, file, temporary, head, hasher, frames, offsets, end, audit, first_leaf)
+        writer = _Writer(engine, file, frame_class, years, segment_id, covered)
+        for chunk in _chunks(writer.head.encode(), frames):
+            writer.write(chunk)
+        offsets = list(accumulate([len(frame.body) for frame in frames[:-1]], initial=SUPERBLOCK_SIZE))
+        return _finish(engine, file, temporary, writer, frames, offsets, audit, first_leaf)
     except BaseException:
         engine.vfs.unlink(temporary)
         raise
@@ -133,7 +165,7 @@ def seal_part(
     engine: Engine,
     segment_id: bytes,
     end: int,
-    years: tuple[int, int],
+    years: Years,
     frames: Sequence[Placed],
     offsets: Sequence[int],
 ) -> Written:
@@ -146,17 +178,17 @@ def seal_part(
     frames, offsets
         The frames, and where the body of each lies in the file; their bodies are not looked at.
     """
-    head = replace(_head(engine, FrameClass.BLOB, years, segment_id, end), slice_size=limits.SLICE_LARGE)
+    covered = end + sum([len(frame.row) for frame in frames])
     engine.vfs.make_directory(engine.layout.range(FrameClass.BLOB, *years))
     path = engine.layout.part(segment_id)
     file = open_named(engine.vfs, path, writable=True)
     try:
         file.truncate(end)
-        file.append([head.encode()], 0)
-        hasher = SliceHasher(head)
-        for at in range(0, end, limits.MIB):
-            hasher.update(file.read(at, min(limits.MIB, end - at)))
-        return _finish(engine, file, path, head, hasher, frames, offsets, end, b"", 0)
+        writer = _Writer(engine, file, FrameClass.BLOB, years, segment_id, covered)
+        writer.write(writer.head.encode())
+        while writer.end < end:
+            writer.take(file.read(writer.end, min(limits.MIB, end - writer.end)))
+        return _finish(engine, file, path, writer, frames, offsets, b"", 0)
     finally:
         file.close()
 
@@ -165,35 +197,20 @@ def _finish(
     engine: Engine,
     file: File,
     path: Path,
-    head: SegmentHead,
-    hasher: SliceHasher,
+    writer: _Writer,
     frames: Sequence[Placed],
     offsets: Sequence[int],
-    end: int,
     audit: bytes,
     first_leaf: int,
 ) -> Written:
     """Write everything after the bodies, then the key table, and give the file its name once it has been read back."""
     rows = [moved(frame.row, offset) for frame, offset in zip(frames, offsets, strict=True)]
     lengths = list(map(len, rows))
-    slots = list(zip(accumulate(lengths, initial=end), lengths, offsets, strict=False))
-    at = end + sum(lengths)
-    tail = b"".join([*rows, audit])
-    file.append([tail], end)
-    hasher.update(tail)
-    leaves = hasher.finish()
-    footer = SegmentFooter(
-        head,
-        end - SUPERBLOCK_SIZE,
-        at - end,
-        len(audit),
-        DIGEST * len(leaves),
-        first_leaf,
-        len(rows),
-        sum(map(entry_count, rows)),
-        tree_root(engine.suite, leaves),
-    )
-    file.append([b"".join(leaves), footer.encode()], end + len(tail))
+    slots = list(zip(accumulate(lengths, initial=writer.end), lengths, offsets, strict=False))
+    bodies = writer.end - SUPERBLOCK_SIZE
+    writer.write(b"".join([*rows, audit]))
+    footer = writer.finish(bodies, sum(lengths), len(audit), first_leaf, len(rows), sum(map(entry_count, rows)))
+    head = writer.head
     keys = [frame.key for frame in frames]
     table = seal_table(
         engine.suite,
@@ -225,17 +242,15 @@ def _finish(
 
 
 def _read_back(engine: Engine, file: File, row: SegmentRow, keys: Sequence[bytes]) -> None:
-    """Check what a reader will find: the slices against the root, and every key in the table.
+    """Check what a reader will find: every slice and the root, what makes them good again, every key in the table.
 
     Raises
     ------
     VaultDamaged
     """
-    footer = SegmentFooter.decode(file.read(row.length - FOOTER_SIZE, FOOTER_SIZE), file.size())
-    hasher = SliceHasher(SegmentHead.decode(file.read(0, SUPERBLOCK_SIZE)))
-    for at in range(0, footer.leaves_offset, limits.MIB):
-        hasher.update(file.read(at, min(limits.MIB, footer.leaves_offset - at)))
-    if tree_root(engine.suite, hasher.finish()) != row.root:
+    footer = SegmentFooter.decode(file.read(row.length - FOOTER_SIZE, FOOTER_SIZE))
+    sliced = SlicedFile(file.read, footer)
+    if footer.root != row.root or not sliced.right(sliced.leaves) or examine(sliced, file.size()):
         raise VaultDamaged
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
     if not same(b"".join(table.keys()), b"".join(keys)):

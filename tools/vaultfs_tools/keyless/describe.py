@@ -179,7 +179,7 @@ def _segment(file: Reader, about: Description) -> None:
     about.show(segment.FOOTER, end, 0, at)
     try:
         footer = segment.SegmentFooter.decode(end, file.size)
-        for place, row in read_rows(file, footer.directory_offset, footer.directory_length, footer.frames):
+        for place, row in read_rows(file.read, footer.directory_offset, footer.directory_length, footer.frames):
             _show_row(about, row, place)
     except VaultError as error:
         about.refuse(at, error)

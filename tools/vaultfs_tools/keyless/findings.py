@@ -88,14 +88,14 @@ class SlicesDamaged(CheckError):
     """Bytes of the segment do not have the hashes that are recorded for them."""
 
     code = 9107
-    advice = "Restore the file from a backup."
+    advice = "Run vaultfs-fsck without --check-only: it rebuilds them from the parity."
 
 
 class LeavesDamaged(CheckError):
-    """Leaf hashes of the segment are damaged; what they cover is good."""
+    """A copy of the leaf hashes of the segment is damaged."""
 
     code = 9108
-    advice = "The data is good; restore the file from a backup when convenient."
+    advice = "Run vaultfs-fsck without --check-only: it writes the copy anew."
 
 
 class TreeMismatch(CheckError):
@@ -147,6 +147,27 @@ class NotNamed(CheckError):
 
     code = 9115
     advice = "Take a copy of the file before it is removed: it may be from a later state of the vault than the head."
+
+
+class ParityDamaged(CheckError):
+    """Parity of the segment is damaged; what it protects is good."""
+
+    code = 9116
+    advice = "Run vaultfs-fsck without --check-only: it makes the parity anew."
+
+
+class FooterDamaged(CheckError):
+    """One of the two footers of the segment is damaged."""
+
+    code = 9117
+    advice = "Run vaultfs-fsck without --check-only: it writes the good one over it."
+
+
+class FooterLost(CheckError):
+    """Both footers of the segment are damaged, or the file is something else."""
+
+    code = 9118
+    advice = "Restore the file from a backup or a mirror. vaultfs-rescue may find records in it."
 
 
 class Recovery(CheckError):
@@ -255,6 +276,13 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Parity:
+    """A segment that is made whole from its own parity."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something found in a file.
 
@@ -274,7 +302,7 @@ class Finding:
     error: VaultError
     file: str
     offset: int | None = None
-    remedy: Remedy | None = None
+    remedy: Remedy | Parity | None = None
 
     @property
     def structure(self) -> Structure | None:
@@ -313,7 +341,9 @@ class Report:
     checked: int = 0
     opened: bool = False
 
-    def add(self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | None = None) -> None:
+    def add(
+        self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | Parity | None = None
+    ) -> None:
         """Note a finding; its severity follows from the error."""
         self.findings.append(Finding(severity_of(error), error, file, offset, remedy))
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from vaultfs_format.errors import VaultError
+from vaultfs_format.healing import Lost, Patch, SlicedFile, examine, find_footer
+from vaultfs_format.healing import heal as heal_segment
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import Finding, Remedy, Report, Severity
+from vaultfs_tools.keyless.files import CHUNK, VaultFiles
+from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.segments import Lenient
 
 
 def heal(files: VaultFiles, report: Report) -> None:
@@ -18,9 +22,68 @@ def heal(files: VaultFiles, report: Report) -> None:
 
     The caller keeps writers away from the vault.
     """
+    mended: dict[str, bool] = {}
     for number, finding in enumerate(report.findings):
-        if finding.severity is Severity.ERROR and finding.remedy is not None:
+        if finding.severity is not Severity.ERROR:
+            continue
+        if isinstance(finding.remedy, Remedy):
             report.findings[number] = _healed(files, finding, finding.remedy)
+        elif isinstance(finding.remedy, Parity):
+            name = finding.remedy.target
+            if name not in mended:
+                mended[name] = mend_segment(files, name)
+            if mended[name]:
+                report.findings[number] = replace(finding, severity=Severity.CORRECTED)
+
+
+def mend_segment(files: VaultFiles, name: str) -> bool:
+    """Make a segment whole from its parity: written under another name, read back whole, and renamed over it."""
+    path = files.root / name
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with files.open(name) as file:
+            read = Lenient(file)
+            footer = find_footer(read, file.size)
+            if footer is None:
+                return False
+            sliced = SlicedFile(read, footer)
+            patches = heal_segment(sliced, examine(sliced, file.size))
+            if not _write_mended(temporary, sliced, patches):
+                return False
+        os.rename(temporary, path)
+        _sync_directory(path.parent)
+    except (OSError, VaultError):
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _write_mended(path: Path, sliced: SlicedFile, patches: Iterable[Patch | Lost]) -> bool:
+    """Write a whole segment; return whether it is one, byte for byte."""
+    footer = sliced.footer
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        for at in range(0, footer.length, CHUNK):
+            data = sliced.read(at, min(CHUNK, footer.length - at))
+            _write_all(descriptor, data, at)
+        os.ftruncate(descriptor, footer.length)
+        for patch in patches:
+            if isinstance(patch, Lost):
+                return False
+            _write_all(descriptor, patch.data, patch.offset)
+        os.fsync(descriptor)
+        found = SlicedFile(lambda offset, length: os.pread(descriptor, length, offset), footer)
+        return found.right(found.leaves) and not examine(found, footer.length)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(descriptor, view, offset)
+        view, offset = view[count:], offset + count
 
 
 def _healed(files: VaultFiles, finding: Finding, remedy: Remedy) -> Finding:

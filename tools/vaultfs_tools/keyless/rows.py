@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.errors import Structure, TrailingBytes, Truncated
+from vaultfs_format.healing import Read
 
-from vaultfs_tools.keyless.files import CHUNK, Reader
+from vaultfs_tools.keyless.files import CHUNK
 
 
-def read_rows(file: Reader, offset: int, length: int, count: int) -> Iterator[tuple[int, FrameRow]]:
+def read_rows(read: Read, offset: int, length: int, count: int) -> Iterator[tuple[int, FrameRow]]:
     """Yield each of the `count` rows that fill `length` bytes at `offset`, with its offset in the file.
 
     Raises
@@ -28,7 +29,7 @@ def read_rows(file: Reader, offset: int, length: int, count: int) -> Iterator[tu
             # A row that begins the window and does not fit needs a larger one; the format bounds the sizes in a row.
             size = size if at or not window else 2 * size
             base, at = base + at, 0
-            window = file.read(base, min(size, end - base))
+            window = read(base, min(size, end - base))
             continue
         yield base + at, row
         at = following

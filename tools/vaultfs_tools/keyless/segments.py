@@ -1,6 +1,6 @@
-"""Segments without keys: every byte against a hash, every hash against the root, every count against who states it.
+"""Segments without keys: every byte against a hash, every hash against a root, every count against who states it.
 
-What the slices cover is checked even where the footer is damaged: the length of the file gives where they end.
+What is damaged is looked at as it will be once it is healed.
 """
 
 from __future__ import annotations
@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, check_entries
 from vaultfs_format.directory import HERE
-from vaultfs_format.errors import DigestMismatch, Structure, VaultError
+from vaultfs_format.errors import SlicesLost, Structure, Unsupported, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead, slice_count, tree_root
-from vaultfs_format.suite import DIGEST
+from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
+from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles
 from vaultfs_tools.keyless.findings import (
     Disagreement,
+    FileUnreadable,
+    FooterDamaged,
+    FooterLost,
     HeadOlder,
     LeavesDamaged,
+    Parity,
+    ParityDamaged,
     Property,
     Report,
     SlicesDamaged,
@@ -41,6 +45,31 @@ class Audited:
     first_leaf: int
 
 
+class Lenient:
+    """Reads a file of which parts cannot be read.
+
+    Attributes
+    ----------
+    error
+        The last one that the device reported.
+    """
+
+    def __init__(self, file: Reader) -> None:
+        self._file = file
+        self.error: FileUnreadable | None = None
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        """Return the bytes at `offset`: fewer at the end, none where the device reports an error."""
+        there = min(length, self._file.size - offset)
+        if there <= 0:
+            return b""
+        try:
+            return self._file.read(offset, there)
+        except FileUnreadable as error:
+            self.error = error
+            return b""
+
+
 class Scrubber:
     """Checks segments one after the other in one buffer.
 
@@ -56,7 +85,6 @@ class Scrubber:
         self._files = files
         self._report = report
         self._advance = advance
-        self._buffer = memoryview(bytearray(CHUNK))
 
     def check(self, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
         """Check a segment against the head's row, or against itself where no head is good.
@@ -76,89 +104,74 @@ class Scrubber:
     def _check(self, file: Reader, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
         report = self._report
         report.segments += 1
-        superblock = self._superblock(file, name)
-        footer = self._footer(file, name)
-        if superblock and footer and footer.head != superblock:
-            report.add(_differs(Property.SUPERBLOCK_COPY), name)
-        about = superblock or (footer.head if footer else None)
+        read = Lenient(file)
+        superblock = self._superblock(read, name)
+        footer = find_footer(read, file.size)
+        about = footer.head if footer else superblock
         if about and head:
             for stated in _strange(about, head):
                 report.add(stated, name, 0)
-        if footer and row:
+        if footer is None:
+            found: VaultError = read.error or FooterLost(structure=Structure.SEGMENT)
+            report.add(found, name, max(0, file.size - FOOTER_SIZE))
+            return None
+        if row:
             for stated in _unlike(footer, row):
                 report.add(stated, name)
-        if row and file.size != row.length:
-            report.add(_differs(Property.LENGTH), name)
-        if about:
-            end = footer.leaves_offset if footer else _covered(row.length if row else file.size, about.slice_size)
-            root = row.root if row else footer.root if footer else None
-            self._slices(file, name, about, end, root)
-        if footer:
-            self._directory(file, name, footer)
-            if footer.head.frame_class is FrameClass.AUDIT:
-                return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
+        sliced = SlicedFile(read, footer)
+        damage = examine(sliced, file.size, self._advance)
+        report.checked += file.size
+        lost = {number for one in heal(sliced, damage) if isinstance(one, Lost) for number in one.slices}
+        self._damaged(name, sliced, damage, lost)
+        if read.error is not None:
+            report.add(read.error, name)
+        if superblock and superblock != footer.head and not damage:
+            report.add(_differs(Property.SUPERBLOCK_COPY), name)
+        if not lost:
+            self._directory(sliced.read_good if damage.slices else read, name, footer)
+        if footer.head.frame_class is FrameClass.AUDIT and not lost:
+            return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
         return None
 
-    def _superblock(self, file: Reader, name: str) -> SegmentHead | None:
+    def _superblock(self, read: Lenient, name: str) -> SegmentHead | None:
+        """Return the superblock; one that is newer is told, one that is damaged is a damaged slice."""
         try:
-            return SegmentHead.decode(file.read(0, min(SUPERBLOCK_SIZE, file.size)))
-        except VaultError as error:
+            return SegmentHead.decode(read(0, SUPERBLOCK_SIZE))
+        except Unsupported as error:
             self._report.add(error, name, 0)
-            return None
+        except VaultError:
+            pass
+        return None
 
-    def _footer(self, file: Reader, name: str) -> SegmentFooter | None:
-        at = max(0, file.size - FOOTER_SIZE)
-        try:
-            return SegmentFooter.decode(file.read(at, file.size - at), file.size)
-        except VaultError as error:
-            self._report.add(error, name, at)
-            return None
-
-    # Slices.
-
-    def _slices(self, file: Reader, name: str, about: SegmentHead, end: int, root: bytes | None) -> None:
-        """Hash everything before the leaf hashes, and compare leaf by leaf and with the root."""
-        if not 0 < end <= file.size - DIGEST * slice_count(end, about.slice_size):
-            return
-        computed = list(self._hashes(file, about, end))
-        self._report.checked += end
-        if root is not None and tree_root(about.suite, computed) == root:
-            bad = self._compared(file, end, computed)
-            if bad:
-                self._report.add(
-                    LeavesDamaged(structure=Structure.SEGMENT, leaves=len(bad)), name, end + DIGEST * bad[0]
-                )
-            return
-        bad = self._compared(file, end, computed)
-        for first, count in _runs(bad):
-            damaged = SlicesDamaged(structure=Structure.SEGMENT, slice=first, slices=count, size=about.slice_size)
-            self._report.add(damaged, name, first * about.slice_size)
-        if not bad and root is not None:
-            self._report.add(DigestMismatch(structure=Structure.SEGMENT), name, end)
-
-    def _hashes(self, file: Reader, about: SegmentHead, end: int) -> Iterator[bytes]:
-        index, size = 0, about.slice_size
-        for at in range(0, end, CHUNK):
-            view = self._buffer[: min(CHUNK, end - at)]
-            file.into(view, at)
-            for start in range(0, len(view), size):
-                yield merkle.slice_leaf(about.suite, about.segment_id, index, view[start : start + size])
-                index += 1
-            self._advance(len(view))
-
-    def _compared(self, file: Reader, at: int, computed: Sequence[bytes]) -> list[int]:
-        """Return the numbers of the leaves that are not the ones stored at `at`."""
-        stored = file.read(at, DIGEST * len(computed))
-        return [i for i, leaf in enumerate(computed) if stored[i * DIGEST : (i + 1) * DIGEST] != leaf]
+    def _damaged(self, name: str, file: SlicedFile, damage: Damage, lost: set[int]) -> None:
+        """Report what is damaged, and whether it can be healed from what is good."""
+        report, footer, border = self._report, file.footer, file.geometry.slices
+        size = file.geometry.slice_size
+        remedy = None if lost else Parity(name)
+        for first, count in _runs([number for number in damage.slices if number not in lost and number < border]):
+            found = SlicesDamaged(structure=Structure.SEGMENT, slice=first, slices=count, size=size)
+            report.add(found, name, file.offset_of(first), remedy)
+        for first, count in _runs(sorted(number for number in lost if number < border)):
+            gone = SlicesLost(structure=Structure.SEGMENT, slice=first, slices=count, size=size)
+            report.add(gone, name, file.offset_of(first))
+        for first, count in _runs([number for number in damage.slices if number >= border]):
+            parity = ParityDamaged(structure=Structure.SEGMENT, slices=count, size=size)
+            report.add(parity, name, file.offset_of(first), remedy)
+        for copy in damage.leaves:
+            report.add(LeavesDamaged(structure=Structure.SEGMENT), name, footer.leaves_offsets[copy], remedy)
+        for copy in damage.footers:
+            report.add(FooterDamaged(structure=Structure.SEGMENT), name, footer.footer_offsets[copy], remedy)
+        if damage.length:
+            report.add(_differs(Property.LENGTH), name, None, remedy)
 
     # Directory and audit entries.
 
-    def _directory(self, file: Reader, name: str, footer: SegmentFooter) -> None:
+    def _directory(self, read: Read, name: str, footer: SegmentFooter) -> None:
         report = self._report
         frames = entries = 0
         kind = footer.head.frame_class
         try:
-            for at, row in read_rows(file, footer.directory_offset, footer.directory_length, footer.frames):
+            for at, row in read_rows(read, footer.directory_offset, footer.directory_length, footer.frames):
                 frames += 1
                 entries += row.header.entry_count
                 end = row.body_offset + row.header.body_sealed
@@ -184,9 +197,14 @@ def audit_entries(files: VaultFiles, audited: Audited) -> Iterator[bytes]:
     FormatError, FileUnreadable
     """
     with files.open(audited.name) as file:
+        read = Lenient(file)
+        footer = find_footer(read, file.size)
+        if footer is None:
+            raise SlicesLost(structure=Structure.SEGMENT)
+        sliced = SlicedFile(read, footer)
         step = CHUNK // ENTRY.size * ENTRY.size
         for at in range(0, audited.length, step):
-            data = file.read(audited.offset + at, min(step, audited.length - at))
+            data = sliced.read_good(audited.offset + at, min(step, audited.length - at))
             check_entries(data)
             for start in range(0, len(data), ENTRY.size):
                 yield data[start : start + ENTRY.size]
@@ -213,6 +231,7 @@ def _unlike(footer: SegmentFooter, row: SegmentRow) -> Iterator[VaultError]:
         Property.FILE_ID: (about.segment_id, row.segment_id),
         Property.FRAME_CLASS: (about.frame_class, row.frame_class),
         Property.DISPOSITION: (about.disposition, row.disposition),
+        Property.LENGTH: (footer.length, row.length),
         Property.YEARS: ((about.first_year, about.last_year), (row.first_year, row.last_year)),
         Property.FRAMES: (footer.frames, row.frames),
         Property.ENTRIES: (footer.entries, row.entries),
@@ -221,12 +240,6 @@ def _unlike(footer: SegmentFooter, row: SegmentRow) -> Iterator[VaultError]:
     for stated, (found, expected) in pairs.items():
         if found != expected:
             yield _differs(stated)
-
-
-def _covered(length: int, slice_size: int) -> int:
-    """Return where the leaf hashes begin in a file of `length` bytes, from n slices, n leaf hashes and a footer."""
-    rest = length - FOOTER_SIZE
-    return rest - DIGEST * -(-rest // (slice_size + DIGEST))
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,276 @@
+"""Healing: what a segment has lost comes back byte for byte, up to a bound that is exact, and without a key."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vaultfs_format.errors import SlicesLost, Unsupported
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+
+from tests.vaultfs_format.examples import AUDIT_SEGMENT, FRAMES, RECORD_FOOTER, RECORD_SEGMENT, segment_bytes
+
+SEVERAL, SEVERAL_FOOTER = segment_bytes(FrameClass.RECORD, [FRAMES[0]] * 120, (2001, 2001))
+"""A segment of several stripes."""
+
+
+def reading(data: bytes | bytearray) -> Read:
+    """Return what reads these bytes as a file."""
+    return lambda offset, length: bytes(data[offset : offset + length])
+
+
+def examined(data: bytes | bytearray) -> Damage:
+    """Return what of a segment is damaged."""
+    footer = find_footer(reading(data), len(data))
+    assert footer is not None
+    return examine(SlicedFile(reading(data), footer), len(data))
+
+
+def healed(data: bytes | bytearray) -> bytes | Lost | None:
+    """Return a segment made whole, what of it is lost, or nothing where no footer is found."""
+    footer = find_footer(reading(data), len(data))
+    if footer is None:
+        return None
+    file = SlicedFile(reading(data), footer)
+    whole = bytearray(data[: footer.length].ljust(footer.length, b"\0"))
+    for patch in heal(file, examine(file, len(data))):
+        if isinstance(patch, Lost):
+            return patch
+        whole[patch.offset : patch.offset + len(patch.data)] = patch.data
+    return bytes(whole)
+
+
+def flipped(data: bytes, positions: Iterable[int]) -> bytearray:
+    """Return bytes with bits flipped."""
+    changed = bytearray(data)
+    for position in positions:
+        changed[position // 8] ^= 1 << position % 8
+    return changed
+
+
+def test_a_whole_segment_is_not_damaged() -> None:
+    for data in (RECORD_SEGMENT, AUDIT_SEGMENT, SEVERAL):
+        assert not examined(data)
+        assert healed(data) == data
+
+
+@pytest.mark.parametrize("data", [RECORD_SEGMENT, AUDIT_SEGMENT])
+def test_every_flipped_byte_is_found_and_healed(data: bytes) -> None:
+    chance = random.Random(1)
+    for at in range(len(data)):
+        harmed = flipped(data, [8 * at + chance.randrange(8)])
+        assert examined(harmed)
+        assert healed(harmed) == data
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("data", [RECORD_SEGMENT, AUDIT_SEGMENT])
+def test_every_flipped_bit_is_found_and_healed(data: bytes) -> None:
+    for position in range(8 * len(data)):
+        harmed = flipped(data, [position])
+        assert examined(harmed)
+        assert healed(harmed) == data
+
+
+def test_a_file_that_was_cut_off_is_healed_up_to_the_bound() -> None:
+    """Slice by slice, and never a byte that is wrong."""
+    outcomes = set()
+    for length in range(len(RECORD_SEGMENT)):
+        found = healed(RECORD_SEGMENT[:length])
+        assert found is None or isinstance(found, Lost) or found == RECORD_SEGMENT
+        outcomes.add(type(found))
+        if length >= RECORD_FOOTER.parity_offset:
+            assert found == RECORD_SEGMENT
+    assert outcomes == {bytes, type(None)}
+
+
+def test_a_file_that_something_was_added_to_is_cut() -> None:
+    for more in (b"\0", bytes(5000), RECORD_SEGMENT[-FOOTER_SIZE:]):
+        assert examined(RECORD_SEGMENT + more).length
+        assert healed(RECORD_SEGMENT + more) == RECORD_SEGMENT
+
+
+SLICE = SEVERAL_FOOTER.geometry.slice_size
+BURST = SEVERAL_FOOTER.geometry.burst
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+def test_a_burst_up_to_the_bound_heals_wherever_it_is(filling: bytes) -> None:
+    """(bound - 1) slices and a byte where all slices have their size, a slice less where the last one is met."""
+    covered, end = SEVERAL_FOOTER.head.covered, len(SEVERAL)
+    length = (BURST - 1) * SLICE + 1
+    shorter = length - SLICE
+    places = [(at, length) for at in [*range(0, covered - length, 531), SEVERAL_FOOTER.parity_offset, end - length]]
+    places += [(at, shorter) for at in [*range(0, end - shorter, 531), end - shorter]]
+    for at, count in places:
+        assert healed(SEVERAL[:at] + filling * count + SEVERAL[at + count :]) == SEVERAL
+
+
+def test_one_slice_more_is_reported_exactly() -> None:
+    geometry = SEVERAL_FOOTER.geometry
+    zone = geometry.zones[0]
+    for first in range(geometry.slices - BURST - 1):
+        lost = range(first, first + BURST + 1)
+        harmed = bytearray(SEVERAL)
+        for number in lost:
+            harmed[number * SLICE + 7] ^= 1
+        found = healed(harmed)
+        stripe = [number for number in lost if zone.stripe_of(number) == zone.stripe_of(first)]
+        assert found == Lost(tuple(stripe))
+        file = SlicedFile(reading(harmed), SEVERAL_FOOTER)
+        with pytest.raises(SlicesLost):
+            file.read_good(first * SLICE, 1)
+        others = [number for number in lost if number not in stripe]
+        for number in others:
+            assert file.read_good(number * SLICE, SLICE) == SEVERAL[number * SLICE : (number + 1) * SLICE]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_slices_up_to_the_bound_of_each_stripe_heal(data: st.DataObject) -> None:
+    geometry = SEVERAL_FOOTER.geometry
+    file = SlicedFile(reading(SEVERAL), SEVERAL_FOOTER)
+    harmed = bytearray(SEVERAL)
+    for zone in geometry.zones:
+        for stripe in range(zone.stripes):
+            slices = [*zone.data(stripe), *(geometry.slices + number for number in zone.parity(stripe))]
+            for number in data.draw(st.sets(st.sampled_from(slices), max_size=zone.parity_pieces)):
+                at = file.offset_of(number) + data.draw(st.integers(0, file.length_of(number) - 1))
+                harmed[at] ^= data.draw(st.integers(1, 255))
+    assert healed(harmed) == SEVERAL
+
+
+def test_reads_are_healed_in_memory() -> None:
+    harmed = flipped(SEVERAL, [8 * 5000, 8 * (5 * SLICE + 17), 8 * (SEVERAL_FOOTER.parity_offset + 5)])
+    file = SlicedFile(reading(harmed), SEVERAL_FOOTER)
+    covered = SEVERAL_FOOTER.head.covered
+    for offset, length in ((0, covered), (4999, 3), (5 * SLICE, 1), (covered - 5, 100), (17, 0)):
+        assert file.read_good(offset, length) == SEVERAL[:covered][offset : offset + length]
+
+
+class TestLeaves:
+    A, B = SEVERAL_FOOTER.leaves_offsets
+
+    def test_both_copies_may_be_damaged_where_they_differ(self) -> None:
+        count = SEVERAL_FOOTER.leaves_length // 32
+        positions = [8 * (self.A + 32 * number) for number in range(0, count, 2)]
+        positions += [8 * (self.B + 32 * number) for number in range(1, count, 2)]
+        harmed = flipped(SEVERAL, positions)
+        assert examined(harmed) == Damage(leaves=(0, 1))
+        assert healed(harmed) == SEVERAL
+
+    def test_a_slice_may_be_damaged_with_one_copy_of_its_hash(self) -> None:
+        """And the other copy elsewhere, so that neither is right as a whole."""
+        harmed = flipped(SEVERAL, [8 * 3 * SLICE, 8 * (self.A + 3 * 32), 8 * (self.B + 9 * 32)])
+        assert healed(harmed) == SEVERAL
+
+    def test_a_hash_that_is_damaged_in_both_copies_is_that_of_its_slice(self) -> None:
+        harmed = flipped(SEVERAL, [8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32 + 1)])
+        assert healed(harmed) == SEVERAL
+
+    def test_a_slice_may_be_damaged_with_both_copies_of_its_hash(self) -> None:
+        """The root tells whether what was rebuilt is right, if nothing else is missing; no read is given it."""
+        harmed = flipped(SEVERAL, [8 * 4 * SLICE, 8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32 + 1)])
+        assert healed(harmed) == SEVERAL
+        with pytest.raises(SlicesLost):
+            SlicedFile(reading(harmed), SEVERAL_FOOTER).read_good(4 * SLICE, 1)
+        harmed = flipped(bytes(harmed), [8 * number * SLICE for number in range(5, 11)])
+        assert healed(harmed) == Lost((4, *range(5, 11)))
+
+    def test_what_is_rebuilt_wrongly_is_not_given_out(self) -> None:
+        """As when hashes were changed so that other slices seem good."""
+        harmed = flipped(SEVERAL, [8 * 4 * SLICE, 8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32 + 1), 8 * 6 * SLICE + 3])
+        leaf = SlicedFile(reading(harmed), SEVERAL_FOOTER).leaf_of(6, bytes(harmed[6 * SLICE : 7 * SLICE]))
+        for offset in (self.A, self.B):
+            harmed[offset + 6 * 32 : offset + 7 * 32] = leaf
+        assert healed(harmed) == Lost((4,))
+
+    def test_a_slice_that_was_changed_with_a_copy_of_its_hash_is_found(self) -> None:
+        harmed = flipped(SEVERAL, [8 * 6 * SLICE + 3])
+        file = SlicedFile(reading(SEVERAL), SEVERAL_FOOTER)
+        leaf = file.leaf_of(6, bytes(harmed[6 * SLICE : 7 * SLICE]))
+        harmed[self.A + 6 * 32 : self.A + 7 * 32] = leaf
+        harmed[self.B + 8 * 32] ^= 1
+        assert healed(harmed) == SEVERAL
+
+    def test_one_copy_may_be_gone(self) -> None:
+        length = SEVERAL_FOOTER.leaves_length
+        for offset in (self.A, self.B):
+            assert healed(SEVERAL[:offset] + bytes(length) + SEVERAL[offset + length :]) == SEVERAL
+
+    def test_a_forged_segment_with_right_hashes_has_another_root(self) -> None:
+        """What the footer says is what counts: all hashes may be made to fit a change, and the root does not."""
+        harmed = flipped(SEVERAL, [8 * 6 * SLICE + 3])
+        file = SlicedFile(reading(harmed), SEVERAL_FOOTER)
+        leaf = file.leaf_of(6, file.stored(6))
+        for offset in (self.A, self.B):
+            harmed[offset + 6 * 32 : offset + 7 * 32] = leaf
+        assert examined(harmed) == Damage(roots=True)
+
+
+class TestFooters:
+    FIRST, LAST = SEVERAL_FOOTER.footer_offsets
+
+    def test_each_stands_for_the_other(self) -> None:
+        for at in (self.FIRST, self.LAST):
+            harmed = SEVERAL[:at] + bytes(FOOTER_SIZE) + SEVERAL[at + FOOTER_SIZE :]
+            assert examined(harmed).footers == (int(at == self.LAST),)
+            assert healed(harmed) == SEVERAL
+
+    def test_without_the_last_and_the_superblock_the_first_is_looked_for(self) -> None:
+        harmed = flipped(SEVERAL[: self.LAST - 100], [8 * 20])
+        assert find_footer(reading(harmed), len(harmed)) == SEVERAL_FOOTER
+        assert healed(harmed) == SEVERAL
+
+    def test_without_any_there_is_nothing_to_go_by(self) -> None:
+        harmed = flipped(SEVERAL, [8 * (self.FIRST + 100), 8 * (self.LAST + 100)])
+        assert find_footer(reading(harmed), len(harmed)) is None
+        assert find_footer(reading(b""), 0) is None
+
+    def test_a_footer_that_belongs_elsewhere_is_not_believed(self) -> None:
+        """As when a segment lies in the body of a record."""
+        other = RECORD_SEGMENT[-FOOTER_SIZE:]
+        harmed = bytearray(SEVERAL)
+        harmed[self.LAST :] = other
+        harmed[3 * SLICE : 3 * SLICE + len(other)] = other
+        harmed[0] ^= 1
+        assert find_footer(reading(harmed), len(harmed)) == SEVERAL_FOOTER
+
+    def test_a_newer_segment_is_not_damaged(self) -> None:
+        newer = bytearray(RECORD_SEGMENT[:-1])
+        newer[8] = 9
+        newer[12:16] = zlib.crc32(newer[:12]).to_bytes(4, "little")
+        with pytest.raises(Unsupported):
+            find_footer(reading(newer), len(newer))
+
+
+def test_a_part_file_leads_to_no_footer() -> None:
+    head = SegmentFooter.decode(RECORD_SEGMENT[-FOOTER_SIZE:]).head
+    data = replace(head, covered=0).encode() + bytes(100)
+    assert find_footer(reading(data), len(data)) is None
+
+
+def test_what_cannot_be_read_is_damaged_and_healed() -> None:
+    """A device that reports errors for some of its blocks gives nothing for a read that meets one of them."""
+    broken = {4096 * number for number in (2, 3, 9)}
+
+    def read(offset: int, length: int) -> bytes:
+        return (
+            b""
+            if any(offset < block + 4096 and block < offset + length for block in broken)
+            else SEVERAL[offset : offset + length]
+        )
+
+    file = SlicedFile(read, SEVERAL_FOOTER)
+    damage = examine(file, len(SEVERAL))
+    assert damage.slices == (2, 3, 9)
+    patches = {one.offset: one.data for one in heal(file, damage) if not isinstance(one, Lost)}
+    assert patches == {block: SEVERAL[block : block + 4096] for block in broken}
