@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from vaultfs_format.frame import FrameClass
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 from tests.vaultfs.errors.world import PLANTED, World, cut, fill, flip, reaches
 from tests.vaultfs_tools import vaults
@@ -128,10 +129,46 @@ def a_byte_of_a_segment_flips(world: World) -> set[int]:
     return world.fsck()
 
 
+def _blob_segment(world: World) -> tuple[Path, SegmentFooter]:
+    row = vaults.rows_of(world.path)["BLOB"]
+    path = world.file(f"{row.segment_id.hex()}.vseg")
+    return path, SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
+
+
 @reaches("LeavesDamaged")
 def a_leaf_hash_of_a_segment_flips(world: World) -> set[int]:
-    row = vaults.rows_of(world.path)["BLOB"]
-    flip(world.file(f"{row.segment_id.hex()}.vseg"), row.length - 1024 - 5)
+    path, footer = _blob_segment(world)
+    flip(path, footer.leaves_offsets[1] + 5)
+    return world.fsck()
+
+
+@reaches("ParityDamaged")
+def a_byte_of_parity_flips(world: World) -> set[int]:
+    path, footer = _blob_segment(world)
+    flip(path, footer.parity_offset + 5)
+    return world.fsck()
+
+
+@reaches("FooterDamaged")
+def a_byte_of_a_footer_flips(world: World) -> set[int]:
+    path, footer = _blob_segment(world)
+    flip(path, footer.footer_offsets[0] + 5)
+    return world.fsck()
+
+
+@reaches("FooterLost")
+def a_segment_is_something_else(world: World) -> set[int]:
+    path, _ = _blob_segment(world)
+    path.write_bytes(b"something else")
+    return world.fsck()
+
+
+@reaches("SlicesLost")
+def more_is_damaged_than_parity_gives_back(world: World) -> set[int]:
+    path, footer = _blob_segment(world)
+    for number in range(footer.geometry.parity_slices):
+        flip(path, footer.parity_offset + number * footer.geometry.slice_size)
+    flip(path, 5000)
     return world.fsck()
 
 
@@ -245,5 +282,6 @@ def a_settling_was_cut_off_while_it_wrote_a_superblock(world: World) -> set[int]
 
 @reaches("LeftOut")
 def a_damaged_vault_is_checked_with_keys(world: World) -> set[int]:
-    flip(world.file("*.vseg"), 5000)
+    path, _ = _blob_segment(world)
+    path.write_bytes(b"something else")
     return world.fsck(keys=True)

@@ -8,6 +8,7 @@ from zlib import crc32
 from vaultfs_format import compression
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import DEFAULT, KEY
 
 from tests.vaultfs.errors.world import PLANTED, World, cut, flip, reaches
@@ -103,6 +104,11 @@ def a_body_that_is_not_settled_yet_flips(world: World) -> set[int]:
 def a_body_does_not_expand_to_its_size(_: World) -> None:
     codec, packed = compression.compress(PLANTED.data("body") * 2)
     compression.expand(codec, bytes(packed), 5, 1 << 20)
+
+
+@reaches("SignatureInvalid")
+def a_signature_is_not_the_signers(_: World) -> None:
+    SigningKeys(1, bytes(96)).signer.verify_segment(PLANTED.data("statement"), bytes(64))
 
 
 @reaches("NotAuthentic")
