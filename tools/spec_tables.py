@@ -50,6 +50,7 @@ RULES = {
     Structure.AUDIT_ENTRY: "AUD",
     Structure.HEAD: "HED",
     Structure.DICTIONARY: "CMP",
+    Structure.SIGNER: "SGN",
 }
 """The letters of the rules that SPEC.md has for a structure."""
 

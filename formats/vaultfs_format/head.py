@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from vaultfs_format import labels, limits, merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
-from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, SignatureInvalid, Structure
 from vaultfs_format.frame import CLASSES, FrameClass
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.segment import years_valid
+from vaultfs_format.signing import HEAD_SIGNATURES, Signer
 from vaultfs_format.suite import DIGEST, KEY, Suite, same
 
 MAGIC = file_magic("H")
@@ -40,7 +41,7 @@ HEADER = Layout(
     Field("tree_root", "32s", "root of the audit tree"),
     Field("peaks", "B", "number of peaks of the audit tree"),
     Field(RESERVED, "3s"),
-    Field("signatures_length", "I", "bytes of signatures; 0 in the unsigned draft"),
+    Field("signer", "I", "number of the signer"),
 )
 JOURNAL_ROW = Layout(
     Structure.HEAD,
@@ -108,6 +109,8 @@ class Head:
     segments: Sequence[SegmentRow]
     tree_size: int
     peaks: Sequence[bytes]
+    signer: int
+    signatures: bytes = bytes(HEAD_SIGNATURES)
 
     def live_set(self) -> AuditEntry:
         """Return the leaf that commits to everything the head names but the tree itself."""
@@ -137,7 +140,7 @@ class Head:
             tree_size,
             root,
             peaks,
-            0,
+            self.signer,
         )
 
     def _rows(self) -> bytes:
@@ -145,10 +148,22 @@ class Head:
         rows += [SEGMENT_ROW.pack(*row) for row in self.segments]
         return b"".join(rows)
 
+    @property
+    def tree_root(self) -> bytes:
+        """The root of the audit tree."""
+        return self.tree().root(merkle.AUDIT_EMPTY)
+
+    def _content(self) -> bytes:
+        return b"".join([self._header(self.tree_size, self.tree_root, len(self.peaks)), self._rows(), *self.peaks])
+
+    def statement(self) -> bytes:
+        """Return what is signed: whose head it is and which, how far the log goes, and all that is in force."""
+        numbers = self.generation.to_bytes(8, "little") + self.tree_size.to_bytes(8, "little")
+        return self.vault_id + numbers + self.tree_root + self.suite.digest(self._content())
+
     def encode(self, epoch_root: bytes) -> bytes:
         """Return the bytes of the file, with MAC and digest."""
-        root = self.tree().root(merkle.AUDIT_EMPTY)
-        content = b"".join([self._header(self.tree_size, root, len(self.peaks)), self._rows(), *self.peaks])
+        content = self._content() + self.signatures
         content += self.suite.mac(_key(self, epoch_root), labels.HEAD_MAC, content)
         return content + self.suite.digest(content)
 
@@ -156,7 +171,7 @@ class Head:
     def decode(cls, data: Buffer) -> Head:
         """Parse a whole file; its digest and its tree are checked, `verify` checks the MAC."""
         suite = check_prefix(Structure.HEAD, MAGIC, data)
-        _, vault_id, *numbers, root, peak_count, signatures = HEADER.unpack(data)
+        _, vault_id, *numbers, root, peak_count, signer = HEADER.unpack(data)
         (
             generation,
             epoch,
@@ -176,11 +191,11 @@ class Head:
         segments_at = rows_at + JOURNAL_ROW.size * journals
         peaks_at = segments_at + SEGMENT_ROW.size * segments
         end = peaks_at + DIGEST * peak_count
-        require_size(data, end + 2 * DIGEST, Structure.HEAD)
+        require_size(data, end + HEAD_SIGNATURES + 2 * DIGEST, Structure.HEAD)
         if suite.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
             raise DigestMismatch(structure=Structure.HEAD)
         require(generation > 0 and epoch > 0 and sb_generation > 0 and number > 0, Structure.HEAD, 1)
-        require(signatures == 0, Structure.HEAD, 2)
+        require(signer > 0, Structure.HEAD, 2)
         require(peak_count == size.bit_count() and size > 0, Structure.HEAD, 3)
         head = cls(
             suite,
@@ -197,10 +212,23 @@ class Head:
             [_segment_row(data, segments_at + i * SEGMENT_ROW.size, epoch) for i in range(segments)],
             size,
             [bytes(data[at : at + DIGEST]) for at in range(peaks_at, end, DIGEST)],
+            signer,
+            bytes(data[end : end + HEAD_SIGNATURES]),
         )
         _check_sorted(head)
         require(head.tree().root(merkle.AUDIT_EMPTY) == root, Structure.HEAD, 6)
         return head
+
+    def verify_signatures(self, signer: Signer) -> None:
+        """Check that the head was signed, with both keys, by this signer.
+
+        Raises
+        ------
+        SignatureInvalid
+        """
+        if signer.number != self.signer:
+            raise SignatureInvalid(structure=Structure.HEAD)
+        signer.verify_head(self.statement(), self.signatures)
 
     def verify(self, data: Buffer, epoch_root: bytes) -> None:
         """Check that the head was written with the keys of this vault.

@@ -13,6 +13,7 @@ from vaultfs_format import labels, limits
 from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.signing import SEEDS
 from vaultfs_format.suite import DIGEST, KEY, PRIVATE_KEY, TAG, Suite, same
 
 MAGIC = file_magic("K")
@@ -58,6 +59,13 @@ class Tag(IntEnum):
     IDENTIFIER_KEY = 2
     REGISTRY = 3
     ACCESS_KEY = 4
+
+
+class SigningTag(IntEnum):
+    """Values of the signing compartment."""
+
+    NUMBER = 1
+    SEEDS = 2
 
 
 class InboxTag(IntEnum):
@@ -140,6 +148,9 @@ class Keyring:
             require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
         elif compartment is Compartment.INBOX:
             require(len(values.get(InboxTag.PRIVATE_KEY, b"")) == PRIVATE_KEY, Structure.KEYRING, 6)
+        else:
+            sizes = len(values.get(SigningTag.NUMBER, b"")), len(values.get(SigningTag.SEEDS, b""))
+            require(sizes == (4, SEEDS), Structure.KEYRING, 7)
         return values
 
 

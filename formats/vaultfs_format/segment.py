@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from vaultfs_format import limits
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import DigestMismatch, LimitExceeded, Structure, Truncated
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, SignatureInvalid, Structure, Truncated
 from vaultfs_format.frame import CLASSES, FrameClass
 from vaultfs_format.geometry import Geometry, geometry_of
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.signing import SIGNATURE, Signer
 from vaultfs_format.suite import DIGEST, Suite
 
 MAGIC = file_magic("S")
@@ -64,9 +65,9 @@ FOOTER = Layout(
     Field("root", "32s", "root over the leaf hashes of the covered bytes"),
     Field("parity_root", "32s", "root over the leaf hashes of the parity"),
     Field("superblock", f"{SUPERBLOCK.size}s", "copy of the superblock's fields"),
-    Field("signature_kind", "B", "0: unsigned draft"),
-    Field(RESERVED, "3s"),
-    Field("signature_length", "I", "bytes of the signature"),
+    Field("signer", "I", "number of the signer"),
+    Field(RESERVED, "4s"),
+    Field("signature", "64s", "by Ed25519, of all fields before"),
 )
 FOOTER_MAGIC = file_magic("F")
 
@@ -163,6 +164,8 @@ class SegmentFooter:
     entries: int
     root: bytes
     parity_root: bytes
+    signer: int
+    signature: bytes = bytes(SIGNATURE)
 
     @property
     def geometry(self) -> Geometry:
@@ -214,9 +217,28 @@ class SegmentFooter:
         """Bytes of the whole file."""
         return segment_length(self.head.covered)
 
+    def statement(self) -> bytes:
+        """Return what is signed: all fields before the signature."""
+        return self._fields()[:-SIGNATURE]
+
+    def verify(self, signer: Signer) -> None:
+        """Check that this signer has signed the segment.
+
+        Raises
+        ------
+        SignatureInvalid
+        """
+        if signer.number != self.signer:
+            raise SignatureInvalid(structure=Structure.SEGMENT)
+        signer.verify_segment(self.statement(), self.signature)
+
     def encode(self) -> bytes:
         """Return the 1,024 bytes of the footer."""
-        fields = FOOTER.pack(
+        content = self._fields().ljust(FOOTER_SIZE - DIGEST, b"\0")
+        return content + self.head.suite.digest(content)
+
+    def _fields(self) -> bytes:
+        return FOOTER.pack(
             prefix(FOOTER_MAGIC, self.head.suite),
             self.length,
             self.bodies_length,
@@ -230,11 +252,9 @@ class SegmentFooter:
             self.root,
             self.parity_root,
             self.head.fields(),
-            0,
-            0,
+            self.signer,
+            self.signature,
         )
-        content = fields.ljust(FOOTER_SIZE - DIGEST, b"\0")
-        return content + self.head.suite.digest(content)
 
     @classmethod
     def decode(cls, data: Buffer, file_length: int | None = None) -> SegmentFooter:
@@ -250,15 +270,15 @@ class SegmentFooter:
         content = bytes(data[: FOOTER_SIZE - DIGEST])
         if suite.digest(content) != bytes(data[FOOTER_SIZE - DIGEST :]):
             raise DigestMismatch(structure=Structure.SEGMENT)
-        _, *lengths, root, parity_root, superblock, kind, signature_length = FOOTER.unpack(data)
+        _, *lengths, root, parity_root, superblock, signer, signature = FOOTER.unpack(data)
         require(all_zero(content[FOOTER.size :]), Structure.SEGMENT, 6)
-        require(kind == 0 and signature_length == 0, Structure.SEGMENT, 7)
+        require(signer > 0, Structure.SEGMENT, 7)
         length, bodies, directory, audit, leaves, parity, first_leaf, frames, entries = lengths
         if frames > limits.MAX_SEGMENT_FRAMES:
             raise LimitExceeded(structure=Structure.SEGMENT, frames=frames)
         head = SegmentHead.of_fields(superblock)
         require(head.covered == SUPERBLOCK_SIZE + bodies + directory + audit, Structure.SEGMENT, 9)
-        footer = cls(head, bodies, directory, audit, first_leaf, frames, entries, root, parity_root)
+        footer = cls(head, bodies, directory, audit, first_leaf, frames, entries, root, parity_root, signer, signature)
         stated = (length, leaves, parity)
         require(stated == (footer.length, footer.leaves_length, footer.parity_length), Structure.SEGMENT, 8)
         require(file_length in (None, length), Structure.SEGMENT, 8)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 SEED = 32
+SEEDS = 3 * SEED
+"""Bytes of the seeds of a signer's three private keys."""
+
 SIGNATURE = 64
 """Bytes of the signature of a segment, by Ed25519."""
 

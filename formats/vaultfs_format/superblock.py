@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vaultfs_format import labels, limits
-from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Structure, Truncated
+from vaultfs_format.errors import (
+    DigestMismatch,
+    LimitExceeded,
+    MacMismatch,
+    SignatureInvalid,
+    Structure,
+    Truncated,
+)
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.signing import Signer
 from vaultfs_format.stanza import Stanza
 from vaultfs_format.suite import DIGEST, PUBLIC_KEY, Suite, same
 
@@ -69,6 +77,32 @@ class Superblock:
         found = [key.value for key in self.public_keys if key.purpose == INBOX]
         require([len(key) for key in found] == [PUBLIC_KEY], Structure.SUPERBLOCK, 4)
         return found[0]
+
+    def signers(self) -> list[Signer]:
+        """Return the signers of the vault, the oldest first.
+
+        Raises
+        ------
+        Truncated, TrailingBytes, FieldInvalid
+            There is none, or they do not ascend.
+        """
+        found = [Signer.decode(key.value) for key in self.public_keys if key.purpose == SIGNER]
+        numbers = [signer.number for signer in found]
+        require(bool(found) and numbers == sorted(set(numbers)), Structure.SUPERBLOCK, 5)
+        return found
+
+    def signer(self, number: int) -> Signer:
+        """Return the signer with this number.
+
+        Raises
+        ------
+        SignatureInvalid
+            There is none.
+        """
+        for signer in self.signers():
+            if signer.number == number:
+                return signer
+        raise SignatureInvalid(structure=Structure.SUPERBLOCK)
 
     def _content(self) -> bytes:
         items = [_item(s.kind, s.body) for s in self.stanzas] + [_item(k.purpose, k.value) for k in self.public_keys]

@@ -18,7 +18,7 @@ from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset,
 from vaultfs_format.head import Head, JournalRow, SegmentRow
 from vaultfs_format.healing import SlicedFile, examine
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
-from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, seal_keyring
+from vaultfs_format.keyring import Compartment, InboxTag, Keyring, SigningTag, Tag, seal_keyring
 from vaultfs_format.keytable import KeyTable, seal_table
 from vaultfs_format.segment import (
     FOOTER_SIZE,
@@ -26,6 +26,7 @@ from vaultfs_format.segment import (
     SegmentFooter,
     SegmentHead,
 )
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
 from vaultfs_format.suite import DEFAULT, DIGEST
@@ -108,6 +109,8 @@ def with_digest(data: bytes) -> bytes:
 
 # The small files.
 
+SEEDS = bytes(range(96))
+SIGNING = SigningKeys(1, SEEDS)
 SUPERBLOCK = Superblock(
     DEFAULT,
     VAULT_ID,
@@ -119,7 +122,7 @@ SUPERBLOCK = Superblock(
         ),
         Stanza(9, b"of a type that is not known"),
     ],
-    [PublicKey(1, b"i" * 32), PublicKey(2, b"")],
+    [PublicKey(1, b"i" * 32), PublicKey(2, SIGNING.signer.encode())],
 )
 EPOCH_SECRET = EpochSecret(DEFAULT, VAULT_ID, 1, SECRET)
 KEYRING_VALUES: dict[int, dict[int, bytes]] = {
@@ -129,7 +132,7 @@ KEYRING_VALUES: dict[int, dict[int, bytes]] = {
         Tag.REGISTRY: b"own\n",
         Tag.ACCESS_KEY: b"a" * 32,
     },
-    Compartment.SIGNING: {1: b"a signing key", 7: b""},
+    Compartment.SIGNING: {SigningTag.NUMBER: b"\1\0\0\0", SigningTag.SEEDS: SEEDS, 7: b""},
     Compartment.INBOX: {InboxTag.PRIVATE_KEY: bytes(range(96))},
 }
 KEYRING = seal_keyring(DEFAULT, VAULT_ID, 1, EPOCH_ROOT, b"n" * 32, KEYRING_VALUES)
@@ -178,15 +181,17 @@ def with_tree(head: Head, leaves: Sequence[bytes] = ()) -> Head:
 HEAD = with_tree(
     Head(
         DEFAULT, VAULT_ID, 7, 1, 0, 1, b"v" * 32, b"k" * 32, 41, 900,
-        [JournalRow(b"j" * 16, 3)], SEGMENT_ROWS, 1, [bytes(32)],
+        [JournalRow(b"j" * 16, 3)], SEGMENT_ROWS, 1, [bytes(32)], 1,
     ),
     [bytes([number]) * 32 for number in range(6)],
 )  # fmt: skip
+HEAD = replace(HEAD, signatures=SIGNING.sign_head(HEAD.statement()))
 
 
 def _check_head(data: bytes) -> object:
     found = Head.decode(data)
     found.verify(data, EPOCH_ROOT)
+    found.verify_signatures(SIGNING.signer)
     return found
 
 
@@ -317,8 +322,9 @@ def segment_bytes(
     leaves, parity = protector.finish(), protector.parity_leaves
     footer = SegmentFooter(
         head, len(bodies), len(directory), len(audit), 1 if audit else 0, len(frames),
-        sum(one.header.entry_count for one in frames), tree_root(DEFAULT, leaves), tree_root(DEFAULT, parity),
+        sum(one.header.entry_count for one in frames), tree_root(DEFAULT, leaves), tree_root(DEFAULT, parity), 1,
     )  # fmt: skip
+    footer = replace(footer, signature=SIGNING.sign_segment(footer.statement()))
     end = b"".join([*leaves, *parity, footer.encode()])
     return covered + end + b"".join(one.data for one in protector.made()) + end, footer
 

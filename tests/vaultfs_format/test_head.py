@@ -161,7 +161,7 @@ def changed(at: int, value: bytes) -> bytes:
     return with_digest(bytes(data))
 
 
-ROOT_AT, SIGNATURES_AT = HEADER.size - 40, HEADER.size - 4
+ROOT_AT, SIGNER_AT = HEADER.size - 40, HEADER.size - 4
 SIZE_AT = ROOT_AT - 8
 COUNTS_AT = SIZE_AT - 8
 
@@ -169,7 +169,7 @@ COUNTS_AT = SIZE_AT - 8
 @pytest.mark.parametrize(
     ("at", "value", "rule"),
     [
-        (SIGNATURES_AT, b"\1", 2),
+        (SIGNER_AT, b"\0", 2),
         (SIZE_AT, b"\x08", 3),
         (SIZE_AT, b"\x0f", 3),
         (ROOT_AT, b"!", 6),

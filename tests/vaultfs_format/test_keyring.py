@@ -38,13 +38,14 @@ def test_a_compartment_is_as_the_specification_seals_it() -> None:
     derived = derive(EPOCH_ROOT, b"vaultfs/0/keyring", VAULT_ID + b"\1\0\0\0" + SALT, 64)
     bound = b"\2\0" + SALT
     key = derive(derived[32:], b"vaultfs/0/keyring-compartment", bound, 32)
-    plain = ITEM.pack(1, 13) + b"a signing key" + ITEM.pack(7, 0)
+    plain = ITEM.pack(1, 4) + b"\1\0\0\0" + ITEM.pack(2, 96) + bytes(range(96)) + ITEM.pack(7, 0)
     assert KEYRING.commitment == derived[:32]
     assert KEYRING.compartments[2] == AESGCM(key).encrypt(bytes(12), plain, bound)
 
 
-@given(st.dictionaries(st.integers(1, 65535), st.binary(max_size=50), max_size=5), st.integers(1, 2**32 - 1))
+@given(st.dictionaries(st.integers(3, 65535), st.binary(max_size=50), max_size=5), st.integers(1, 2**32 - 1))
 def test_what_is_written_is_read(signing: dict[int, bytes], epoch: int) -> None:
+    signing |= {1: b"\1\0\0\0", 2: bytes(96)}
     content: dict[int, Values] = {Compartment.DATA: GOOD, Compartment.SIGNING: signing}
     written = seal_keyring(DEFAULT, VAULT_ID, epoch, EPOCH_ROOT, SALT, content)
     data = written.encode()

@@ -75,7 +75,9 @@ def test_a_footer_that_is_written_is_read(
     audit = 48 * audit if audited else 0
     head = replace(HEAD, frame_class=frame_class, covered=SUPERBLOCK_SIZE + bodies + directory + audit)
     leaf = first_leaf if audited else 0
-    written = SegmentFooter(head, bodies, directory, audit, leaf, frames, frames + more, b"r" * 32, b"p" * 32)
+    written = SegmentFooter(
+        head, bodies, directory, audit, leaf, frames, frames + more, b"r" * 32, b"p" * 32, 1, b"s" * 64
+    )
     data = written.encode()
     assert len(data) == FOOTER_SIZE
     found = SegmentFooter.decode(memoryview(data), written.length)
@@ -309,8 +311,7 @@ def footer_with(at: int, value: bytes) -> bytes:
     [
         (FOOTER.size, b"\1", 6),
         (FOOTER_SIZE - 33, b"\1", 6),
-        (FOOTER.size - 8, b"\1", 7),
-        (FOOTER.size - 4, b"\1", 7),
+        (FOOTER.size - 72, b"\0", 7),
         (48, b"\1", 8),
         (56, b"\1", 8),
         (16, b"\0", 8),
@@ -339,7 +340,7 @@ def test_a_footer_is_of_a_file_of_its_length() -> None:
         (FOOTER_DATA + b"\0", TrailingBytes),
         (FOOTER_DATA[:300] + b"\1" + FOOTER_DATA[301:], DigestMismatch),
         (footer_with(72, (limits.MAX_SEGMENT_FRAMES + 1).to_bytes(4, "little")), LimitExceeded),
-        (footer_with(FOOTER.size - 8 - SUPERBLOCK.size, b"\x88"), VaultError),
+        (footer_with(FOOTER.size - 72 - SUPERBLOCK.size, b"\x88"), VaultError),
     ],
 )
 def test_a_footer_that_is_not_one_is_refused(data: bytes, error: type[VaultError]) -> None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from zlib import crc32
 
 from vaultfs_format.group import group_sizes
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalKeys
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.stanza import Argon2Cost
 from vaultfs_tools.keyless import Finding, Report, VaultFiles, check
 
 import vaultfs
 import vaultfs.engine.paths
+from vaultfs.engine.opening import Opener
+from vaultfs.engine.paths import Layout
+from vaultfs.keys.chain import open_signing
+from vaultfs.vfs import Vfs
 
 SECRET = b"correct horse battery"
 WHO = vaultfs.Principal("tester")
@@ -106,9 +113,19 @@ def rows_of(vault: Path) -> dict[str, SegmentRow]:
 
 
 def put_head(vault: Path, head: Head, *places: str) -> None:
-    """Write a head, authentic under another key, to both places or to those that are named."""
+    """Write a head, signed as the vault signs, authentic under another key, to both places or those that are named."""
+    signed = replace(head, signatures=signing_of(vault).sign_head(head.statement()))
     for place in places or ("head", "copies/head"):
-        (vault / place).write_bytes(head.encode(bytes(32)))
+        (vault / place).write_bytes(signed.encode(bytes(32)))
+
+
+@cache
+def signing_of(vault: Path) -> SigningKeys:
+    """Return the private keys with which a vault signs."""
+    opener = Opener(Vfs(), Layout(vault), unlocking(), [])
+    unlocked = opener.unlock()
+    _, keyring = opener.keys(unlocked)
+    return open_signing(keyring, unlocked.epoch_root)
 
 
 def put_header(journal: Path, **changes: object) -> None:

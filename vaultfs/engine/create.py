@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vaultfs_format import merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
+from vaultfs_format.signing import SEEDS, SigningKeys
 from vaultfs_format.suite import DEFAULT, KEY, PRIVATE_KEY
-from vaultfs_format.superblock import INBOX, PublicKey, Superblock
+from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
@@ -24,7 +26,7 @@ from vaultfs.keys.stores import EpochStore
 from vaultfs.kinds import encode_names
 from vaultfs.vfs import Vfs, converted
 
-FIRST_EPOCH = 1
+FIRST_EPOCH = FIRST_SIGNER = 1
 README = """\
 This directory is a VaultFS vault: an encrypted archive of patient records (format version 0, a draft).
 
@@ -68,10 +70,12 @@ def create_files(
     root_key = os.urandom(KEY)
     stanzas = [one.stanza(suite, vault_id, root_key, os.urandom(32)) for one in recipients]
     inbox = os.urandom(PRIVATE_KEY)
-    public_keys = [PublicKey(INBOX, suite.public_key(inbox))]
+    seeds = os.urandom(SEEDS)
+    signing = SigningKeys(FIRST_SIGNER, seeds)
+    public_keys = [PublicKey(INBOX, suite.public_key(inbox)), PublicKey(SIGNER, signing.signer.encode())]
     superblock = Superblock(suite, vault_id, 1, stanzas, public_keys).encode(root_key)
     top = epoch_root(suite, root_key, secret.secret, vault_id, FIRST_EPOCH)
-    keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry, inbox).encode()
+    keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry, inbox, FIRST_SIGNER, seeds).encode()
     head = first_head(vault_id, suite.digest(superblock), suite.digest(keyring))
     building = path.with_name(f".{path.name}.{vault_id.hex()[:8]}")
     layout = Layout(building)
@@ -84,7 +88,7 @@ def create_files(
         write_pair(vfs, layout, layout.keyring(FIRST_EPOCH), keyring)
         vfs.preallocate(layout.reserve, RESERVE)
         vfs.sync_directory(layout.journals)
-        write_head(vfs, layout, head, top)
+        write_head(vfs, layout, head, top, signing)
         with converted():
             if path.exists():
                 raise VaultExists
@@ -97,10 +101,9 @@ def create_files(
 def first_head(vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes) -> Head:
     """Return the head of an empty vault: the audit tree has one leaf, its live set."""
     head = Head(
-        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),)
-    )
+        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),),
+        FIRST_SIGNER,
+    )  # fmt: skip
     tree = merkle.CompactRange(merkle.audit_nodes)
     tree.append(merkle.audit_leaf(head.live_set().encode()))
-    return Head(
-        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, tuple(tree.peaks)
-    )
+    return replace(head, peaks=tuple(tree.peaks))

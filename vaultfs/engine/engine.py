@@ -14,6 +14,7 @@ from enum import Enum
 
 from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.catalogue import Catalogue
@@ -167,9 +168,10 @@ class Engine(View):
 
     def __init__(
         self, vfs: Vfs, layout: Layout, head: Head, chain: KeyChain, registries: tuple[Registry, Registry],
-        index: Index, options: Options,
+        index: Index, options: Options, signing: SigningKeys,
     ) -> None:  # fmt: skip
         super().__init__(vfs, layout, head, chain, registries, index, options)
+        self.signing = signing
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

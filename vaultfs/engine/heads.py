@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.engine.pairs import MAX_FILE, read_pair, write_pair
@@ -56,9 +59,10 @@ def heal_head(vfs: Vfs, layout: Layout, data: bytes) -> None:
             vfs.replace(path, data)
 
 
-def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes) -> None:
-    """Write the head, durably: first the copy, then the head itself."""
-    write_pair(vfs, layout, layout.head, head.encode(epoch_root))
+def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> None:
+    """Write the head, signed, durably: first the copy, then the head itself."""
+    signed = replace(head, signatures=signing.sign_head(head.statement()))
+    write_pair(vfs, layout, layout.head, signed.encode(epoch_root))
 
 
 def read_superblock(vfs: Vfs, layout: Layout, head: Head) -> tuple[Superblock, bytes]:

@@ -62,6 +62,7 @@ class Opener:
                 superblock.verify(superblock_data, root_key)
                 top = epoch_root(head.suite, root_key, self._secret(head), head.vault_id, head.epoch)
                 head.verify(data, top)
+                head.verify_signatures(superblock.signer(head.signer))
             except (NotAuthentic, VaultDamaged, VaultMissing) as error:
                 failures.append(error)
             else:

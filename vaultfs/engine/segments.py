@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -79,6 +80,7 @@ class _Writer:
             engine.suite, frame_class, 0, epoch, *years, generation, engine.vault_id, segment_id, covered
         )
         self._file = file
+        self._signing = engine.signing
         self._protector = Protector(self.head)
         self.end = 0
 
@@ -105,7 +107,9 @@ class _Writer:
         self._write_parity()
         suite, parity_leaves = self.head.suite, self._protector.parity_leaves
         roots = tree_root(suite, leaves), tree_root(suite, parity_leaves)
-        footer = SegmentFooter(self.head, bodies, directory, audit, first_leaf, frames, entries, *roots)
+        signer = self._signing.signer.number
+        footer = SegmentFooter(self.head, bodies, directory, audit, first_leaf, frames, entries, *roots, signer)
+        footer = replace(footer, signature=self._signing.sign_segment(footer.statement()))
         hashes = b"".join([*leaves, *parity_leaves])
         for offset in footer.leaves_offsets:
             self._file.append([hashes, footer.encode()], offset)

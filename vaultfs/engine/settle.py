@@ -124,7 +124,7 @@ def settle(engine: Engine) -> int:
                 _undo(engine, changes)
                 raise
             head = _next_head(engine, leaves, changes)
-            write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root)
+            write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
             _take_over(engine, head, changes)
         except BaseException as error:
             if not (isinstance(error, StorageFull) and changes.undone):
@@ -332,6 +332,7 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
         next_number=max(live.journal.header.last_number for live in engine.live) + 1,
         journals=(),
         segments=sorted(rows),
+        signer=engine.signing.signer.number,
     )
     tree.append(merkle.audit_leaf(head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from vaultfs_format.head import Head
+from vaultfs_format.signing import SigningKeys
 
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
@@ -37,7 +38,7 @@ from vaultfs.errors import (
     VaultError,
     VaultMissing,
 )
-from vaultfs.keys.chain import KeyChain, open_inbox
+from vaultfs.keys.chain import KeyChain, open_inbox, open_signing
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryStore, EpochStore
 from vaultfs.kinds import decode_names
@@ -140,9 +141,10 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         heal_head(files, layout, unlocked.data)
         chain, keyring = opener.keys(unlocked)
         inbox = open_inbox(keyring, unlocked.epoch_root)
+        signing = open_signing(keyring, unlocked.epoch_root)
         choice = options or Options()
         choice.metrics.set(Gauge.EPOCH_STORES, opener.stores_with(unlocked.head))
-        return Vault(files, layout, unlocked.head, chain, inbox, where, lock, policy or DenyAll(), choice)
+        return Vault(files, layout, unlocked.head, chain, inbox, signing, where, lock, policy or DenyAll(), choice)
     except BaseException:
         lock.release()
         raise
@@ -158,6 +160,7 @@ class Vault:
         head: Head,
         chain: KeyChain,
         inbox: bytes,
+        signing: SigningKeys,
         index: Path,
         lock: WriterLock,
         policy: Policy,
@@ -166,7 +169,9 @@ class Vault:
         self._lock = lock
         self._policy = policy
         self._index_path = index
-        self.engine = Engine(vfs, layout, head, chain, decode_names(chain.registry), open_index(index), options)
+        self.engine = Engine(
+            vfs, layout, head, chain, decode_names(chain.registry), open_index(index), options, signing
+        )
         self._census = Census(self.engine)
         self.states = States(self.engine, self._census.tokens)
         self.committer = Committer(self.engine, self.states.version, self._settle_grown)

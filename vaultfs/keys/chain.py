@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
 from vaultfs_format.journal import JournalHeader, JournalKeys
-from vaultfs_format.keyring import Compartment, InboxTag, Keyring, Tag, Values, seal_keyring
+from vaultfs_format.keyring import Compartment, InboxTag, Keyring, SigningTag, Tag, Values, seal_keyring
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import KEY, Hasher, Suite
 
 from vaultfs.errors import NotFound
@@ -135,13 +136,30 @@ def open_inbox(keyring: Keyring, epoch_root: bytes) -> bytes:
     return keyring.open(epoch_root, Compartment.INBOX)[InboxTag.PRIVATE_KEY]
 
 
-def new_keyring(suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, registry: bytes, inbox: bytes) -> Keyring:
+def open_signing(keyring: Keyring, epoch_root: bytes) -> SigningKeys:
+    """Return the private keys of the signer: for the process that writes, never for one that reads."""
+    values = keyring.open(epoch_root, Compartment.SIGNING)
+    return SigningKeys(int.from_bytes(values[SigningTag.NUMBER], "little"), values[SigningTag.SEEDS])
+
+
+def new_keyring(
+    suite: Suite,
+    vault_id: bytes,
+    epoch: int,
+    epoch_root: bytes,
+    registry: bytes,
+    inbox: bytes,
+    signer: int,
+    seeds: bytes,
+) -> Keyring:
     """Return a keyring with fresh secrets.
 
     Parameters
     ----------
     inbox
         The private inbox key, whose public half is in VAULT.
+    signer, seeds
+        Number and private keys of the signer, whose public keys are in VAULT.
     """
     data: dict[int, bytes] = {
         Tag.RECORD_ID_KEY: os.urandom(KEY),
@@ -149,5 +167,9 @@ def new_keyring(suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, re
         Tag.REGISTRY: registry,
         Tag.ACCESS_KEY: os.urandom(KEY),
     }
-    compartments: dict[int, Values] = {Compartment.DATA: data, Compartment.INBOX: {InboxTag.PRIVATE_KEY: inbox}}
+    compartments: dict[int, Values] = {
+        Compartment.DATA: data,
+        Compartment.SIGNING: {SigningTag.NUMBER: signer.to_bytes(4, "little"), SigningTag.SEEDS: seeds},
+        Compartment.INBOX: {InboxTag.PRIVATE_KEY: inbox},
+    }
     return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), compartments)

@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from vaultfs_format.keyring import Keyring
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs.engine.subjects import encode_identifier
@@ -18,7 +19,11 @@ ROOT, VAULT = os.urandom(32), os.urandom(16)
 
 
 def _chain(root: bytes = ROOT, vault: bytes = VAULT, epoch: int = 1) -> KeyChain:
-    return KeyChain(DEFAULT, epoch, root, new_keyring(DEFAULT, vault, epoch, root, encode_names([], []), bytes(96)))
+    return KeyChain(DEFAULT, epoch, root, _keyring(root, vault, epoch))
+
+
+def _keyring(root: bytes = ROOT, vault: bytes = VAULT, epoch: int = 1) -> Keyring:
+    return new_keyring(DEFAULT, vault, epoch, root, encode_names([], []), bytes(96), 1, bytes(96))
 
 
 @pytest.fixture
@@ -99,16 +104,16 @@ def test_content_is_named_the_same_in_one_piece_or_many(chain: KeyChain) -> None
 
 
 def test_the_index_key_of_a_token_changes_with_the_epoch() -> None:
-    ring = new_keyring(DEFAULT, VAULT, 1, ROOT, b"", bytes(96))
+    ring = _keyring()
     token = bytes(16)
     one = KeyChain(DEFAULT, 1, ROOT, ring)
     other_root = os.urandom(32)
-    two = KeyChain(DEFAULT, 2, other_root, new_keyring(DEFAULT, VAULT, 2, other_root, b"", bytes(96)))
+    two = KeyChain(DEFAULT, 2, other_root, _keyring(other_root, VAULT, 2))
     assert one.alias_keys([token]) != two.alias_keys([token])
 
 
 def test_a_wrong_root_opens_no_keyring() -> None:
-    ring = new_keyring(DEFAULT, VAULT, 1, ROOT, b"", bytes(96))
+    ring = _keyring()
     with pytest.raises(CommitmentMismatch):
         KeyChain(DEFAULT, 1, bytes(32), ring)
 
