@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_format.errors import VaultError
+from vaultfs_format.suite import DIGEST
 
 from vaultfs_tools import cli
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, heal
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.Parser(PROG, "Check a vault and heal its damaged copies.", epilog=EPILOG)
     parser.add_argument("vault", metavar="VAULT", type=Path, help="the vault's directory")
     parser.add_argument("-n", "--check-only", action="store_true", help="write nothing: report what could be healed")
+    parser.add_argument(
+        "--signer", metavar="FINGERPRINT", type=_fingerprint, help="whose signature the vault must have, 64 digits"
+    )
     parser.add_argument("--rebuild-index", action="store_true", help="make the index anew if it differs; needs keys")
     parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
     cli.add_passphrase_options(parser)
@@ -52,6 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(body, parser, argv)
 
 
+def _fingerprint(text: str) -> bytes:
+    """Return the bytes of a fingerprint, in which blanks and colons mean nothing."""
+    data = bytes.fromhex(text.replace(":", "").replace(" ", ""))
+    if len(data) != DIGEST:
+        raise ValueError
+    return data
+
+
 def _fsck(args: Namespace, passphrase: bytes | None) -> int:
     files = VaultFiles(args.vault)
     if not args.vault.is_dir() or missing_everywhere(files):
@@ -60,7 +72,7 @@ def _fsck(args: Namespace, passphrase: bytes | None) -> int:
         raise VaultMissing
     began = time.monotonic()
     with _writers_kept_out(files) as keep_all_out, cli.Progress(files.total()) as progress:
-        report = check(files, progress.advance)
+        report = check(files, progress.advance, args.signer)
         if not args.check_only and any(finding.remedy for finding in report.findings):
             keep_all_out()
             heal(files, report)
@@ -191,7 +203,7 @@ def _verdict(report: Report) -> str:
         return f"damaged; errors that are left: {report.count(Severity.ERROR)}"
     if report.count(Severity.UNSUPPORTED):
         return "not checked: parts of it were written by a newer program"
-    return "consistent (unsigned draft format)"
+    return "consistent" if report.pinned else "consistent, signer not pinned"
 
 
 def _as_text(report: Report, seconds: float) -> Iterator[str]:
@@ -203,6 +215,8 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
     )
     rate = cli.size_text(report.checked / max(seconds, 1e-9))
     yield f"{cli.size_text(report.checked)} checked in {seconds:.1f} s ({rate}/s)"
+    if report.signer:
+        yield f"signed by {report.signer.hex()}"
     if report.opened:
         yield "every frame was opened with its key, and the index compared with the files"
     for finding in report.findings:
@@ -221,7 +235,6 @@ def _as_json(report: Report, code: int, seconds: float) -> dict[str, object]:
     return shown | {
         "findings": [_finding_as_json(finding) for finding in report.findings],
         "verdict": _verdict(report),
-        "signed": False,
         "seconds": round(seconds, 3),
         "exit": code,
     }

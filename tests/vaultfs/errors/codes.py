@@ -100,6 +100,7 @@ NAMES = {
     9116: "ParityDamaged",
     9117: "FooterDamaged",
     9118: "FooterLost",
+    9119: "SignerUnknown",
     9150: "Recovery",
     9151: "TornTail",
     9152: "JournalOpen",

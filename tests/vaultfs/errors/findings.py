@@ -129,6 +129,11 @@ def a_byte_of_a_segment_flips(world: World) -> set[int]:
     return world.fsck()
 
 
+@reaches("SignerUnknown")
+def another_signer_is_expected(world: World) -> set[int]:
+    return world.fsck("--signer", "00" * 32)
+
+
 def _blob_segment(world: World) -> tuple[Path, SegmentFooter]:
     row = vaults.rows_of(world.path)["BLOB"]
     path = world.file(f"{row.segment_id.hex()}.vseg")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from vaultfs_format.errors import VaultError
-from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.errors import Structure, VaultError
+from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.superblock import Superblock
@@ -15,7 +15,7 @@ from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.audit import check_audit
 from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import Report, Severity
+from vaultfs_tools.keyless.findings import Report, Severity, SignerUnknown
 from vaultfs_tools.keyless.journals import check_journals
 from vaultfs_tools.keyless.litter import check_litter, check_parts
 from vaultfs_tools.keyless.pairs import check_head, check_keyring, check_superblock, check_table
@@ -26,13 +26,15 @@ def _silent(_: int) -> None:
     """Take in progress that nobody wants to see."""
 
 
-def check(files: VaultFiles, advance: Callable[[int], None] = _silent) -> Report:
+def check(files: VaultFiles, advance: Callable[[int], None] = _silent, signer: bytes | None = None) -> Report:
     """Check every file of a vault without keys; nothing is written.
 
     Parameters
     ----------
     advance
         Is told the bytes that were read from segments and journals.
+    signer
+        Fingerprint of the signer that the vault must have; None to take the one that VAULT names.
 
     Raises
     ------
@@ -43,16 +45,20 @@ def check(files: VaultFiles, advance: Callable[[int], None] = _silent) -> Report
     head = check_head(files, report)
     if head is not None:
         report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
-        _check_under(files, report, head, advance)
+        _check_under(files, report, head, advance, signer)
     elif not report.count(Severity.UNSUPPORTED):
         _check_alone(files, report, advance)
     return report
 
 
-def _check_under(files: VaultFiles, report: Report, head: Head, advance: Callable[[int], None]) -> None:
-    check_superblock(files, report, head)
+def _check_under(
+    files: VaultFiles, report: Report, head: Head, advance: Callable[[int], None], signer: bytes | None
+) -> None:
+    superblock = check_superblock(files, report, head)
+    if superblock is not None:
+        _check_signer(report, head, superblock, signer)
     check_keyring(files, report, head)
-    audited = _check_segments(files, report, head, head.segments, advance)
+    audited = _check_segments(files, report, head, superblock, advance)
     try:
         journals = check_journals(files, report, head, advance)
         check_access(files, report, head, advance)
@@ -63,12 +69,26 @@ def _check_under(files: VaultFiles, report: Report, head: Head, advance: Callabl
         report.add(error, ".")
 
 
+def _check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
+    """Check who has signed the head, and whether it is who was given."""
+    try:
+        signer = superblock.signer(head.signer)
+        head.verify_signatures(signer)
+    except VaultError as error:
+        report.add(error, names.HEAD)
+        return
+    report.signer = signer.fingerprint
+    report.pinned = given == report.signer
+    if given is not None and not report.pinned:
+        report.add(SignerUnknown(structure=Structure.SIGNER), names.HEAD)
+
+
 def _check_segments(
-    files: VaultFiles, report: Report, head: Head, rows: Sequence[SegmentRow], advance: Callable[[int], None]
+    files: VaultFiles, report: Report, head: Head, superblock: Superblock | None, advance: Callable[[int], None]
 ) -> list[Audited]:
-    scrubber = Scrubber(files, report, advance)
+    scrubber = Scrubber(files, report, advance, superblock)
     audited = []
-    for row in rows:
+    for row in head.segments:
         check_table(files, report, head, row)
         found = scrubber.check(names.segment_name(row), head, row)
         if found is not None:

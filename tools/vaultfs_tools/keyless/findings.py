@@ -170,6 +170,16 @@ class FooterLost(CheckError):
     advice = "Restore the file from a backup or a mirror. vaultfs-rescue may find records in it."
 
 
+class SignerUnknown(CheckError):
+    """The vault names another signer than the one that was given."""
+
+    code = 9119
+    advice = (
+        "Compare the fingerprint with the one that was noted when the vault was made. If that was right, somebody has"
+        " put other keys into the vault: treat it as tampered with."
+    )
+
+
 class Recovery(CheckError):
     """Opening the vault will finish or discard what was interrupted."""
 
@@ -325,6 +335,10 @@ class Report:
         Bytes that were read.
     opened
         Whether every frame was opened with its key, and the index compared with the files.
+    signer
+        Fingerprint of the signer of the head; empty where it is not known.
+    pinned
+        Whether that was given to the check, and not taken from the vault.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -340,6 +354,8 @@ class Report:
     audit_leaves: int = 0
     checked: int = 0
     opened: bool = False
+    signer: bytes = b""
+    pinned: bool = False
 
     def add(
         self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | Parity | None = None

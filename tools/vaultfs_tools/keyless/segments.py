@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from vaultfs_format.audit import ENTRY, check_entries
 from vaultfs_format.directory import HERE
-from vaultfs_format.errors import SlicesLost, Structure, Unsupported, VaultError
+from vaultfs_format.errors import DigestMismatch, SlicesLost, Structure, Unsupported, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
+from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles
 from vaultfs_tools.keyless.findings import (
@@ -79,10 +80,15 @@ class Scrubber:
         Takes the findings.
     advance
         Is told the bytes that were read.
+    superblock
+        VAULT, which names the signers; None where it is not known.
     """
 
-    def __init__(self, files: VaultFiles, report: Report, advance: Advance) -> None:
+    def __init__(
+        self, files: VaultFiles, report: Report, advance: Advance, superblock: Superblock | None = None
+    ) -> None:
         self._files = files
+        self._vault = superblock
         self._report = report
         self._advance = advance
 
@@ -118,6 +124,11 @@ class Scrubber:
         if row:
             for stated in _unlike(footer, row):
                 report.add(stated, name)
+        if self._vault is not None:
+            try:
+                footer.verify(self._vault.signer(footer.signer))
+            except VaultError as error:
+                report.add(error, name, footer.footer_offsets[1])
         sliced = SlicedFile(read, footer)
         damage = examine(sliced, file.size, self._advance)
         report.checked += file.size
@@ -157,6 +168,8 @@ class Scrubber:
         for first, count in _runs([number for number in damage.slices if number >= border]):
             parity = ParityDamaged(structure=Structure.SEGMENT, slices=count, size=size)
             report.add(parity, name, file.offset_of(first), remedy)
+        if damage.roots:
+            report.add(DigestMismatch(structure=Structure.SEGMENT), name, footer.leaves_offset)
         for copy in damage.leaves:
             report.add(LeavesDamaged(structure=Structure.SEGMENT), name, footer.leaves_offsets[copy], remedy)
         for copy in damage.footers:
