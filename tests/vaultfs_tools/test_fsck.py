@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from vaultfs_format.segment import SegmentFooter
+from vaultfs_format.signing import SigningKeys
 from vaultfs_tools import fsck
 from vaultfs_tools.keyless import files
 
@@ -41,7 +44,7 @@ def test_a_clean_vault_is_consistent(vault: Path, capsys: pytest.CaptureFixture[
     before = vaults.tree(vault)
     assert fsck.main([str(vault)]) == 0
     shown = capsys.readouterr()
-    assert shown.out.endswith("consistent (unsigned draft format)\n")
+    assert shown.out.endswith("consistent, signer not pinned\n")
     assert shown.err == ""
     code, report = _json(capsys, vault)
     assert (code, report["exit"], report["findings"], report["signed"]) == (0, 0, [], False)
@@ -55,7 +58,7 @@ def test_a_damaged_copy_is_corrected_once(vault: Path, capsys: pytest.CaptureFix
     assert fsck.main([str(vault)]) == 1
     shown = capsys.readouterr().out
     assert "corrected: head: VFS-1106: " in shown
-    assert shown.endswith("corrected: 1\nconsistent (unsigned draft format)\n")
+    assert shown.endswith("corrected: 1\nconsistent, signer not pinned\n")
     assert vaults.tree(vault) == before
     assert fsck.main([str(vault)]) == 0
 
@@ -84,8 +87,43 @@ def test_check_only_reports_and_writes_nothing(vault: Path, capsys: pytest.Captu
     assert vaults.tree(vault) == before
 
 
+def test_the_signer_may_be_given(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fsck.main(["--json", str(vault)]) == 0
+    signer = json.loads(capsys.readouterr().out)["signer"]
+    assert signer == vaults.signing_of(vault).signer.fingerprint.hex()
+    for given in (signer, signer.upper(), ":".join(signer[at : at + 4] for at in range(0, 64, 4))):
+        assert fsck.main(["--signer", given, str(vault)]) == 0
+        assert capsys.readouterr().out.endswith("\nconsistent\n")
+    assert fsck.main(["--signer", "00" * 32, str(vault)]) == 4
+    assert "VFS-9119" in capsys.readouterr().out
+    for wrong in ("00" * 31, "zz" * 32, ""):
+        with pytest.raises(SystemExit) as ended:
+            fsck.main(["--signer", wrong, str(vault)])
+        assert ended.value.code == 16
+
+
+def test_what_others_have_signed_is_told(vault: Path) -> None:
+    """With right hashes, and digests: a segment, a head, and keys of others in VAULT."""
+    head = vaults.head_of(vault)
+    row = vaults.rows_of(vault)["RECORD"]
+    path = next(vault.rglob(f"{row.segment_id.hex()}.vseg"))
+    data = path.read_bytes()
+    footer = SegmentFooter.decode(data[-1024:])
+    stranger = SigningKeys(1, bytes(96))
+    forged = dataclasses.replace(footer, signature=stranger.sign_segment(footer.statement())).encode()
+    first, last = footer.footer_offsets
+    path.write_bytes(data[:first] + forged + data[first + 1024 : last] + forged)
+    assert "SignatureInvalid" in vaults.names(vaults.findings(vault))
+    path.write_bytes(data)
+    assert vaults.findings(vault) == []
+    signed = dataclasses.replace(head, signatures=stranger.sign_head(head.statement()))
+    for place in ("head", "copies/head"):
+        (vault / place).write_bytes(signed.encode(bytes(32)))
+    assert vaults.names(vaults.findings(vault)) == ["SignatureInvalid"]
+
+
 def test_damage_without_a_good_copy_is_left(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    vaults.flip(next(vault.rglob("*.vseg")), 5000)
+    next(vault.rglob("*.vseg")).write_bytes(b"something else")
     vaults.flip(vault / "head", 40)
     assert fsck.main([str(vault)]) == 1 | 4
     assert "\ndamaged; errors that are left: 1\n" in capsys.readouterr().out
@@ -242,7 +280,7 @@ def test_rebuilding_the_index_needs_a_passphrase(vault: Path, capsys: pytest.Cap
 
 
 def test_a_damaged_vault_is_not_opened(vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    vaults.flip(next(vault.rglob("*.vseg")), 5000)
+    next(vault.rglob("*.vseg")).write_bytes(b"something else")
     before = vaults.tree(vault)
     assert fsck.main([str(vault), *secret]) == 4
     assert "VFS-9164" in capsys.readouterr().out

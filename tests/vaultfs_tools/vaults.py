@@ -112,17 +112,17 @@ def rows_of(vault: Path) -> dict[str, SegmentRow]:
     return {row.frame_class.name: row for row in head_of(vault).segments}
 
 
-def put_head(vault: Path, head: Head, *places: str) -> None:
+def put_head(vault: Path, head: Head, *places: str, unlock: vaultfs.Passphrase | None = None) -> None:
     """Write a head, signed as the vault signs, authentic under another key, to both places or those that are named."""
-    signed = replace(head, signatures=signing_of(vault).sign_head(head.statement()))
+    signed = replace(head, signatures=signing_of(vault, unlock).sign_head(head.statement()))
     for place in places or ("head", "copies/head"):
         (vault / place).write_bytes(signed.encode(bytes(32)))
 
 
 @cache
-def signing_of(vault: Path) -> SigningKeys:
-    """Return the private keys with which a vault signs."""
-    opener = Opener(Vfs(), Layout(vault), unlocking(), [])
+def signing_of(vault: Path, unlock: vaultfs.Passphrase | None = None) -> SigningKeys:
+    """Return the private keys with which a vault signs; asked for while it can still be opened."""
+    opener = Opener(Vfs(), Layout(vault), unlock or unlocking(), [])
     unlocked = opener.unlock()
     _, keyring = opener.keys(unlocked)
     return open_signing(keyring, unlocked.epoch_root)

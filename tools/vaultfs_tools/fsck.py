@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -58,10 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fingerprint(text: str) -> bytes:
     """Return the bytes of a fingerprint, in which blanks and colons mean nothing."""
-    data = bytes.fromhex(text.replace(":", "").replace(" ", ""))
-    if len(data) != DIGEST:
-        raise ValueError
-    return data
+    digits = text.replace(":", "").replace(" ", "")
+    if not re.fullmatch(f"[0-9a-fA-F]{{{2 * DIGEST}}}", digits):
+        raise ArgumentTypeError("a fingerprint has 64 hexadecimal digits")
+    return bytes.fromhex(digits)
 
 
 def _fsck(args: Namespace, passphrase: bytes | None) -> int:
@@ -235,6 +236,7 @@ def _as_json(report: Report, code: int, seconds: float) -> dict[str, object]:
     return shown | {
         "findings": [_finding_as_json(finding) for finding in report.findings],
         "verdict": _verdict(report),
+        "signed": bool(report.signer),
         "seconds": round(seconds, 3),
         "exit": code,
     }

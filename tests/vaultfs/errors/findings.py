@@ -11,7 +11,7 @@ from unittest import mock
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
-from tests.vaultfs.errors.world import PLANTED, World, cut, fill, flip, reaches
+from tests.vaultfs.errors.world import PLANTED, SECRET, World, cut, fill, flip, reaches
 from tests.vaultfs_tools import vaults
 
 STRAY = "segments/main/record/none/" + "99" * 16
@@ -98,7 +98,7 @@ def two_segments_changed_places(world: World) -> set[int]:
 
 @reaches("HeadsDisagree")
 def two_heads_of_one_generation_differ(world: World) -> set[int]:
-    vaults.put_head(world.path, vaults.changed(vaults.head_of(world.path), last_commit=1), "copies/head")
+    vaults.put_head(world.path, vaults.changed(vaults.head_of(world.path), last_commit=1), "copies/head", unlock=SECRET)
     return world.fsck()
 
 
@@ -184,7 +184,7 @@ def the_head_has_forgotten_an_audit_segment(world: World) -> set[int]:
     seen: set[int] = set()
     for forgotten in audit:
         rows = [row for row in head.segments if row.segment_id != forgotten]
-        vaults.put_head(world.path, vaults.changed(head, segments=rows))
+        vaults.put_head(world.path, vaults.changed(head, segments=rows), unlock=SECRET)
         seen |= world.fsck()
     return seen
 

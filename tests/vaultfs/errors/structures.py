@@ -11,7 +11,7 @@ from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import DEFAULT, KEY
 
-from tests.vaultfs.errors.world import PLANTED, World, cut, flip, reaches
+from tests.vaultfs.errors.world import PLANTED, SECRET, World, cut, flip, reaches
 from tests.vaultfs_tools import vaults
 
 
@@ -85,7 +85,7 @@ def the_head_has_become_larger_than_a_gibibyte(world: World) -> set[int]:
 
 @reaches("MacMismatch")
 def both_heads_were_written_with_other_keys(world: World) -> None:
-    vaults.put_head(world.path, vaults.head_of(world.path))
+    vaults.put_head(world.path, vaults.head_of(world.path), unlock=SECRET)
     world.opened()
 
 
