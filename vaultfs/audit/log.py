@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_format.segment import SegmentFooter
 
 from vaultfs.audit.events import Event, unsealed
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
+from vaultfs.engine.sealed import open_segment
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
 from vaultfs.vfs import File
@@ -100,7 +102,7 @@ def _leaves(engine: Engine, head: Head, journals: Iterable[LiveJournal]) -> Iter
     rows = [row for row in head.segments if row.frame_class is FrameClass.AUDIT]
     footers = [(_footer(engine, row), row) for row in rows]
     for footer, row in sorted(footers, key=lambda pair: pair[0].first_leaf):
-        yield from _matched(footer.first_leaf, _entries(engine, footer, row), segment_frames(engine, row))
+        yield from _matched(footer.first_leaf, _entries(engine, row), segment_frames(engine, row))
     parts: dict[bytes, File] = {}
     try:
         for live in journals:
@@ -116,19 +118,13 @@ def _leaves(engine: Engine, head: Head, journals: Iterable[LiveJournal]) -> Iter
 
 
 def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        return SegmentFooter.decode(file.read(max(0, row.length - FOOTER_SIZE), FOOTER_SIZE), file.size())
-    finally:
-        file.close()
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        return segment.footer
 
 
-def _entries(engine: Engine, footer: SegmentFooter, row: SegmentRow) -> list[AuditEntry]:
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        data = file.read(footer.audit_offset, footer.audit_length)
-    finally:
-        file.close()
+def _entries(engine: Engine, row: SegmentRow) -> list[AuditEntry]:
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        data = segment.read(segment.footer.audit_offset, segment.footer.audit_length)
     return [AuditEntry.decode(data, at) for at in range(0, len(data), ENTRY.size)]
 
 

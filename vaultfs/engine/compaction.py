@@ -8,6 +8,7 @@ index learns of it by one row for each segment that is taken in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,15 +17,13 @@ from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import body_span, split_rows
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.segment import FOOTER_SIZE, NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
-from vaultfs_format.slices import Slicer, tree_root
+from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Container, ContainerKind
-from vaultfs.engine.pairs import open_named
+from vaultfs.engine.sealed import open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
-from vaultfs.errors import VaultDamaged
 
 FAN = 8
 """Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
@@ -34,7 +33,7 @@ MERGE_LIMIT = 16 * limits.MIB
 
 
 class _Source(NamedTuple):
-    """A segment that is taken in: its row, its footer, its bytes and the keys of its frames."""
+    """A segment that is taken in: its row, its footer, what slices cover of it, and the keys of its frames."""
 
     row: SegmentRow
     footer: SegmentFooter
@@ -130,30 +129,20 @@ def _consecutive(engine: Engine, members: Sequence[SegmentRow]) -> list[list[Seg
 
 
 def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        return SegmentFooter.decode(file.read(max(0, row.length - FOOTER_SIZE), FOOTER_SIZE), file.size())
-    finally:
-        file.close()
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        return segment.footer
 
 
 def _source(engine: Engine, row: SegmentRow) -> _Source:
-    """Return a segment, read whole and found to be the one that the head names.
+    """Return a segment, read whole as it was written.
 
     Raises
     ------
     VaultDamaged
     """
-    file = open_named(engine.vfs, engine.layout.segment(row))
-    try:
-        data = file.read(0, row.length)
-    finally:
-        file.close()
-    footer = SegmentFooter.decode(data[-FOOTER_SIZE:], len(data))
-    slicer = Slicer(footer.head)
-    slicer.update(memoryview(data)[: footer.leaves_offset])
-    if tree_root(engine.suite, slicer.finish()) != row.root or footer.frames != row.frames:
-        raise VaultDamaged
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        footer = segment.footer
+        data = segment.read(0, footer.leaves_offset)
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
     return _Source(row, footer, memoryview(data), list(table.keys()))
 

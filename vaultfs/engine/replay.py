@@ -11,17 +11,15 @@ from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.merkle import slice_leaf
-from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
-from vaultfs_format.slices import tree_root
-from vaultfs_format.suite import DIGEST, Suite
+from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.index import Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, part_path
+from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.store import read_table
-from vaultfs.errors import VaultDamaged
+from vaultfs.errors import FormatError, NotAuthentic, StorageFailed, VaultDamaged
 from vaultfs.vfs import File
 
 
@@ -33,6 +31,7 @@ class FoundFrame(NamedTuple):
     key: bytes
     row_offset: int
     body_file: File
+    segment: SealedSegment | None
     body_offset: int
     segment_id: bytes
     group_offset: int
@@ -56,8 +55,14 @@ class FoundFrame(NamedTuple):
         return sealed
 
     def body(self) -> bytes:
-        """Return the opened body."""
-        return open_body(self.suite, self.row.header, self.key, self.sealed_body())
+        """Return the opened body, healed in memory if it is damaged in a segment."""
+        header = self.row.header
+        try:
+            return open_body(self.suite, header, self.key, self.sealed_body())
+        except (FormatError, NotAuthentic, StorageFailed, VaultDamaged):
+            if self.segment is None:
+                raise
+        return open_body(self.suite, header, self.key, self.segment.read(self.body_offset, header.body_sealed))
 
     def place(self, container: int, body_container: int) -> Place:
         """Return the place for the index."""
@@ -105,7 +110,9 @@ def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, File]) -> It
                     parts[segment_id] = open_named(engine.vfs, part_path(engine.layout, segment_id))
                 file, offset = parts[segment_id], row.body_offset
             frames.append(
-                FoundFrame(engine.suite, row, keys[slot], row_offset, file, offset, segment_id, scanned.offset, slot)
+                FoundFrame(
+                    engine.suite, row, keys[slot], row_offset, file, None, offset, segment_id, scanned.offset, slot
+                )
             )
             row_offset += row.size
         yield FoundGroup(scanned.group, frames)
@@ -134,13 +141,10 @@ def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
         The file is not the one that the head names.
     """
     table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    file = open_named(engine.vfs, engine.layout.segment(row))
+    segment = open_segment(engine.vfs, engine.layout, row)
     try:
-        length = file.size()
-        footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
-        if (footer.root, footer.frames, footer.head.segment_id) != (row.root, row.frames, row.segment_id):
-            raise VaultDamaged
-        data = _verified(file, footer, footer.directory_offset, footer.directory_length)
+        footer = segment.footer
+        data = segment.read(footer.directory_offset, footer.directory_length)
         at = 0
         for ordinal in range(footer.frames):
             frame, end = FrameRow.decode(data, at)
@@ -149,7 +153,8 @@ def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
                 frame,
                 table.key(ordinal),
                 footer.directory_offset + at,
-                file,
+                segment.file,
+                segment,
                 frame.body_offset,
                 b"",
                 0,
@@ -157,29 +162,4 @@ def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
             )
             at = end
     finally:
-        file.close()
-
-
-def _verified(file: File, footer: SegmentFooter, offset: int, length: int) -> bytes:
-    """Return bytes of a segment whose root the head names, checked slice by slice.
-
-    Commit numbers and places stand outside of what is sealed: the leaf hashes alone vouch for them.
-
-    Raises
-    ------
-    VaultDamaged
-    """
-    head, size = footer.head, footer.geometry.slice_size
-    hashes = file.read(footer.leaves_offset, DIGEST * footer.geometry.slices)
-    leaves = [hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST)]
-    if tree_root(head.suite, leaves) != footer.root:
-        raise VaultDamaged
-    first = offset // size
-    start = first * size
-    end = min(-(-(offset + length) // size) * size, footer.leaves_offset)
-    data = file.read(start, end - start)
-    for at in range(0, len(data), size):
-        index = first + at // size
-        if slice_leaf(head.suite, head.segment_id, index, data[at : at + size]) != leaves[index]:
-            raise VaultDamaged
-    return data[offset - start : offset - start + length]
+        segment.close()

@@ -25,7 +25,8 @@ from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.pairs import open_named, part_path, read_pair
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import Closed, FormatError, IndexDamaged, NotAuthentic, VaultDamaged
+from vaultfs.engine.sealed import SealedSegment, open_segment
+from vaultfs.errors import Closed, FormatError, IndexDamaged, NotAuthentic, StorageFailed, VaultDamaged
 from vaultfs.keys.chain import KeyChain
 from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import File, Vfs
@@ -36,6 +37,10 @@ V = TypeVar("V")
 ENTRY_CACHE = 512
 BODY_CACHE = 32 * limits.MIB
 KEY_CACHE = 256
+
+
+_DAMAGE = (FormatError, NotAuthentic, StorageFailed)
+"""What damage of a body looks like, that of the device included."""
 
 
 class Lru(Generic[K, V]):
@@ -142,6 +147,10 @@ class FrameStore:
         self._journals: dict[bytes, JournalFile] = {}
         self._segments: dict[bytes, SegmentRow] = {}
         self._files: dict[bytes, File] = {}
+        """Part files."""
+        self._sealed: dict[bytes, SealedSegment] = {}
+        self.damaged: set[bytes] = set()
+        """Segments of which something was healed while it was read: they wait for repair."""
         self.buffers = Buffers()
         self._metrics = metrics
         self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
@@ -220,9 +229,10 @@ class FrameStore:
             for number in numbers:
                 self._containers.pop(number, None)
             named = {container.file_id for container in self._containers.values()}
-            for file_id in [*self._files]:
-                if file_id not in named:
-                    self._files.pop(file_id).close()
+            for file_id in self._files.keys() - named:
+                self._files.pop(file_id).close()
+            for file_id in self._sealed.keys() - named:
+                self._sealed.pop(file_id).close()
             for known in (self._journals, self._segments):
                 for file_id in [*known]:
                     if file_id not in named:
@@ -238,7 +248,10 @@ class FrameStore:
     def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
+        for segment in self._sealed.values():
+            segment.close()
         self._files.clear()
+        self._sealed.clear()
 
     # Frames.
 
@@ -269,10 +282,16 @@ class FrameStore:
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
-        with self._lock:
-            file, offset = self._body_place(frame)
-            sealed = file.read(offset, frame.header.body_sealed)
-        return open_body(self._suite, frame.header, frame.key, sealed)
+        header, segment = frame.header, None
+        try:
+            with self._lock:
+                file, segment, offset = self._body_place(frame)
+                sealed = file.read(offset, header.body_sealed)
+            return open_body(self._suite, header, frame.key, sealed)
+        except _DAMAGE:
+            if segment is None:
+                raise
+        return open_body(self._suite, header, frame.key, self._healed(segment, offset, header.body_sealed))
 
     def read_into(self, frame: LoadedFrame, room: memoryview) -> Buffer:
         """Return the body of a frame, past the cache: a view of `room` where it is stored as it is, else other bytes.
@@ -282,18 +301,43 @@ class FrameStore:
         room
             At least as long as the body.
         """
-        with self.buffers.room() as sealed:
-            with self._lock:
-                file, offset = self._body_place(frame)
-                count = file.read_into(offset, sealed[: frame.header.body_sealed])
-            return open_body_in(self._suite, frame.header, frame.key, sealed[:count], room)
+        header, segment = frame.header, None
+        try:
+            with self.buffers.room() as sealed:
+                with self._lock:
+                    file, segment, offset = self._body_place(frame)
+                    count = file.read_into(offset, sealed[: header.body_sealed])
+                return open_body_in(self._suite, header, frame.key, sealed[:count], room)
+        except _DAMAGE:
+            if segment is None:
+                raise
+        healed = self._healed(segment, offset, header.body_sealed)
+        return open_body_in(self._suite, header, frame.key, healed, room)
 
-    def _body_place(self, frame: LoadedFrame) -> tuple[File, int]:
+    def _body_place(self, frame: LoadedFrame) -> tuple[File, SealedSegment | None, int]:
+        """Return the file that holds a body, its segment if it is one, and where."""
         try:
             container = self._container(frame.place.body_container)
-            return self._file(container), container.bodies + frame.place.body_offset
+            segment = self._segment(container)
+            file = self._file(container) if segment is None else segment.file
+            return file, segment, container.bodies + frame.place.body_offset
         except VaultDamaged:
             raise IndexDamaged from None
+
+    def _healed(self, segment: SealedSegment, offset: int, length: int) -> bytes:
+        """Return bytes of a segment in which something is damaged, as they were written.
+
+        Raises
+        ------
+        VaultDamaged
+        """
+        with self._lock:
+            if self._closed:
+                raise Closed
+            data = segment.read(offset, length)
+            self.damaged.add(segment.footer.head.segment_id)
+            self._metrics.add(Counter.HEALED_READS)
+            return data
 
     def _load(self, handle: int) -> LoadedFrame:
         with self.index.reading() as txn:
@@ -302,7 +346,9 @@ class FrameStore:
             raise IndexDamaged
         container = self._container(place.container)
         try:
-            data = self._file(container).read(container.rows + place.row_offset, place.row_length)
+            # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
+            source = self._segment(container) or self._file(container)
+            data = source.read(container.rows + place.row_offset, place.row_length)
             row, _ = FrameRow.decode(data)
             key = self._key(place, container)
             block = open_entries(self._suite, row.header, key, row.entries)
@@ -330,7 +376,19 @@ class FrameStore:
             raise IndexDamaged
         return container
 
+    def _segment(self, container: Container) -> SealedSegment | None:
+        """Return the segment that a container lies in, None where it is a journal or a part file."""
+        if self._closed:
+            raise Closed
+        file_id = container.file_id
+        segment = self._sealed.get(file_id)
+        if segment is None and file_id in self._segments and file_id not in self._journals:
+            segment = open_segment(self._vfs, self._layout, self._segments[file_id])
+            self._sealed[file_id] = segment
+        return segment
+
     def _file(self, container: Container) -> File:
+        """Return the journal or part file that a container lies in."""
         if self._closed:
             raise Closed
         file_id = container.file_id
@@ -339,7 +397,5 @@ class FrameStore:
             return journal.file
         file = self._files.get(file_id)
         if file is None:
-            row = self._segments.get(file_id)
-            path = part_path(self._layout, file_id) if row is None else self._layout.segment(row)
-            file = self._files[file_id] = open_named(self._vfs, path)
+            file = self._files[file_id] = open_named(self._vfs, part_path(self._layout, file_id))
         return file

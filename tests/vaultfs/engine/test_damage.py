@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -110,30 +111,75 @@ class TestCopies:
 
 
 class TestDamagedSegments:
-    def test_a_damaged_segment_takes_nothing_from_the_others(self, opened: Open) -> None:
-        """Reading what is damaged is told; all else stays readable, with the index as it was."""
+    @pytest.fixture
+    def record(self, opened: Open) -> tuple[vaultfs.RecordId, Path, bytes]:
+        """Return a record of 40,000 bytes, the segment in which it lies, and that segment's bytes; all is closed."""
         vault = opened()
-        lost = put(vault, os.urandom(40_000), subject=None)
+        record = put(vault, os.urandom(40_000), subject=None)
         vault.settle()
-        kept = put(vault, b"kept")
+        put(vault, b"kept")
         vault.settle()
         vault.close()
-        (segment,) = [
-            row for row in vault.engine.head.segments if vault.engine.layout.segment(row).stat().st_size > 40_000
-        ]
-        file = vault.engine.layout.segment(segment)
-        whole = file.read_bytes()
-        for at in (5000, -2000):
-            file.write_bytes(flipped(whole, at))
+        rows, layout = vault.engine.head.segments, vault.engine.layout
+        (path,) = [layout.segment(row) for row in rows if row.length > 40_000]
+        return record, path, path.read_bytes()
+
+    def test_what_is_damaged_is_read_as_it_was(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]
+    ) -> None:
+        """Bodies, rows and all that leads to them, wherever a bit flips; no file is written by it."""
+        lost, path, whole = record
+        vault = opened()
+        data = get(vault, lost)
+        vault.close()
+        for at in (0, 100, 5000, 41_000, len(whole) // 2, *range(-2000, 0, 300)):
+            harmed = flipped(whole, at)
+            path.write_bytes(harmed)
+            vault = opened()
+            assert get(vault, lost) == data
+            assert sorted(len(info.id) for info in session(vault).find(subject=vaultfs.NOBODY)) == [16]
+            vault.close()
+            assert path.read_bytes() == harmed
+        assert len(data) == 40_000
+
+    def test_what_was_healed_waits_for_repair(self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]) -> None:
+        lost, path, whole = record
+        path.write_bytes(flipped(whole, 5000))
+        vault = opened()
+        get(vault, lost)
+        assert vault.engine.store.damaged == {bytes.fromhex(path.stem)}
+
+    def test_a_segment_with_too_much_damage_takes_nothing_from_the_others(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]
+    ) -> None:
+        """Reading what is lost is told; all else stays readable, with the index as it was."""
+        lost, path, whole = record
+        for harmed in (whole[:4096] + bytes(len(whole) - 4096 - 2048) + whole[-2048:], b"something else"):
+            path.write_bytes(harmed)
             vault = opened()
             for _ in range(2):
                 with pytest.raises((VaultDamaged, NotAuthentic, FormatError)):
                     get(vault, lost)
-                assert get(vault, kept) == b"kept"
+                assert [len(get(vault, info.id)) for info in session(vault).find(subject=MRN)][:1] == [4]
                 put(vault)
             vault.close()
-        file.write_bytes(whole)
+        path.write_bytes(whole)
         assert len(get(opened(), lost)) == 40_000
+
+    def test_settling_merges_what_is_damaged_as_it_was(self, opened: Open) -> None:
+        vault = opened()
+        records = []
+        for number in range(7):
+            records.append(put(vault, b"%d" % number, date=date(2001, 1, 1)))
+            vault.settle()
+        vault.close()
+        for path in (vault.path / "segments/main/record").rglob("*.vseg"):
+            path.write_bytes(flipped(path.read_bytes(), 4200))
+        vault = opened()
+        records.append(put(vault, b"7", date=date(2001, 1, 1)))
+        vault.settle()
+        assert len([*(vault.path / "segments/main/record").rglob("*.vseg")]) < 7
+        assert [get(vault, record) for record in records] == [b"%d" % number for number in range(8)]
 
     @pytest.mark.parametrize("kind", ["record", "blob", "control", "audit"])
     def test_a_missing_segment_is_damage_and_the_vault_is_not_missing(self, opened: Open, kind: str) -> None:
