@@ -17,7 +17,7 @@ from vaultfs.engine.transaction import Transaction
 from vaultfs.engine.vault import Vault, create, open
 from vaultfs.errors import VaultError
 from vaultfs.keys.recipients import Passphrase
-from vaultfs.keys.stores import DirectoryStore
+from vaultfs.keys.stores import DirectoryAnchor, DirectoryStore
 from vaultfs.model import (
     NOBODY,
     ClinicalDate,
@@ -52,6 +52,7 @@ __all__ = [
     "Action",
     "ClinicalDate",
     "Condition",
+    "DirectoryAnchor",
     "DirectoryStore",
     "Event",
     "EventType",

@@ -238,6 +238,16 @@ class IndexMissing(VaultError):
     advice = "Open the vault for writing once, or name a directory for an index of this reader's own."
 
 
+class RolledBack(VaultError):
+    """The vault is older than it was when it was last seen, or is not the same: newer records are missing."""
+
+    code = 2215
+    advice = (
+        "Find the newer vault: what was stored in it since then is not in this one. If this is all that is left, open"
+        " it with accept_older=True, which is recorded."
+    )
+
+
 # 2300-2399: damage that the engine met. ----------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ class Counter(StrEnum):
     SEGMENTS_WRITTEN = "vaultfs.segments.written"
     RETRIES = "vaultfs.reads.retried"
     INDEX_REBUILDS = "vaultfs.index.rebuilds"
+    ANCHORS_MISSED = "vaultfs.anchors.missed"
     HEALED_READS = "vaultfs.reads.healed"
 
 

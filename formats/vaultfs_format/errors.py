@@ -107,6 +107,7 @@ class Structure(Enum):
     DIRECTORY = 14
     PREFIX = 15
     SIGNER = 16
+    WITNESS = 17
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

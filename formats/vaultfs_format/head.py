@@ -156,10 +156,14 @@ class Head:
     def _content(self) -> bytes:
         return b"".join([self._header(self.tree_size, self.tree_root, len(self.peaks)), self._rows(), *self.peaks])
 
+    def content_digest(self) -> bytes:
+        """Return the digest of all bytes before the signatures."""
+        return self.suite.digest(self._content())
+
     def statement(self) -> bytes:
         """Return what is signed: whose head it is and which, how far the log goes, and all that is in force."""
         numbers = self.generation.to_bytes(8, "little") + self.tree_size.to_bytes(8, "little")
-        return self.vault_id + numbers + self.tree_root + self.suite.digest(self._content())
+        return self.vault_id + numbers + self.tree_root + self.content_digest()
 
     def encode(self, epoch_root: bytes) -> bytes:
         """Return the bytes of the file, with MAC and digest."""

@@ -26,6 +26,7 @@ class EventType(IntEnum):
     RECOVERED = 4
     SETTLED = 5
     ACCESS_MERGED = 6
+    ROLLBACK_ACCEPTED = 7
     SESSION_OPENED = 10
     RECORD_PUT = 20
     RECORD_DELETED = 21

@@ -14,18 +14,18 @@ from enum import Enum
 
 from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
-from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.catalogue import Catalogue
 from vaultfs.engine.index import ContainerKind, Index
 from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.opening import Held
 from vaultfs.engine.parts import PartFiles
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.store import FrameStore
 from vaultfs.errors import Closed, Forked, TooLarge, WriterPoisoned
 from vaultfs.keys.chain import KeyChain
-from vaultfs.kinds import Registry
+from vaultfs.kinds import Registry, decode_names
 from vaultfs.metrics import Metrics, NoMetrics
 from vaultfs.vfs import Vfs
 
@@ -166,12 +166,15 @@ class View:
 class Engine(View):
     """What a vault that is open for writing consists of. The committer holds `lock` while it writes."""
 
-    def __init__(
-        self, vfs: Vfs, layout: Layout, head: Head, chain: KeyChain, registries: tuple[Registry, Registry],
-        index: Index, options: Options, signing: SigningKeys,
-    ) -> None:  # fmt: skip
-        super().__init__(vfs, layout, head, chain, registries, index, options)
-        self.signing = signing
+    def __init__(self, vfs: Vfs, layout: Layout, held: Held, index: Index, options: Options) -> None:
+        head, names = held.head, decode_names(held.chain.registry)
+        super().__init__(vfs, layout, head, held.chain, names, index, options)
+        self.signing = held.signing
+        self.anchors = held.anchors
+        self.seen = held.seen
+        """Generation of the newest head that was seen of this vault when it was opened."""
+        self.accepting = held.older
+        """Whether an older vault was accepted and no head says so yet: record numbers may have been given out again."""
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
+from vaultfs_format.witness import Witnessed
 
 from vaultfs.engine.pairs import MAX_FILE, read_pair, write_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultError, VaultMissing
+from vaultfs.keys.stores import Anchor
+from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import Vfs
 
 
@@ -59,10 +63,20 @@ def heal_head(vfs: Vfs, layout: Layout, data: bytes) -> None:
             vfs.replace(path, data)
 
 
-def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> None:
-    """Write the head, signed, durably: first the copy, then the head itself."""
+def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> Head:
+    """Write the head, signed, durably: first the copy, then the head itself. Return it as it was signed."""
     signed = replace(head, signatures=signing.sign_head(head.statement()))
     write_pair(vfs, layout, layout.head, signed.encode(epoch_root))
+    return signed
+
+
+def witness(anchors: Iterable[Anchor], head: Head, metrics: Metrics) -> None:
+    """Show the head that is in force to all anchors; one that cannot be reached sees the next one."""
+    for anchor in anchors:
+        try:
+            anchor.see(Witnessed.of(head))
+        except VaultError:
+            metrics.add(Counter.ANCHORS_MISSED)
 
 
 def read_superblock(vfs: Vfs, layout: Layout, head: Head) -> tuple[Superblock, bytes]:

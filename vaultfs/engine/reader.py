@@ -33,7 +33,7 @@ from vaultfs.errors import (
 )
 from vaultfs.keys.chain import KeyChain
 from vaultfs.keys.recipients import Passphrase
-from vaultfs.keys.stores import EpochStore
+from vaultfs.keys.stores import Anchor, EpochStore
 from vaultfs.kinds import decode_names
 from vaultfs.model import Principal
 from vaultfs.vfs import Vfs, absolute, converted
@@ -55,6 +55,7 @@ def open_reader(
     policy: Policy | None = None,
     index: Path | str | None = None,
     access_log: Path | str | None = None,
+    anchors: Sequence[Anchor] = (),
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Reader:
@@ -73,6 +74,8 @@ def open_reader(
     ------
     ArgumentInvalid
         No file can have one of the paths.
+    RolledBack
+        The vault is older than it was when one of `anchors`, or an epoch store, last saw it.
     AccessLogMissing
         The vault cannot be written to, so that reads could not be recorded.
     IndexMissing, StorageReadOnly
@@ -86,7 +89,7 @@ def open_reader(
     with converted():
         if not place.is_dir():
             raise VaultMissing
-    opener = Opener(files, layout, unlock, epoch_stores)
+    opener = Opener(files, layout, unlock, epoch_stores, anchors)
     unlocked = opener.unlock()
     chain, _ = opener.keys(unlocked)
     choice = options or Options()

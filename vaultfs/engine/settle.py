@@ -26,7 +26,7 @@ from vaultfs.engine.catalogue import Listed, listed
 from vaultfs.engine.compaction import Merged, discard_segment, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
-from vaultfs.engine.heads import write_head
+from vaultfs.engine.heads import witness, write_head
 from vaultfs.engine.index import PLACE, Container, ContainerKind, Stamp
 from vaultfs.engine.packing import (
     NONE,
@@ -124,12 +124,13 @@ def settle(engine: Engine) -> int:
                 _undo(engine, changes)
                 raise
             head = _next_head(engine, leaves, changes)
-            write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
+            head = write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
             _take_over(engine, head, changes)
         except BaseException as error:
             if not (isinstance(error, StorageFull) and changes.undone):
                 engine.poison()
             raise
+        witness(engine.anchors, head, engine.metrics)
         for segment_id in (idle | changes.parts) - busy - changes.sealed:
             engine.vfs.unlink(engine.layout.part(segment_id))
         return len(changes.segments)
@@ -327,7 +328,8 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
         rows.add(one.row)
     head = replace(
         old,
-        generation=old.generation + 1,
+        generation=max(old.generation, engine.seen) + 1,
+        incarnation=old.incarnation + engine.accepting,
         last_commit=engine.last_commit,
         next_number=max(live.journal.header.last_number for live in engine.live) + 1,
         journals=(),
@@ -342,6 +344,7 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
     settled, store, index = list(engine.live), engine.store, engine.index
     gone = [live.number for live in settled] + [engine.part_container(segment_id) for segment_id in changes.parts]
     engine.head = head
+    engine.accepting = False
     engine.leaves = head.tree_size - 1
     engine.live = []
     engine.settle_at = engine.options.settle_bytes

@@ -8,9 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vaultfs_format.head import Head
-from vaultfs_format.signing import SigningKeys
-
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event, EventType, encode_event, sealable
@@ -19,11 +16,11 @@ from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.heads import heal_head, read_heads
+from vaultfs.engine.heads import heal_head, read_heads, witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.merging import Merged, Merger
-from vaultfs.engine.opening import Opener, default_store
+from vaultfs.engine.opening import Held, Opener, default_store
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import open_journals, secure_names
 from vaultfs.engine.settle import settle
@@ -38,10 +35,8 @@ from vaultfs.errors import (
     VaultError,
     VaultMissing,
 )
-from vaultfs.keys.chain import KeyChain, open_inbox, open_signing
 from vaultfs.keys.recipients import Passphrase
-from vaultfs.keys.stores import DirectoryStore, EpochStore
-from vaultfs.kinds import decode_names
+from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
 from vaultfs.vfs import Vfs, WriterLock, absolute, converted
@@ -107,6 +102,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     policy: Policy | None = None,
     index: Path | str | None = None,
     wait: float = 0.0,
+    anchors: Sequence[Anchor] = (),
+    accept_older: bool = False,
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -114,6 +111,11 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
 
     Parameters
     ----------
+    anchors
+        Places beside the epoch stores that are shown every new head, and know the newest.
+    accept_older
+        Open the vault though it is older than it was. What was stored since then is lost; that it was accepted is
+        recorded, and no record id of the lost ones is given out again.
     index
         Where the index lies; by default in the vault. Needed where the vault is on a network file system.
     wait
@@ -123,6 +125,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     ------
     ArgumentInvalid
         No file can have one of the paths.
+    RolledBack
+        The vault is older than it was when it was last seen.
     VaultMissing, WriterBusy, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
     """
     place, files = absolute(path), vfs or Vfs()
@@ -136,15 +140,12 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     lock.acquire(wait)
     try:
         secure_names(files, layout)
-        opener = Opener(files, layout, unlock, epoch_stores)
-        unlocked = opener.unlock()
+        opener = Opener(files, layout, unlock, epoch_stores, anchors)
+        unlocked = opener.unlock(accept_older=accept_older)
         heal_head(files, layout, unlocked.data)
-        chain, keyring = opener.keys(unlocked)
-        inbox = open_inbox(keyring, unlocked.epoch_root)
-        signing = open_signing(keyring, unlocked.epoch_root)
         choice = options or Options()
         choice.metrics.set(Gauge.EPOCH_STORES, opener.stores_with(unlocked.head))
-        return Vault(files, layout, unlocked.head, chain, inbox, signing, where, lock, policy or DenyAll(), choice)
+        return Vault(files, layout, opener.held(unlocked), where, lock, policy or DenyAll(), choice)
     except BaseException:
         lock.release()
         raise
@@ -157,10 +158,7 @@ class Vault:
         self,
         vfs: Vfs,
         layout: Layout,
-        head: Head,
-        chain: KeyChain,
-        inbox: bytes,
-        signing: SigningKeys,
+        held: Held,
         index: Path,
         lock: WriterLock,
         policy: Policy,
@@ -169,13 +167,11 @@ class Vault:
         self._lock = lock
         self._policy = policy
         self._index_path = index
-        self.engine = Engine(
-            vfs, layout, head, chain, decode_names(chain.registry), open_index(index), options, signing
-        )
+        self.engine = Engine(vfs, layout, held, open_index(index), options)
         self._census = Census(self.engine)
         self.states = States(self.engine, self._census.tokens)
         self.committer = Committer(self.engine, self.states.version, self._settle_grown)
-        self._merger = Merger(self.engine, self.states, self.commit, inbox)
+        self._merger = Merger(self.engine, self.states, self.commit, held.inbox)
         self._upkeep = Upkeep(self.engine, index)
         self._settling = False
         self._rebuilt = False
@@ -208,8 +204,12 @@ class Vault:
         engine.index.forget_dead_readers()
         self.note(EventType.VAULT_OPENED)
         self.merge_access_logs()
-        if len(engine.live) > MAX_LIVE_JOURNALS:
+        if engine.accepting:
+            self.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
+        if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
             self.settle()
+        elif engine.head.generation > engine.seen:
+            witness(engine.anchors, engine.head, engine.metrics)
 
     def _stamp(self) -> Stamp | None:
         """Return the stamp of the index if it is of this vault and this head; any other index is made anew."""

@@ -6,13 +6,27 @@ from pathlib import Path
 from typing import Protocol
 
 from vaultfs_format.epoch import FILE, EpochSecret
+from vaultfs_format.witness import FILE as WITNESS
+from vaultfs_format.witness import Witnessed
 
 from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
 
-class EpochStore(Protocol):
-    """A place for epoch secrets, found by vault id."""
+class Anchor(Protocol):
+    """A place outside of the vault that keeps the newest head it has seen, so that an older one is not taken for it."""
+
+    def last(self, vault_id: bytes) -> Witnessed | None:
+        """Return the newest head that was seen, None where there is none, or nothing that can be read."""
+        ...
+
+    def see(self, witnessed: Witnessed) -> None:
+        """Keep a head, durably, in the place of the one before."""
+        ...
+
+
+class EpochStore(Anchor, Protocol):
+    """A place for epoch secrets, found by vault id; it is an anchor, too."""
 
     def put(self, secret: EpochSecret) -> None:
         """Keep `secret`, durably."""
@@ -28,15 +42,39 @@ class EpochStore(Protocol):
         ...
 
 
-class DirectoryStore:
-    """Epoch secrets as files in a directory, which belongs on another medium than the vault and its backups.
+class DirectoryAnchor:
+    """The newest heads of vaults as files in a directory, which belongs on another disk, or with somebody else.
 
-    Deleting a file from an SSD, or from a file system with snapshots, does not by itself destroy its bytes.
+    Whoever can write to it can remove what it holds, and put an older one there; nobody can forge a newer one.
     """
 
     def __init__(self, path: Path | str, vfs: Vfs | None = None) -> None:
         self.path = absolute(path)
         self._vfs = vfs or Vfs()
+
+    def last(self, vault_id: bytes) -> Witnessed | None:
+        """Return the newest head that was seen."""
+        try:
+            found = Witnessed.decode(self._vfs.read(self._seen(vault_id), WITNESS.size))
+        except (VaultMissing, FormatError):
+            return None
+        return found if found.vault_id == vault_id else None
+
+    def see(self, witnessed: Witnessed) -> None:
+        """Keep a head, durably."""
+        file = self._seen(witnessed.vault_id)
+        self._vfs.make_directory(file.parent)
+        self._vfs.replace(file, witnessed.encode())
+
+    def _seen(self, vault_id: bytes) -> Path:
+        return self.path / vault_id.hex() / "seen"
+
+
+class DirectoryStore(DirectoryAnchor):
+    """Epoch secrets as files in a directory, which belongs on another medium than the vault and its backups.
+
+    Deleting a file from an SSD, or from a file system with snapshots, does not by itself destroy its bytes.
+    """
 
     def _file(self, vault_id: bytes, epoch: int) -> Path:
         return self.path / vault_id.hex() / f"secret.{epoch}"
