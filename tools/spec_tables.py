@@ -51,6 +51,7 @@ RULES = {
     Structure.HEAD: "HED",
     Structure.DICTIONARY: "CMP",
     Structure.SIGNER: "SGN",
+    Structure.WITNESS: "WIT",
 }
 """The letters of the rules that SPEC.md has for a structure."""
 

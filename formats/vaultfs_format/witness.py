@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vaultfs_format.errors import DigestMismatch, Structure
+from vaultfs_format.errors import DigestMismatch, SignatureInvalid, Structure
 from vaultfs_format.head import Head
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
@@ -65,6 +65,8 @@ class Witnessed:
         ------
         SignatureInvalid
         """
+        if signer.number != self.signer:
+            raise SignatureInvalid(structure=Structure.WITNESS)
         signer.verify_head(self.statement(), self.signatures)
 
     def encode(self) -> bytes:

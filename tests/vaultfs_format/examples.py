@@ -31,6 +31,7 @@ from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import PublicKey, Superblock
+from vaultfs_format.witness import Witnessed
 
 CHEAP = Argon2Cost(memory_kib=8, passes=1, lanes=1)
 PASSPHRASE = b"correct horse battery staple"
@@ -192,6 +193,12 @@ def _check_head(data: bytes) -> object:
     found = Head.decode(data)
     found.verify(data, EPOCH_ROOT)
     found.verify_signatures(SIGNING.signer)
+    return found
+
+
+def _check_witness(data: bytes) -> object:
+    found = Witnessed.decode(data)
+    found.verify(SIGNING.signer)
     return found
 
 
@@ -357,6 +364,7 @@ EXAMPLES = [
     Example("keyring", KEYRING.encode(), _check_keyring, with_digest),
     Example("key table", KEY_TABLE.encode(), _check_table, with_digest),
     Example("head", HEAD.encode(EPOCH_ROOT), _check_head, with_digest),
+    Example("witnessed head", Witnessed.of(HEAD).encode(), _check_witness, with_digest),
     Example("frame", frame_bytes(RECORD_FRAME), _check_frame),
     Example("group", group_bytes(DRAFTS[0]), check_group, with_chain),
     Example(

@@ -52,6 +52,7 @@ NAMES = {
     2212: "AccessLogBusy",
     2213: "AccessLogMissing",
     2214: "IndexMissing",
+    2215: "RolledBack",
     2301: "VaultDamaged",
     2302: "IndexDamaged",
     2304: "RecipeInvalid",

@@ -120,6 +120,17 @@ def a_reader_finds_no_index(world: World) -> None:
     world.reading()
 
 
+@reaches("RolledBack")
+def an_older_copy_takes_the_place_of_the_vault(world: World) -> None:
+    copy = world.hidden / "copy"
+    shutil.copytree(world.path, copy)
+    with world.opened() as vault:
+        vault.settle()
+    shutil.rmtree(world.path)
+    shutil.copytree(copy, world.path)
+    world.opened()
+
+
 @reaches("VaultDamaged")
 def both_copies_of_the_keyring_are_lost(world: World) -> None:
     for path in world.path.rglob("keyring.1"):
