@@ -145,27 +145,41 @@ class SlicedFile:
 
     def right(self, leaves: Sequence[bytes | None]) -> bool:
         """Return whether these are the leaf hashes over which the footer has the roots."""
+        return all(self._has_root(half, root) for half, root in self._halves(leaves))
+
+    def _halves(self, leaves: Sequence[bytes | None]) -> list[tuple[Sequence[bytes | None], bytes]]:
+        """Return the leaf hashes of the covered bytes, and those of the parity, each with the root it must have."""
+        slices = self.geometry.slices
+        return [(leaves[:slices], self.footer.root), (leaves[slices:], self.footer.parity_root)]
+
+    def _has_root(self, leaves: Sequence[bytes | None], root: bytes) -> bool:
         known = [leaf for leaf in leaves if leaf is not None]
-        if len(known) < self.count:
-            return False
-        suite, slices = self.footer.head.suite, self.geometry.slices
-        roots = tree_root(suite, known[:slices]), tree_root(suite, known[slices:])
-        return roots == (self.footer.root, self.footer.parity_root)
+        return len(known) == len(leaves) and tree_root(self.footer.head.suite, known) == root
 
     def _merged(self) -> list[bytes | None]:
-        """Return the leaf hashes of which both copies have the same, and those that slices have if the roots fit.
+        """Return leaf hashes where neither copy is right as a whole: of the covered bytes, and of the parity."""
+        count = self.geometry.slices
+        ranges = (range(count), range(count, self.count))
+        merged: list[bytes | None] = []
+        for numbers, root in zip(ranges, (self.footer.root, self.footer.parity_root), strict=True):
+            merged += self._merged_half(numbers, root)
+        return merged
 
-        Where they do not, a slice and its hash may have been changed alike: then what one copy alone says counts only
-        where it is all that is known, and its slice has it.
+    def _merged_half(self, numbers: range, root: bytes) -> list[bytes | None]:
+        """Return the hashes that both copies have, and those that slices have where the root says that they fit.
+
+        Where nothing fits, a slice and its hash may have been changed alike: then what one copy alone says counts only
+        if its slice has it, and the other says nothing that could be.
         """
-        agreed = [one if one == other else None for one, other in zip(*self._copies, strict=True)]
-        found = [self.leaf_of(n, self.stored(n)) if leaf is None else leaf for n, leaf in enumerate(agreed)]
-        if self.right(found):
-            return list(found)
-        stated = [
-            one if one in (first, other) else None for one, first, other in zip(found, *self._copies, strict=True)
-        ]
-        return stated if None in stated else agreed
+        stated = [(self._copies[0][number], self._copies[1][number]) for number in numbers]
+        agreed = [one if one == other else None for one, other in stated]
+        computed = [self.leaf_of(number, self.stored(number)) for number in numbers]
+        found = [computed[at] if leaf is None else leaf for at, leaf in enumerate(agreed)]
+        for leaves in (found, computed):
+            if self._has_root(leaves, root):
+                return list(leaves)
+        believed = [one if one in both else None for one, both in zip(found, stated, strict=True)]
+        return believed if None in believed else agreed
 
     def damaged_copies(self) -> tuple[int, ...]:
         """Return which copies of the leaf hashes differ from them."""

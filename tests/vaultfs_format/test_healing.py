@@ -176,6 +176,11 @@ class TestLeaves:
         harmed = flipped(SEVERAL, [8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32 + 1)])
         assert healed(harmed) == SEVERAL
 
+    def test_both_copies_may_be_damaged_alike(self) -> None:
+        harmed = flipped(SEVERAL, [8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32)])
+        assert examined(harmed) == Damage(leaves=(0, 1))
+        assert healed(harmed) == SEVERAL
+
     def test_a_slice_may_be_damaged_with_both_copies_of_its_hash(self) -> None:
         """The root tells whether what was rebuilt is right, if nothing else is missing; no read is given it."""
         harmed = flipped(SEVERAL, [8 * 4 * SLICE, 8 * (self.A + 4 * 32), 8 * (self.B + 4 * 32 + 1)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.healing import SlicedFile, find_footer
@@ -34,7 +36,15 @@ class SealedSegment:
         ):
             raise VaultDamaged
         self.footer: SegmentFooter = footer
-        self._sliced: SlicedFile | None = None
+
+    @cached_property
+    def sliced(self) -> SlicedFile:
+        """The file, slice by slice, by the leaf hashes that it holds."""
+        return SlicedFile(self._lenient, self.footer)
+
+    @cached_property
+    def _right(self) -> bool:
+        return self.sliced.right(self.sliced.leaves)
 
     def _lenient(self, offset: int, length: int) -> bytes:
         """Return bytes of the file; none where the device reports an error, which is damage like any other."""
@@ -51,13 +61,11 @@ class SealedSegment:
         VaultDamaged
             Too much is damaged.
         """
-        if self._sliced is None:
-            sliced = SlicedFile(self._lenient, self.footer)
-            if None not in sliced.leaves and not sliced.right(sliced.leaves):
-                raise VaultDamaged
-            self._sliced = sliced
+        sliced = self.sliced
+        if None not in sliced.leaves and not self._right:
+            raise VaultDamaged
         try:
-            return self._sliced.read_good(offset, length)
+            return sliced.read_good(offset, length)
         except SlicesLost:
             raise VaultDamaged from None
 

@@ -239,6 +239,13 @@ class FrameStore:
                         del known[file_id]
             self._entries.clear()
 
+    def reopen(self, segment_id: bytes) -> None:
+        """Open a segment anew when it is read next: another file has taken its place."""
+        with self._lock:
+            segment = self._sealed.pop(segment_id, None)
+            if segment is not None:
+                segment.close()
+
     def close(self) -> None:
         """Close every file but the journals, which nobody reads any more when this returns: they can be closed."""
         with self._lock:
