@@ -244,7 +244,12 @@ class SlicedFile:
                 if isinstance(one, Lost):
                     raise SlicesLost(structure=Structure.SEGMENT, slice=number, slices=len(one.slices))
                 self._healed[one[0]] = one[1]
-        return self._healed[number]
+        if number in self._healed:
+            return self._healed[number]
+        stored = self.stored(number)  # it was good when its stripe was looked at: the device had failed once
+        if not self.good(number, stored):
+            raise SlicesLost(structure=Structure.SEGMENT, slice=number, slices=1)
+        return stored
 
     def zone_of(self, number: int) -> tuple[Zone, int]:
         """Return the zone and the stripe of a slice."""

@@ -35,8 +35,10 @@ class AcceleratedSums:
 
         self._library = library
         self._length = length
-        self._outputs = [ctypes.create_string_buffer(max(1, length)) for _ in range(outputs)]
-        self._pointers = (ctypes.c_void_p * outputs)(*map(ctypes.addressof, self._outputs))
+        self._outputs = [bytearray(max(1, length)) for _ in range(outputs)]
+        self._pointers = _pointers(outputs)(
+            *(ctypes.addressof(ctypes.c_char.from_buffer(one)) for one in self._outputs)
+        )
 
     def add(self, factors: Sequence[int], piece: Buffer) -> None:
         data = bytes(piece)
@@ -45,16 +47,24 @@ class AcceleratedSums:
             self._library.ec_encode_data_update(len(data), 1, len(factors), 0, tables, data, self._pointers)
 
     def finish(self) -> list[bytes]:
-        return [output.raw[: self._length] for output in self._outputs]
+        return [bytes(output[: self._length]) for output in self._outputs]
+
+
+@cache
+def _pointers(count: int) -> type[ctypes.Array[ctypes.c_void_p]]:
+    """Return the type of an array of pointers, which is a reference cycle: one made for each use would be garbage."""
+    import ctypes
+
+    return ctypes.c_void_p * count
 
 
 @lru_cache(1024)
 def _tables(library: ctypes.CDLL, factors: tuple[int, ...]) -> bytes:
     import ctypes
 
-    tables = ctypes.create_string_buffer(_TABLE * len(factors))
-    library.ec_init_tables(1, len(factors), bytes(factors), tables)
-    return tables.raw
+    tables = bytearray(_TABLE * len(factors))
+    library.ec_init_tables(1, len(factors), bytes(factors), ctypes.addressof(ctypes.c_char.from_buffer(tables)))
+    return bytes(tables)
 
 
 @cache

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
 
+from vaultfs_format.healing import SlicedFile
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
@@ -151,6 +153,20 @@ def answers(vault: Opened, subjects: Sequence[vaultfs.Identifier | vaultfs.Subje
         for one in subjects:
             found["find", one] = [info.id for info in s.find(subject=one)]
     return found
+
+
+def lost(path: Path, *slices: int) -> list[int]:
+    """Damage slices of a segment, and the parity of their stripes; return which slices nothing gives back any more."""
+    data = bytearray(path.read_bytes())
+    footer = SegmentFooter.decode(bytes(data[-FOOTER_SIZE:]))
+    geometry, gone = footer.geometry, set(slices)
+    for number in slices:
+        zone = geometry.zone_of(number)
+        gone |= {geometry.slices + parity for parity in zone.parity(zone.stripe_of(number))}
+    for number in gone:
+        data[SlicedFile(lambda *_: b"", footer).offset_of(number) + 7] ^= 1
+    path.write_bytes(data)
+    return sorted(gone)
 
 
 def flipped(data: bytes, at: int) -> bytes:

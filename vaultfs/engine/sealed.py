@@ -6,13 +6,25 @@ from functools import cached_property
 
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import SlicedFile, find_footer
+from vaultfs_format.healing import Read, SlicedFile, find_footer
 from vaultfs_format.segment import SegmentFooter
 
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import StorageFailed, VaultDamaged
 from vaultfs.vfs import File, Vfs
+
+
+def lenient(file: File) -> Read:
+    """Return what reads a file; where the device reports an error it gives nothing, which is damage like any other."""
+
+    def read(offset: int, length: int) -> bytes:
+        try:
+            return file.read(offset, length)
+        except StorageFailed:
+            return b""
+
+    return read
 
 
 class SealedSegment:
@@ -28,7 +40,7 @@ class SealedSegment:
 
     def __init__(self, file: File, row: SegmentRow) -> None:
         self.file = file
-        footer = find_footer(self._lenient, file.size())
+        footer = find_footer(lenient(file), file.size())
         if footer is None or (footer.root, footer.frames, footer.head.segment_id) != (
             row.root,
             row.frames,
@@ -40,18 +52,11 @@ class SealedSegment:
     @cached_property
     def sliced(self) -> SlicedFile:
         """The file, slice by slice, by the leaf hashes that it holds."""
-        return SlicedFile(self._lenient, self.footer)
+        return SlicedFile(lenient(self.file), self.footer)
 
     @cached_property
     def _right(self) -> bool:
         return self.sliced.right(self.sliced.leaves)
-
-    def _lenient(self, offset: int, length: int) -> bytes:
-        """Return bytes of the file; none where the device reports an error, which is damage like any other."""
-        try:
-            return self.file.read(offset, length)
-        except StorageFailed:
-            return b""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes that slices cover, as they were written.

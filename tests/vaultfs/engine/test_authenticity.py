@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
@@ -12,7 +13,7 @@ from vaultfs_format.head import Head
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
-from tests.vaultfs.support import crashed, files_of, get, put, reopen
+from tests.vaultfs.support import MRN, crashed, files_of, get, lost, put, reopen, session
 from vaultfs.errors import MacMismatch, UnsupportedVersion, VaultDamaged
 
 HEADS = ("head", "copies/head")
@@ -72,5 +73,9 @@ def test_a_commit_number_that_was_changed_in_a_segment_does_not_enter_the_index(
     assert int.from_bytes(data[commit : commit + 8], "little") == row.runs[-1][1]
     data[commit] ^= 1
     segment.write_bytes(data)
+    with reopen(path) as vault, session(vault) as s:
+        assert row.runs[-1][1] in {info.commit for info in s.find(subject=MRN)}
+    lost(segment, *range(footer.geometry.slices))
+    shutil.rmtree(path / "index")
     with pytest.raises(VaultDamaged):
         reopen(path)

@@ -13,7 +13,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, OTHER, get, put, read_only, session
+from tests.vaultfs.support import MRN, OTHER, get, lost, put, read_only, session
 from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
@@ -123,18 +123,6 @@ def test_a_reader_in_another_place_goes_on_while_a_segment_is_repaired(
 
 
 class TestLoss:
-    def lose(self, path: Path, *slices: int) -> tuple[bytes, list[int]]:
-        """Damage slices, and the parity of their stripes; return what the file was, and the slices that are lost."""
-        footer = footer_of(path)
-        geometry, size = footer.geometry, footer.geometry.slice_size
-        positions, lost = [number * size + 7 for number in slices], set(slices)
-        for number in slices:
-            zone = geometry.zone_of(number)
-            for parity in zone.parity(zone.stripe_of(number)):
-                positions.append(footer.parity_offset + parity * size + 7)
-                lost.add(geometry.slices + parity)
-        return harm(path, *sorted(set(positions))), sorted(lost)
-
     def test_what_is_lost_is_told_to_the_record(self, opened: Open, records: dict[str, vaultfs.RecordId]) -> None:
         vault = opened()
         found = {}
@@ -145,10 +133,11 @@ class TestLoss:
                 continue
             size = footer.geometry.slice_size
             for number in range(1, footer.directory_offset // size):
-                whole, lost = self.lose(path, number)
+                whole = path.read_bytes()
+                gone = lost(path, number)
                 harmed = path.read_bytes()
                 done = repair(vault.engine, row)
-                assert (done.healed, list(done.lost), done.complete) == (0, lost, True)
+                assert (done.healed, list(done.lost), done.complete) == (0, gone, True)
                 assert path.read_bytes() == harmed
                 unread = set()
                 vault.engine.store._bodies.clear()
@@ -167,7 +156,7 @@ class TestLoss:
         vault = opened()
         (row,) = [row for row in vault.engine.head.segments if row.frame_class.name == "BLOB"]
         footer = footer_of(path_of(vault, row))
-        self.lose(path_of(vault, row), footer.directory_offset // footer.geometry.slice_size)
+        lost(path_of(vault, row), footer.directory_offset // footer.geometry.slice_size)
         done = repair(vault.engine, row)
         assert (done.records, done.complete) == ([], False)
         assert done.lost
