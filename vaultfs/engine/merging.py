@@ -14,17 +14,17 @@ from pathlib import Path
 from vaultfs_format import limits
 from vaultfs_format.access import check_access_group, open_access
 from vaultfs_format.entries import Role
-from vaultfs_format.frame import FrameClass, open_body, open_entries
+from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys, JournalRole
 
 from vaultfs.audit.events import Event, EventType, Outcome, Sealable, encode_event, sealable, unsealed
 from vaultfs.engine.accesslog import SUFFIX
+from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.journal import JournalFile, Scanned
-from vaultfs.engine.state import States, encode_state
-from vaultfs.engine.units import Gathered, Unit, role_entry, seal_all
+from vaultfs.engine.state import States
 from vaultfs.errors import (
     FieldInvalid,
     FormatError,
@@ -34,7 +34,6 @@ from vaultfs.errors import (
     VaultDamaged,
     VaultMissing,
 )
-from vaultfs.model import NOBODY
 from vaultfs.vfs import File, directory_lock
 
 NAMESPACE = "vaultfs.access"
@@ -213,16 +212,8 @@ class Merger:
             EventType.ACCESS_MERGED, engine.options.clock(), bytes(16), record=key, version=count, outcome=Outcome.DONE
         )
         chunks, commitments = sealable([encode_event(note)])
-        token = engine.chain.state_token(NAMESPACE, key)
-        body = encode_state(NAMESPACE, key, batch.group.to_bytes(_NUMBER, "little"))
-        gathered: list[Gathered] = []
-        control = Unit(FrameClass.CONTROL, NOBODY, gathered)
-        frame = control.room(len(body))
-        frame.add(role_entry(Role.STATE, token, frame.size, len(body))._replace(version=version + 1), body)
-        control.close()
         events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
-        self._commit(
-            Intent(seal_all(engine.suite, gathered), events, guards={token: version}, states={token: version + 1})
-        )
+        value = batch.group.to_bytes(_NUMBER, "little")
+        self._commit(control_intent(engine, NAMESPACE, key, value, version, events))
         merged.events += count
         return version + 1

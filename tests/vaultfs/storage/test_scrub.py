@@ -1,0 +1,139 @@
+"""Scrubbing: every byte once a round, in portions that survive anything, and what is damaged is healed and recorded."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+
+import vaultfs
+from tests.vaultfs.conftest import Open
+from tests.vaultfs.support import OTHER, crashed, events, flipped, get, lost, put, reopen
+from vaultfs.audit.events import EventType, Outcome
+from vaultfs.storage.scrub import Portion, Round, round_of, scrub
+
+
+@pytest.fixture
+def filled(opened: Open) -> tuple[vaultfs.Vault, list[vaultfs.RecordId]]:
+    """Return a vault with several segments, and its records."""
+    vault = opened()
+    records = []
+    for year in range(2000, 2004):
+        records.append(put(vault, b"%d" % year * 500, date=date(year, 1, 1)))
+        records.append(put(vault, b"%d" % year * 30_000, subject=OTHER, kind="Binary"))
+        vault.settle()
+    return vault, records
+
+
+def segments(vault: vaultfs.Vault) -> list[Path]:
+    """Return the segments, in the order in which a round takes them."""
+    return [vault.engine.layout.segment(row) for row in sorted(vault.engine.head.segments)]
+
+
+def whole_round(vault: vaultfs.Vault) -> list[Portion]:
+    """Scrub a segment at a time until a round is complete."""
+    portions = [scrub(vault, seconds=0)]
+    while not portions[-1].finished:
+        portions.append(scrub(vault, seconds=0))
+    return portions
+
+
+def test_a_round_looks_at_every_byte_once(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:
+    vault, _ = filled
+    count = len(segments(vault))
+    assert round_of(vault) == Round()
+    portions = whole_round(vault)
+    assert [portion.segments for portion in portions] == [1] * count + [0]
+    footers = [SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:]) for path in segments(vault)]
+    # Leaf hashes and footers are read, too; they are not counted.
+    assert sum(one.checked for one in portions) == sum(one.leaves_offset + one.parity_length for one in footers)
+    assert round_of(vault).completed > 0
+    everything = scrub(vault, seconds=60)
+    assert (everything.finished, everything.segments) == (True, count)
+
+
+def test_all_damage_is_healed_wherever_a_round_was_stopped(
+    filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]], tmp_path: Path
+) -> None:
+    vault, records = filled
+    wanted = [get(vault, record) for record in records]
+    before = {path: path.read_bytes() for path in segments(vault)}
+    vault.close()
+    for number, (path, data) in enumerate(before.items()):
+        path.write_bytes(flipped(data, (4100, 5, -3, -1500)[number % 4]))
+    healed = 0
+    for turn in range(2 * len(before)):
+        with reopen(vault.path) as again:
+            portion = scrub(again, seconds=0)
+            healed += len(portion.healed)
+            if turn % 3 == 0:
+                put(again, b"meanwhile")
+            if portion.finished:
+                break
+    assert healed == len(before)
+    assert {path: path.read_bytes() for path in before} == before
+    with reopen(crashed(vault.path, tmp_path / "copy", index=False)) as again:
+        assert [get(again, record) for record in records] == wanted
+
+
+def test_what_was_healed_and_what_is_lost_is_recorded(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:
+    vault, records = filled
+    row = next(row for row in vault.engine.head.segments if row.frame_class.name == "RECORD")
+    path = vault.engine.layout.segment(row)
+    whole = path.read_bytes()
+    path.write_bytes(flipped(whole, 5000))
+    (done,) = scrub(vault, seconds=60).healed
+    assert path.read_bytes() == whole
+    lost(path, 1)
+    (gone,) = scrub(vault, seconds=60).lost
+    assert gone.segment_id == done.segment_id == row.segment_id
+    assert set(gone.records) <= set(records)
+    assert gone.records
+    found = [event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED]
+    assert [(event.record, Outcome(event.outcome)) for event in found] == [
+        (row.segment_id, Outcome.DONE),
+        (row.segment_id, Outcome.FAILED),
+    ]
+
+
+def test_key_tables_get_their_copies_again(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:
+    vault, _ = filled
+    layout = vault.engine.layout
+    before = {}
+    for number, row in enumerate(vault.engine.head.segments):
+        table = layout.key_table(row)
+        place = table if number % 2 else layout.copy_of(table)
+        before[place] = place.read_bytes()
+        if number % 3:
+            place.write_bytes(flipped(before[place], 130))
+        else:
+            place.unlink()
+    assert scrub(vault, seconds=60).tables == len(before)
+    assert {place: place.read_bytes() for place in before} == before
+    row = vault.engine.head.segments[0]
+    for place in (layout.key_table(row), layout.copy_of(layout.key_table(row))):
+        place.unlink()
+    (gone,) = scrub(vault, seconds=60).lost
+    assert (gone.segment_id, gone.complete) == (row.segment_id, False)
+
+
+def test_a_rate_is_kept(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:
+    vault, _ = filled
+    slept: list[float] = []
+    portion = scrub(vault, seconds=60, rate=100_000, sleep=slept.append)
+    assert portion.finished
+    # Nothing was really slept, so that each pause makes up for all that was read before.
+    assert max(slept) == pytest.approx(portion.checked / 100_000, rel=0.2)
+    slept.clear()
+    scrub(vault, seconds=60, sleep=slept.append)
+    assert slept == []
+
+
+def test_an_empty_vault_has_nothing_to_scrub(opened: Open) -> None:
+    assert scrub(opened(), seconds=60) == Portion(finished=True)
+
+
+def test_nothing_of_a_round_is_shown(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:
+    assert "after" not in repr(Round(1, 2, b"segment id 123456"))

@@ -1,0 +1,163 @@
+"""Scrubbing: every byte of every segment is looked at once in a period, in portions, and healed where it is damaged.
+
+How far a round has come is control state of the vault, so that it goes on where it stopped, whoever runs the next
+portion. What is written during a round was read back when it was written; its turn comes in the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from vaultfs.audit.events import Event, EventType, Outcome, encode_event, sealable
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.vault import Vault
+from vaultfs.errors import VaultDamaged
+from vaultfs.storage.repair import Repaired, repair
+from vaultfs.storage.tables import heal_table
+
+NAMESPACE = "vaultfs.scrub"
+KEY = b"round"
+PERIOD = 30 * 86_400
+"""Seconds within which every byte is looked at, unless a host says otherwise."""
+
+_NOBODYS_SESSION = bytes(16)
+
+
+class Round(msgspec.Struct, frozen=True, array_like=True):
+    """How far a round of scrubbing has come.
+
+    Parameters
+    ----------
+    began, completed
+        When the present round began and the last whole one began, in microseconds since 1970; 0: never.
+    after
+        Id of the last segment that was looked at; empty at the beginning of a round.
+    """
+
+    began: int = 0
+    completed: int = 0
+    after: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Round began={self.began} completed={self.completed}>"
+
+
+@dataclass(slots=True)
+class Portion:
+    """What a portion of scrubbing has done.
+
+    Parameters
+    ----------
+    checked
+        Bytes that were looked at.
+    healed, lost
+        Segments of which something was healed, and of which something is lost.
+    tables
+        Key tables of which a copy was healed.
+    finished
+        Whether the round is complete.
+    """
+
+    checked: int = 0
+    segments: int = 0
+    healed: list[Repaired] = field(default_factory=list)
+    lost: list[Repaired] = field(default_factory=list)
+    tables: int = 0
+    finished: bool = False
+
+
+class _Pace:
+    """Keeps to a rate: whoever is ahead of it sleeps."""
+
+    def __init__(self, rate: float | None, sleep: Callable[[float], None]) -> None:
+        self._rate = rate
+        self._sleep = sleep
+        self._began = time.monotonic()
+        self.bytes = 0
+
+    def advance(self, count: int) -> None:
+        self.bytes += count
+        if self._rate is not None:
+            ahead = self.bytes / self._rate - (time.monotonic() - self._began)
+            if ahead > 0:
+                self._sleep(ahead)
+
+
+def round_of(vault: Vault) -> Round:
+    """Return how far scrubbing has come."""
+    value = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).value
+    return Round() if value is None else msgspec.msgpack.decode(value, type=Round)
+
+
+def scrub(
+    vault: Vault,
+    *,
+    seconds: float,
+    rate: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Portion:
+    """Go on with the round for some time, segment by segment; begin another where one was completed.
+
+    Parameters
+    ----------
+    seconds
+        After which no further segment is begun. One is looked at in any case.
+    rate
+        Bytes a second that are not exceeded, so that others can use the disk.
+
+    Raises
+    ------
+    StorageFull, StorageFailed, WriterPoisoned, Closed
+        What was healed is healed; the segment at which it stopped comes again.
+    """
+    engine, portion, pace = vault.engine, Portion(), _Pace(rate, sleep)
+    present = round_of(vault)
+    deadline = time.monotonic() + seconds
+    if not present.began or not present.after:
+        present = Round(engine.options.clock(), present.completed)
+    while True:
+        with engine.lock:
+            rows = sorted(row for row in engine.head.segments if row.segment_id > present.after)
+        if not rows:
+            portion.finished = True
+            _keep(vault, Round(0, present.began), [])
+            break
+        row = rows[0]
+        done = repair(engine, row, pace.advance)
+        try:
+            portion.tables += heal_table(engine, row)
+        except VaultDamaged:
+            done = Repaired(row.segment_id, done.healed, done.lost or (0,), done.records, complete=False)
+        portion.segments += 1
+        if done.healed:
+            portion.healed.append(done)
+        if done.lost:
+            portion.lost.append(done)
+        present = Round(present.began, present.completed, row.segment_id)
+        _keep(vault, present, [done])
+        if time.monotonic() >= deadline:
+            break
+    portion.checked = pace.bytes
+    return portion
+
+
+def _keep(vault: Vault, present: Round, done: list[Repaired]) -> None:
+    """Commit how far the round has come, together with what was found."""
+    engine = vault.engine
+    now = engine.options.clock()
+    found = [
+        Event(
+            EventType.SEGMENT_REPAIRED, now, _NOBODYS_SESSION, record=one.segment_id,
+            version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
+        )
+        for one in done
+        if one.healed or one.lost
+    ]  # fmt: skip
+    with engine.lock:
+        version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
+        events = sealable([encode_event(event) for event in found])
+        vault.commit(control_intent(engine, NAMESPACE, KEY, msgspec.msgpack.encode(present), version, events))
