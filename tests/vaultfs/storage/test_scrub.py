@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def filled(opened: Open) -> tuple[vaultfs.Vault, list[vaultfs.RecordId]]:
     vault = opened()
     records = []
     for year in range(2000, 2004):
-        records.append(put(vault, b"%d" % year * 500, date=date(year, 1, 1)))
+        records.append(put(vault, os.urandom(20_000), date=date(year, 1, 1)))
         records.append(put(vault, b"%d" % year * 30_000, subject=OTHER, kind="Binary"))
         vault.settle()
     return vault, records
