@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
@@ -40,6 +40,9 @@ from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
 from vaultfs.vfs import Vfs, WriterLock, absolute, converted
+
+if TYPE_CHECKING:
+    from vaultfs.storage.maintenance import Maintenance
 
 T = TypeVar("T")
 
@@ -417,6 +420,13 @@ class Vault:
                 raise
             self._upkeep.put_in_place(old)
             engine.metrics.add(Counter.INDEX_REBUILDS)
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """What the vault needs from time to time: scrubbing, repair, settling."""
+        from vaultfs.storage.maintenance import Maintenance  # it stands on this module
+
+        return Maintenance(self)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""

@@ -11,10 +11,13 @@ from typing import Any
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
-from tests.vaultfs.support import files_of, flipped
+from tests.vaultfs.support import files_of, flipped, lost
 from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
 from vaultfs.metrics import Counter, Tally
+from vaultfs.storage.repair import Repaired, repair, repair_queue
+from vaultfs.storage.scrub import round_of, scrub
+from vaultfs.storage.tables import heal_table
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.vfs import CHANGES, FaultyVfs
 from vaultfs.testing.watch import Watch
@@ -58,6 +61,7 @@ def live(watch: Watch, folder: Path) -> None:
         _deleted(watch, session, ids[0])
         vault.rebuild_index()
         session.get(ids[1])
+        _repaired(watch, vault, session, ids[1])
         vault.finish()
         watch.files(folder)
     watch.files(folder)
@@ -67,6 +71,27 @@ def live(watch: Watch, folder: Path) -> None:
     _bad_days(watch, path, vfs)
     _denied(watch, path, ids[1])
     watch.files(folder)
+
+
+def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
+    """Damage all segments within what parity gives back, and one beyond it."""
+    rows = vault.engine.head.segments
+    paths = [vault.engine.layout.segment(row) for row in rows]
+    acts: tuple[Callable[[], list[Repaired]], ...] = (
+        lambda: repair_queue(vault.engine),
+        lambda: [repair(vault.engine, row) for row in rows],
+    )
+    for act in acts:
+        for path in paths:
+            path.write_bytes(flipped(path.read_bytes(), 4500))
+        session.get(record)
+        watch.said(*act())
+    whole = paths[0].read_bytes()
+    lost(paths[0], 1)
+    watch.said(*(repair(vault.engine, row) for row in rows))
+    watch.said(scrub(vault, seconds=60), round_of(vault), *(heal_table(vault.engine, row) for row in rows))
+    paths[0].write_bytes(whole)
+    vault.engine.store.reopen(rows[0].segment_id)
 
 
 def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordId]:

@@ -1,0 +1,145 @@
+"""Maintenance: what is due and nothing else, whatever else fails, and a host can tell what is late."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import vaultfs
+from tests.vaultfs.conftest import Open
+from tests.vaultfs.support import WHO, events, flipped, get, lost, put, read_only
+from vaultfs.audit.events import EventType
+from vaultfs.errors import Closed, StorageFailed, WriterPoisoned
+from vaultfs.storage.maintenance import Step
+from vaultfs.testing.vfs import FaultyVfs, Operation
+
+DAY = 86_400
+START = 1_700_000_000
+
+
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = START
+
+    def __call__(self) -> int:
+        return self.seconds * 1_000_000
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def vault(opened: Open, clock: Clock) -> vaultfs.Vault:
+    """Return a vault with a few segments."""
+    vault = opened(options=vaultfs.Options(clock=clock))
+    for _ in range(3):
+        put(vault, os.urandom(30_000), subject=None)
+        vault.settle()
+    return vault
+
+
+def test_all_that_is_due_is_done_at_once(vault: vaultfs.Vault) -> None:
+    record = put(vault, os.urandom(50_000))
+    with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
+        s.get(record)
+    done = vault.maintenance.run(60)
+    assert (done.failed, done.overdue, done.lost) == ({}, 0.0, [])
+    assert done.segments > 0
+    assert done.events > 0
+    assert done.scrubbed is not None
+    assert done.scrubbed.finished
+
+
+def test_doing_it_again_does_little(vault: vaultfs.Vault) -> None:
+    vault.maintenance.run(60)
+    size = sum(path.stat().st_size for path in vault.path.rglob("*") if path.is_file())
+    again = vault.maintenance.run(60)
+    assert again.scrubbed is None
+    assert not again.repaired
+    after = sum(path.stat().st_size for path in vault.path.rglob("*") if path.is_file())
+    assert after - size < 100_000
+
+
+def test_a_round_is_begun_when_half_of_the_period_has_passed(vault: vaultfs.Vault, clock: Clock) -> None:
+    maintenance = vault.maintenance
+    assert maintenance.run(60, period=10 * DAY).scrubbed is not None
+    for days, due in ((1, False), (3, False), (2, True), (1, False)):
+        clock.seconds += days * DAY
+        assert (maintenance.run(60, period=10 * DAY).scrubbed is not None) is due
+
+
+def test_a_round_that_is_late_is_told(vault: vaultfs.Vault, clock: Clock) -> None:
+    maintenance = vault.maintenance
+    assert maintenance.overdue(10 * DAY) == 0
+    maintenance.run(0, period=10 * DAY)
+    clock.seconds += 12 * DAY
+    assert maintenance.overdue(10 * DAY) == 2 * DAY
+    for number in count():
+        done = maintenance.run(0, period=10 * DAY)
+        assert done.scrubbed is not None
+        if done.scrubbed.finished:
+            break
+        assert number < 50
+    clock.seconds += DAY
+    assert maintenance.overdue(10 * DAY) == 3 * DAY  # the round that was completed began twelve days before
+    while done.scrubbed is not None:
+        done = maintenance.run(60, period=10 * DAY)
+    assert maintenance.overdue(10 * DAY) == 0
+
+
+def test_what_reads_have_met_is_repaired_first(vault: vaultfs.Vault) -> None:
+    record = put(vault, os.urandom(50_000))
+    vault.settle()
+    vault.maintenance.run(60)
+    row = max(vault.engine.head.segments, key=lambda row: row.length)
+    path = vault.engine.layout.segment(row)
+    whole = path.read_bytes()
+    path.write_bytes(flipped(whole, 5000))
+    get(vault, record)
+    (done,) = vault.maintenance.run(0).repaired
+    assert (done.segment_id, done.healed) == (row.segment_id, 1)
+    assert path.read_bytes() == whole
+
+
+def test_what_is_lost_is_told(vault: vaultfs.Vault) -> None:
+    rows = [row for row in vault.engine.head.segments if row.frame_class.name == "RECORD"]
+    lost(vault.engine.layout.segment(rows[0]), 2)
+    done = vault.maintenance.run(60)
+    assert [one.segment_id for one in done.lost] == [rows[0].segment_id]
+    assert len([event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED]) == 1
+
+
+def test_a_step_that_fails_keeps_none_of_the_others_from_running(opened: Open, tmp_path: Path) -> None:
+    vfs = FaultyVfs()
+    vault = opened(vfs=vfs)
+    record = put(vault, os.urandom(40_000), subject=None)
+    vault.settle()
+    row = max(vault.engine.head.segments, key=lambda row: row.length)
+    path = vault.engine.layout.segment(row)
+    path.write_bytes(flipped(path.read_bytes(), 5000))
+    get(vault, record)
+    vfs.fail(Operation.CREATE, error=28)
+    done = vault.maintenance.run(60)
+    assert set(done.failed) == {Step.REPAIR}
+    assert done.scrubbed is not None
+    assert done.scrubbed.healed
+
+
+def test_a_writer_that_has_failed_is_not_maintained(opened: Open) -> None:
+    vfs = FaultyVfs()
+    vault = opened(vfs=vfs)
+    vfs.fail(Operation.SYNC, error=5)
+    with pytest.raises((StorageFailed, WriterPoisoned, vaultfs.VaultError)):
+        put(vault)
+    with pytest.raises(WriterPoisoned):
+        vault.maintenance.run(60)
+    vault.close()
+    with pytest.raises(Closed):
+        vault.maintenance.run(60)
