@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from vaultfs_format.signing import SigningKeys
+
 import vaultfs
 from crash import host as hosts
 from crash.host import Host
@@ -64,14 +66,27 @@ class Recording:
     start: int = 0
 
 
+_SIGNED: dict[tuple[bytes, bytes], bytes] = {}
+_sign_head = SigningKeys.sign_head
+
+
+def _signed_once(keys: SigningKeys, statement: bytes) -> bytes:
+    """Return the signatures of a head: the same ones for the same head, though ML-DSA draws random bytes for each."""
+    known = keys.signer.encode(), statement
+    if known not in _SIGNED:
+        _SIGNED[known] = _sign_head(keys, statement)
+    return _SIGNED[known]
+
+
 @contextmanager
 def repeatable(seed: int = 0) -> Iterator[None]:
-    """Let the same scenario write the same bytes: keys, ids and times come from a seed."""
+    """Let the same scenario write the same bytes in one process: keys, ids and times come from a seed."""
     times = itertools.count(1_700_000_000_000_000, 1000)
     options = vaultfs.Options(sync_bound=hosts.OPTIONS.sync_bound, clock=lambda: next(times))
     with (
         mock.patch.object(os, "urandom", random.Random(seed).randbytes),
         mock.patch.object(hosts, "OPTIONS", options),
+        mock.patch.object(SigningKeys, "sign_head", _signed_once),
     ):
         yield
 

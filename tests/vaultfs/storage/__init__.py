@@ -1,0 +1,1 @@
+"""What keeps a vault whole: repair, scrubbing and maintenance, against every kind of damage."""

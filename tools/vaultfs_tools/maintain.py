@@ -1,0 +1,115 @@
+"""``vaultfs-maintain``: a portion of what a vault needs, for cron and timers; run it as often as you like."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import vaultfs
+from vaultfs.storage.maintenance import Maintained
+from vaultfs.storage.repair import Repaired
+from vaultfs.storage.scrub import PERIOD
+from vaultfs_tools import cli
+
+PROG = "vaultfs-maintain"
+DAY = 86_400
+MEGABYTE = 1_000_000
+EPILOG = """\
+Exit codes, added up: 0 all is well; 1 damage was healed; 4 something is lost, or scrubbing is late; 8 a step failed, or
+nothing could be done (no vault, a writer is at work, wrong passphrase); 16 wrong usage; 130 interrupted.
+"""
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(PROG, "Merge access logs, repair, settle and scrub a vault, for a limited time.", epilog=EPILOG)
+    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="N", help="begin nothing more after this time; default: 60"
+    )
+    parser.add_argument(
+        "--period", type=float, default=PERIOD / DAY, metavar="DAYS", help="look at every byte within; default: 30"
+    )
+    parser.add_argument("--rate", type=float, metavar="MB", help="megabytes a second that are read at most")
+    parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
+    cli.add_passphrase_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    return cli.run(_run, _parser(), argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
+    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
+    with vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, wait=args.wait) as vault:
+        rate = None if args.rate is None else args.rate * MEGABYTE
+        done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=rate)
+    code = exit_code(done)
+    cli.emit(args, _as_json(done, code), _as_text(done))
+    return code
+
+
+def exit_code(done: Maintained) -> int:
+    """Return the exit code for what was done."""
+    healed = bool(_healed(done)) or bool(done.scrubbed and done.scrubbed.tables)
+    return (
+        (cli.Exit.ATTENTION if healed else 0)
+        | (cli.Exit.DAMAGED if done.lost or done.overdue else 0)
+        | (cli.Exit.FAILED if done.failed else 0)
+    )
+
+
+def _healed(done: Maintained) -> list[Repaired]:
+    found = [one for one in done.repaired if one.healed]
+    return found + (done.scrubbed.healed if done.scrubbed else [])
+
+
+def _as_text(done: Maintained) -> Iterator[str]:
+    yield f"{done.events:,} events of readers merged, {done.segments:,} segments settled"
+    if done.scrubbed is None:
+        yield "scrubbing is not due"
+    else:
+        complete = ", the round is complete" if done.scrubbed.finished else ""
+        size = cli.size_text(done.scrubbed.checked)
+        yield f"{size} in {done.scrubbed.segments:,} segments scrubbed{complete}"
+        if done.scrubbed.tables:
+            yield f"key tables healed from their copies: {done.scrubbed.tables}"
+    for one in _healed(done):
+        yield f"healed: segment {one.segment_id.hex()}, {one.healed} slices"
+    for one in done.lost:
+        more = "" if one.complete else ", and perhaps others"
+        where = f"segment {one.segment_id.hex()}, {len(one.lost)} slices"
+        yield f"lost: {where}; records affected: {len(one.records)}{more}"
+        for record in one.records:
+            yield f"  record {bytes(record).hex()}"
+    for step, error in done.failed.items():
+        yield f"failed: {step.value}: {error.message()}"
+    if done.overdue:
+        yield f"overdue: a round of scrubbing is {done.overdue / DAY:.1f} days late"
+
+
+def _as_json(done: Maintained, code: int) -> dict[str, object]:
+    return {
+        "events_merged": done.events,
+        "segments_settled": done.segments,
+        "bytes_scrubbed": done.scrubbed.checked if done.scrubbed else 0,
+        "round_complete": bool(done.scrubbed and done.scrubbed.finished),
+        "tables_healed": done.scrubbed.tables if done.scrubbed else 0,
+        "healed": [{"segment": one.segment_id.hex(), "slices": one.healed} for one in _healed(done)],
+        "lost": [
+            {
+                "segment": one.segment_id.hex(),
+                "slices": list(one.lost),
+                "records": [bytes(record).hex() for record in one.records],
+                "complete": one.complete,
+            }
+            for one in done.lost
+        ],
+        "failed": {step.name.lower(): cli.described(error) for step, error in done.failed.items()},
+        "overdue_seconds": done.overdue,
+        "exit": code,
+    }
