@@ -122,6 +122,43 @@ def test_what_others_have_signed_is_told(vault: Path) -> None:
     assert vaults.names(vaults.findings(vault)) == ["SignatureInvalid"]
 
 
+def test_a_segment_by_itself_is_checked_and_healed(vault: Path, tmp_path: Path) -> None:
+    """A copy on another medium, of which nothing else is there."""
+    source = next(vault.rglob(f"{vaults.rows_of(vault)['RECORD'].segment_id.hex()}.vseg"))
+    for name in (source.name, "copy of a segment"):
+        path = Path(shutil.copy(source, tmp_path / name))
+        assert fsck.main([str(path)]) == 0
+        for at in (5, 4500, -3):
+            vaults.flip(path, at if at > 0 else path.stat().st_size + at)
+        assert fsck.main(["-n", str(path)]) == 4
+        assert fsck.main([str(path)]) == 1
+        assert path.read_bytes() == source.read_bytes()
+        path.write_bytes(source.read_bytes()[:-3000])
+        assert fsck.main([str(path)]) == 1
+        assert path.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["head", "VAULT.1", "keyring.1", "*.vkey.1", "secret.1", "seen"])
+def test_a_small_file_by_itself_is_checked(vault: Path, tmp_path: Path, name: str) -> None:
+    found = next(path for path in vault.parent.rglob(name) if path.is_file())
+    path = Path(shutil.copy(found, tmp_path / "file"))
+    assert fsck.main([str(path)]) == 0
+    vaults.flip(path, 50)
+    assert fsck.main([str(path)]) == 4
+
+
+def test_a_file_that_is_none_of_a_vault_is_refused(tmp_path: Path) -> None:
+    for data in (b"", b"something else", bytes(5000)):
+        (tmp_path / "file").write_bytes(data)
+        assert fsck.main([str(tmp_path / "file")]) == 8
+
+
+def test_a_file_by_itself_is_known_by_its_name_when_its_beginning_is_damaged(vault: Path, tmp_path: Path) -> None:
+    (tmp_path / "head").write_bytes((vault / "head").read_bytes())
+    vaults.flip(tmp_path / "head", 0)
+    assert fsck.main([str(tmp_path / "head")]) == 4
+
+
 def test_damage_without_a_good_copy_is_left(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
     next(vault.rglob("*.vseg")).write_bytes(b"something else")
     vaults.flip(vault / "head", 40)

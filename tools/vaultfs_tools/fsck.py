@@ -17,11 +17,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultfs_format.errors import VaultError
+from vaultfs_format.errors import BadMagic, VaultError
 from vaultfs_format.suite import DIGEST
 
 from vaultfs_tools import cli
-from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, heal
+from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
 from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK
 from vaultfs_tools.keyless.findings import LeftOut
 from vaultfs_tools.keyless.pairs import missing_everywhere
@@ -39,7 +39,7 @@ writer is at work, wrong passphrase, a format that this program does not know); 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = cli.Parser(PROG, "Check a vault and heal its damaged copies.", epilog=EPILOG)
-    parser.add_argument("vault", metavar="VAULT", type=Path, help="the vault's directory")
+    parser.add_argument("vault", metavar="VAULT", type=Path, help="the vault's directory, or one file of a vault")
     parser.add_argument("-n", "--check-only", action="store_true", help="write nothing: report what could be healed")
     parser.add_argument(
         "--signer", metavar="FINGERPRINT", type=_fingerprint, help="whose signature the vault must have, 64 digits"
@@ -66,6 +66,8 @@ def _fingerprint(text: str) -> bytes:
 
 
 def _fsck(args: Namespace, passphrase: bytes | None) -> int:
+    if args.vault.is_file():
+        return _fsck_file(args)
     files = VaultFiles(args.vault)
     if not args.vault.is_dir() or missing_everywhere(files):
         from vaultfs.errors import VaultMissing
@@ -89,6 +91,24 @@ def _fsck(args: Namespace, passphrase: bytes | None) -> int:
     cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     if failure is not None:
         cli.show_error(PROG, failure, as_json=args.json)
+    return code
+
+
+def _fsck_file(args: Namespace) -> int:
+    """Check a file by itself, and heal it: what is not in a vault, nobody else is writing to."""
+    files, name = VaultFiles(args.vault.parent), args.vault.name
+    began = time.monotonic()
+    with cli.Progress(files.size(name)) as progress:
+        try:
+            report = check_file(files, name, progress.advance)
+        except BadMagic:
+            from vaultfs.errors import VaultMissing
+
+            raise VaultMissing from None
+        if not args.check_only and any(finding.remedy for finding in report.findings):
+            heal(files, report)
+    code, seconds = exit_code(report), time.monotonic() - began
+    cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     return code
 
 

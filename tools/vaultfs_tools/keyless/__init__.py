@@ -5,9 +5,9 @@ writes. `heal` then rewrites the copies that a finding tells how to get from a g
 largest journal group, key table and head, not by the vault.
 """
 
-from vaultfs_tools.keyless.check import check
+from vaultfs_tools.keyless.check import check, check_file
 from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.keyless.findings import Finding, Report, Severity
 from vaultfs_tools.keyless.heal import heal
 
-__all__ = ["Finding", "Report", "Severity", "VaultFiles", "check", "heal"]
+__all__ = ["Finding", "Report", "Severity", "VaultFiles", "check", "check_file", "heal"]

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vaultfs_format.errors import Structure, VaultError
+from vaultfs_format import epoch, keyring, keytable, superblock, witness
+from vaultfs_format import head as head_file
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.errors import BadMagic, Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
+from vaultfs_format.segment import FOOTER_MAGIC, FOOTER_SIZE
+from vaultfs_format.segment import MAGIC as SEGMENT
 from vaultfs_format.superblock import Superblock
+from vaultfs_format.witness import Witnessed
 
 from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.access import check_access
@@ -109,6 +115,42 @@ def _check_alone(files: VaultFiles, report: Report, advance: Callable[[int], Non
         check_access(files, report, None, advance)
     except VaultError as error:
         report.add(error, ".")
+
+
+def check_file(files: VaultFiles, name: str, advance: Callable[[int], None] = _silent) -> Report:
+    """Check a file by itself: a segment whole, a small file by its digest.
+
+    What it is shows in how it begins, or else in its name.
+
+    Raises
+    ------
+    BadMagic
+        For a file that is none of a vault's, or that cannot be checked by itself.
+    OSError
+        For what the file is not to blame.
+    """
+    with files.open(name) as file:
+        magic = file.read(0, min(file.size, len(SEGMENT)))
+        end = file.read(max(0, file.size - FOOTER_SIZE), min(file.size, len(SEGMENT)))
+    report = Report()
+    decode = _BY_MAGIC.get(magic, Head.decode if name == names.HEAD else _decoder(name))
+    if magic == SEGMENT or end == FOOTER_MAGIC or name.endswith(".vseg"):
+        Scrubber(files, report, advance).check(name, None, None)
+    elif decode is not None:
+        _decoded(files, report, name, decode)
+    else:
+        raise BadMagic(structure=Structure.PREFIX)
+    return report
+
+
+_BY_MAGIC: dict[bytes, Callable[[bytes], object]] = {
+    superblock.MAGIC: Superblock.decode,
+    keyring.MAGIC: Keyring.decode,
+    keytable.MAGIC: KeyTable.decode,
+    head_file.MAGIC: Head.decode,
+    epoch.MAGIC: EpochSecret.decode,
+    witness.MAGIC: Witnessed.decode,
+}
 
 
 def _decoder(name: str) -> Callable[[bytes], object] | None:
