@@ -90,6 +90,8 @@ def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, reco
     lost(paths[0], 1)
     watch.said(*(repair(vault.engine, row) for row in rows))
     watch.said(scrub(vault, seconds=60), round_of(vault), *(heal_table(vault.engine, row) for row in rows))
+    maintained = vault.maintenance.run(60, period=0)
+    watch.said(maintained, *maintained.lost, vault.maintenance.overdue())
     paths[0].write_bytes(whole)
     vault.engine.store.reopen(rows[0].segment_id)
 
