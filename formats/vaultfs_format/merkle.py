@@ -1,4 +1,5 @@
-"""The Merkle tree shape of RFC 9162 section 2.1: roots over leaf hashes, and the compact range that grows one.
+"""The Merkle tree shape of RFC 9162 section 2.1: roots over leaf hashes, the compact range that grows
+one, and proofs that a leaf is in one.
 
 Two trees use it: the audit tree (SHA-256, leaves and nodes exactly as in the RFC) and the slice tree of a segment (the
 suite's digest, leaves bound to the segment and their position).
@@ -109,3 +110,45 @@ class CompactRange:
     def copy(self) -> CompactRange:
         """Return an independent copy."""
         return CompactRange(self._nodes, self.size, self.peaks)
+
+
+def inclusion_path(nodes: Nodes, leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the inclusion proof of a leaf, from the leaf to the root (RFC 9162 section 2.1.3.1).
+
+    Parameters
+    ----------
+    nodes
+        The inner-node hash.
+    leaves
+        All leaf hashes of the tree.
+    index
+        Position of the leaf.
+    """
+    if not 0 <= index < len(leaves):
+        raise IndexError("no such leaf")
+    path, level = [], leaves
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            path.append(level[index ^ 1])
+        even = len(level) & -2
+        level = [*nodes(level[:even]), *level[even:]]
+        index >>= 1
+    return path
+
+
+def included(nodes: Nodes, root: bytes, leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bool:
+    """Return whether a tree of `size` leaves with this root has this leaf at `index` (RFC 9162 section 2.1.3.2).
+
+    The path may come from anybody: one that is too long or too short proves nothing.
+    """
+    if not 0 <= index < size:
+        return False
+    last, steps = size - 1, iter(path)
+    while last:
+        if index & 1 or index < last:
+            step = next(steps, None)
+            if step is None:
+                return False
+            leaf = nodes([step, leaf] if index & 1 else [leaf, step])[0]
+        index, last = index >> 1, last >> 1
+    return leaf == root and next(steps, None) is None

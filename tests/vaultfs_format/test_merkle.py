@@ -81,3 +81,54 @@ def test_slice_trees_bind_segment_and_position(size: int) -> None:
     tree = merkle.CompactRange(merkle.slice_nodes(DEFAULT))
     tree.extend(leaves)
     assert tree.root(DEFAULT.digest(b"")) == mth(leaves, "blake3")
+
+
+def proof(leaves: list[bytes], index: int) -> list[bytes]:
+    """Return PATH(m, D_n) as section 2.1.3.1 of RFC 9162 defines it."""
+    if len(leaves) == 1:
+        return []
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    if index < k:
+        return [*proof(leaves[:k], index), mth(leaves[k:])]
+    return [*proof(leaves[k:], index - k), mth(leaves[:k])]
+
+
+@pytest.mark.parametrize("size", range(1, 35))
+def test_a_proof_is_that_of_the_recursive_definition_and_proves_its_leaf_alone(size: int) -> None:
+    leaves, root = LEAVES[:size], mth(LEAVES[:size])
+    for index, leaf in enumerate(leaves):
+        path = merkle.inclusion_path(merkle.audit_nodes, leaves, index)
+        assert path == proof(leaves, index)
+        holds = [
+            (at, claimed)
+            for at in range(-1, size + 2)
+            for claimed in (leaf, LEAVES[-1], LEAVES[-2])
+            if merkle.included(merkle.audit_nodes, root, claimed, at, size, path)
+        ]
+        assert holds == [(index, leaf)]
+
+
+@given(st.integers(1, 40), st.data())
+def test_a_path_that_was_changed_proves_nothing(size: int, data: st.DataObject) -> None:
+    leaves = LEAVES[:size]
+    index = data.draw(st.integers(0, size - 1))
+    path = merkle.inclusion_path(merkle.audit_nodes, leaves, index)
+    changed = data.draw(
+        st.sampled_from(
+            [
+                [*path, LEAVES[0]],
+                [LEAVES[-1], *path],
+                *([path[:-1], path[1:], [*path[:-1], LEAVES[-1]]] if path else []),
+            ]
+        )
+    )
+    assert not merkle.included(merkle.audit_nodes, mth(leaves), leaves[index], index, size, changed)
+
+
+@pytest.mark.parametrize(("size", "index"), [(0, 0), (3, 3), (3, -1)])
+def test_there_is_no_proof_of_a_leaf_that_is_not_there(size: int, index: int) -> None:
+    with pytest.raises(IndexError):
+        merkle.inclusion_path(merkle.audit_nodes, LEAVES[:size], index)
+    assert not merkle.included(merkle.audit_nodes, mth(LEAVES[:size]), LEAVES[0], index, size, [])
