@@ -16,7 +16,7 @@ from vaultfs.audit.events import EventType
 from vaultfs.engine.claims import Claims
 from vaultfs.engine.pending import Pending
 from vaultfs.engine.subjects import content_key, one_subject
-from vaultfs.engine.units import Gathered, Unit, date_fields, role_entry
+from vaultfs.engine.units import DateFields, Gathered, Unit, date_fields, role_entry
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
 
@@ -109,8 +109,9 @@ class Identities:
 
     def created(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Create the subject of an identifier that nobody has claimed: one act, and one event."""
+        dated = date_fields(date)
         holder = self._begun()
-        self._assert(holder, identifier, date, unclaimed=True)
+        self._assert(holder, identifier, dated, unclaimed=True)
         self._pending.note(EventType.SUBJECT_CREATED, holder.id, 1)
         return holder.id
 
@@ -147,22 +148,25 @@ class Identities:
         """Assert that an identifier names a subject, from `date` on."""
         if subject == NOBODY:
             raise ArgumentInvalid
+        dated = date_fields(date)
         if subject not in self._created:
             self._session.authorize(Action.LINK, None, subject)
         holder = self.holder(subject)
         claims = self.claims.claimants(identifier)
         if subject in claims:
             return
-        self._assert(holder, identifier, date, WEAK if weak else 0, unclaimed=not claims)
+        self._assert(holder, identifier, dated, WEAK if weak else 0, unclaimed=not claims)
         self._pending.note(EventType.IDENTIFIER_ASSERTED, subject)
 
-    def _assert(self, holder: Holder, identifier: Identifier, date: Date, flags: int = 0, *, unclaimed: bool) -> None:
+    def _assert(
+        self, holder: Holder, identifier: Identifier, dated: DateFields, flags: int = 0, *, unclaimed: bool
+    ) -> None:
         token, body = self.claims.named(identifier)
         self._intent.claimed.add(token)
         if unclaimed:
             self._intent.unclaimed.add(token)
         self.claims.assert_for(holder.id, identifier)
-        precision, offset_minutes, milliseconds = date_fields(date)
+        precision, offset_minutes, milliseconds = dated
         frame = holder.unit.room(len(body))
         row = pack_row(
             _ALIAS, flags, 0, 0, precision, offset_minutes, 0, milliseconds, 0, 0,

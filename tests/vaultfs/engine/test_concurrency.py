@@ -58,20 +58,6 @@ class SlowSync(FaultyVfs):
         return file
 
 
-class SlowReads(FaultyVfs):
-    """A disk whose reads and writes take a while, once it is told so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slow, self.begun = threading.Event(), threading.Event()
-
-    def call(self, kind: Operation, perform: Callable[[], Any], half: Callable[[], object] = lambda: None) -> Any:
-        if self.slow.is_set() and kind in (Operation.READ, Operation.APPEND):
-            self.begun.set()
-            time.sleep(0.3)
-        return super().call(kind, perform, half)
-
-
 class SlowFor(FaultyVfs):
     """A disk on which the reads and writes of one thread take a while; `begun` is set when the first of them begins."""
 
