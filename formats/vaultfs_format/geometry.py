@@ -108,8 +108,6 @@ class Geometry:
     def zone_of(self, number: int) -> Zone:
         """Return the zone of a data slice."""
         at = number * len(self.zones) // self.slices
-        while self.zones[at].first > number:
-            at -= 1
         while self.zones[at].first + self.zones[at].slices <= number:
             at += 1
         return self.zones[at]

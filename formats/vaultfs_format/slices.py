@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from vaultfs_format import erasure, merkle
@@ -125,9 +125,3 @@ def parity_of(zone: Zone, slices: Sequence[Buffer], size: int) -> list[bytes]:
         made.update(zip(zone.parity(stripe), parity, strict=True))
     return [made[number] for number in sorted(made)]
 
-
-def cut(data: Buffer, size: int) -> Iterator[memoryview]:
-    """Yield the slices of bytes that begin with a slice."""
-    view = memoryview(data)
-    for at in range(0, len(view), size):
-        yield view[at : at + size]

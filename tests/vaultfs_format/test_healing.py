@@ -279,3 +279,37 @@ def test_what_cannot_be_read_is_damaged_and_healed() -> None:
     assert damage.slices == (2, 3, 9)
     patches = {one.offset: one.data for one in heal(file, damage) if not isinstance(one, Lost)}
     assert patches == {block: SEVERAL[block : block + 4096] for block in broken}
+
+
+def test_a_device_that_fails_once_loses_nothing() -> None:
+    """The slice reads as damaged first, and as good when its stripe is looked at."""
+    failures = [0]
+
+    def read(offset: int, length: int) -> bytes:
+        if offset == 0 and failures:
+            failures.pop()
+            return b""
+        return RECORD_SEGMENT[offset : offset + length]
+
+    file = SlicedFile(read, RECORD_FOOTER)
+    assert file.read_good(0, 100) == RECORD_SEGMENT[:100]
+    assert not failures
+
+
+def test_nothing_of_no_slices_is_damaged() -> None:
+    assert list(SlicedFile(reading(RECORD_SEGMENT), RECORD_FOOTER).damaged([])) == []
+
+
+def test_slices_that_are_lost_with_their_hashes_are_lost_and_nothing_else_is_touched() -> None:
+    """More of a stripe than its parity gives back, none of them with a leaf hash in either place."""
+    zone, footer = SEVERAL_FOOTER.geometry.zones[0], SEVERAL_FOOTER
+    gone = [*zone.data(0)][: zone.parity_pieces + 1]
+    harmed = bytearray(SEVERAL)
+    for number in gone:
+        harmed[number * footer.geometry.slice_size + 5] ^= 1
+        for place in footer.leaves_offsets:
+            harmed[place + 32 * number : place + 32 * number + 32] = bytes(32)
+    file = SlicedFile(reading(harmed), footer)
+    patches = list(heal(file, examine(file, len(harmed))))
+    assert [patch for patch in patches if isinstance(patch, Lost)] == [Lost(tuple(gone))]
+    assert all(isinstance(patch, Lost) for patch in patches)

@@ -99,6 +99,24 @@ def groups_of(journal: Path) -> list[int]:
     return offsets
 
 
+def mirror_of(path: Path) -> Path:
+    """Return the mirror of a journal, or of an open blob segment."""
+    vault = next(parent for parent in path.parents if (parent / "head").exists())
+    return vault / "copies" / path.relative_to(vault)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a journal and its mirror."""
+    path.write_bytes(data)
+    mirror_of(path).write_bytes(data)
+
+
+def flip_both(path: Path, offset: int) -> None:
+    """Change a bit of a journal, and the same one of its mirror."""
+    flip(path, offset)
+    flip(mirror_of(path), offset)
+
+
 def make_newer(path: Path) -> None:
     """Give a file the prefix of a later version of the format."""
     data = bytearray(path.read_bytes())
@@ -133,7 +151,7 @@ def put_header(journal: Path, **changes: object) -> None:
     data = journal.read_bytes()
     header = JournalHeader.decode(data[:HEADER_SIZE])
     fields = {name: getattr(header, name) for name in header.__slots__} | changes
-    journal.write_bytes(JournalHeader(**fields).encode(JournalKeys(bytes(32), bytes(32))) + data[HEADER_SIZE:])
+    write(journal, JournalHeader(**fields).encode(JournalKeys(bytes(32), bytes(32))) + data[HEADER_SIZE:])
 
 
 def changed(head: Head, **changes: object) -> Head:

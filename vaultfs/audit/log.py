@@ -15,12 +15,12 @@ from vaultfs_format.segment import SegmentFooter
 from vaultfs.audit.events import Event, unsealed
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.mirrors import Doubled, Mirror
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.sealed import open_segment
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
-from vaultfs.vfs import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,10 @@ def read_leaves(vault: Vault) -> Iterator[Leaf]:
 
 def _opened(engine: Engine, live: LiveJournal) -> LiveJournal:
     """Return a live journal with a file of its own, which settling does not close, up to where it is now."""
-    file = open_named(engine.vfs, engine.layout.journal(live.journal.header.journal_id))
-    journal = JournalFile(file, live.journal.header, live.journal.keys, live.journal.first_chain)
+    path = engine.layout.journal(live.journal.header.journal_id)
+    mirror = Mirror(engine.vfs, engine.layout.copy_of(path))
+    file = open_named(engine.vfs, path)
+    journal = JournalFile(file, live.journal.header, live.journal.keys, live.journal.first_chain, mirror)
     journal.last_group, journal.chain = live.journal.last_group, live.journal.chain
     return LiveJournal(live.number, journal)
 
@@ -103,7 +105,7 @@ def _leaves(engine: Engine, head: Head, journals: Iterable[LiveJournal]) -> Iter
     footers = [(_footer(engine, row), row) for row in rows]
     for footer, row in sorted(footers, key=lambda pair: pair[0].first_leaf):
         yield from _matched(footer.first_leaf, _entries(engine, row), segment_frames(engine, row))
-    parts: dict[bytes, File] = {}
+    parts: dict[bytes, Doubled] = {}
     try:
         for live in journals:
             index = live.journal.header.first_leaf
@@ -113,8 +115,8 @@ def _leaves(engine: Engine, head: Head, journals: Iterable[LiveJournal]) -> Iter
                 yield from _matched(index, entries, frames)
                 index += len(entries)
     finally:
-        for file in parts.values():
-            file.close()
+        for part in parts.values():
+            part.close()
 
 
 def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:

@@ -22,10 +22,10 @@ from vaultfs.engine.index import (
     abandon_build,
     build_index,
 )
+from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.store import FrameStore
 from vaultfs.errors import VaultError
-from vaultfs.vfs import File
 
 
 def frame_errors(engine: Engine, advance: Callable[[int], None]) -> Iterator[tuple[Path, VaultError]]:
@@ -38,14 +38,14 @@ def frame_errors(engine: Engine, advance: Callable[[int], None]) -> Iterator[tup
     """
     for row in engine.head.segments:
         yield from _errors(engine.layout.segment(row), segment_frames(engine, row), advance)
-    parts: dict[bytes, File] = {}
+    parts: dict[bytes, Doubled] = {}
     try:
         for live in engine.live:
             frames = (frame for group in live_groups(engine, live, parts) for frame in group.frames)
             yield from _errors(engine.layout.journal(live.journal.header.journal_id), frames, advance)
     finally:
-        for file in parts.values():
-            file.close()
+        for part in parts.values():
+            part.close()
 
 
 def _errors(

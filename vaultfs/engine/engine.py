@@ -19,6 +19,7 @@ from vaultfs_format.suite import Suite
 from vaultfs.engine.catalogue import Catalogue
 from vaultfs.engine.index import ContainerKind, Index
 from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.opening import Held
 from vaultfs.engine.parts import PartFiles
 from vaultfs.engine.paths import Layout
@@ -150,6 +151,12 @@ class View:
         if self.closed:
             raise Closed
 
+    def open_journal(self, name: str, *, mend: bool = False) -> JournalFile:
+        """Open a writer's journal for scanning. Parameters and errors are those of `JournalFile.open`."""
+        path = self.layout.journals / name
+        mirror = Mirror(self.vfs, self.layout.copy_of(path))
+        return JournalFile.open(self.vfs, path, self.chain.journal_keys, mirror, mend=mend)
+
     def take_container(self) -> int:
         """Return a container number that was never used."""
         number = self.next_container
@@ -256,6 +263,7 @@ class Engine(View):
             except BaseException:
                 self.poison()  # another journal after the same one would split the log
                 raise
+            journal.begin_mirror(self.vfs, self.layout.copy_of(path))
             return self.adopt(journal, active=True)
         return self.active
 

@@ -18,11 +18,10 @@ from vaultfs.engine.engine import View
 from vaultfs.engine.environments import Identity, identity
 from vaultfs.engine.heads import read_heads
 from vaultfs.engine.index import ContainerKind, Index, Stamp
-from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.journal import SUFFIX, JournalFile
 from vaultfs.engine.opening import Opener
 from vaultfs.engine.readable import index_for_reading
 from vaultfs.engine.replay import segment_frames
-from vaultfs.engine.snapshot import SUFFIX
 from vaultfs.engine.state import state_tokens
 from vaultfs.errors import (
     FormatError,
@@ -118,7 +117,7 @@ class Follower:
             self._uncovered.pop(name).close()
         for name in names - self._uncovered.keys():
             try:
-                journal = JournalFile.open(view.vfs, view.layout.journals / name, view.chain.journal_keys)
+                journal = view.open_journal(name)
             except (VaultMissing, FormatError, MacMismatch):
                 continue  # settled meanwhile, or its header is being written
             if journal.header.generation >= view.head.generation:
@@ -190,7 +189,7 @@ class Follower:
     def _journal(self, journal_id: bytes) -> JournalFile:
         view = self._view
         try:
-            return JournalFile.open(view.vfs, view.layout.journal(journal_id), view.chain.journal_keys)
+            return view.open_journal(view.layout.journal(journal_id).name)
         except (VaultMissing, FormatError, MacMismatch):
             raise IndexDamaged from None
 

@@ -8,16 +8,17 @@ from typing import NamedTuple
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import EntryBlock
-from vaultfs_format.frame import FrameClass, FrameHeader, open_body, open_entries
+from vaultfs_format.frame import FrameClass, FrameHeader, check_body, open_body, open_entries
 from vaultfs_format.group import GROUP, authentic_group, open_group_keys
 from vaultfs_format.journal import HEADER_SIZE
 
 from vaultfs.engine.catalogue import Catalogue, Listed
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.facts import FrameFacts, facts_of
+from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror
 from vaultfs.engine.replay import live_groups
 from vaultfs.engine.segments import Placed
-from vaultfs.errors import FormatError, MacMismatch, VaultDamaged
+from vaultfs.errors import FormatError, MacMismatch, StorageFailed, VaultDamaged
 from vaultfs.vfs import File
 
 
@@ -48,19 +49,30 @@ class Harvest:
         self._engine = engine
         self.live = live
         journal = live.journal
-        self._data = memoryview(journal.file.read(0, journal.end))
         self._keys: dict[int, list[bytes]] = {}
-        self.audit = b"".join(self._checked())
+        try:
+            self.audit = self._read()
+        except VaultDamaged:
+            journal.mend()
+            self.audit = self._read()
         self.catalogue = live.catalogue or _catalogue(engine, live)
 
-    def _checked(self) -> Iterator[bytes]:
-        """Check every group and take its keys; yield the audit entries.
+    def _read(self) -> bytes:
+        """Take in the journal; return its audit entries.
 
         Raises
         ------
         VaultDamaged
             The journal is not what it was when it was written, or opened.
         """
+        try:
+            self._data = memoryview(self.live.journal.file.read(0, self.live.journal.end))
+        except StorageFailed:
+            raise VaultDamaged from None
+        return b"".join(self._checked())
+
+    def _checked(self) -> Iterator[bytes]:
+        """Check every group and take its keys; yield the audit entries."""
         journal, suite = self.live.journal, self._engine.suite
         at, number, chain = HEADER_SIZE, 0, journal.first_chain
         while at < len(self._data):
@@ -82,22 +94,39 @@ class Harvest:
         if (number, chain) != (journal.last_group, journal.chain):
             raise VaultDamaged(group=number)
 
-    def placed(self, frame: Listed, part: File | None = None) -> Placed:
-        """Return a frame as it stands, its body from `part` where it lies in one.
+    def placed(self, frame: Listed) -> Placed:
+        """Return a frame as it stands."""
+        row = self._data[frame.row_offset : frame.row_offset + frame.row_length]
+        body = self._data[frame.body_offset : frame.body_offset + frame.body_length]
+        return Placed(row, body, self._keys[frame.group][frame.slot])
+
+    def placed_in(self, part: Doubled, frame: Listed) -> Placed:
+        """Return a frame whose body lies in a part file, which nothing but the frame itself vouches for.
+
+        A body that is damaged there is written over from the mirror.
 
         Raises
         ------
         VaultDamaged
-            The part file ends before it.
         """
-        row = self._data[frame.row_offset : frame.row_offset + frame.row_length]
-        if part is None:
-            body = self._data[frame.body_offset : frame.body_offset + frame.body_length]
-            return Placed(row, body, self._keys[frame.group][frame.slot])
-        sealed = part.read(frame.body_offset, frame.body_length)
-        if len(sealed) != frame.body_length:
-            raise VaultDamaged
-        return Placed(row, sealed, self._keys[frame.group][frame.slot])
+        encoded = self._data[frame.row_offset : frame.row_offset + frame.row_length]
+        row, _ = FrameRow.decode(encoded)
+        key = self._keys[frame.group][frame.slot]
+
+        def body_in(source: File | Mirror) -> bytes:
+            body = source.read(frame.body_offset, frame.body_length)
+            check_body(self._engine.suite, row.header, key, body)
+            return body
+
+        try:
+            body = body_in(part.file)
+        except DAMAGE:
+            try:
+                body = body_in(part.mirror)
+            except DAMAGE:
+                raise VaultDamaged from None
+            part.file.append([body], frame.body_offset)
+        return Placed(encoded, body, key)
 
 
 def opened(engine: Engine, placed: Placed) -> Opened:
@@ -112,7 +141,7 @@ def _catalogue(engine: Engine, live: LiveJournal) -> Catalogue:
     """Return the catalogue of a journal of which an earlier process has written some, made from its frames."""
     catalogue = Catalogue()
     handles = _handles(engine, live.number)
-    parts: dict[bytes, File] = {}
+    parts: dict[bytes, Doubled] = {}
     try:
         for group in live_groups(engine, live, parts):
             for frame in group.frames:
@@ -125,8 +154,8 @@ def _catalogue(engine: Engine, live: LiveJournal) -> Catalogue:
                 )  # fmt: skip
                 catalogue.add(header.frame_class, facts, handle, frame.segment_id, where)
     finally:
-        for file in parts.values():
-            file.close()
+        for part in parts.values():
+            part.close()
     return catalogue
 
 

@@ -23,8 +23,11 @@ from vaultfs_format.group import (
 )
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
 
-from vaultfs.errors import FormatError, MacMismatch, StorageFull, VaultDamaged
+from vaultfs.engine.mirrors import Mirror, first_good
+from vaultfs.errors import FormatError, MacMismatch, StorageFailed, StorageFull, VaultDamaged
 from vaultfs.vfs import File, Vfs
+
+SUFFIX = ".vjrn"
 
 
 class Scanned(NamedTuple):
@@ -41,24 +44,41 @@ class JournalFile:
     ----------
     end, last_group, chain
         Bytes, number and chain value of what has been written or scanned.
+    mirror
+        Its second copy.
     first_chain
         The chain value before the first group.
     durable
         Number of the last group that is known to be durable.
     room
         Bytes that the file may have; None: as many as there is space for.
+
+    Parameters
+    ----------
+    mend
+        Whether a group that only the mirror has is written into the file when it is scanned.
     """
 
     def __init__(
-        self, file: File, header: JournalHeader, keys: JournalKeys, chain: bytes, room: int | None = None
+        self,
+        file: File,
+        header: JournalHeader,
+        keys: JournalKeys,
+        chain: bytes,
+        mirror: Mirror,
+        *,
+        room: int | None = None,
+        mend: bool = False,
     ) -> None:
         self.file = file
+        self.mirror = mirror
         self.room = room
         self.header = header
         self.keys = keys
         self.end = HEADER_SIZE
         self.last_group = 0
         self.durable = 0
+        self._mend = mend
         self.chain = chain
         self.first_chain = chain
         self.closed = False
@@ -74,7 +94,7 @@ class JournalFile:
             file.close()
             vfs.unlink(path)
             raise
-        return cls(file, header, keys, header.chain(data))
+        return cls(file, header, keys, header.chain(data), Mirror(vfs))
 
     @classmethod
     def take(cls, vfs: Vfs, path: Path, header: JournalHeader, keys: JournalKeys, room: int) -> JournalFile:
@@ -86,21 +106,58 @@ class JournalFile:
         except BaseException:
             file.close()
             raise
-        return cls(file, header, keys, header.chain(data), room)
+        return cls(file, header, keys, header.chain(data), Mirror(vfs), room=room)
 
     @classmethod
-    def open(cls, vfs: Vfs, path: Path, keys_of: Callable[[JournalHeader], JournalKeys]) -> JournalFile:
-        """Open a journal for scanning; its header is checked with the keys that `keys_of` returns for it."""
-        file = vfs.open(path)
-        try:
-            data = file.read(0, HEADER_SIZE)
+    def open(
+        cls,
+        vfs: Vfs,
+        path: Path,
+        keys_of: Callable[[JournalHeader], JournalKeys],
+        mirror: Mirror | None = None,
+        *,
+        mend: bool = False,
+    ) -> JournalFile:
+        """Open a journal for scanning; its header is checked with the keys that `keys_of` returns for it.
+
+        Parameters
+        ----------
+        mend
+            Whether what is damaged in the file, and good in its mirror, is written over it.
+        """
+
+        def parse(source: File | Mirror) -> tuple[JournalHeader, JournalKeys, bytes]:
+            data = source.read(0, HEADER_SIZE)
             header = JournalHeader.decode(data)
             keys = keys_of(header)
             header.verify(data, keys)
+            return header, keys, data
+
+        mirror = mirror or Mirror(vfs)
+        file = vfs.open(path, writable=mend)
+        try:
+            header, keys, data = first_good(file, mirror, parse)
+            if mend and file.read(0, HEADER_SIZE) != data:
+                file.append([data], 0)
+                file.sync()
         except BaseException:
             file.close()
+            mirror.close()
             raise
-        return cls(file, header, keys, header.chain(data))
+        return cls(file, header, keys, header.chain(data), mirror, mend=mend)
+
+    def again(self, *, mend: bool = False) -> JournalFile:
+        """Return the journal as it was before its first group was scanned; it has the files of this one."""
+        return JournalFile(self.file, self.header, self.keys, self.first_chain, self.mirror, mend=mend)
+
+    def mend(self) -> None:
+        """Write what the mirror has over what is damaged in the file, and sync it."""
+        for _ in self.again(mend=True).scan(self.last_group):
+            pass
+
+    def begin_mirror(self, vfs: Vfs, path: Path) -> None:
+        """Give the journal a mirror. It must be durable under its name: a mirror that is alone would bring it back."""
+        self.mirror = Mirror.begin(vfs, path, self.file, self.end)
 
     def append(self, draft: GroupDraft) -> int:
         """Write a group at the end and return its offset. Not durable before `sync`.
@@ -116,6 +173,7 @@ class JournalFile:
         if self.room is not None and offset + sum(map(len, pieces)) > self.room:
             raise StorageFull
         self.end += self.file.append(pieces, offset)
+        self.mirror.append(pieces, offset)
         self.chain = chain
         self.last_group = draft.number
         self.closed = draft.kind is GroupKind.CLOSING
@@ -135,23 +193,25 @@ class JournalFile:
         if self.file.size() > self.end:
             self.file.truncate(self.end)  # what a preallocated file has beyond its last group
         self.sync()
+        self.mirror.sync()
 
     def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:
         """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
 
         Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
         """
-        suite = self.header.suite
-        size = self.file.size()
+        mended = False
         while stop_group is None or self.last_group < stop_group:
-            try:
-                data = self._group_bytes(size)
-                if data is None:
-                    return
-                group = decode_group(suite, data, 0, self.last_group + 1, self.chain)
-                verify_group(suite, data, 0, group, self.header.journal_id, self.keys)
-            except (FormatError, MacMismatch):
-                return
+            found = self._next()
+            if found is None:
+                break
+            data, group, from_mirror = found
+            if from_mirror and self._mend:
+                try:
+                    self.file.append([data], self.end)
+                except StorageFull:
+                    break
+                mended = True
             offset = self.end
             self.end += group.size
             self.chain = group.chain
@@ -159,14 +219,35 @@ class JournalFile:
             self.durable = max(self.durable, group.last_durable)
             self.closed = group.kind is GroupKind.CLOSING
             yield Scanned(offset, group)
+        if mended:
+            self.file.sync()
 
-    def _group_bytes(self, size: int) -> bytes | None:
-        if size - self.end < GROUP.size:
+    def _next(self) -> tuple[bytes, Group, bool] | None:
+        """Return the next group if it is there and authentic: its bytes, and whether only the mirror has it."""
+        failure: StorageFailed | None = None
+        try:
+            found = self._next_in(self.file)
+        except StorageFailed as error:
+            found, failure = None, error
+        if found is not None:
+            return *found, False
+        found = self._next_in(self.mirror)
+        if found is None and failure is not None:
+            raise failure
+        return None if found is None else (*found, True)
+
+    def _next_in(self, source: File | Mirror) -> tuple[bytes, Group] | None:
+        suite = self.header.suite
+        try:
+            sizes = group_sizes(source.read(self.end, GROUP.size))
+            if sizes.total > source.size() - self.end:
+                return None
+            data = source.read(self.end, sizes.total)
+            group = decode_group(suite, data, 0, self.last_group + 1, self.chain)
+            verify_group(suite, data, 0, group, self.header.journal_id, self.keys)
+        except (FormatError, MacMismatch):
             return None
-        sizes = group_sizes(self.file.read(self.end, GROUP.size))
-        if sizes.total > size - self.end:
-            return None
-        return self.file.read(self.end, sizes.total)
+        return data, group
 
     def check_tail(self, floor: int) -> int:
         """Judge what follows the last good group; return the number of void bytes, zeros at the end not counted.
@@ -222,13 +303,16 @@ class JournalFile:
 
     def group_keys(self, offset: int) -> list[bytes]:
         """Return the frame keys of the group at `offset`."""
-        head = self.file.read(offset, GROUP.size)
+        return first_good(self.file, self.mirror, lambda source: self._group_keys(source, offset))
+
+    def _group_keys(self, source: File | Mirror, offset: int) -> list[bytes]:
+        head = source.read(offset, GROUP.size)
         sizes = group_sizes(head)
         _, _, _, _, number, *_, salt = GROUP.unpack(head)
-        at = offset + sizes.keys_offset
-        sealed = self.file.read(at, sizes.keys)
+        sealed = source.read(offset + sizes.keys_offset, sizes.keys)
         return open_group_keys(self.header.suite, self.header.journal_id, self.keys, number, salt, sealed)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and its mirror."""
         self.file.close()
+        self.mirror.close()

@@ -39,6 +39,9 @@ def sweep(engine: Engine) -> int:
         original = (
             engine.layout.root / path.relative_to(engine.layout.root / "copies") if copies in path.parents else path
         )
+        if path is not original and path.suffix == ".part" and original not in parts:
+            engine.vfs.unlink(path)
+            removed += 1
         stem = path.name.partition(".")[0]
         unnamed = ".vkey." in path.name and original not in tables
         if unnamed and (stem in litter or stem in {part.stem for part in parts} or _orphan(engine, original)):

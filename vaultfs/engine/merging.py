@@ -24,6 +24,7 @@ from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.journal import JournalFile, Scanned
+from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.state import States
 from vaultfs.errors import (
     FieldInvalid,
@@ -144,7 +145,7 @@ class Merger:
         header = JournalHeader.decode(data)
         if header.vault_id != self._engine.vault_id:
             return None
-        journal = JournalFile(file, header, self._keys(header), header.chain(data))
+        journal = JournalFile(file, header, self._keys(header), header.chain(data), Mirror(self._engine.vfs))
         header.verify(data, journal.keys)
         return journal
 

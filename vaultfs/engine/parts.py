@@ -14,6 +14,7 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_format.suite import Suite
 
+from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import Closed, VaultError
 from vaultfs.vfs import File, Vfs
@@ -49,12 +50,17 @@ class _Part:
         Bodies that no group names yet: offset to length.
     """
 
-    def __init__(self, segment_id: bytes, file: File) -> None:
+    def __init__(self, segment_id: bytes, file: File, mirror: Mirror) -> None:
         self.segment_id = segment_id
         self.file = file
+        self.mirror = mirror
         self.end = self.begun = SUPERBLOCK_SIZE
         self.unsynced = True
         self.pinned: dict[int, int] = {}
+
+    def close(self) -> None:
+        self.file.close()
+        self.mirror.close()
 
 
 class PartFiles:
@@ -99,10 +105,12 @@ class PartFiles:
             except BaseException:
                 self._open = None  # a file is not written to again after a failure
                 raise
+            part.mirror.append([body], landed.offset)
             part.end += len(body)
             part.pinned[landed.offset] = landed.length
             if part.end - part.begun >= WRITE_BEHIND:
                 part.file.begin_writing(part.begun, part.end - part.begun)
+                part.mirror.begin_writing(part.begun, part.end - part.begun)
                 part.begun = part.end
             return landed
 
@@ -118,7 +126,8 @@ class PartFiles:
             file.close()
             self._vfs.unlink(path)
             raise
-        part = self._parts[segment_id] = _Part(segment_id, file)
+        mirror = Mirror.begin(self._vfs, self._layout.copy_of(path), file, SUPERBLOCK_SIZE)
+        part = self._parts[segment_id] = _Part(segment_id, file, mirror)
         return part
 
     def release(self, bodies: Iterable[Landed]) -> None:
@@ -139,6 +148,7 @@ class PartFiles:
                     part.begun = min(part.begun, part.end)
                     with suppress(VaultError):
                         part.file.truncate(part.end)
+                        part.mirror.truncate(part.end)
 
     def sync(self, bodies: Iterable[Landed]) -> dict[bytes, int]:
         """Make bodies durable; return for each of their part files, in order, where the last of them ends."""
@@ -165,7 +175,7 @@ class PartFiles:
             self._open = None
             idle = {segment_id for segment_id, part in self._parts.items() if not part.pinned}
             for segment_id in idle:
-                self._parts.pop(segment_id).file.close()
+                self._parts.pop(segment_id).close()
             return idle, set(self._parts)
 
     def close(self) -> None:
@@ -173,6 +183,7 @@ class PartFiles:
         with self._lock:
             self._closed = True
             for part in self._parts.values():
-                part.file.close()
+                part.mirror.sync()
+                part.close()
             self._parts.clear()
             self._open = None

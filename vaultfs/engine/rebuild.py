@@ -14,8 +14,8 @@ from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.facts import facts_of
 from vaultfs.engine.index import PLACE, Container, ContainerKind, Index, Stamp
+from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
-from vaultfs.vfs import File
 
 
 @collector.paused()
@@ -47,7 +47,7 @@ def index_journal(
         Returns the number of a part file.
     """
     index.put_container(txn, number, Container(ContainerKind.JOURNAL, live.journal.header.journal_id))
-    parts: dict[bytes, File] = {}
+    parts: dict[bytes, Doubled] = {}
     batch = Batch(engine.chain.alias_keys)
     try:
         for group in live_groups(engine, live, parts):
@@ -59,8 +59,8 @@ def index_journal(
         for segment_id in parts:
             index.put_container(txn, part_number(segment_id), Container(ContainerKind.PART, segment_id))
     finally:
-        for file in parts.values():
-            file.close()
+        for part in parts.values():
+            part.close()
     batch.write(index, txn)
 
 

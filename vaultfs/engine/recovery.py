@@ -14,16 +14,18 @@ from pathlib import Path
 
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import HERE, FrameRow, encode_row
+from vaultfs_format.frame import check_body
 from vaultfs_format.group import GroupDraft, PartFile, bodies_offset
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
-from vaultfs.engine.journal import JournalFile, Scanned
+from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
+from vaultfs.engine.mirrors import DAMAGE, Mirror, copy_file, first_good, open_part
 from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, MacMismatch, StorageReadOnly, VaultDamaged
-from vaultfs.vfs import Vfs, converted
+from vaultfs.errors import FormatError, MacMismatch, NotAuthentic, StorageReadOnly, VaultDamaged, VaultMissing
+from vaultfs.vfs import File, Vfs, converted
 
 
 def secure_names(vfs: Vfs, layout: Layout) -> None:
@@ -107,14 +109,15 @@ def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, a
 
 def _find(engine: Engine, found: list[JournalFile]) -> None:
     """Open the journals begun under the current head; remove those that it has settled, and unfinished ones."""
+    _restore_lost(engine)
     for name in engine.vfs.names(engine.layout.journals):
         path = engine.layout.journals / name
         if name.endswith(".tmp"):
             engine.vfs.unlink(path)
-        if not name.endswith(".vjrn"):
+        if not name.endswith(SUFFIX):
             continue
         try:
-            journal = JournalFile.open(engine.vfs, path, engine.chain.journal_keys)
+            journal = engine.open_journal(name, mend=True)
         except FormatError:
             if not _never_used(engine, path):
                 raise VaultDamaged from None
@@ -129,6 +132,25 @@ def _find(engine: Engine, found: list[JournalFile]) -> None:
         if generation < engine.head.generation:
             found.pop().close()
             engine.vfs.unlink(path)
+            engine.vfs.unlink(engine.layout.copy_of(path))
+
+
+def _restore_lost(engine: Engine) -> None:
+    """Make journals from their mirrors that are lost as files; remove mirrors of journals that were settled."""
+    vfs, layout = engine.vfs, engine.layout
+    mirrors = layout.copy_of(layout.journals)
+    for name in sorted({*vfs.names(mirrors)} - {*vfs.names(layout.journals)}):
+        if name.endswith(SUFFIX):
+            try:
+                data = vfs.read(mirrors / name, HEADER_SIZE)[:HEADER_SIZE]
+                header = JournalHeader.decode(data)
+                header.verify(data, engine.chain.journal_keys(header))
+            except (FormatError, NotAuthentic):
+                continue  # nothing in it can be opened, or be trusted
+            if header.generation < engine.head.generation:
+                vfs.unlink(mirrors / name)
+            else:
+                copy_file(vfs, mirrors / name, layout.journals / name)
 
 
 def _never_used(engine: Engine, path: Path) -> bool:
@@ -202,8 +224,8 @@ def _rewrite(engine: Engine, journal: JournalFile, doubtful: Sequence[Scanned]) 
             successor.append(_copied(engine, journal, scanned, successor.last_group + 1))
         successor.sync()
         engine.vfs.rename(temporary, path)
-        again = JournalFile(successor.file, header, successor.keys, successor.first_chain)
-        _adopt(engine, successor, list(again.scan()), active=True)
+        successor.begin_mirror(engine.vfs, engine.layout.copy_of(path))
+        _adopt(engine, successor, list(successor.again().scan()), active=True)
     except BaseException:
         successor.close()
         raise
@@ -212,20 +234,25 @@ def _rewrite(engine: Engine, journal: JournalFile, doubtful: Sequence[Scanned]) 
 def restore_parts(engine: Engine, segment_ids: Iterable[bytes]) -> None:
     """Give part files back their names where a settling that did not finish had made segments of them.
 
-    Their bodies lie where they lay; what was written after them is not looked at.
+    Their bodies lie where they lay; what was written after them is not looked at. Of one that is lost its mirror takes
+    the place.
     """
     for segment_id in segment_ids:
         found, part = part_path(engine.layout, segment_id), engine.layout.part(segment_id)
         if found != part:
             engine.vfs.rename(found, part)
+        elif part.name not in engine.vfs.names(part.parent):
+            with suppress(VaultMissing):
+                copy_file(engine.vfs, engine.layout.copy_of(part), part)
 
 
 def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int) -> GroupDraft:
     """Return a group for the successor: frames verbatim, keys under the successor's table key."""
     group = scanned.group
+    keys = group.open_keys(engine.suite, journal.header.journal_id, journal.keys)
     landed = [
-        engine.parts.append(_part_body(engine, group.parts[row.home - 1].segment_id, row)) if row.home else None
-        for row in group.rows
+        engine.parts.append(_part_body(engine, group.parts[row.home - 1].segment_id, row, key)) if row.home else None
+        for row, key in zip(group.rows, keys, strict=True)
     ]
     parts = [PartFile(segment_id, end) for segment_id, end in engine.parts.sync(filter(None, landed)).items()]
     engine.parts.release(filter(None, landed))
@@ -249,24 +276,29 @@ def _copied(engine: Engine, journal: JournalFile, scanned: Scanned, number: int)
         parts,
         rows,
         bodies,
-        group.open_keys(engine.suite, journal.header.journal_id, journal.keys),
+        keys,
         group.audit,
     )
 
 
-def _part_body(engine: Engine, segment_id: bytes, row: FrameRow) -> bytes:
+def _part_body(engine: Engine, segment_id: bytes, row: FrameRow, key: bytes) -> bytes:
     """Return a body of an old part file, to be written again.
 
     Raises
     ------
     VaultDamaged
-        It is not all there, though it was durable before any group named it.
+        It is not as it was, though it was durable before any group named it.
     """
-    file = open_named(engine.vfs, engine.layout.part(segment_id))
+
+    def body_in(source: File | Mirror) -> bytes:
+        body = source.read(row.body_offset, row.header.body_sealed)
+        check_body(engine.suite, row.header, key, body)
+        return body
+
+    part = open_part(engine.vfs, engine.layout, segment_id)
     try:
-        body = file.read(row.body_offset, row.header.body_sealed)
+        return first_good(*part, body_in)
+    except DAMAGE:
+        raise VaultDamaged from None
     finally:
-        file.close()
-    if len(body) != row.header.body_sealed:
-        raise VaultDamaged
-    return body
+        part.close()

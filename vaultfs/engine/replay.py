@@ -15,11 +15,10 @@ from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.index import Place
-from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.pairs import open_named, part_path
+from vaultfs.engine.mirrors import Doubled, Mirror, first_good, open_part
 from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.store import read_table
-from vaultfs.errors import FormatError, NotAuthentic, StorageFailed, VaultDamaged
+from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
 
 
@@ -31,7 +30,7 @@ class FoundFrame(NamedTuple):
     key: bytes
     row_offset: int
     body_file: File
-    segment: SealedSegment | None
+    spare: SealedSegment | Mirror
     body_offset: int
     segment_id: bytes
     group_offset: int
@@ -41,28 +40,16 @@ class FoundFrame(NamedTuple):
         """Return the opened entries."""
         return open_entries(self.suite, self.row.header, self.key, self.row.entries)
 
-    def sealed_body(self) -> bytes:
-        """Return the body as it lies in its file.
-
-        Raises
-        ------
-        VaultDamaged
-            The file ends before it.
-        """
-        sealed = self.body_file.read(self.body_offset, self.row.header.body_sealed)
-        if len(sealed) != self.row.header.body_sealed:
-            raise VaultDamaged
-        return sealed
-
     def body(self) -> bytes:
-        """Return the opened body, healed in memory if it is damaged in a segment."""
+        """Return the opened body, where it is damaged from what gives it back."""
+        return first_good(self.body_file, self.spare, self._opened)
+
+    def _opened(self, source: File | SealedSegment | Mirror) -> bytes:
         header = self.row.header
-        try:
-            return open_body(self.suite, header, self.key, self.sealed_body())
-        except (FormatError, NotAuthentic, StorageFailed, VaultDamaged):
-            if self.segment is None:
-                raise
-        return open_body(self.suite, header, self.key, self.segment.read(self.body_offset, header.body_sealed))
+        sealed = source.read(self.body_offset, header.body_sealed)
+        if len(sealed) != header.body_sealed:
+            raise VaultDamaged
+        return open_body(self.suite, header, self.key, sealed)
 
     def place(self, container: int, body_container: int) -> Place:
         """Return the place for the index."""
@@ -88,7 +75,7 @@ class FoundGroup:
     frames: list[FoundFrame]
 
 
-def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, File]) -> Iterator[FoundGroup]:
+def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, Doubled]) -> Iterator[FoundGroup]:
     """Yield the good groups of a live journal from its first on, up to what counts of it.
 
     Parameters
@@ -97,22 +84,20 @@ def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, File]) -> It
         Open part files by id; files that are needed and not in it are opened and added. The caller closes them.
     """
     journal = live.journal
-    again = JournalFile(journal.file, journal.header, journal.keys, journal.first_chain)
+    again = journal.again()
     for scanned in again.scan(journal.last_group):
         keys = scanned.group.open_keys(engine.suite, journal.header.journal_id, journal.keys)
         frames = []
         row_offset = scanned.offset + scanned.group.directory_offset
         for slot, row in enumerate(scanned.group.rows):
-            segment_id, file, offset = b"", journal.file, scanned.offset + row.body_offset
+            segment_id, home, offset = b"", (journal.file, journal.mirror), scanned.offset + row.body_offset
             if row.home != HERE:
                 segment_id = scanned.group.parts[row.home - 1].segment_id
                 if segment_id not in parts:
-                    parts[segment_id] = open_named(engine.vfs, part_path(engine.layout, segment_id))
-                file, offset = parts[segment_id], row.body_offset
+                    parts[segment_id] = open_part(engine.vfs, engine.layout, segment_id)
+                home, offset = parts[segment_id], row.body_offset
             frames.append(
-                FoundFrame(
-                    engine.suite, row, keys[slot], row_offset, file, None, offset, segment_id, scanned.offset, slot
-                )
+                FoundFrame(engine.suite, row, keys[slot], row_offset, *home, offset, segment_id, scanned.offset, slot)
             )
             row_offset += row.size
         yield FoundGroup(scanned.group, frames)
@@ -122,14 +107,14 @@ def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, File]) -> It
 
 def live_frames(engine: View) -> Iterator[FoundFrame]:
     """Yield every frame of the live journals, in commit order."""
-    parts: dict[bytes, File] = {}
+    parts: dict[bytes, Doubled] = {}
     try:
         for live in engine.live:
             for found in live_groups(engine, live, parts):
                 yield from found.frames
     finally:
-        for file in parts.values():
-            file.close()
+        for part in parts.values():
+            part.close()
 
 
 def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:

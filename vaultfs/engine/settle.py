@@ -15,7 +15,7 @@ import msgspec
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import FrameRow
-from vaultfs_format.frame import FrameClass, check_body
+from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
@@ -28,6 +28,7 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.heads import witness, write_head
 from vaultfs.engine.index import PLACE, Container, ContainerKind, Stamp
+from vaultfs.engine.mirrors import open_part
 from vaultfs.engine.packing import (
     NONE,
     SEGMENT_TARGET,
@@ -39,11 +40,10 @@ from vaultfs.engine.packing import (
     by_years,
     span,
 )
-from vaultfs.engine.pairs import open_named
 from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
-from vaultfs.errors import NotAuthentic, StorageFull, VaultDamaged
+from vaultfs.errors import StorageFull
 from vaultfs.model import NOBODY
 
 
@@ -131,8 +131,11 @@ def settle(engine: Engine) -> int:
                 engine.poison()
             raise
         witness(engine.anchors, head, engine.metrics)
-        for segment_id in (idle | changes.parts) - busy - changes.sealed:
-            engine.vfs.unlink(engine.layout.part(segment_id))
+        for segment_id in (idle | changes.parts) - busy:
+            part = engine.layout.part(segment_id)
+            if segment_id not in changes.sealed:
+                engine.vfs.unlink(part)
+            engine.vfs.unlink(engine.layout.copy_of(part))
         return len(changes.segments)
 
 
@@ -278,38 +281,23 @@ def _write_blobs(
     in_place = not busy and 2 * live >= end - SUPERBLOCK_SIZE
     frames: list[_Frame] = []
     size = 0
-    file = open_named(engine.vfs, engine.layout.part(segment_id))
+    part = open_part(engine.vfs, engine.layout, segment_id, writable=True)
     try:
         for frame, harvest in found:
-            placed = _checked(engine, harvest.placed(frame, file))
+            placed = harvest.placed_in(part, frame)
             frames.append(_Frame(Placed(placed.row, b"", placed.key) if in_place else placed, frame.handle))
             size += 0 if in_place else frame.body_length
             if size >= SEGMENT_TARGET:
                 _write(engine, FrameClass.BLOB, years, frames, changes)
                 frames, size = [], 0
     finally:
-        file.close()
+        part.close()
     if not in_place:
         _write(engine, FrameClass.BLOB, years, frames, changes)
         return False
     offsets = [frame.body_offset for frame, _ in found]
     changes.take(seal_part(engine, segment_id, end, years, [frame.placed for frame in frames], offsets), frames)
     return True
-
-
-def _checked(engine: Engine, placed: Placed) -> Placed:
-    """Return a frame whose body lies in a part file, which nothing but the frame itself vouches for.
-
-    Raises
-    ------
-    VaultDamaged
-    """
-    row, _ = FrameRow.decode(placed.row)
-    try:
-        check_body(engine.suite, row.header, placed.key, placed.body)
-    except NotAuthentic:
-        raise VaultDamaged from None
-    return placed
 
 
 # Taking over.
@@ -365,7 +353,9 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
     store.drop(gone)
     for live in settled:
         live.journal.close()
-        engine.vfs.unlink(engine.layout.journal(live.journal.header.journal_id))
+        path = engine.layout.journal(live.journal.header.journal_id)
+        engine.vfs.unlink(path)
+        engine.vfs.unlink(engine.layout.copy_of(path))
     engine.vfs.sync_directory(engine.layout.journals)
     for row in (source for one in changes.merged for source in one.sources):
         discard_segment(engine, row)

@@ -9,11 +9,9 @@ from pathlib import Path
 from vaultfs.engine import rebuild
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.index import Index
-from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.journal import SUFFIX, JournalFile
 from vaultfs.engine.recovery import in_order
 from vaultfs.errors import FormatError, IndexDamaged, MacMismatch, VaultDamaged, VaultMissing
-
-SUFFIX = ".vjrn"
 
 
 def private_path(vault_id: bytes, directory: Path) -> Path:
@@ -47,7 +45,7 @@ def _find(view: View, found: list[JournalFile]) -> None:
         if not name.endswith(SUFFIX):
             continue
         try:
-            journal = JournalFile.open(view.vfs, view.layout.journals / name, view.chain.journal_keys)
+            journal = view.open_journal(name)
         except VaultMissing:
             raise IndexDamaged from None
         except FormatError:

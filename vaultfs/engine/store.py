@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from vaultfs_format import limits
 from vaultfs_format.directory import FrameRow
@@ -23,15 +23,17 @@ from vaultfs_format.suite import DIGEST, Suite
 from vaultfs.engine.buffers import Buffers
 from vaultfs.engine.index import Container, ContainerKind, Index, Place
 from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.pairs import open_named, part_path, read_pair
+from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, first_good, open_part
+from vaultfs.engine.pairs import read_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.sealed import SealedSegment, open_segment
-from vaultfs.errors import Closed, FormatError, IndexDamaged, NotAuthentic, StorageFailed, VaultDamaged
+from vaultfs.errors import Closed, FormatError, IndexDamaged, NotAuthentic, VaultDamaged, VaultError
 from vaultfs.keys.chain import KeyChain
 from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import File, Vfs
 
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
 
 ENTRY_CACHE = 512
@@ -39,8 +41,11 @@ BODY_CACHE = 32 * limits.MIB
 KEY_CACHE = 256
 
 
-_DAMAGE = (FormatError, NotAuthentic, StorageFailed)
-"""What damage of a body looks like, that of the device included."""
+class _Home(NamedTuple):
+    """The file that something lies in, and what gives the same bytes where it is damaged."""
+
+    file: File
+    spare: SealedSegment | Mirror
 
 
 class Lru(Generic[K, V]):
@@ -146,11 +151,11 @@ class FrameStore:
         self._containers: dict[int, Container] = {}
         self._journals: dict[bytes, JournalFile] = {}
         self._segments: dict[bytes, SegmentRow] = {}
-        self._files: dict[bytes, File] = {}
+        self._parts: dict[bytes, Doubled] = {}
         """Part files."""
         self._sealed: dict[bytes, SealedSegment] = {}
         self.damaged: set[bytes] = set()
-        """Segments of which something was healed while it was read: they wait for repair."""
+        """Files of which something was healed while it was read: segments wait for repair, others for settling."""
         self.buffers = Buffers()
         self._metrics = metrics
         self._entries: Lru[int, LoadedFrame] = Lru(ENTRY_CACHE)
@@ -229,8 +234,8 @@ class FrameStore:
             for number in numbers:
                 self._containers.pop(number, None)
             named = {container.file_id for container in self._containers.values()}
-            for file_id in self._files.keys() - named:
-                self._files.pop(file_id).close()
+            for file_id in self._parts.keys() - named:
+                self._parts.pop(file_id).close()
             for file_id in self._sealed.keys() - named:
                 self._sealed.pop(file_id).close()
             for known in (self._journals, self._segments):
@@ -253,11 +258,11 @@ class FrameStore:
             self._close_files()
 
     def _close_files(self) -> None:
-        for file in self._files.values():
-            file.close()
+        for part in self._parts.values():
+            part.close()
         for segment in self._sealed.values():
             segment.close()
-        self._files.clear()
+        self._parts.clear()
         self._sealed.clear()
 
     # Frames.
@@ -289,16 +294,14 @@ class FrameStore:
 
     def read_body(self, frame: LoadedFrame) -> bytes:
         """Return the body of a frame, past the cache."""
-        header, segment = frame.header, None
+        suite, header = self._suite, frame.header
         try:
             with self._lock:
-                file, segment, offset = self._body_place(frame)
-                sealed = file.read(offset, header.body_sealed)
-            return open_body(self._suite, header, frame.key, sealed)
-        except _DAMAGE:
-            if segment is None:
-                raise
-        return open_body(self._suite, header, frame.key, self._healed(segment, offset, header.body_sealed))
+                home, offset = self._body_home(frame)
+                sealed = home.file.read(offset, header.body_sealed)
+            return open_body(suite, header, frame.key, sealed)
+        except DAMAGE as error:
+            return self._opened_spare(frame, error, lambda sealed: open_body(suite, header, frame.key, sealed))
 
     def read_into(self, frame: LoadedFrame, room: memoryview) -> Buffer:
         """Return the body of a frame, past the cache: a view of `room` where it is stored as it is, else other bytes.
@@ -308,43 +311,45 @@ class FrameStore:
         room
             At least as long as the body.
         """
-        header, segment = frame.header, None
+        suite, header = self._suite, frame.header
         try:
             with self.buffers.room() as sealed:
                 with self._lock:
-                    file, segment, offset = self._body_place(frame)
-                    count = file.read_into(offset, sealed[: header.body_sealed])
-                return open_body_in(self._suite, header, frame.key, sealed[:count], room)
-        except _DAMAGE:
-            if segment is None:
-                raise
-        healed = self._healed(segment, offset, header.body_sealed)
-        return open_body_in(self._suite, header, frame.key, healed, room)
+                    home, offset = self._body_home(frame)
+                    count = home.file.read_into(offset, sealed[: header.body_sealed])
+                return open_body_in(suite, header, frame.key, sealed[:count], room)
+        except DAMAGE as error:
+            return self._opened_spare(frame, error, lambda sealed: open_body_in(suite, header, frame.key, sealed, room))
 
-    def _body_place(self, frame: LoadedFrame) -> tuple[File, SealedSegment | None, int]:
-        """Return the file that holds a body, its segment if it is one, and where."""
+    def _body_home(self, frame: LoadedFrame) -> tuple[_Home, int]:
+        """Return the file that holds a body, and where."""
         try:
             container = self._container(frame.place.body_container)
-            segment = self._segment(container)
-            file = self._file(container) if segment is None else segment.file
-            return file, segment, container.bodies + frame.place.body_offset
+            return self._home(container), container.bodies + frame.place.body_offset
         except VaultDamaged:
             raise IndexDamaged from None
 
-    def _healed(self, segment: SealedSegment, offset: int, length: int) -> bytes:
-        """Return bytes of a segment in which something is damaged, as they were written.
+    def _opened_spare(self, frame: LoadedFrame, failure: VaultError, act: Callable[[bytes], T]) -> T:
+        """Return what `act` makes of a body that is damaged in its file, but not in what stands in for that.
 
         Raises
         ------
         VaultDamaged
         """
         with self._lock:
-            if self._closed:
-                raise Closed
-            data = segment.read(offset, length)
-            self.damaged.add(segment.footer.head.segment_id)
+            home, offset = self._body_home(frame)
+            sealed = home.spare.read(offset, frame.header.body_sealed)
+        try:
+            opened = act(sealed)
+        except DAMAGE:
+            raise failure from None
+        self._note_damage(frame.place.body_container)
+        return opened
+
+    def _note_damage(self, number: int) -> None:
+        with self._lock:
+            self.damaged.add(self._container(number).file_id)
             self._metrics.add(Counter.HEALED_READS)
-            return data
 
     def _load(self, handle: int) -> LoadedFrame:
         with self.index.reading() as txn:
@@ -352,17 +357,21 @@ class FrameStore:
         if place is None:
             raise IndexDamaged
         container = self._container(place.container)
-        try:
-            # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
-            source = self._segment(container) or self._file(container)
-            data = source.read(container.rows + place.row_offset, place.row_length)
-            row, _ = FrameRow.decode(data)
+
+        def loaded(source: File | SealedSegment | Mirror) -> LoadedFrame:
+            row, _ = FrameRow.decode(source.read(container.rows + place.row_offset, place.row_length))
             key = self._key(place, container)
             block = open_entries(self._suite, row.header, key, row.entries)
+            return LoadedFrame(handle, place, row.header, block, list(row.commits()), key)
+
+        try:
+            home = self._home(container)
+            # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
+            first = home.spare if isinstance(home.spare, SealedSegment) else home.file
+            return first_good(first, home.spare, loaded)
         except (FormatError, NotAuthentic, VaultDamaged):
             # Whether the index or the file is wrong is told by making the index from the files.
             raise IndexDamaged from None
-        return LoadedFrame(handle, place, row.header, block, list(row.commits()), key)
 
     def _key(self, place: Place, container: Container) -> bytes:
         journal = self._journals.get(container.file_id)
@@ -383,26 +392,20 @@ class FrameStore:
             raise IndexDamaged
         return container
 
-    def _segment(self, container: Container) -> SealedSegment | None:
-        """Return the segment that a container lies in, None where it is a journal or a part file."""
-        if self._closed:
-            raise Closed
-        file_id = container.file_id
-        segment = self._sealed.get(file_id)
-        if segment is None and file_id in self._segments and file_id not in self._journals:
-            segment = open_segment(self._vfs, self._layout, self._segments[file_id])
-            self._sealed[file_id] = segment
-        return segment
-
-    def _file(self, container: Container) -> File:
-        """Return the journal or part file that a container lies in."""
+    def _home(self, container: Container) -> _Home:
+        """Return the file that a container lies in."""
         if self._closed:
             raise Closed
         file_id = container.file_id
         journal = self._journals.get(file_id)
         if journal is not None:
-            return journal.file
-        file = self._files.get(file_id)
-        if file is None:
-            file = self._files[file_id] = open_named(self._vfs, part_path(self._layout, file_id))
-        return file
+            return _Home(journal.file, journal.mirror)
+        if file_id in self._segments:
+            segment = self._sealed.get(file_id)
+            if segment is None:
+                segment = self._sealed[file_id] = open_segment(self._vfs, self._layout, self._segments[file_id])
+            return _Home(segment.file, segment)
+        part = self._parts.get(file_id)
+        if part is None:
+            part = self._parts[file_id] = open_part(self._vfs, self._layout, file_id)
+        return _Home(*part)

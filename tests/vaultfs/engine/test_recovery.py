@@ -27,7 +27,7 @@ from tests.vaultfs.support import (
     session,
 )
 from vaultfs import EventType
-from vaultfs.engine.journal import JournalFile, Scanned
+from vaultfs.engine.journal import Scanned
 from vaultfs.errors import (
     UnsupportedVersion,
     VaultDamaged,
@@ -41,7 +41,7 @@ class Left:
 
     def __init__(self, vault: vaultfs.Vault, target: Path, records: dict[int, tuple[vaultfs.RecordId, bytes]]) -> None:
         journal = vault.engine.writer().journal
-        again = JournalFile(journal.file, journal.header, journal.keys, journal.first_chain)
+        again = journal.again()
         self.groups: list[Scanned] = list(again.scan())
         self.end = again.end
         self.records = records

@@ -16,6 +16,7 @@ from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalRole
 from vaultfs_tools.keyless.files import JOURNALS, VaultFiles
 from vaultfs_tools.keyless.findings import Disagreement, JournalEmpty, Property, Report
 from vaultfs_tools.keyless.journals import Journal, claims_durable, report_lost, scanned
+from vaultfs_tools.keyless.mirrors import Pair
 
 SUFFIX = ".vacc"
 
@@ -49,6 +50,6 @@ def _check(files: VaultFiles, report: Report, head: Head | None, name: str, adva
             if not same:
                 report.add(Disagreement(structure=Structure.JOURNAL_HEADER, property=stated), name)
         journal = Journal(name, header, header.chain(data))
-        scan, reason = scanned(file, report, journal, None, advance, check_access_group)
+        scan, reason = scanned(Pair(file), report, journal, None, advance, check_access_group)
         if claims_durable(file, scan):
             report_lost(report, journal, scan, reason)

@@ -180,6 +180,20 @@ class SignerUnknown(CheckError):
     )
 
 
+class GroupsDamaged(CheckError):
+    """Groups of the journal are damaged; its mirror has them."""
+
+    code = 9120
+    advice = "Run vaultfs-fsck without --check-only: it writes them over what is damaged."
+
+
+class MirrorDamaged(CheckError):
+    """The mirror of the file does not have all that the file has."""
+
+    code = 9121
+    advice = "Run vaultfs-fsck without --check-only: it makes the mirror anew."
+
+
 class Recovery(CheckError):
     """Opening the vault will finish or discard what was interrupted."""
 
@@ -257,6 +271,13 @@ class PartHeadTorn(Remark):
     advice = "Nothing needs to be done: the next settling writes it anew."
 
 
+class MirrorBehind(Remark):
+    """The mirror of the file does not have all that the file has; its writer did not come to close it."""
+
+    code = 9166
+    advice = "Nothing needs to be done: settling makes both unneeded."
+
+
 # Findings. ---------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +314,13 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A file that is made whole from its mirror, and the mirror from it."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something found in a file.
 
@@ -312,7 +340,7 @@ class Finding:
     error: VaultError
     file: str
     offset: int | None = None
-    remedy: Remedy | Parity | None = None
+    remedy: Remedy | Parity | Mirrored | None = None
 
     @property
     def structure(self) -> Structure | None:
@@ -358,7 +386,11 @@ class Report:
     pinned: bool = False
 
     def add(
-        self, error: VaultError, file: str, offset: int | None = None, remedy: Remedy | Parity | None = None
+        self,
+        error: VaultError,
+        file: str,
+        offset: int | None = None,
+        remedy: Remedy | Parity | Mirrored | None = None,
     ) -> None:
         """Note a finding; its severity follows from the error."""
         self.findings.append(Finding(severity_of(error), error, file, offset, remedy))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from vaultfs_format.errors import VaultError
 from vaultfs_format.healing import Lost, Patch, SlicedFile, examine, find_footer
 from vaultfs_format.healing import heal as heal_segment
+from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs_tools.keyless.files import CHUNK, VaultFiles
+from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.segments import Lenient
 
 
@@ -28,10 +30,11 @@ def heal(files: VaultFiles, report: Report) -> None:
             continue
         if isinstance(finding.remedy, Remedy):
             report.findings[number] = _healed(files, finding, finding.remedy)
-        elif isinstance(finding.remedy, Parity):
+        elif finding.remedy is not None:
             name = finding.remedy.target
             if name not in mended:
-                mended[name] = mend_segment(files, name)
+                mend = mend_segment if isinstance(finding.remedy, Parity) else mend_mirrored
+                mended[name] = mend(files, name)
             if mended[name]:
                 report.findings[number] = replace(finding, severity=Severity.CORRECTED)
 
@@ -57,6 +60,61 @@ def mend_segment(files: VaultFiles, name: str) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def mend_mirrored(files: VaultFiles, name: str) -> bool:
+    """Make a journal or an open blob segment whole from its mirror, and the mirror of a journal from it."""
+    try:
+        with opened(files, name) as pair:
+            patches = _of_part(pair) if name.endswith(".part") else _of_journal(pair)
+            _write_patched(files.root / name, pair.main, patches)
+        if not name.endswith(".part"):
+            with opened(files, name) as pair:
+                _write_patched(files.root / copy_name(name), pair.main, [])
+    except (OSError, VaultError):
+        return False
+    return True
+
+
+def _of_part(pair: Pair) -> Iterator[Patch]:
+    """Yield what the file is too short for. Where the two copies differ only the keys tell which is right."""
+    mirror, start = pair.mirror, pair.main.size
+    for at in range(start, mirror.size if mirror else 0, CHUNK):
+        if mirror is not None:
+            yield Patch(at, mirror.read(at, min(CHUNK, mirror.size - at)))
+
+
+def _of_journal(pair: Pair) -> Iterator[Patch]:
+    """Yield header and groups of a journal, as far as either copy has them."""
+    header, data = pair.header()
+    yield Patch(0, data)
+    at, number, chain = HEADER_SIZE, 1, header.chain(data)
+    while at < pair.size:
+        try:
+            found = pair.group(header.suite, at, number, chain, lambda _: None)
+        except VaultError:
+            return
+        yield Patch(at, found.data)
+        at, number, chain = at + len(found.data), number + 1, found.group.chain
+
+
+def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None:
+    """Make `path` hold what `source` holds, with patches, durably."""
+    _make_directory(path.parent)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        read = Lenient(source)
+        for at in range(0, source.size, CHUNK):
+            _write_all(descriptor, read(at, min(CHUNK, source.size - at)), at)
+        for patch in patches:
+            _write_all(descriptor, patch.data, patch.offset)
+        os.fsync(descriptor)
+        os.rename(temporary, path)
+    finally:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
 
 
 def _write_mended(path: Path, sliced: SlicedFile, patches: Iterable[Patch | Lost]) -> bool:

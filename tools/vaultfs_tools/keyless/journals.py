@@ -11,26 +11,31 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import FormatError, Structure, VaultError
-from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, decode_group, group_sizes
+from vaultfs_format.errors import DigestMismatch, FormatError, Structure, VaultError
+from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 
-from vaultfs_tools.keyless.files import CHUNK, JOURNALS, Reader, VaultFiles
+from vaultfs_tools.keyless.files import CHUNK, COPIES, JOURNALS, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import (
     Disagreement,
     DurableLost,
     FileMissing,
+    GroupsDamaged,
     HeadOlder,
     JournalEmpty,
     JournalOpen,
     JournalsFork,
+    MirrorBehind,
+    MirrorDamaged,
+    Mirrored,
     PredecessorMissing,
     Property,
     Report,
     Superseded,
     TornTail,
 )
+from vaultfs_tools.keyless.mirrors import Check, Pair, opened
 
 SUFFIX = ".vjrn"
 
@@ -47,6 +52,10 @@ class Scan:
         Number of audit entries, and the first of them.
     parts
         Bytes that count of each open blob segment.
+    taken
+        Groups that only the mirror has, and where they lie.
+    behind
+        Whether the mirror lacks a group.
     """
 
     end: int
@@ -59,6 +68,8 @@ class Scan:
     leaves: int = 0
     first_entry: bytes = b""
     parts: dict[bytes, int] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)
+    behind: bool = False
 
 
 @dataclass(slots=True)
@@ -94,17 +105,20 @@ def check_journals(
 
 
 def _candidates(files: VaultFiles) -> list[str]:
-    return [name for name in files.names(JOURNALS) if name.endswith(SUFFIX)]
+    """Return the names of all journals, those included of which there is only the mirror."""
+    mirrored = {name.removeprefix(f"{COPIES}/") for name in files.names(copy_name(JOURNALS))}
+    return [name for name in sorted(mirrored.union(files.names(JOURNALS))) if name.endswith(SUFFIX)]
 
 
 def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> Journal | None:
     """Return a journal that belongs to the head, its header checked."""
     size = 0
     try:
-        with files.open(name) as file:
-            size = file.size
-            data = file.read(0, min(HEADER_SIZE, size))
-        header = JournalHeader.decode(data)
+        with opened(files, name) as pair:
+            size = pair.size
+            header, data = pair.header()
+            if not pair.file_has(data, 0):
+                report.add(_lacking(pair), name, remedy=Mirrored(name))
     except FormatError as error:
         # A header is durable before its first group: nothing was ever acknowledged from a file that has no more.
         report.add(error if size > HEADER_SIZE else JournalEmpty(structure=Structure.JOURNAL_HEADER), name)
@@ -139,6 +153,12 @@ def _belongs(report: Report, head: Head, journal: Journal) -> bool:
         if value != expected:
             report.add(_differs(stated), name)
     return True
+
+
+def _lacking(pair: Pair) -> VaultError:
+    """Return what is wrong with a file whose mirror has a good header."""
+    structure = Structure.JOURNAL_HEADER
+    return FileMissing(structure=structure) if pair.file is None else DigestMismatch(structure=structure)
 
 
 def _differs(stated: Property) -> Disagreement:
@@ -189,8 +209,8 @@ def _scan_followed(
 ) -> None:
     """Scan a journal up to where its successor says that it ends."""
     try:
-        with files.open(journal.name) as file:
-            scan, reason = scanned(file, report, journal, following.predecessor_group, advance)
+        with opened(files, journal.name) as pair:
+            scan, reason = scanned(pair, report, journal, following.predecessor_group, advance)
     except VaultError as error:
         report.add(error, journal.name)
         return
@@ -198,16 +218,18 @@ def _scan_followed(
     stated = (following.predecessor_group, following.predecessor_end, following.predecessor_chain)
     if (scan.last_group, scan.end, scan.chain) != stated:
         report_lost(report, journal, scan, reason)
+    _report_copies(report, journal, scan, scan.last_group)
 
 
 def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Callable[[int], None]) -> None:
     """Scan the last journal to its end and judge what is there."""
     try:
-        with files.open(journal.name) as file:
-            scan, reason = scanned(file, report, journal, None, advance)
+        with opened(files, journal.name) as pair:
+            scan, reason = scanned(pair, report, journal, None, advance)
             journal.scan = scan
-            tail = _written(file, scan.end)
-            if claims_durable(file, scan):
+            tail = _written(pair.main, scan.end)
+            _report_copies(report, journal, scan, scan.last_group if scan.closed else scan.durable)
+            if any(claims_durable(one, scan) for one in pair if one is not None):
                 report_lost(report, journal, scan, reason)
             elif tail:
                 report.add(TornTail(structure=Structure.JOURNAL_GROUP, size=tail), journal.name, scan.end)
@@ -215,6 +237,18 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
                 report.add(JournalOpen(structure=Structure.JOURNAL_GROUP, group=scan.last_group), journal.name)
     except VaultError as error:
         report.add(error, journal.name)
+
+
+def _report_copies(report: Report, journal: Journal, scan: Scan, durable: int) -> None:
+    """Report what of the groups up to `durable` only one of the copies has."""
+    remedy = Mirrored(journal.name)
+    if damaged := [offset for number, offset in scan.taken.items() if number <= durable]:
+        found = GroupsDamaged(structure=Structure.JOURNAL_GROUP, groups=len(damaged))
+        report.add(found, journal.name, damaged[0], remedy)
+    if scan.behind and scan.closed:
+        report.add(MirrorDamaged(structure=Structure.JOURNAL_GROUP), copy_name(journal.name), remedy=remedy)
+    elif scan.behind:
+        report.add(MirrorBehind(structure=Structure.JOURNAL_GROUP), copy_name(journal.name))
 
 
 def _written(file: Reader, start: int) -> int:
@@ -236,12 +270,12 @@ def report_lost(report: Report, journal: Journal, scan: Scan, reason: VaultError
 
 
 def scanned(
-    file: Reader,
+    pair: Pair,
     report: Report,
     journal: Journal,
     stop: int | None,
     advance: Callable[[int], None],
-    check: Callable[[Group], object] = lambda _: None,
+    check: Check = lambda _: None,
 ) -> tuple[Scan, VaultError | None]:
     """Return what the good groups hold, and why the scan ended before `stop` or the end of the file, if it did.
 
@@ -252,14 +286,15 @@ def scanned(
     """
     scan = Scan(HEADER_SIZE, journal.chain)
     suite = journal.header.suite
-    while file.size > scan.end and (stop is None or scan.last_group < stop):
+    while pair.size > scan.end and (stop is None or scan.last_group < stop):
         try:
-            sizes = group_sizes(file.read(scan.end, GROUP.size))
-            data = file.read(scan.end, sizes.total)
-            group = decode_group(suite, data, 0, scan.last_group + 1, scan.chain)
-            check(group)
+            found = pair.group(suite, scan.end, scan.last_group + 1, scan.chain, check)
         except VaultError as error:
             return scan, error
+        group = found.group
+        if not found.in_file:
+            scan.taken[group.number] = scan.end
+        scan.behind = scan.behind or not found.in_mirror
         _take(scan, group)
         report.groups += 1
         report.frames += len(group.rows)

@@ -21,6 +21,8 @@ from vaultfs_tools.keyless.findings import (
     Foreign,
     HeadOlder,
     Leftover,
+    MirrorBehind,
+    Mirrored,
     NotNamed,
     PartHeadTorn,
     Property,
@@ -34,11 +36,13 @@ from vaultfs_tools.keyless.journals import Journal
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
 _KNOWN = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.(vjrn|vacc))"
-    rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+|segments/main/blob/{_ID}\.part"
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.vacc)"
+    rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
+    rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
 )
 _UNFINISHED = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|journal/{_ID}\.tmp"
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp"
+    rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
     rf"|(copies/)?{_RANGE}/{_ID}(\.vkey\.\d+(\.\d+)?)?\.tmp"
 )
 _DIRECTORY = re.compile(rf"(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})")
@@ -62,6 +66,8 @@ def check_parts(files: VaultFiles, report: Report, head: Head, journals: Sequenc
             ends[segment_id] = max(end, ends.get(segment_id, 0))
     for segment_id, end in ends.items():
         name = names.part_name(segment_id)
+        if files.size(names.copy_name(name)) < end:
+            report.add(MirrorBehind(structure=Structure.SEGMENT), names.copy_name(name))
         try:
             found.add(_check_part(files, report, head, segment_id, end))
         except VaultError as error:
@@ -74,11 +80,14 @@ def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes
     name = names.part_name(segment_id)
     try:
         data, size = _beginning(files, name)
-    except FileMissing:
+    except FileMissing as error:
         # Settling gives the file its final name, with all bodies in place, before the head names it.
         sealed = [one for one in files.walk() if _SEGMENT.fullmatch(one) and f"/{segment_id.hex()}." in one]
-        if not sealed:
+        if not sealed and files.size(names.copy_name(name)) < end:
             raise
+        if not sealed:
+            report.add(error, name, remedy=Mirrored(name))
+            return name
         name = sealed[0]
         data, size = _beginning(files, name)
     try:
@@ -94,7 +103,8 @@ def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes
             if value != expected:
                 report.add(Disagreement(structure=Structure.SEGMENT, property=stated), name, 0)
     if size < end:
-        report.add(Disagreement(structure=Structure.SEGMENT, property=Property.PART_LENGTH), name, size)
+        short = Disagreement(structure=Structure.SEGMENT, property=Property.PART_LENGTH)
+        report.add(short, name, size, Mirrored(name) if files.size(names.copy_name(name)) >= end else None)
     return name
 
 
@@ -112,7 +122,8 @@ def check_litter(
     ring, block = names.keyring_name(head.epoch), names.superblock_name(head.superblock_generation)
     live = {journal.name for journal in journals}
     paired = {names.HEAD, ring, block} | tables
-    named = {names.LOCK, names.README, names.RESERVE, *segments, *live, *parts, *paired, *map(names.copy_name, paired)}
+    paired |= live | set(parts)
+    named = {names.LOCK, names.README, names.RESERVE, *segments, *paired, *map(names.copy_name, paired)}
     # A journal that cannot be read may name any part file.
     bad = (Severity.ERROR, Severity.UNSUPPORTED)
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
@@ -139,7 +150,7 @@ def check_litter(
         elif name.endswith(".part"):
             if not unsure:
                 report.add(Leftover(structure=Structure.SEGMENT), name)
-        elif not name.startswith(names.JOURNALS):
+        elif not name.removeprefix(f"{names.COPIES}/").startswith(names.JOURNALS):
             report.add(_other_generation(head, name), name)
     for directory, count in sorted(strangers.items()):
         report.add(Foreign(files=count), directory)
