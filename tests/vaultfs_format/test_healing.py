@@ -281,19 +281,28 @@ def test_what_cannot_be_read_is_damaged_and_healed() -> None:
     assert patches == {block: SEVERAL[block : block + 4096] for block in broken}
 
 
-def test_a_device_that_fails_once_loses_nothing() -> None:
-    """The slice reads as damaged first, and as good when its stripe is looked at."""
-    failures = [0]
+def failing(*failures: int) -> Read:
+    """Return what reads a segment, and fails the first, the second time ... that it is asked for its first slice."""
+    asked = [0]
 
     def read(offset: int, length: int) -> bytes:
-        if offset == 0 and failures:
-            failures.pop()
-            return b""
-        return RECORD_SEGMENT[offset : offset + length]
+        if offset == 0:
+            asked[0] += 1
+        return b"" if offset == 0 and asked[0] in failures else RECORD_SEGMENT[offset : offset + length]
 
-    file = SlicedFile(read, RECORD_FOOTER)
+    return read
+
+
+def test_a_device_that_fails_once_loses_nothing() -> None:
+    """The slice reads as damaged first, and as good when its stripe is looked at."""
+    file = SlicedFile(failing(1), RECORD_FOOTER)
     assert file.read_good(0, 100) == RECORD_SEGMENT[:100]
-    assert not failures
+
+
+def test_a_device_that_fails_now_and_then_gives_no_wrong_bytes() -> None:
+    file = SlicedFile(failing(1, 3), RECORD_FOOTER)
+    with pytest.raises(SlicesLost):
+        file.read_good(0, 100)
 
 
 def test_nothing_of_no_slices_is_damaged() -> None:
