@@ -198,6 +198,10 @@ class Vfs:
 
     def replace(self, path: Path, data: bytes) -> None:
         """Make `path` hold `data`, durably: the old or the new content is there at any time, never a mixture."""
+        self.rename(self.stage(path, data), path)
+
+    def stage(self, path: Path, data: bytes) -> Path:
+        """Write what `path` is to hold beside it, durably; return where."""
         temporary = path.with_name(path.name + ".tmp")
         self.unlink(temporary)
         file = self.create(temporary)
@@ -209,7 +213,7 @@ class Vfs:
             self.unlink(temporary)
             raise
         file.close()
-        self.rename(temporary, path)
+        return temporary
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a synced file its name, durably. The directory is synced after: a rename alone may be forgotten."""

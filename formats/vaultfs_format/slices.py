@@ -124,4 +124,3 @@ def parity_of(zone: Zone, slices: Sequence[Buffer], size: int) -> list[bytes]:
         parity = erasure.encode(zone.data_pieces, zone.parity_pieces, data, size)
         made.update(zip(zone.parity(stripe), parity, strict=True))
     return [made[number] for number in sorted(made)]
-

@@ -89,20 +89,38 @@ def event_types(vault: vaultfs.Vault) -> list[vaultfs.EventType]:
     return [vaultfs.EventType(event.type) for event in events(vault)]
 
 
-def crashed(vault: Path, target: Path, *, index: bool = True) -> Path:
-    """Return a copy of the bytes of a vault and its epoch store as they are now: what a killed process would leave."""
+def crashed(vault: Path, target: Path, *, index: bool = True, mirrors: bool = True) -> Path:
+    """Return a copy of the bytes of a vault and its epoch store as they are now: what a killed process would leave.
+
+    Parameters
+    ----------
+    mirrors
+        Whether journals and open blob segments keep their mirrors; else damage to them is all there is.
+    """
     target.mkdir(parents=True)
     leave = [] if index else ["index"]
     copy = target / vault.name
     shutil.copytree(vault, copy, ignore=shutil.ignore_patterns("lock.mdb", *leave))
     store = vault.with_name(vault.name + ".epoch")
     shutil.copytree(store, copy.with_name(copy.name + ".epoch"))
+    if not mirrors:
+        drop_mirrors(copy)
     return copy
 
 
+def drop_mirrors(vault: Path) -> None:
+    """Remove the mirrors of journals and open blob segments."""
+    for path in (vault / "copies").rglob("*"):
+        if path.suffix in MIRRORED:
+            path.unlink()
+
+
+MIRRORED = frozenset({".vjrn", ".part"})
+
+
 def files_of(path: Path, pattern: str) -> list[Path]:
-    """Return the files of a vault that match, sorted."""
-    return sorted(path.rglob(pattern))
+    """Return the files of a vault that match, sorted, but for mirrors."""
+    return sorted(one for one in path.rglob(pattern) if not ("copies" in one.parts and one.suffix in MIRRORED))
 
 
 def index_content(vault: vaultfs.Vault) -> dict[str, set[tuple[Any, ...]]]:

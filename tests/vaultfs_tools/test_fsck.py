@@ -184,7 +184,7 @@ def test_a_newer_file_in_both_places_is_unsupported(vault: Path, name: str) -> N
 
 def test_recovery_is_told_and_is_no_damage(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = vaults.journals_of(vault)[-1]
-    last.write_bytes(last.read_bytes()[:-10])
+    vaults.write(last, last.read_bytes()[:-10])
     assert fsck.main([str(vault)]) == 0
     shown = capsys.readouterr().out
     assert "recovery needed: journal/" in shown

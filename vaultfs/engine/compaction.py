@@ -7,7 +7,7 @@ index learns of it by one row for each segment that is taken in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -87,14 +87,15 @@ class Merged:
         return found
 
 
-def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> list[Merged]:
-    """Merge what there is to merge among the segments of a coming head; return what was merged.
+def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> Iterator[Merged]:
+    """Merge what there is to merge among the segments of a coming head; yield each merging when it is written.
 
     Raises
     ------
     StorageFull, StorageFailed, VaultDamaged
     """
-    return [_merged(engine, sources) for sources in _plan(engine, rows)]
+    for sources in _plan(engine, rows):
+        yield _merged(engine, sources)
 
 
 def _plan(engine: Engine, rows: Iterable[SegmentRow]) -> list[list[SegmentRow]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
@@ -11,7 +13,7 @@ from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.engine.pairs import MAX_FILE, read_pair, write_pair
+from vaultfs.engine.pairs import MAX_FILE, read_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultError, VaultMissing
 from vaultfs.keys.stores import Anchor
@@ -63,11 +65,50 @@ def heal_head(vfs: Vfs, layout: Layout, data: bytes) -> None:
             vfs.replace(path, data)
 
 
-def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> Head:
-    """Write the head, signed, durably: first the copy, then the head itself. Return it as it was signed."""
+class StagedHead(NamedTuple):
+    """A signed head that is on the disk twice, under names that do not count.
+
+    Parameters
+    ----------
+    names
+        The temporary name and the name of the copy, and those of the head.
+    """
+
+    head: Head
+    names: Sequence[tuple[Path, Path]]
+
+    def publish(self, vfs: Vfs) -> Head:
+        """Put the head in force: first the copy, then the head itself. Return it."""
+        for temporary, name in self.names:
+            vfs.rename(temporary, name)
+        return self.head
+
+
+def stage_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> StagedHead:
+    """Sign a head and write it beside those in force: what needs space is done when this returns.
+
+    Raises
+    ------
+    StorageFull, StorageReadOnly, StorageFailed
+        Nothing of it is left.
+    """
     signed = replace(head, signatures=signing.sign_head(head.statement()))
-    write_pair(vfs, layout, layout.head, signed.encode(epoch_root))
-    return signed
+    data = signed.encode(epoch_root)
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for name in (layout.copy_of(layout.head), layout.head):
+            vfs.make_directory(name.parent)
+            staged.append((vfs.stage(name, data), name))
+    except BaseException:
+        for temporary, _ in staged:
+            vfs.unlink(temporary)
+        raise
+    return StagedHead(signed, staged)
+
+
+def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> Head:
+    """Write a head, signed, durably. Return it as it was signed."""
+    return stage_head(vfs, layout, head, epoch_root, signing).publish(vfs)
 
 
 def witness(anchors: Iterable[Anchor], head: Head, metrics: Metrics) -> None:

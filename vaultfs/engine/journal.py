@@ -97,7 +97,9 @@ class JournalFile:
         return cls(file, header, keys, header.chain(data), Mirror(vfs))
 
     @classmethod
-    def take(cls, vfs: Vfs, path: Path, header: JournalHeader, keys: JournalKeys, room: int) -> JournalFile:
+    def take(
+        cls, vfs: Vfs, path: Path, header: JournalHeader, keys: JournalKeys, room: int, mirror: Mirror
+    ) -> JournalFile:
         """Begin a journal in a file of `room` zero bytes whose blocks are reserved."""
         file = vfs.open(path, writable=True)
         data = header.encode(keys)
@@ -106,7 +108,7 @@ class JournalFile:
         except BaseException:
             file.close()
             raise
-        return cls(file, header, keys, header.chain(data), Mirror(vfs), room=room)
+        return cls(file, header, keys, header.chain(data), mirror, room=room)
 
     @classmethod
     def open(
@@ -193,6 +195,7 @@ class JournalFile:
         if self.file.size() > self.end:
             self.file.truncate(self.end)  # what a preallocated file has beyond its last group
         self.sync()
+        self.mirror.complete(self.file, self.end)
         self.mirror.sync()
 
     def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:

@@ -46,13 +46,19 @@ def secure_names(vfs: Vfs, layout: Layout) -> None:
                 below[:] = [one for one in below if not one.startswith(layout.index.name)]
 
 
-def open_journals(engine: Engine, stamp: Stamp | None) -> int:
-    """Open the live journals of a vault whose lock is held; return how many void bytes followed the last good group.
+def open_journals(engine: Engine, stamp: Stamp | None) -> tuple[int, bool]:
+    """Open the live journals of a vault whose lock is held.
 
     Parameters
     ----------
     stamp
         The stamp of the index, if it has one for this vault and head.
+
+    Returns
+    -------
+    tuple
+        How many void bytes followed the last good group; and whether the index is from before a recovery that did not
+        have it: it names groups that were written again elsewhere.
 
     Raises
     ------
@@ -69,27 +75,28 @@ def open_journals(engine: Engine, stamp: Stamp | None) -> int:
         raise
 
 
-def _open_all(engine: Engine, journals: Sequence[JournalFile], stamp: Stamp | None) -> int:
+def _open_all(engine: Engine, journals: Sequence[JournalFile], stamp: Stamp | None) -> tuple[int, bool]:
     if stamp is not None and stamp.journal_id not in {NO_JOURNAL, *(j.header.journal_id for j in journals)}:
         raise VaultDamaged
-    void = 0
+    void, outdated = 0, False
     for number, journal in enumerate(journals):
         if journal.header.first_leaf != engine.leaves:
             raise VaultDamaged
         floor = stamp.group if stamp is not None and stamp.journal_id == journal.header.journal_id else 0
         if number + 1 < len(journals):
-            _open_followed(engine, journal, journals[number + 1].header, floor)
+            _open_followed(engine, journal, journals[number + 1].header)
+            outdated = outdated or journal.last_group < floor
         else:
             void = _open_last(engine, journal, floor)
-    return void
+    return void, outdated
 
 
-def _open_followed(engine: Engine, journal: JournalFile, following: JournalHeader, floor: int) -> None:
+def _open_followed(engine: Engine, journal: JournalFile, following: JournalHeader) -> None:
     """Open a journal that has a successor, which says where it ends."""
     groups = list(journal.scan(following.predecessor_group))
     found = (journal.last_group, journal.end, journal.chain)
     stated = (following.predecessor_group, following.predecessor_end, following.predecessor_chain)
-    if found != stated or journal.last_group < floor:
+    if found != stated:
         raise VaultDamaged(group=journal.last_group + 1)
     journal.durable = journal.last_group
     _adopt(engine, journal, groups)

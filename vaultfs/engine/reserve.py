@@ -11,6 +11,7 @@ from vaultfs_format import limits
 
 from vaultfs.engine.engine import Condition, Engine
 from vaultfs.engine.journal import JournalFile
+from vaultfs.engine.mirrors import Mirror
 from vaultfs.errors import StorageFull, VaultError, VaultMissing
 
 RESERVE = 1 * limits.MIB
@@ -47,7 +48,8 @@ def _begun(engine: Engine) -> JournalFile:
     header, layout = engine.next_header(), engine.layout
     keys = header.keys(engine.chain.epoch_root)
     try:
-        journal = JournalFile.take(engine.vfs, layout.reserve, header, keys, RESERVE)
+        mirror = Mirror(engine.vfs, layout.copy_of(layout.journal(header.journal_id)))
+        journal = JournalFile.take(engine.vfs, layout.reserve, header, keys, RESERVE, mirror)
     except VaultMissing:
         raise StorageFull from None
     try:
@@ -69,7 +71,9 @@ def leave(engine: Engine) -> None:
     """
     make(engine)
     if engine.active is not None:
-        engine.active.journal.room = None
+        journal = engine.active.journal
+        journal.room = None
+        journal.mirror.complete(journal.file, journal.end)
     engine.condition = Condition.OPEN
 
 

@@ -26,7 +26,7 @@ from vaultfs.engine.catalogue import Listed, listed
 from vaultfs.engine.compaction import Merged, discard_segment, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
-from vaultfs.engine.heads import witness, write_head
+from vaultfs.engine.heads import stage_head, witness
 from vaultfs.engine.index import PLACE, Container, ContainerKind, Stamp
 from vaultfs.engine.mirrors import open_part
 from vaultfs.engine.packing import (
@@ -120,11 +120,12 @@ def settle(engine: Engine) -> int:
         try:
             try:
                 leaves = _write_all(engine, changes, busy)
+                head = _next_head(engine, leaves, changes)
+                staged = stage_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
             except StorageFull:
                 _undo(engine, changes)
                 raise
-            head = _next_head(engine, leaves, changes)
-            head = write_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
+            head = staged.publish(engine.vfs)
             _take_over(engine, head, changes)
         except BaseException as error:
             if not (isinstance(error, StorageFull) and changes.undone):

@@ -194,11 +194,11 @@ class Vault:
         known = engine.index.containers() if stamp else {}
         engine.next_container = max(known, default=0) + 1
         engine.next_handle = engine.index.next_handle() if stamp else 1
-        void = open_journals(engine, stamp)
+        void, outdated = open_journals(engine, stamp)
         sweep(engine)
         with suppress(StorageFull):
             reserve.make(engine)
-        if stamp is None:
+        if stamp is None or outdated:
             self.rebuild_index()
         else:
             self._resume_index(stamp, known)

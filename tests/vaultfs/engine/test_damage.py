@@ -16,6 +16,7 @@ from tests.vaultfs.support import (
     MRN,
     crashed,
     create,
+    drop_mirrors,
     events,
     files_of,
     flipped,
@@ -228,7 +229,8 @@ def test_a_body_that_rots_in_a_part_file_is_not_settled_as_if_it_were_whole(open
     """Nothing covers an open blob segment but the frames' own tags; settling must not put a root over damage."""
     vault = opened()
     record = put(vault, os.urandom(3_000_000))
-    (part,) = vault.path.rglob("*.part")
+    drop_mirrors(vault.path)
+    (part,) = files_of(vault.path, "*.part")
     with part.open("r+b") as file:
         file.seek(1_500_000)
         byte = file.read(1)

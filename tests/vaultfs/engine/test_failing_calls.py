@@ -63,7 +63,8 @@ def test_after_a_sync_that_failed_no_commit_succeeds(start: Base, calls: Counter
     for number in range(1, calls["fdatasync"] + 1, 3):
         inject(start, in_memory / "run", Injection("fdatasync", number, "EIO"), tally)
     assert tally.endings["poisoned"] > 2
-    assert tally.endings["done"] <= 1  # of a file in the epoch store, which is an anchor: the next head is shown it
+    # Of a file in the epoch store, which is an anchor: the next head is shown it; and of mirrors, as they are closed.
+    assert tally.endings["done"] <= 3
 
 
 def test_files_that_may_not_grow_lose_nothing(start: Base, in_memory: Path) -> None:

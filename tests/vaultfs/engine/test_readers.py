@@ -25,6 +25,7 @@ from tests.vaultfs.support import (
     answers,
     create,
     delete,
+    drop_mirrors,
     events,
     get,
     put,
@@ -430,6 +431,7 @@ class TestIndexElsewhere:
         put(vault)
         vault.close()
         shutil.rmtree(vault.path / "index")
+        drop_mirrors(vault.path)
         for journal in (vault.path / "journal").glob("*.vjrn"):
             data = journal.read_bytes()
             followed = JournalHeader.decode(data).predecessor == NO_JOURNAL

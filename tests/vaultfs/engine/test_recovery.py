@@ -16,6 +16,7 @@ from tests.vaultfs.support import (
     answers,
     crashed,
     create,
+    drop_mirrors,
     event_types,
     events,
     files_of,
@@ -45,7 +46,7 @@ class Left:
         self.groups: list[Scanned] = list(again.scan())
         self.end = again.end
         self.records = records
-        self.path = crashed(vault.path, target)
+        self.path = crashed(vault.path, target, mirrors=False)
         (self.journal,) = files_of(self.path, f"{journal.header.journal_id.hex()}.vjrn")
         self.bytes = self.journal.read_bytes()
 
@@ -205,7 +206,7 @@ def test_a_journal_of_an_earlier_moment_is_damage(opened: Open, tmp_path: Path) 
     put(vault, b"two")
     (journal,) = files_of(early, "*.vjrn")
     old = journal.read_bytes()
-    late = crashed(vault.path, tmp_path / "late")
+    late = crashed(vault.path, tmp_path / "late", mirrors=False)
     (late / "journal" / journal.name).write_bytes(old)
     with pytest.raises(VaultDamaged):
         reopen(late)
@@ -213,6 +214,7 @@ def test_a_journal_of_an_earlier_moment_is_damage(opened: Open, tmp_path: Path) 
     with reopen(vault.path):
         pass
     shutil.rmtree(vault.path / "index")
+    drop_mirrors(vault.path)
     (vault.path / "journal" / journal.name).write_bytes(old)
     with pytest.raises(VaultDamaged):
         reopen(vault.path)
@@ -236,7 +238,7 @@ def test_a_missing_journal_is_damage(opened: Open, tmp_path: Path) -> None:
         for index in (True, False):
             if name == last and not index:
                 continue  # nothing inside the vault tells: last seen values outside of it do
-            copy = crashed(path, tmp_path / f"{name}{index}", index=index)
+            copy = crashed(path, tmp_path / f"{name}{index}", index=index, mirrors=False)
             (copy / "journal" / name).unlink()
             with pytest.raises(VaultDamaged):
                 reopen(copy)
@@ -344,7 +346,7 @@ def test_a_doubtful_blob_that_is_not_all_there_is_damage(vault: vaultfs.Vault, t
     put(vault, os.urandom(2 * MIB))
     harms: list[Callable[[Path], None]] = [Path.unlink, lambda part: os.truncate(part, MIB)]
     for number, harm in enumerate(harms):
-        copy = crashed(vault.path, tmp_path / f"copy{number}", index=False)
+        copy = crashed(vault.path, tmp_path / f"copy{number}", index=False, mirrors=False)
         (part,) = files_of(copy, "*.part")
         harm(part)
         with pytest.raises(VaultDamaged):
@@ -364,7 +366,7 @@ def test_a_part_file_that_had_become_a_segment_when_settling_died_is_still_read(
     def die(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr("vaultfs.engine.settle.write_head", die)
+    monkeypatch.setattr("vaultfs.engine.settle.stage_head", die)
     with pytest.raises(Killed):
         vault.settle()
     copy = crashed(vault.path, tmp_path / "copy", index=False)
@@ -452,7 +454,7 @@ class TestLitter:
         def die(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("vaultfs.engine.settle.write_head", die)
+        monkeypatch.setattr("vaultfs.engine.settle.stage_head", die)
         with pytest.raises(KeyboardInterrupt):
             vault.settle()
         monkeypatch.undo()

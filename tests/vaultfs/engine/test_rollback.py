@@ -86,7 +86,7 @@ def test_accepting_can_be_interrupted(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.settle.write_head", die)
+        patched.setattr("vaultfs.engine.settle.stage_head", die)
         with pytest.raises(KeyboardInterrupt):
             reopen(path, accept_older=True)
     with pytest.raises(RolledBack):

@@ -64,12 +64,14 @@ def mend_segment(files: VaultFiles, name: str) -> bool:
 
 def mend_mirrored(files: VaultFiles, name: str) -> bool:
     """Make a journal or an open blob segment whole from its mirror, and the mirror of a journal from it."""
+    is_part = name.endswith(".part")
     try:
         with opened(files, name) as pair:
-            patches = _of_part(pair) if name.endswith(".part") else _of_journal(pair)
-            _write_patched(files.root / name, pair.main, patches)
-        if not name.endswith(".part"):
-            with opened(files, name) as pair:
+            patches = list(_of_part(pair) if is_part else _of_journal(pair))
+            if patches or pair.file is None:
+                _write_patched(files.root / name, pair.main, patches)
+        with opened(files, name) as pair:
+            if not is_part or pair.mirror is None or pair.mirror.size < pair.main.size:
                 _write_patched(files.root / copy_name(name), pair.main, [])
     except (OSError, VaultError):
         return False
@@ -85,17 +87,20 @@ def _of_part(pair: Pair) -> Iterator[Patch]:
 
 
 def _of_journal(pair: Pair) -> Iterator[Patch]:
-    """Yield header and groups of a journal, as far as either copy has them."""
-    header, data = pair.header()
-    yield Patch(0, data)
-    at, number, chain = HEADER_SIZE, 1, header.chain(data)
+    """Yield the header and groups of a journal that only the mirror has."""
+    beginning = pair.header()
+    header = beginning.value
+    if beginning.reason is not None:
+        yield Patch(0, beginning.data)
+    at, number, chain = HEADER_SIZE, 1, header.chain(beginning.data)
     while at < pair.size:
         try:
             found = pair.group(header.suite, at, number, chain, lambda _: None)
         except VaultError:
             return
-        yield Patch(at, found.data)
-        at, number, chain = at + len(found.data), number + 1, found.group.chain
+        if found.reason is not None:
+            yield Patch(at, found.data)
+        at, number, chain = at + len(found.data), number + 1, found.value.chain
 
 
 def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None:

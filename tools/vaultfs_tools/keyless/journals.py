@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import DigestMismatch, FormatError, Structure, VaultError
+from vaultfs_format.errors import FormatError, Structure, VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
@@ -21,6 +21,7 @@ from vaultfs_tools.keyless.findings import (
     Disagreement,
     DurableLost,
     FileMissing,
+    FileUnreadable,
     GroupsDamaged,
     HeadOlder,
     JournalEmpty,
@@ -53,7 +54,7 @@ class Scan:
     parts
         Bytes that count of each open blob segment.
     taken
-        Groups that only the mirror has, and where they lie.
+        Groups that only the mirror has: where they lie, and why the file is not good there.
     behind
         Whether the mirror lacks a group.
     """
@@ -68,7 +69,7 @@ class Scan:
     leaves: int = 0
     first_entry: bytes = b""
     parts: dict[bytes, int] = field(default_factory=dict)
-    taken: dict[int, int] = field(default_factory=dict)
+    taken: dict[int, tuple[int, VaultError]] = field(default_factory=dict)
     behind: bool = False
 
 
@@ -116,9 +117,10 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
     try:
         with opened(files, name) as pair:
             size = pair.size
-            header, data = pair.header()
-            if not pair.file_has(data, 0):
-                report.add(_lacking(pair), name, remedy=Mirrored(name))
+            found = pair.header()
+            header, data = found.value, found.data
+            if found.reason is not None:
+                report.add(found.reason, name, remedy=Mirrored(name))
     except FormatError as error:
         # A header is durable before its first group: nothing was ever acknowledged from a file that has no more.
         report.add(error if size > HEADER_SIZE else JournalEmpty(structure=Structure.JOURNAL_HEADER), name)
@@ -153,12 +155,6 @@ def _belongs(report: Report, head: Head, journal: Journal) -> bool:
         if value != expected:
             report.add(_differs(stated), name)
     return True
-
-
-def _lacking(pair: Pair) -> VaultError:
-    """Return what is wrong with a file whose mirror has a good header."""
-    structure = Structure.JOURNAL_HEADER
-    return FileMissing(structure=structure) if pair.file is None else DigestMismatch(structure=structure)
 
 
 def _differs(stated: Property) -> Disagreement:
@@ -228,12 +224,12 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
             scan, reason = scanned(pair, report, journal, None, advance)
             journal.scan = scan
             tail = _written(pair.main, scan.end)
-            _report_copies(report, journal, scan, scan.last_group if scan.closed else scan.durable)
+            _report_copies(report, journal, scan, scan.last_group - 1 if scan.closed else scan.durable)
             if any(claims_durable(one, scan) for one in pair if one is not None):
                 report_lost(report, journal, scan, reason)
             elif tail:
                 report.add(TornTail(structure=Structure.JOURNAL_GROUP, size=tail), journal.name, scan.end)
-            elif not scan.closed:
+            elif not scan.closed or scan.last_group in scan.taken:
                 report.add(JournalOpen(structure=Structure.JOURNAL_GROUP, group=scan.last_group), journal.name)
     except VaultError as error:
         report.add(error, journal.name)
@@ -242,9 +238,11 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
 def _report_copies(report: Report, journal: Journal, scan: Scan, durable: int) -> None:
     """Report what of the groups up to `durable` only one of the copies has."""
     remedy = Mirrored(journal.name)
-    if damaged := [offset for number, offset in scan.taken.items() if number <= durable]:
+    damaged = [where for number, where in scan.taken.items() if number <= durable]
+    unreadable = next((reason for _, reason in damaged if isinstance(reason, FileUnreadable)), None)
+    if damaged and not any(isinstance(reason, FileMissing) for _, reason in damaged):
         found = GroupsDamaged(structure=Structure.JOURNAL_GROUP, groups=len(damaged))
-        report.add(found, journal.name, damaged[0], remedy)
+        report.add(unreadable or found, journal.name, damaged[0][0], remedy)
     if scan.behind and scan.closed:
         report.add(MirrorDamaged(structure=Structure.JOURNAL_GROUP), copy_name(journal.name), remedy=remedy)
     elif scan.behind:
@@ -291,9 +289,9 @@ def scanned(
             found = pair.group(suite, scan.end, scan.last_group + 1, scan.chain, check)
         except VaultError as error:
             return scan, error
-        group = found.group
-        if not found.in_file:
-            scan.taken[group.number] = scan.end
+        group = found.value
+        if found.reason is not None:
+            scan.taken[group.number] = scan.end, found.reason
         scan.behind = scan.behind or not found.in_mirror
         _take(scan, group)
         report.groups += 1
