@@ -386,12 +386,24 @@ def test_a_body_in_a_part_file_that_does_not_open_is_found_with_keys(
     vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Bodies that are not settled yet have no hash: only their keys tell."""
-    vaults.flip(next(vault.rglob("*.part")), 6000)
+    part = next((vault / "segments").rglob("*.part"))
+    vaults.flip_both(part, 6000)
     assert fsck.main([str(vault)]) == 0
     capsys.readouterr()
     code, report = _json(capsys, vault, *secret)
     assert code == 4
     assert [f["code"] for f in report["findings"]] == [1203]  # type: ignore[attr-defined]
+
+
+def test_a_body_in_a_part_file_that_its_mirror_has_is_healed_with_keys(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    vaults.flip(next((vault / "segments").rglob("*.part")), 6000)
+    code, report = _json(capsys, vault, *secret)
+    assert code == 1
+    severities = [found["severity"] for found in report["findings"]]  # type: ignore[attr-defined]
+    assert severities == ["corrected"]
+    assert _json(capsys, vault, *secret)[0] == 0
 
 
 def test_a_head_of_other_keys_is_found_with_keys(
@@ -412,4 +424,4 @@ def test_a_key_table_of_other_keys_is_found_with_keys(vault: Path) -> None:
         for path in vault.rglob(f"{row.segment_id.hex()}.vkey.1"):
             path.unlink()
         found = list(compare.frame_errors(opened.engine, lambda _: None))
-    assert [path.stem for path, _ in found] == [row.segment_id.hex()]
+    assert [one.path.stem for one in found] == [row.segment_id.hex()]

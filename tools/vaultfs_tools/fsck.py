@@ -183,8 +183,16 @@ def _check_with_keys(
             index.discard(place)
             vault = opened()
         with vault:
-            for path, found in compare.frame_errors(vault.engine, advance):
-                report.add(found, str(path.relative_to(vault.path)))
+            spared = []
+            for found in compare.frame_errors(vault.engine, advance):
+                name = str(found.path.relative_to(vault.path))
+                if found.spared:
+                    spared.append(Finding(Severity.CORRECTED, found.error, name))
+                else:
+                    report.add(found.error, name)
+            if spared and not report.count(Severity.ERROR):
+                vault.settle()
+                report.findings += spared
             if not report.count(Severity.ERROR):
                 _check_index(vault, report, rebuild=args.rebuild_index)
                 report.opened = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
+from typing import NamedTuple
 
 import lmdb
 
@@ -28,7 +29,23 @@ from vaultfs.engine.store import FrameStore
 from vaultfs.errors import VaultError
 
 
-def frame_errors(engine: Engine, advance: Callable[[int], None]) -> Iterator[tuple[Path, VaultError]]:
+class FrameError(NamedTuple):
+    """A frame that does not open.
+
+    Parameters
+    ----------
+    path
+        The file that is damaged.
+    spared
+        Whether a mirror has what is damaged: settling takes it from there.
+    """
+
+    path: Path
+    error: VaultError
+    spared: bool = False
+
+
+def frame_errors(engine: Engine, advance: Callable[[int], None]) -> Iterator[FrameError]:
     """Open entries and body of every frame of the segments and live journals; yield what fails, and in which file.
 
     Parameters
@@ -37,30 +54,40 @@ def frame_errors(engine: Engine, advance: Callable[[int], None]) -> Iterator[tup
         Is told the bytes of each body that was opened.
     """
     for row in engine.head.segments:
-        yield from _errors(engine.layout.segment(row), segment_frames(engine, row), advance)
+        yield from _errors(engine, engine.layout.segment(row), segment_frames(engine, row), advance)
     parts: dict[bytes, Doubled] = {}
     try:
         for live in engine.live:
             frames = (frame for group in live_groups(engine, live, parts) for frame in group.frames)
-            yield from _errors(engine.layout.journal(live.journal.header.journal_id), frames, advance)
+            yield from _errors(engine, engine.layout.journal(live.journal.header.journal_id), frames, advance)
     finally:
         for part in parts.values():
             part.close()
 
 
 def _errors(
-    path: Path, frames: Iterator[FoundFrame], advance: Callable[[int], None]
-) -> Iterator[tuple[Path, VaultError]]:
+    engine: Engine, path: Path, frames: Iterator[FoundFrame], advance: Callable[[int], None]
+) -> Iterator[FrameError]:
     try:
         for frame in frames:
+            home = engine.layout.part(frame.segment_id) if frame.segment_id else path
             try:
                 frame.entries()
-                frame.body()
+                frame.stored_body()
             except VaultError as error:
-                yield path, error
+                yield FrameError(home, error, _opens(frame))
             advance(frame.row.header.body_sealed)
     except VaultError as error:
-        yield path, error
+        yield FrameError(path, error)
+
+
+def _opens(frame: FoundFrame) -> bool:
+    try:
+        frame.entries()
+        frame.body()
+    except VaultError:
+        return False
+    return True
 
 
 def index_differences(engine: Engine, path: Path) -> dict[str, int]:

@@ -156,7 +156,7 @@ def _restore_lost(engine: Engine) -> None:
                 continue  # nothing in it can be opened, or be trusted
             if header.generation < engine.head.generation:
                 vfs.unlink(mirrors / name)
-            else:
+            elif name == f"{header.journal_id.hex()}{SUFFIX}":
                 copy_file(vfs, mirrors / name, layout.journals / name)
 
 

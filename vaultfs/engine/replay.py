@@ -40,6 +40,10 @@ class FoundFrame(NamedTuple):
         """Return the opened entries."""
         return open_entries(self.suite, self.row.header, self.key, self.row.entries)
 
+    def stored_body(self) -> bytes:
+        """Return the opened body as it lies in its file."""
+        return self._opened(self.body_file)
+
     def body(self) -> bytes:
         """Return the opened body, where it is damaged from what gives it back."""
         return first_good(self.body_file, self.spare, self._opened)

@@ -355,7 +355,7 @@ def test_an_error_of_the_device_is_a_finding(vault: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "preadv", preadv)
     found = vaults.findings(vault)
-    assert {type(f.error).__name__ for f in found if f.file == str(path.relative_to(vault))} == {"FileUnreadable"}
+    assert "FileUnreadable" in {type(f.error).__name__ for f in found if f.file == str(path.relative_to(vault))}
 
 
 def test_a_directory_that_the_device_cannot_list_is_a_finding(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,13 @@ class SettlingUnfinished(Recovery):
     advice = "Open the vault for writing; the settling is done again and the file removed."
 
 
+class CopiesDiffer(Recovery):
+    """A group of the journal and of its mirror differ in what only the keys can judge."""
+
+    code = 9155
+    advice = "Open the vault for writing: with the keys, the one that is right is taken."
+
+
 class Remark(CheckError):
     """The vault holds something that it does not need."""
 

@@ -64,43 +64,53 @@ def mend_segment(files: VaultFiles, name: str) -> bool:
 
 def mend_mirrored(files: VaultFiles, name: str) -> bool:
     """Make a journal or an open blob segment whole from its mirror, and the mirror of a journal from it."""
-    is_part = name.endswith(".part")
+    mend = _mend_part if name.endswith(".part") else _mend_journal
     try:
         with opened(files, name) as pair:
-            patches = list(_of_part(pair) if is_part else _of_journal(pair))
-            if patches or pair.file is None:
-                _write_patched(files.root / name, pair.main, patches)
-        with opened(files, name) as pair:
-            if not is_part or pair.mirror is None or pair.mirror.size < pair.main.size:
-                _write_patched(files.root / copy_name(name), pair.main, [])
+            mend(pair, files.root / name, files.root / copy_name(name))
     except (OSError, VaultError):
         return False
     return True
 
 
-def _of_part(pair: Pair) -> Iterator[Patch]:
-    """Yield what the file is too short for. Where the two copies differ only the keys tell which is right."""
-    mirror, start = pair.mirror, pair.main.size
-    for at in range(start, mirror.size if mirror else 0, CHUNK):
-        if mirror is not None:
-            yield Patch(at, mirror.read(at, min(CHUNK, mirror.size - at)))
+def _mend_part(pair: Pair, path: Path, mirror: Path) -> None:
+    """Make file and mirror as long as the longer. Where they differ only the keys tell which is right."""
+    for target, short, long in ((path, pair.file, pair.mirror), (mirror, pair.mirror, pair.file)):
+        if long is not None and (short is None or short.size < long.size):
+            _write_patched(target, short or long, _beyond(short or long, long))
 
 
-def _of_journal(pair: Pair) -> Iterator[Patch]:
-    """Yield the header and groups of a journal that only the mirror has."""
+def _beyond(short: Reader, long: Reader) -> Iterator[Patch]:
+    for at in range(short.size, long.size, CHUNK):
+        yield Patch(at, long.read(at, min(CHUNK, long.size - at)))
+
+
+def _mend_journal(pair: Pair, path: Path, mirror: Path) -> None:
+    of_file, of_mirror = _of_journal(pair)
+    if of_file or pair.file is None:
+        _write_patched(path, pair.main, of_file)
+    if of_mirror or pair.mirror is None:
+        _write_patched(mirror, pair.mirror or pair.main, of_mirror if pair.mirror else of_file)
+
+
+def _of_journal(pair: Pair) -> tuple[list[Patch], list[Patch]]:
+    """Return the header and the groups that only the mirror has, and those that only the file has."""
     beginning = pair.header()
     header = beginning.value
-    if beginning.reason is not None:
-        yield Patch(0, beginning.data)
+    of_file = [Patch(0, beginning.data)] if beginning.reason is not None else []
+    of_mirror = [] if beginning.mirrored else [Patch(0, beginning.data)]
     at, number, chain = HEADER_SIZE, 1, header.chain(beginning.data)
     while at < pair.size:
         try:
             found = pair.group(header.suite, at, number, chain, lambda _: None)
         except VaultError:
-            return
+            break
         if found.reason is not None:
-            yield Patch(at, found.data)
+            of_file.append(Patch(at, found.data))
+        if not found.mirrored:
+            of_mirror.append(Patch(at, found.data))
         at, number, chain = at + len(found.data), number + 1, found.value.chain
+    return of_file, of_mirror
 
 
 def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None:

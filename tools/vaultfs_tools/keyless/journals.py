@@ -18,6 +18,7 @@ from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, Journ
 
 from vaultfs_tools.keyless.files import CHUNK, COPIES, JOURNALS, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import (
+    CopiesDiffer,
     Disagreement,
     DurableLost,
     FileMissing,
@@ -55,8 +56,8 @@ class Scan:
         Bytes that count of each open blob segment.
     taken
         Groups that only the mirror has: where they lie, and why the file is not good there.
-    behind
-        Whether the mirror lacks a group.
+    behind, differ
+        Whether the mirror lacks a group; whether it has one that differs, and without keys is as good.
     """
 
     end: int
@@ -71,6 +72,7 @@ class Scan:
     parts: dict[bytes, int] = field(default_factory=dict)
     taken: dict[int, tuple[int, VaultError]] = field(default_factory=dict)
     behind: bool = False
+    differ: bool = False
 
 
 @dataclass(slots=True)
@@ -119,8 +121,6 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
             size = pair.size
             found = pair.header()
             header, data = found.value, found.data
-            if found.reason is not None:
-                report.add(found.reason, name, remedy=Mirrored(name))
     except FormatError as error:
         # A header is durable before its first group: nothing was ever acknowledged from a file that has no more.
         report.add(error if size > HEADER_SIZE else JournalEmpty(structure=Structure.JOURNAL_HEADER), name)
@@ -134,7 +134,11 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
         report.add(_differs(Property.ROLE), name)
         return None
     journal = Journal(name, header, header.chain(data))
-    return journal if head is None or _belongs(report, head, journal) else None
+    if head is not None and not _belongs(report, head, journal):
+        return None
+    if found.reason is not None:
+        report.add(found.reason, name, remedy=Mirrored(name))
+    return journal
 
 
 def _belongs(report: Report, head: Head, journal: Journal) -> bool:
@@ -207,6 +211,7 @@ def _scan_followed(
     try:
         with opened(files, journal.name) as pair:
             scan, reason = scanned(pair, report, journal, following.predecessor_group, advance)
+            scan.closed = scan.closed or _is_closed(pair, journal, scan)
     except VaultError as error:
         report.add(error, journal.name)
         return
@@ -215,6 +220,15 @@ def _scan_followed(
     if (scan.last_group, scan.end, scan.chain) != stated:
         report_lost(report, journal, scan, reason)
     _report_copies(report, journal, scan, scan.last_group)
+
+
+def _is_closed(pair: Pair, journal: Journal, scan: Scan) -> bool:
+    """Return whether a closing record follows the last group that counts."""
+    try:
+        found = pair.group(journal.header.suite, scan.end, scan.last_group + 1, scan.chain, lambda _: None)
+    except VaultError:
+        return False
+    return found.value.kind is GroupKind.CLOSING
 
 
 def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Callable[[int], None]) -> None:
@@ -229,7 +243,7 @@ def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Cal
                 report_lost(report, journal, scan, reason)
             elif tail:
                 report.add(TornTail(structure=Structure.JOURNAL_GROUP, size=tail), journal.name, scan.end)
-            elif not scan.closed or scan.last_group in scan.taken:
+            elif not scan.closed or (scan.last_group in scan.taken and pair.file is not None):
                 report.add(JournalOpen(structure=Structure.JOURNAL_GROUP, group=scan.last_group), journal.name)
     except VaultError as error:
         report.add(error, journal.name)
@@ -243,6 +257,8 @@ def _report_copies(report: Report, journal: Journal, scan: Scan, durable: int) -
     if damaged and not any(isinstance(reason, FileMissing) for _, reason in damaged):
         found = GroupsDamaged(structure=Structure.JOURNAL_GROUP, groups=len(damaged))
         report.add(unreadable or found, journal.name, damaged[0][0], remedy)
+    if scan.differ:
+        report.add(CopiesDiffer(structure=Structure.JOURNAL_GROUP), journal.name)
     if scan.behind and scan.closed:
         report.add(MirrorDamaged(structure=Structure.JOURNAL_GROUP), copy_name(journal.name), remedy=remedy)
     elif scan.behind:
@@ -292,7 +308,8 @@ def scanned(
         group = found.value
         if found.reason is not None:
             scan.taken[group.number] = scan.end, found.reason
-        scan.behind = scan.behind or not found.in_mirror
+        scan.behind = scan.behind or not found.mirrored
+        scan.differ = scan.differ or found.differs
         _take(scan, group)
         report.groups += 1
         report.frames += len(group.rows)

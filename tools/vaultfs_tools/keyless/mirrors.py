@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Generic, NamedTuple, TypeVar
 
-from vaultfs_format.errors import Unsupported, VaultError
+from vaultfs_format.errors import DigestMismatch, Structure, Unsupported, VaultError
 from vaultfs_format.group import GROUP, Group, decode_group, group_sizes
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 from vaultfs_format.suite import Suite
@@ -26,14 +26,17 @@ class Found(NamedTuple, Generic[T]):
     ----------
     reason
         Why the file is not good here; None where it is.
-    in_mirror
-        Whether the mirror has these bytes.
+    mirrored
+        Whether the mirror is good here, too.
+    differs
+        Whether both are, and differ: only the keys tell which is right.
     """
 
     value: T
     data: bytes
     reason: VaultError | None
-    in_mirror: bool
+    mirrored: bool
+    differs: bool = False
 
 
 class Pair(NamedTuple):
@@ -57,7 +60,22 @@ class Pair(NamedTuple):
             data = reader.read(0, min(HEADER_SIZE, reader.size))
             return JournalHeader.decode(data), data
 
-        return self._first_good(0, decoded)
+        found = self._first_good(0, decoded)
+        if found.differs and self.mirror is not None and not self._begins(found):
+            # No digest covers the MAC, but the chain of the groups does.
+            other = Found(*decoded(self.mirror), DigestMismatch(structure=Structure.JOURNAL_HEADER), mirrored=True)
+            if self._begins(other):
+                return other
+        return found
+
+    def _begins(self, found: Found[JournalHeader]) -> bool:
+        """Return whether the first group follows a header."""
+        header = found.value
+        try:
+            self.group(header.suite, HEADER_SIZE, 1, header.chain(found.data), lambda _: None)
+        except VaultError:
+            return False
+        return True
 
     def group(self, suite: Suite, offset: int, number: int, chain: bytes, check: Check) -> Found[Group]:
         """Return a group of a journal from whichever copy is good. Raises as `_first_good` does."""
@@ -82,7 +100,7 @@ class Pair(NamedTuple):
         try:
             if self.file is not None:
                 value, data = act(self.file)
-                return Found(value, data, None, _has(self.mirror, data, offset))
+                return Found(value, data, None, *self._compared(data, offset, act))
         except Unsupported:
             raise  # whatever the mirror is, this program must not go on from it
         except VaultError as error:
@@ -90,20 +108,24 @@ class Pair(NamedTuple):
         if self.mirror is not None:
             with suppress(VaultError):
                 value, data = act(self.mirror)
-                return Found(value, data, reason, in_mirror=True)
+                return Found(value, data, reason, mirrored=True)
         raise reason
+
+    def _compared(self, data: bytes, offset: int, act: Callable[[Reader], object]) -> tuple[bool, bool]:
+        """Return whether the mirror is good where the file has these bytes, and whether it differs."""
+        if self.mirror is None:
+            return False, False
+        with suppress(VaultError):
+            if self.mirror.read(offset, len(data)) == data:
+                return True, False
+            act(self.mirror)
+            return True, True
+        return False, False
 
     @property
     def size(self) -> int:
         """Bytes of the longer one."""
         return max(reader.size for reader in self if reader is not None)
-
-
-def _has(reader: Reader | None, data: bytes, offset: int) -> bool:
-    try:
-        return reader is not None and reader.read(offset, len(data)) == data
-    except VaultError:
-        return False
 
 
 @contextmanager
