@@ -38,6 +38,7 @@ class Mirror:
         self._path = path
         self._file: File | None = None
         self._writing = False
+        self._named = False
 
     @classmethod
     def begin(cls, vfs: Vfs, path: Path, original: File, length: int) -> Mirror:
@@ -55,7 +56,7 @@ class Mirror:
             self._vfs.make_directory(self._path.parent)
             self._vfs.unlink(self._path)
             self._file = self._vfs.create(self._path)
-            self._writing = True
+            self._writing, self._named = True, False
             for at in range(0, length, limits.MIB):
                 self.append([original.read(at, min(limits.MIB, length - at))], at)
 
@@ -86,6 +87,9 @@ class Mirror:
         if self._writing and self._file is not None:
             try:
                 self._file.sync()
+                if self._path is not None and not self._named:
+                    self._vfs.sync_directory(self._path.parent)
+                    self._named = True
             except VaultError:
                 self._writing = False
 

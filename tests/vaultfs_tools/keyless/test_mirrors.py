@@ -47,7 +47,7 @@ def test_flips_in_a_mirror_are_healed_byte_for_byte(vault: Path) -> None:
     for journal in vaults.journals_of(vault):
         for at in chance.sample(covered(journal), 10):
             vaults.flip(vaults.mirror_of(journal), at)
-            assert healed(vault) == ["MirrorDamaged"]
+            assert healed(vault) == ["MirrorBehind"]
             assert vaults.tree(vault) == before
 
 
@@ -73,7 +73,7 @@ def test_damage_to_both_copies_in_different_groups_is_healed_at_once(vault: Path
     offsets = vaults.groups_of(journal)
     vaults.flip(journal, offsets[0] + 50)
     vaults.flip(vaults.mirror_of(journal), offsets[1] + 50)
-    assert set(healed(vault)) == {"GroupsDamaged", "MirrorDamaged"}
+    assert set(healed(vault)) == {"GroupsDamaged", "MirrorBehind"}
     assert vaults.tree(vault) == before
 
 
@@ -115,6 +115,11 @@ def test_a_newer_journal_is_not_written_over_by_an_older_mirror(vault: Path, *, 
     heal(VaultFiles(vault), report)
     assert {f.severity for f in report.findings} == {Severity.UNSUPPORTED}
     assert vaults.tree(vault) == before
+
+
+def test_a_mirror_of_which_nothing_can_be_proved_is_remarked(vault: Path) -> None:
+    (vault / "copies/journal" / ("ab" * 16 + ".vjrn")).write_bytes(bytes(HEADER_SIZE + 100))
+    assert [(type(f.error).__name__, f.severity) for f in vaults.findings(vault)] == [("Leftover", Severity.REMARK)]
 
 
 def test_a_mirror_of_a_settled_journal_is_remarked(vault: Path) -> None:

@@ -187,13 +187,6 @@ class GroupsDamaged(CheckError):
     advice = "Run vaultfs-fsck without --check-only: it writes them over what is damaged."
 
 
-class MirrorDamaged(CheckError):
-    """The mirror of the file does not have all that the file has."""
-
-    code = 9121
-    advice = "Run vaultfs-fsck without --check-only: it makes the mirror anew."
-
-
 class Recovery(CheckError):
     """Opening the vault will finish or discard what was interrupted."""
 
@@ -279,10 +272,10 @@ class PartHeadTorn(Remark):
 
 
 class MirrorBehind(Remark):
-    """The mirror of the file does not have all that the file has; its writer did not come to close it."""
+    """The mirror of the file does not have all that the file has."""
 
     code = 9166
-    advice = "Nothing needs to be done: settling makes both unneeded."
+    advice = "Run vaultfs-fsck without --check-only: it completes the mirror. So does settling, which needs neither."
 
 
 # Findings. ---------------------------------------------------------------------------------------------------------

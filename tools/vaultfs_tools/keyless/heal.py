@@ -26,8 +26,6 @@ def heal(files: VaultFiles, report: Report) -> None:
     """
     mended: dict[str, bool] = {}
     for number, finding in enumerate(report.findings):
-        if finding.severity is not Severity.ERROR:
-            continue
         if isinstance(finding.remedy, Remedy):
             report.findings[number] = _healed(files, finding, finding.remedy)
         elif finding.remedy is not None:

@@ -28,8 +28,8 @@ from vaultfs_tools.keyless.findings import (
     JournalEmpty,
     JournalOpen,
     JournalsFork,
+    Leftover,
     MirrorBehind,
-    MirrorDamaged,
     Mirrored,
     PredecessorMissing,
     Property,
@@ -121,6 +121,10 @@ def _opened(files: VaultFiles, report: Report, head: Head | None, name: str) -> 
             size = pair.size
             found = pair.header()
             header, data = found.value, found.data
+    except FileMissing:
+        # A mirror alone, of which nothing can be proved.
+        report.add(Leftover(structure=Structure.JOURNAL_HEADER), copy_name(name))
+        return None
     except FormatError as error:
         # A header is durable before its first group: nothing was ever acknowledged from a file that has no more.
         report.add(error if size > HEADER_SIZE else JournalEmpty(structure=Structure.JOURNAL_HEADER), name)
@@ -211,7 +215,6 @@ def _scan_followed(
     try:
         with opened(files, journal.name) as pair:
             scan, reason = scanned(pair, report, journal, following.predecessor_group, advance)
-            scan.closed = scan.closed or _is_closed(pair, journal, scan)
     except VaultError as error:
         report.add(error, journal.name)
         return
@@ -220,15 +223,6 @@ def _scan_followed(
     if (scan.last_group, scan.end, scan.chain) != stated:
         report_lost(report, journal, scan, reason)
     _report_copies(report, journal, scan, scan.last_group)
-
-
-def _is_closed(pair: Pair, journal: Journal, scan: Scan) -> bool:
-    """Return whether a closing record follows the last group that counts."""
-    try:
-        found = pair.group(journal.header.suite, scan.end, scan.last_group + 1, scan.chain, lambda _: None)
-    except VaultError:
-        return False
-    return found.value.kind is GroupKind.CLOSING
 
 
 def _scan_last(files: VaultFiles, report: Report, journal: Journal, advance: Callable[[int], None]) -> None:
@@ -259,10 +253,8 @@ def _report_copies(report: Report, journal: Journal, scan: Scan, durable: int) -
         report.add(unreadable or found, journal.name, damaged[0][0], remedy)
     if scan.differ:
         report.add(CopiesDiffer(structure=Structure.JOURNAL_GROUP), journal.name)
-    if scan.behind and scan.closed:
-        report.add(MirrorDamaged(structure=Structure.JOURNAL_GROUP), copy_name(journal.name), remedy=remedy)
-    elif scan.behind:
-        report.add(MirrorBehind(structure=Structure.JOURNAL_GROUP), copy_name(journal.name))
+    if scan.behind:
+        report.add(MirrorBehind(structure=Structure.JOURNAL_GROUP), copy_name(journal.name), remedy=remedy)
 
 
 def _written(file: Reader, start: int) -> int:

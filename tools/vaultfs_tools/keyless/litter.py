@@ -22,7 +22,6 @@ from vaultfs_tools.keyless.findings import (
     HeadOlder,
     Leftover,
     MirrorBehind,
-    MirrorDamaged,
     Mirrored,
     NotNamed,
     PartHeadTorn,
@@ -62,19 +61,14 @@ def check_parts(files: VaultFiles, report: Report, head: Head, journals: Sequenc
     """Check the open blob segments that live journals name; return the names of the files that hold their bodies."""
     found: set[str] = set()
     ends: dict[bytes, int] = {}
-    mirrored: set[bytes] = set()
     for journal in journals:
         for segment_id, end in journal.scan.parts.items() if journal.scan else ():
             ends[segment_id] = max(end, ends.get(segment_id, 0))
-            if journal.scan and journal.scan.closed:
-                mirrored.add(segment_id)
     for segment_id, end in ends.items():
         name = names.part_name(segment_id)
         found.add(name)
         if files.size(names.copy_name(name)) < end:
-            # Who closes a journal makes the mirrors durable first.
-            behind = MirrorDamaged if segment_id in mirrored else MirrorBehind
-            report.add(behind(structure=Structure.SEGMENT), names.copy_name(name), remedy=Mirrored(name))
+            report.add(MirrorBehind(structure=Structure.SEGMENT), names.copy_name(name), remedy=Mirrored(name))
         try:
             found.add(_check_part(files, report, head, segment_id, end))
         except VaultError as error:
