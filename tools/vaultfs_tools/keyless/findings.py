@@ -222,13 +222,6 @@ class SettlingUnfinished(Recovery):
     advice = "Open the vault for writing; the settling is done again and the file removed."
 
 
-class CopiesDiffer(Recovery):
-    """A group of the journal and of its mirror differ in what only the keys can judge."""
-
-    code = 9155
-    advice = "Open the vault for writing: with the keys, the one that is right is taken."
-
-
 class Remark(CheckError):
     """The vault holds something that it does not need."""
 
@@ -276,6 +269,13 @@ class MirrorBehind(Remark):
 
     code = 9166
     advice = "Run vaultfs-fsck without --check-only: it completes the mirror. So does settling, which needs neither."
+
+
+class CopiesDiffer(Remark):
+    """A group of the journal and of its mirror differ in what only the keys can judge."""
+
+    code = 9167
+    advice = "Open the vault for writing: with the keys, the one that is right is taken."
 
 
 # Findings. ---------------------------------------------------------------------------------------------------------
