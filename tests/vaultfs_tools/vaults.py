@@ -105,6 +105,11 @@ def mirror_of(path: Path) -> Path:
     return vault / "copies" / path.relative_to(vault)
 
 
+def both(path: Path) -> tuple[Path, Path]:
+    """Return a journal and its mirror."""
+    return path, mirror_of(path)
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a journal and its mirror."""
     path.write_bytes(data)

@@ -102,6 +102,7 @@ NAMES = {
     9117: "FooterDamaged",
     9118: "FooterLost",
     9119: "SignerUnknown",
+    9120: "GroupsDamaged",
     9150: "Recovery",
     9151: "TornTail",
     9152: "JournalOpen",
@@ -113,6 +114,8 @@ NAMES = {
     9163: "Foreign",
     9164: "LeftOut",
     9165: "PartHeadTorn",
+    9166: "MirrorBehind",
+    9167: "CopiesDiffer",
 }
 
 RETIRED = {

@@ -196,27 +196,51 @@ def the_head_has_forgotten_an_audit_segment(world: World) -> set[int]:
 def two_journals_follow_the_same_one(world: World) -> set[int]:
     last = vaults.journals_of(world.path)[-1]
     rival = last.with_name("ff" * 16 + ".vjrn")
-    rival.write_bytes(last.read_bytes())
+    vaults.write(rival, last.read_bytes())
     vaults.put_header(rival, journal_id=b"\xff" * 16)
     return world.fsck()
 
 
 @reaches("PredecessorMissing")
 def a_journal_is_lost(world: World) -> set[int]:
-    vaults.journals_of(world.path)[0].unlink()
+    for path in vaults.both(vaults.journals_of(world.path)[0]):
+        path.unlink()
     return world.fsck()
 
 
 @reaches("DurableLost")
 def a_byte_of_an_acknowledged_commit_flips(world: World) -> set[int]:
     last = vaults.journals_of(world.path)[-1]
+    at = vaults.groups_of(last)[0] + 100
+    for path in vaults.both(last):
+        flip(path, at)
+    return world.fsck()
+
+
+@reaches("GroupsDamaged")
+def a_byte_of_a_commit_that_the_mirror_has_flips(world: World) -> set[int]:
+    last = vaults.journals_of(world.path)[-1]
     flip(last, vaults.groups_of(last)[0] + 100)
+    return world.fsck()
+
+
+@reaches("MirrorBehind")
+def a_mirror_is_lost(world: World) -> set[int]:
+    vaults.mirror_of(vaults.journals_of(world.path)[-1]).unlink()
+    return world.fsck()
+
+
+@reaches("CopiesDiffer")
+def a_byte_of_a_mac_flips(world: World) -> set[int]:
+    last = vaults.journals_of(world.path)[-1]
+    flip(last, vaults.groups_of(last)[1] - 5)
     return world.fsck()
 
 
 @reaches("TornTail")
 def the_power_fails_while_a_group_is_written(world: World) -> set[int]:
-    cut(vaults.journals_of(world.path)[-1], -3)
+    for path in vaults.both(vaults.journals_of(world.path)[-1]):
+        cut(path, -3)
     return world.fsck()
 
 
@@ -224,7 +248,9 @@ def the_power_fails_while_a_group_is_written(world: World) -> set[int]:
 def a_process_is_killed(world: World) -> set[int]:
     """It never writes the closing record."""
     last = vaults.journals_of(world.path)[-1]
-    cut(last, vaults.groups_of(last)[-2])
+    end = vaults.groups_of(last)[-2]
+    for path in vaults.both(last):
+        cut(path, end)
     return world.fsck()
 
 
@@ -251,8 +277,9 @@ def _with_a_stray_table(world: World) -> set[int]:
 
 @reaches("NotNamed")
 def the_journals_of_an_unfinished_settling_are_gone(world: World) -> set[int]:
-    for path in vaults.journals_of(world.path):
-        path.unlink()
+    for journal in vaults.journals_of(world.path):
+        for path in vaults.both(journal):
+            path.unlink()
     return _with_a_stray_table(world)
 
 

@@ -67,13 +67,13 @@ def a_byte_in_the_keyring_flips(world: World) -> set[int]:
 
 @reaches("FieldInvalid")
 def the_kind_of_a_group_flips(world: World) -> set[int]:
-    flip(vaults.journals_of(world.path)[0], HEADER_SIZE + 4)
+    vaults.flip_both(vaults.journals_of(world.path)[0], HEADER_SIZE + 4)
     return world.fsck()
 
 
 @reaches("ChainBroken")
 def the_number_of_a_group_flips(world: World) -> set[int]:
-    flip(vaults.journals_of(world.path)[0], HEADER_SIZE + 6)
+    vaults.flip_both(vaults.journals_of(world.path)[0], HEADER_SIZE + 6)
     return world.fsck()
 
 
@@ -96,7 +96,7 @@ def a_keyring_is_opened_with_the_root_of_another_epoch(_: World) -> None:
 
 @reaches("DecryptionFailed")
 def a_body_that_is_not_settled_yet_flips(world: World) -> set[int]:
-    flip(world.file("*.part"), 6000)
+    vaults.flip_both(world.file("*.part"), 6000)
     return world.fsck(keys=True)
 
 

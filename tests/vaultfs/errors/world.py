@@ -155,8 +155,8 @@ class World:
     # Files.
 
     def file(self, pattern: str) -> Path:
-        """Return the first file of the vault that matches."""
-        return min(self.path.rglob(pattern))
+        """Return the first file of the vault that matches, and is no copy."""
+        return min(path for path in self.path.rglob(pattern) if "copies" not in path.parts)
 
     # Commands and imports.
 
