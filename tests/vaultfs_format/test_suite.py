@@ -77,10 +77,10 @@ def test_blocks_are_enciphered_by_aes_256() -> None:
 
 
 def test_suites_are_found_by_number() -> None:
-    assert suite_of(1) is DEFAULT
+    assert suite_of(1, Structure.HEAD) is DEFAULT
     for number in (0, 2, 255):
         with pytest.raises(UnsupportedSuite):
-            suite_of(number)
+            suite_of(number, Structure.HEAD)
 
 
 def test_same_compares_bytes() -> None:
