@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from datetime import date
@@ -17,6 +18,8 @@ from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
 from vaultfs.engine import settle as settle_module
 from vaultfs.engine.facts import year_of
 from vaultfs.engine.replay import segment_frames
+from vaultfs.errors import VaultError, WriterPoisoned
+from vaultfs.testing.vfs import FaultyVfs, Operation
 
 KIB = 1024
 
@@ -30,6 +33,21 @@ def test_settling_twice_writes_once(vault: vaultfs.Vault) -> None:
     assert vault.settle() == 2
     assert vault.settle() == 0
     assert [row.frame_class for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_settling_whose_closing_record_may_not_be_there_ends_the_writer(opened: Open, number: int) -> None:
+    """Nothing may follow it: neither another commit nor another closing record."""
+    vfs = FaultyVfs()
+    vault = opened(vfs=vfs)
+    record = put(vault)
+    vfs.fail(Operation.SYNC, error=errno.EIO, number=number)
+    with pytest.raises(VaultError):
+        vault.settle()
+    with pytest.raises(WriterPoisoned):
+        put(vault)
+    vault.close()
+    assert get(opened(fresh=True), record) == b"data"
 
 
 def test_each_class_has_segments_of_its_own(vault: vaultfs.Vault) -> None:
