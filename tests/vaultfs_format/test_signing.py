@@ -134,6 +134,9 @@ class TestFiles:
         witnessed = Witnessed.of(HEAD)
         assert witnessed.statement() == HEAD.statement()
         witnessed.verify(SIGNING.signer)
+        with pytest.raises(SignatureInvalid) as caught:
+            witnessed.verify(SigningKeys(1, bytes(96)).signer)
+        assert caught.value.facts["structure"] is Structure.WITNESS
         for name in ("vault_id", "generation", "tree_size", "tree_root", "content"):
             value = getattr(witnessed, name)
             changed = changed_in(witnessed, {name: value + 1 if isinstance(value, int) else bytes(len(value))})
