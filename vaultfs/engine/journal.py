@@ -140,6 +140,11 @@ class JournalFile:
         """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
 
         Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
+
+        Raises
+        ------
+        VaultDamaged
+            A good group follows the closing record.
         """
         suite = self.header.suite
         size = self.file.size()
@@ -152,6 +157,8 @@ class JournalFile:
                 verify_group(suite, data, 0, group, self.header.journal_id, self.keys)
             except (FormatError, MacMismatch):
                 return
+            if self.closed:
+                raise VaultDamaged(group=group.number)
             offset = self.end
             self.end += group.size
             self.chain = group.chain

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import FormatError, Structure, VaultError
+from vaultfs_format.errors import FieldInvalid, FormatError, Structure, VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, decode_group, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
@@ -249,6 +249,11 @@ def scanned(
     ----------
     check
         Raises for a group that is not good for this kind of journal.
+
+    Raises
+    ------
+    FieldInvalid
+        A good group follows the closing record.
     """
     scan = Scan(HEADER_SIZE, journal.chain)
     suite = journal.header.suite
@@ -260,6 +265,8 @@ def scanned(
             check(group)
         except VaultError as error:
             return scan, error
+        if scan.closed:
+            raise FieldInvalid(structure=Structure.JOURNAL_GROUP)
         _take(scan, group)
         report.groups += 1
         report.frames += len(group.rows)
