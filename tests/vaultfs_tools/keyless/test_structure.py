@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vaultfs_format.errors import TrailingBytes, Truncated
+from vaultfs_format.errors import FieldInvalid, Truncated
 from vaultfs_format.head import JournalRow, SegmentRow
 from vaultfs_format.segment import SegmentFooter, SegmentHead
 from vaultfs_tools.keyless import Severity, VaultFiles, check, heal
@@ -455,7 +455,7 @@ def test_rows_larger_than_a_window_are_read(vault: Path, monkeypatch: pytest.Mon
     with VaultFiles(vault).open(place) as file:
         found = list(read_rows(file.read, footer.directory_offset, footer.directory_length, footer.frames))
     assert len(found) == footer.frames
-    for length, count, error in ((-1, 0, Truncated), (0, -1, TrailingBytes)):
+    for length, count, error in ((-1, 0, Truncated), (0, -1, FieldInvalid)):
         with VaultFiles(vault).open(place) as file, pytest.raises(error):
             list(read_rows(file.read, footer.directory_offset, footer.directory_length + length, footer.frames + count))
 
