@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
+import vaultfs_format
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
@@ -87,3 +92,14 @@ def test_same_compares_bytes() -> None:
     assert same(b"abc", memoryview(b"abc"))
     assert not same(b"abc", b"abd")
     assert not same(b"abc", b"ab")
+
+
+def test_macs_and_commitments_are_compared_in_constant_time() -> None:
+    """Whatever the codecs refuse for a MAC or a commitment, they have compared by `same`."""
+    compared = 0
+    for path in Path(vaultfs_format.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.If) and re.search(r"raise (Mac|Commitment)Mismatch", ast.unparse(node.body[0])):
+                assert ast.unparse(node.test).startswith("not same("), path.name
+                compared += 1
+    assert compared >= 7
