@@ -11,7 +11,7 @@ from vectors.catalogue import content
 from vectors.world import DRAWN, DRAWN_FILE
 
 ROOT = Path(__file__).resolve().parents[2] / "formats" / "vectors"
-BY_HAND = frozenset({"README.md", "processes.json"})
+BY_HAND = frozenset({".gitattributes", "README.md", "processes.json"})
 """What is written by people."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaultfs_format.access import check_access_group, open_access
-from vaultfs_format.errors import Structure, TrailingBytes
+from vaultfs_format.errors import FieldInvalid, Structure, TrailingBytes
 from vaultfs_format.group import Group, GroupKind, decode_group, verify_group
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
 from vaultfs_format.suite import DEFAULT
@@ -71,7 +71,7 @@ def group_facts(group: Group) -> Facts:
 
 @operation
 def journal(data: bytes, epoch_root: bytes) -> Facts:
-    """A whole journal, up to its closing record or its end."""
+    """A whole journal, all of whose groups are good; zeros at its end are part of nothing."""
     found = JournalHeader.decode(data)
     keys = found.keys(epoch_root)
     found.verify(data, keys)
@@ -90,9 +90,11 @@ def access_journal(data: bytes, private: bytes, access_key: bytes) -> Facts:
 def _groups(data: bytes, header: JournalHeader, keys: JournalKeys, *, access: bool) -> Facts:
     groups: list[Group] = []
     at, chain = HEADER_SIZE, header.chain(data)
-    while at < len(data) and (not groups or groups[-1].kind is GroupKind.COMMIT):
+    while data[at:].strip(b"\0"):
         group = decode_group(DEFAULT, data, at, len(groups) + 1, chain)
         verify_group(DEFAULT, data, at, group, header.journal_id, keys)
+        if groups and groups[-1].kind is GroupKind.CLOSING:
+            raise FieldInvalid(structure=Structure.JOURNAL_GROUP)
         if access:
             check_access_group(group)
         at, chain = at + group.size, group.chain

@@ -76,6 +76,25 @@ def cases() -> list[Case]:
         data=scenes.CLOSED.data,
         epoch_root=EPOCH_ROOT,
     )
+    after = journal(HEADER_OF_ALL, [*scenes.GROUPS, closing(3), commit_group(4, 3, [])])
+    topic.bad(
+        "journal-group-after-closing",
+        "A good group behind the closing record.",
+        "journal",
+        "GRP-27",
+        FieldInvalid,
+        Structure.JOURNAL_GROUP,
+        data=after.data,
+        epoch_root=EPOCH_ROOT,
+    )
+    topic.good(
+        "journal-zeros",
+        "Zeros behind the last group are part of nothing.",
+        "journal",
+        "JNL-25",
+        data=scenes.JOURNAL.data + bytes(900),
+        epoch_root=EPOCH_ROOT,
+    )
     topic.bad(
         "journal-group-missing",
         "The first group is missing: the second does not follow the header.",
