@@ -16,8 +16,9 @@ from vaultfs_format.signing import HEAD_SIGNATURES, SEEDS, SIGNER, Signer, Signi
 from vaultfs_format.superblock import INBOX, PublicKey
 from vaultfs_format.superblock import SIGNER as SIGNER_PURPOSE
 from vaultfs_format.witness import Witnessed
+from vectors.world import with_digest
 
-from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK, with_digest
+from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK
 
 OTHER = SigningKeys(1, os.urandom(SEEDS))
 STATEMENT = b"so it is"
