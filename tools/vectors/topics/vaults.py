@@ -126,7 +126,11 @@ def _whole(checks: Checks) -> None:
         "KRG-20 SET-30",
     )
     checks.open(
-        "live", "Three records of two commits, a state.", scenes.LIVE, "GRP-20 DIR-21 EPS-20 HED-20 HED-25 ENT-20", records=3
+        "live",
+        "Three records of two commits, a state.",
+        scenes.LIVE,
+        "GRP-20 DIR-21 EPS-20 HED-20 HED-25 ENT-20",
+        records=3,
     )
     checks.open(
         "settled",
