@@ -20,6 +20,7 @@ import vaultfs
 from vaultfs.audit.log import read_events
 from vaultfs.engine.opening import default_store
 from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
+from vaultfs.engine.units import date_fields
 from vaultfs.model import RecordId
 from vaultfs.testing.vfs import FaultyVfs
 from vectors.operations.frames import data_facts
@@ -137,10 +138,7 @@ def _record(session: Any, record_id: RecordId) -> Facts:
     except VaultError as error:
         return {"record_id": bytes(record_id), "error": error.code}
     info = found.info
-    date = None
-    if info.date is not None:
-        offset = info.date.offset_minutes
-        date = {"when": info.date.when.isoformat(), "precision": info.date.precision, "offset_minutes": offset}
+    precision, offset_minutes, date = date_fields(info.date)
     return {
         "record_id": bytes(record_id),
         "versions": [one.version for one in session.versions(record_id)],
@@ -148,6 +146,8 @@ def _record(session: Any, record_id: RecordId) -> Facts:
         "subject": bytes(info.subject),
         "kind": info.kind,
         "media_type": info.media_type,
+        "precision": precision,
+        "offset_minutes": offset_minutes,
         "date": date,
         "commit": info.commit,
         "record": data_facts(found.data),
