@@ -79,6 +79,7 @@ def shared() -> dict[str, bytes]:
     files = {
         "VAULT": world.SUPERBLOCK.encode(world.ROOT_KEY),
         "epoch-secret": world.SECRET.encode(),
+        "epoch-secret-written": _written()[1],
         "keyring": world.keyring(),
         "key-table": keyrings.table(2),
         "head": scenes.FIRST_HEAD.encode(world.EPOCH_ROOT),
