@@ -9,8 +9,8 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from vectors.case import outcome
-from vectors.catalogue import OPERATIONS_OF
-from vectors.operations.registry import OPERATIONS, Directory, parameters
+from vectors.catalogue import operations
+from vectors.operations.registry import Directory, parameters
 
 ROOT = Path(__file__).resolve().parents[2] / "formats" / "vectors"
 EXPECTED = frozenset({"comment", "holds", "breaks", "operation", "given", "expect"})
@@ -30,10 +30,9 @@ def load(name: str) -> dict[str, Any]:
 
 def run(vector: dict[str, Any]) -> dict[str, Any]:
     """Return what its operation comes to, in the form of ``expect``."""
-    assert OPERATIONS_OF
     types = parameters(vector["operation"])
     given = {name: typed(value, types[name]) for name, value in vector["given"].items()}
-    return outcome(lambda: OPERATIONS[vector["operation"]](**given))
+    return outcome(lambda: operations()[vector["operation"]](**given))
 
 
 def typed(value: Any, hint: Any) -> Any:

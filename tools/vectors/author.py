@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vaultfs_format.audit import ENTRY, AuditEntry
+from vaultfs_format.audit import AuditEntry
 from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.frame import FrameClass, SealedFrame
 from vaultfs_format.group import GroupDraft, GroupKind, bodies_offset
@@ -198,11 +198,6 @@ def closing(number: int, **changes: Any) -> GroupDraft:
     """Return a closing record."""
     draft = GroupDraft(GroupKind.CLOSING, number, number - 1, 0, 0, seeded(f"salt of closing {number}", 16))
     return replace(draft, **changes)
-
-
-def leaves_of(data: bytes) -> list[bytes]:
-    """Return the entries of an audit section."""
-    return [data[at : at + ENTRY.size] for at in range(0, len(data), ENTRY.size)]
 
 
 # Vaults.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from vaultfs_format.witness import Witnessed
@@ -12,6 +12,7 @@ from vectors import author, scenes, world
 from vectors.case import Case, Topic, expectation
 from vectors.files import Files
 from vectors.operations import frames, heads, journals, primitives, segments, small, tokens, vaults
+from vectors.operations.registry import OPERATIONS, Operation
 from vectors.topics import chains, entries, groups, keyrings, opening, sealed, slices
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
@@ -32,8 +33,13 @@ TOPICS = (
 )  # fmt: skip
 """What makes the scenarios."""
 
-OPERATIONS_OF = (primitives, tokens, small, frames, journals, segments, heads, vaults)
-"""The modules of all operations."""
+_MODULES = (primitives, tokens, small, frames, journals, segments, heads, vaults)
+
+
+def operations() -> Mapping[str, Operation]:
+    """Return all operations by their names."""
+    modules = {module.__name__ for module in _MODULES}
+    return {name: function for name, function in OPERATIONS.items() if function.__module__ in modules}
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from vaultfs_format import labels, merkle
 from vaultfs_format.audit import AuditEntry
+from vaultfs_format.directory import encode_row
 from vaultfs_format.entries import NO_SUBJECT, Entry, PartRow, Role
 from vaultfs_format.frame import FrameClass, SealedFrame
 from vaultfs_format.group import GroupDraft, PartFile
@@ -18,7 +19,7 @@ from vaultfs_tools.keyless import files as names
 
 from vaultfs.audit.events import EventType
 from vectors import world
-from vectors.author import Journal, Segment, closing, commit_group, journal, rows_of, segment, vault
+from vectors.author import Journal, Segment, closing, commit_group, journal, segment, vault
 from vectors.world import CONTENT_KEY, IDENTIFIER_KEY, NOBODYS_KEY, SUBJECT, UNDATED, event, record, seeded
 
 # What is stored.
@@ -105,15 +106,10 @@ def part_group(number: int, commit: int, valid_end: int = len(PART_FILE), **chan
     """Return a group whose frames are of class blob and have their bodies in the part file."""
     rows, at = [], SUPERBLOCK_SIZE
     for one in BLOB_FRAMES:
-        rows += [_at_home_one(one, at, commit)]
+        rows.append(encode_row(one.encoded, one.entries, at, 1, [(one.header.entry_count, commit)]))
         at += one.body_sealed
     draft = commit_group(number, commit, BLOB_FRAMES, parts=[PartFile(PART_ID, valid_end)], bodies=())
     return replace(draft, rows=rows, **changes)
-
-
-def _at_home_one(one: SealedFrame, at: int, commit: int) -> bytes:
-    (row,) = rows_of([one], [[(one.header.entry_count, commit)]], at)
-    return row[:8] + b"\1\0" + row[10:]
 
 
 # Settled.

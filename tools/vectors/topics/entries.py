@@ -22,7 +22,6 @@ from vectors.world import FIRST, SECOND, SUBJECT, UNDATED, edited, frame, frame_
 # Entry blocks.
 
 ENTRY = record(1, FIRST, 0)
-_NOWHERE = {"before": 0, "after": 0}
 
 
 def cases() -> list[Case]:
