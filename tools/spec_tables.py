@@ -26,6 +26,7 @@ from vaultfs_format.entries import FIELDS_OF, Role
 from vaultfs_format.errors import Structure
 from vaultfs_format.frame import ROLES_OF
 from vaultfs_format.layout import Layout
+from vaultfs_tools.keyless import findings
 
 from vaultfs import kinds
 from vaultfs.audit.events import EventType
@@ -99,6 +100,17 @@ def errors_table() -> str:
     return table(("code", "error", "meaning"), rows)
 
 
+def findings_table() -> str:
+    """Return what only a check of the whole vault finds, with its severity."""
+    rows = []
+    for code, error in errors.registry().items():
+        if error.__module__ == findings.__name__ and not error.__subclasses__():
+            severity = findings.severity_of(error())
+            shown = "damage" if severity is findings.Severity.ERROR else severity.name.lower()
+            rows.append((code, error.__name__, shown, (error.__doc__ or "").partition("\n")[0]))
+    return table(("code", "finding", "severity", "meaning"), rows)
+
+
 def roles_table() -> str:
     """Return the fields and the frame classes of every role."""
     rows = []
@@ -144,6 +156,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "limits": limits_table,
     "labels": labels_table,
     "errors": errors_table,
+    "findings": findings_table,
     "roles": roles_table,
     "dictionaries": dictionaries_table,
     "events": events_table,

@@ -68,7 +68,7 @@ def check_prefix(structure: Structure, expected: bytes, data: Buffer) -> Suite:
         raise DigestMismatch(structure=structure)
     if version != VERSION:
         raise UnsupportedVersion(structure=structure, version=version)
-    found = suite_of(suite)
+    found = suite_of(suite, structure)
     if features != 0:
         raise UnsupportedFeature(structure=structure, features=features)
     return found

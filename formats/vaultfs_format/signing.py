@@ -78,8 +78,8 @@ class Signer:
         """
         _verify_ed25519(self.segment_key, _framed(labels.SEGMENT_SIGNATURE, statement), signature, Structure.SEGMENT)
 
-    def verify_head(self, statement: bytes, signatures: bytes) -> None:
-        """Check both signatures of a head.
+    def verify_head(self, statement: bytes, signatures: bytes, structure: Structure = Structure.HEAD) -> None:
+        """Check both signatures of a head, which stand in `structure`.
 
         Raises
         ------
@@ -88,11 +88,11 @@ class Signer:
         from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
         message = _framed(labels.HEAD_SIGNATURE, statement)
-        _verify_ed25519(self.head_key, message, signatures[:SIGNATURE], Structure.HEAD)
+        _verify_ed25519(self.head_key, message, signatures[:SIGNATURE], structure)
         try:
             MLDSA44PublicKey.from_public_bytes(self.lattice_key).verify(signatures[SIGNATURE:], message)
         except (InvalidSignature, ValueError):
-            raise SignatureInvalid(structure=Structure.HEAD) from None
+            raise SignatureInvalid(structure=structure) from None
 
     def __repr__(self) -> str:
         return f"<Signer {self.number}>"

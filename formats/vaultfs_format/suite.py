@@ -200,15 +200,15 @@ Suite = DefaultSuite
 DEFAULT = DefaultSuite()
 
 
-def suite_of(number: int) -> Suite:
-    """Return the suite with this number.
+def suite_of(number: int, structure: Structure) -> Suite:
+    """Return the suite with this number, which a prefix of `structure` states.
 
     Raises
     ------
     UnsupportedSuite
     """
     if number != DEFAULT.id:
-        raise UnsupportedSuite(suite=number)
+        raise UnsupportedSuite(structure=structure, suite=number)
     return DEFAULT
 
 

@@ -67,7 +67,7 @@ class Witnessed:
         """
         if signer.number != self.signer:
             raise SignatureInvalid(structure=Structure.WITNESS)
-        signer.verify_head(self.statement(), self.signatures)
+        signer.verify_head(self.statement(), self.signatures, Structure.WITNESS)
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""

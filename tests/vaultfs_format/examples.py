@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from vaultfs_format import merkle
 from vaultfs_format.access import access_keys
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
 from vaultfs_format.directory import HERE, decode_rows, encode_row
@@ -27,11 +26,12 @@ from vaultfs_format.segment import (
     SegmentHead,
 )
 from vaultfs_format.signing import SigningKeys
-from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
+from vectors.author import protected
+from vectors.world import with_digest, with_tree
 
 CHEAP = Argon2Cost(memory_kib=8, passes=1, lanes=1)
 PASSPHRASE = b"correct horse battery staple"
@@ -103,11 +103,6 @@ class Example:
     forge: Callable[[bytes], bytes] | None = None
 
 
-def with_digest(data: bytes) -> bytes:
-    """Return `data` with the digest at its end made to fit."""
-    return data[:-DIGEST] + DEFAULT.digest(data[:-DIGEST])
-
-
 # The small files.
 
 SEEDS = bytes(range(96))
@@ -169,14 +164,6 @@ SEGMENT_ROWS = [
     SegmentRow(b"a" * 16, FrameClass.AUDIT, 0, 0, 0, 1, 9000, 1, 2, b"R" * 32, b"D" * 32),
     SegmentRow(b"b" * 16, FrameClass.RECORD, 0, 2001, 2004, 1, 12000, 3, 40, b"Q" * 32, b"E" * 32),
 ]
-
-
-def with_tree(head: Head, leaves: Sequence[bytes] = ()) -> Head:
-    """Return `head` over a tree of `leaves` and its live set."""
-    tree = merkle.CompactRange(merkle.audit_nodes)
-    tree.extend(leaves)
-    tree.append(merkle.audit_leaf(head.live_set().encode()))
-    return replace(head, tree_size=tree.size, peaks=tree.peaks)
 
 
 HEAD = with_tree(
@@ -323,17 +310,11 @@ def segment_bytes(
     directory = b"".join(rows_of(frames, 1, SUPERBLOCK_SIZE))
     length = SUPERBLOCK_SIZE + len(bodies) + len(directory) + len(audit)
     head = SegmentHead(DEFAULT, frame_class, 0, 1, *years, 6, VAULT_ID, b"g" * 16, length)
-    covered = head.encode() + bodies + directory + audit
-    protector = Protector(head)
-    protector.update(covered)
-    leaves, parity = protector.finish(), protector.parity_leaves
+    count = sum(one.header.entry_count for one in frames)
     footer = SegmentFooter(
-        head, len(bodies), len(directory), len(audit), 1 if audit else 0, len(frames),
-        sum(one.header.entry_count for one in frames), tree_root(DEFAULT, leaves), tree_root(DEFAULT, parity), 1,
-    )  # fmt: skip
-    footer = replace(footer, signature=SIGNING.sign_segment(footer.statement()))
-    end = b"".join([*leaves, *parity, footer.encode()])
-    return covered + end + b"".join(one.data for one in protector.made()) + end, footer
+        head, len(bodies), len(directory), len(audit), 1 if audit else 0, len(frames), count, bytes(32), bytes(32), 1
+    )
+    return protected(head.encode() + bodies + directory + audit, footer, SIGNING)
 
 
 RECORD_SEGMENT, RECORD_FOOTER = segment_bytes(FrameClass.RECORD, [RECORD_FRAME], (2001, 2001))

@@ -23,6 +23,7 @@ from vaultfs_format.segment import SegmentFooter, SegmentHead
 from vaultfs_format.stanza import PassphraseStanza
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import Superblock
+from vectors.world import with_digest
 
 from tests.vaultfs_format.examples import (
     AUDIT_LEAF,
@@ -36,7 +37,6 @@ from tests.vaultfs_format.examples import (
     Example,
     rows_of,
     with_chain,
-    with_digest,
 )
 
 ROW = rows_of([RECORD_FRAME], 1, 4096)[0]

@@ -25,8 +25,9 @@ from vaultfs_format.errors import (
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import HEADER, JOURNAL_ROW, SEGMENT_ROW, Head, JournalRow, SegmentRow
 from vaultfs_format.suite import DEFAULT
+from vectors.world import with_digest, with_tree
 
-from tests.vaultfs_format.examples import EPOCH_ROOT, HEAD, SEGMENT_ROWS, VAULT_ID, with_digest, with_tree
+from tests.vaultfs_format.examples import EPOCH_ROOT, HEAD, SEGMENT_ROWS, VAULT_ID
 from tests.vaultfs_format.memory import peak_of
 from tests.vaultfs_format.test_merkle import mth
 

@@ -20,8 +20,9 @@ from vaultfs_format.errors import (
 )
 from vaultfs_format.keyring import COMPARTMENT, HEADER, ITEM, Compartment, Keyring, Tag, Values, seal_keyring
 from vaultfs_format.suite import DEFAULT
+from vectors.world import with_digest
 
-from tests.vaultfs_format.examples import EPOCH_ROOT, KEYRING, KEYRING_VALUES, VAULT_ID, with_digest
+from tests.vaultfs_format.examples import EPOCH_ROOT, KEYRING, KEYRING_VALUES, VAULT_ID
 from tests.vaultfs_format.memory import peak_of
 
 SALT = b"n" * 32

@@ -20,8 +20,9 @@ from vaultfs_format.errors import (
 )
 from vaultfs_format.keytable import HEADER, KeyTable, seal_table, sealed_size
 from vaultfs_format.suite import DEFAULT
+from vectors.world import with_digest
 
-from tests.vaultfs_format.examples import EPOCH_ROOT, KEY_TABLE, KEYS, VAULT_ID, with_digest
+from tests.vaultfs_format.examples import EPOCH_ROOT, KEY_TABLE, KEYS, VAULT_ID
 from tests.vaultfs_format.memory import peak_of
 
 DATA = KEY_TABLE.encode()

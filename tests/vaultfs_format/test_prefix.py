@@ -11,6 +11,7 @@ from vaultfs_format.errors import (
     FormatError,
     Structure,
     Truncated,
+    Unsupported,
     UnsupportedFeature,
     UnsupportedSuite,
     UnsupportedVersion,
@@ -72,6 +73,13 @@ def test_a_newer_file_is_unsupported_whatever_follows(
     for rest in (example.data, example.data[:16], example.data[:16] + b"\xff" * 9000):
         with pytest.raises(error):
             example.check(changed(rest, at, value))
+
+
+@pytest.mark.parametrize("at", [8, 9, 10])
+def test_what_is_not_known_names_the_structure(at: int) -> None:
+    with pytest.raises(Unsupported) as caught:
+        check_prefix(Structure.HEAD, MAGIC, changed(GOOD, at, b"\x07"))
+    assert caught.value.facts["structure"] is Structure.HEAD
 
 
 @pytest.mark.parametrize("example", FILES, ids=lambda example: example.name)

@@ -31,6 +31,7 @@ from vaultfs_format.segment import (
 )
 from vaultfs_format.slices import Protector, Slicer, tree_root
 from vaultfs_format.suite import DEFAULT
+from vectors.world import with_digest
 
 from tests.vaultfs_format.examples import (
     AUDIT_FOOTER,
@@ -42,7 +43,6 @@ from tests.vaultfs_format.examples import (
     RECORD_SEGMENT,
     check_segment,
     segment_bytes,
-    with_digest,
 )
 from tests.vaultfs_format.test_merkle import mth
 

@@ -16,8 +16,9 @@ from vaultfs_format.signing import HEAD_SIGNATURES, SEEDS, SIGNER, Signer, Signi
 from vaultfs_format.superblock import INBOX, PublicKey
 from vaultfs_format.superblock import SIGNER as SIGNER_PURPOSE
 from vaultfs_format.witness import Witnessed
+from vectors.world import with_digest
 
-from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK, with_digest
+from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK
 
 OTHER = SigningKeys(1, os.urandom(SEEDS))
 STATEMENT = b"so it is"
@@ -134,6 +135,9 @@ class TestFiles:
         witnessed = Witnessed.of(HEAD)
         assert witnessed.statement() == HEAD.statement()
         witnessed.verify(SIGNING.signer)
+        with pytest.raises(SignatureInvalid) as caught:
+            witnessed.verify(SigningKeys(1, bytes(96)).signer)
+        assert caught.value.facts["structure"] is Structure.WITNESS
         for name in ("vault_id", "generation", "tree_size", "tree_root", "content"):
             value = getattr(witnessed, name)
             changed = changed_in(witnessed, {name: value + 1 if isinstance(value, int) else bytes(len(value))})

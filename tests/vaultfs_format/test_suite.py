@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
+import vaultfs_format
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
@@ -77,13 +82,24 @@ def test_blocks_are_enciphered_by_aes_256() -> None:
 
 
 def test_suites_are_found_by_number() -> None:
-    assert suite_of(1) is DEFAULT
+    assert suite_of(1, Structure.HEAD) is DEFAULT
     for number in (0, 2, 255):
         with pytest.raises(UnsupportedSuite):
-            suite_of(number)
+            suite_of(number, Structure.HEAD)
 
 
 def test_same_compares_bytes() -> None:
     assert same(b"abc", memoryview(b"abc"))
     assert not same(b"abc", b"abd")
     assert not same(b"abc", b"ab")
+
+
+def test_macs_and_commitments_are_compared_in_constant_time() -> None:
+    """Whatever the codecs refuse for a MAC or a commitment, they have compared by `same`."""
+    compared = 0
+    for path in Path(vaultfs_format.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.If) and re.search(r"raise (Mac|Commitment)Mismatch", ast.unparse(node.body[0])):
+                assert ast.unparse(node.test).startswith("not same("), path.name
+                compared += 1
+    assert compared >= 7

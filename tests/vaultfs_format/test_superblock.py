@@ -22,8 +22,9 @@ from vaultfs_format.errors import (
 from vaultfs_format.stanza import Stanza
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import HEADER, ITEM, PublicKey, Superblock
+from vectors.world import with_digest
 
-from tests.vaultfs_format.examples import ROOT_KEY, SUPERBLOCK, VAULT_ID, with_digest
+from tests.vaultfs_format.examples import ROOT_KEY, SUPERBLOCK, VAULT_ID
 from tests.vaultfs_format.memory import peak_of
 
 DATA = SUPERBLOCK.encode(ROOT_KEY)

@@ -202,6 +202,11 @@ class JournalFile:
         """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
 
         Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
+
+        Raises
+        ------
+        VaultDamaged
+            A good group follows the closing record.
         """
         mended = False
         while stop_group is None or self.last_group < stop_group:
@@ -209,6 +214,8 @@ class JournalFile:
             if found is None:
                 break
             data, group, from_mirror = found
+            if self.closed:
+                raise VaultDamaged(group=group.number)
             if from_mirror and self._mend:
                 try:
                     self.file.append([data], self.end)

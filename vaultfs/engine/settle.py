@@ -149,6 +149,9 @@ def _end_journal(engine: Engine) -> None:
     except StorageFull:
         reserve.enter(engine)
         raise
+    except BaseException:
+        engine.poison()  # whether the closing record is there is in doubt, and nothing may follow it
+        raise
     engine.active = None
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import pytest
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
+from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import NO_YEAR
 
 import vaultfs
@@ -17,6 +21,9 @@ from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
 from vaultfs.engine import settle as settle_module
 from vaultfs.engine.facts import year_of
 from vaultfs.engine.replay import segment_frames
+from vaultfs.errors import VaultError, WriterPoisoned
+from vaultfs.testing.vfs import FaultyVfs, Operation
+from vaultfs.vfs import File
 
 KIB = 1024
 
@@ -30,6 +37,21 @@ def test_settling_twice_writes_once(vault: vaultfs.Vault) -> None:
     assert vault.settle() == 2
     assert vault.settle() == 0
     assert [row.frame_class for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_settling_whose_closing_record_may_not_be_there_ends_the_writer(opened: Open, number: int) -> None:
+    """Nothing may follow it: neither another commit nor another closing record."""
+    vfs = FaultyVfs(durable=False)
+    vault = opened(vfs=vfs)
+    record = put(vault)
+    vfs.fail(Operation.SYNC, error=errno.EIO, number=number)
+    with pytest.raises(VaultError):
+        vault.settle()
+    with pytest.raises(WriterPoisoned):
+        put(vault)
+    vault.close()
+    assert get(opened(fresh=True), record) == b"data"
 
 
 def test_each_class_has_segments_of_its_own(vault: vaultfs.Vault) -> None:
@@ -177,3 +199,32 @@ def test_space_is_told_by_layer(vault: vaultfs.Vault) -> None:
     assert 100_000 < full.bodies < 101_000
     assert min(full.entries, full.framing, full.keys, full.control, full.audit, full.index, full.copies) > 0
     assert full.journal == 0
+
+
+class _Altering(FaultyVfs):
+    """A disk that flips a bit of every segment that is written to it."""
+
+    def file(self, descriptor: int, path: Path) -> File:
+        """Return a file, altered where it is a segment's."""
+        return (
+            _Altered(descriptor)
+            if "segments" in path.parts and path.suffix == ".tmp"
+            else super().file(descriptor, path)
+        )
+
+
+class _Altered(File):
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
+        data = bytearray(b"".join(pieces))
+        data[-1] ^= 1
+        return super().append([data], offset)
+
+
+def test_a_segment_that_is_not_read_back_as_it_was_written_gets_no_name(opened: Open) -> None:
+    vault = opened(vfs=_Altering(durable=False))
+    record = put(vault)
+    with pytest.raises(VaultError):
+        vault.settle()
+    vault.close()
+    assert list(vault.path.rglob("*.vseg")) == []
+    assert get(opened(fresh=True), record) == b"data"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY
-from vaultfs_format.errors import FormatError, Structure, VaultError
+from vaultfs_format.errors import FieldInvalid, FormatError, Structure, VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
@@ -289,6 +289,11 @@ def scanned(
     ----------
     check
         Raises for a group that is not good for this kind of journal.
+
+    Raises
+    ------
+    FieldInvalid
+        A good group follows the closing record.
     """
     scan = Scan(HEADER_SIZE, journal.chain)
     suite = journal.header.suite
@@ -297,6 +302,8 @@ def scanned(
             found = pair.group(suite, scan.end, scan.last_group + 1, scan.chain, check)
         except VaultError as error:
             return scan, error
+        if scan.closed:
+            raise FieldInvalid(structure=Structure.JOURNAL_GROUP)
         group = found.value
         if found.reason is not None:
             scan.taken[group.number] = scan.end, found.reason

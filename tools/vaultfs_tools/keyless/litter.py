@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from vaultfs_format.errors import DigestMismatch, Fact, Structure, VaultError
+from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head
+from vaultfs_format.healing import find_footer
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
 
 from vaultfs_tools.keyless import files as names
@@ -32,6 +34,7 @@ from vaultfs_tools.keyless.findings import (
     Superseded,
 )
 from vaultfs_tools.keyless.journals import Journal
+from vaultfs_tools.keyless.rows import read_rows
 
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
@@ -129,10 +132,11 @@ def check_litter(
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
     strangers: Counter[str] = Counter()
     # What merging has taken in is removed tables first, so that a table without a segment is never of that kind.
+    merged = _Merged(files, head)
     strays = {
         match[3]
         for name in files.walk()
-        if name not in named and (match := _SEGMENT.fullmatch(name)) and _is_older(files, name, head)
+        if name not in named and (match := _SEGMENT.fullmatch(name)) and merged.holds(name)
     }
     for name in files.walk():
         if name in named:
@@ -142,7 +146,7 @@ def check_litter(
         elif not _KNOWN.fullmatch(name):
             strangers[_known_directory(name)] += 1
         elif name.endswith(".vseg"):
-            _stray_segment(files, report, head, name, bool(journals))
+            _stray_segment(files, report, head, name, bool(journals), merged)
         elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
             report.add(Superseded(structure=Structure.KEY_TABLE), name)
         elif ".vkey." in name:
@@ -156,12 +160,45 @@ def check_litter(
         report.add(Foreign(files=count), directory)
 
 
-def _is_older(files: VaultFiles, name: str, head: Head) -> bool:
-    """Return whether a segment was written under a head before this one."""
-    try:
-        return SegmentHead.decode(_beginning(files, name)[0]).generation < head.generation
-    except VaultError:
-        return False
+class _Merged:
+    """Tells segments that the last settling has taken in: it names others that hold all of their frames."""
+
+    def __init__(self, files: VaultFiles, head: Head) -> None:
+        self._files = files
+        self._head = head
+        self._taken: dict[FrameClass, set[bytes]] = {}
+
+    def holds(self, name: str) -> bool:
+        """Return whether a segment was written under an earlier head, and each of its frames is in one in force."""
+        try:
+            about = SegmentHead.decode(_beginning(self._files, name)[0])
+            if about.generation >= self._head.generation:
+                return False
+            if about.frame_class not in self._taken:
+                self._taken[about.frame_class] = self._taken_in(about.frame_class)
+            return self._frame_ids(name) <= self._taken[about.frame_class]
+        except VaultError:
+            return False
+
+    def _taken_in(self, frame_class: FrameClass) -> set[bytes]:
+        """Return the ids of all frames in segments of a class that the last settling has written."""
+        found: set[bytes] = set()
+        for row in self._head.segments:
+            name = names.segment_name(row)
+            if row.frame_class is frame_class and self._last(name):
+                found |= self._frame_ids(name)
+        return found
+
+    def _last(self, name: str) -> bool:
+        return SegmentHead.decode(_beginning(self._files, name)[0]).generation == self._head.generation - 1
+
+    def _frame_ids(self, name: str) -> set[bytes]:
+        with self._files.open(name) as file:
+            footer = find_footer(file.read, file.size)
+            if footer is None:
+                raise FileMissing(structure=Structure.SEGMENT)
+            rows = read_rows(file.read, footer.directory_offset, footer.directory_length, footer.frames)
+            return {row.header.frame_id for _, row in rows}
 
 
 def _other_generation(head: Head, name: str) -> VaultError:
@@ -179,8 +216,8 @@ def _known_directory(name: str) -> str:
     return directory or "."
 
 
-def _stray_segment(files: VaultFiles, report: Report, head: Head, name: str, journals: bool) -> None:
-    """Judge a segment that the head does not name by the generation under which it was written."""
+def _stray_segment(files: VaultFiles, report: Report, head: Head, name: str, journals: bool, merged: _Merged) -> None:
+    """Judge a segment that the head does not name by the generation under which it was written, and by its frames."""
     try:
         about = SegmentHead.decode(_beginning(files, name)[0])
     except VaultError as error:
@@ -190,6 +227,6 @@ def _stray_segment(files: VaultFiles, report: Report, head: Head, name: str, jou
     if about.generation > head.generation:
         report.add(HeadOlder(**facts), name)
     elif about.generation < head.generation:
-        report.add(Superseded(**facts), name)
+        report.add(Superseded(**facts) if merged.holds(name) else NotNamed(**facts), name)
     else:
         report.add(SettlingUnfinished(**facts) if journals else NotNamed(**facts), name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vaultfs_format.directory import FrameRow
-from vaultfs_format.errors import Structure, TrailingBytes, Truncated
+from vaultfs_format.errors import Structure, Truncated
 from vaultfs_format.healing import Read
+from vaultfs_format.layout import require
 
 from vaultfs_tools.keyless.files import CHUNK
 
@@ -34,5 +35,4 @@ def read_rows(read: Read, offset: int, length: int, count: int) -> Iterator[tupl
         yield base + at, row
         at = following
         count -= 1
-    if base + at != end:
-        raise TrailingBytes(structure=Structure.SEGMENT, expected=base + at, got=end)
+    require(base + at == end, Structure.DIRECTORY, 5)

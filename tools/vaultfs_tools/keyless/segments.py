@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY, check_entries
-from vaultfs_format.directory import HERE
-from vaultfs_format.errors import DigestMismatch, SlicesLost, Structure, Unsupported, VaultError
+from vaultfs_format.directory import HERE, FrameRow
+from vaultfs_format.errors import DigestMismatch, FormatError, SlicesLost, Structure, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
@@ -111,7 +112,7 @@ class Scrubber:
         report = self._report
         report.segments += 1
         read = Lenient(file)
-        superblock = self._superblock(read, name)
+        superblock = _superblock(read)
         footer = find_footer(read, file.size)
         about = footer.head if footer else superblock
         if about and head:
@@ -144,16 +145,6 @@ class Scrubber:
             return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
         return None
 
-    def _superblock(self, read: Lenient, name: str) -> SegmentHead | None:
-        """Return the superblock; one that is newer is told, one that is damaged is a damaged slice."""
-        try:
-            return SegmentHead.decode(read(0, SUPERBLOCK_SIZE))
-        except Unsupported as error:
-            self._report.add(error, name, 0)
-        except VaultError:
-            pass
-        return None
-
     def _damaged(self, name: str, file: SlicedFile, damage: Damage, lost: set[int]) -> None:
         """Report what is damaged, and whether it can be healed from what is good."""
         report, footer, border = self._report, file.footer, file.geometry.slices
@@ -182,14 +173,14 @@ class Scrubber:
     def _directory(self, read: Read, name: str, footer: SegmentFooter) -> None:
         report = self._report
         frames = entries = 0
-        kind = footer.head.frame_class
+        kind, bodies, placed = footer.head.frame_class, _Bodies(footer), True
         try:
             for at, row in read_rows(read, footer.directory_offset, footer.directory_length, footer.frames):
                 frames += 1
                 entries += row.header.entry_count
-                end = row.body_offset + row.header.body_sealed
-                within = row.body_offset >= SUPERBLOCK_SIZE and end <= footer.directory_offset
-                if row.home != HERE or not within:
+                misplaced = not bodies.right(row)
+                placed = placed and not misplaced
+                if misplaced:
                     report.add(_differs(Property.PLACE), name, at)
                 if row.header.frame_class is not kind:
                     report.add(_differs(Property.FRAME_CLASS), name, at)
@@ -198,8 +189,52 @@ class Scrubber:
             return
         report.frames += frames
         report.entries += entries
+        if placed and not bodies.complete():
+            report.add(_differs(Property.PLACE), name, footer.directory_offset)
         if entries != footer.entries:
             report.add(_differs(Property.ENTRIES), name)
+
+
+def _superblock(read: Lenient) -> SegmentHead | None:
+    """Return the superblock; one that is damaged is a damaged slice.
+
+    Raises
+    ------
+    Unsupported
+        The segment is of a newer kind: nothing of it can be told to be damaged.
+    """
+    try:
+        return SegmentHead.decode(read(0, SUPERBLOCK_SIZE))
+    except FormatError:
+        return None
+
+
+class _Bodies:
+    """Judges where the bodies of a segment lie, row by row."""
+
+    def __init__(self, footer: SegmentFooter) -> None:
+        self._scattered = footer.head.frame_class is FrameClass.BLOB
+        self._end = footer.directory_offset
+        self._next = SUPERBLOCK_SIZE
+        self._spans: list[tuple[int, int]] = []
+
+    def right(self, row: FrameRow) -> bool:
+        """Return whether the body of the next row lies where it may."""
+        start, end = row.body_offset, row.body_offset + row.header.body_sealed
+        if row.home != HERE or start < SUPERBLOCK_SIZE or end > self._end:
+            return False
+        if self._scattered:
+            self._spans.append((start, end))
+            return True
+        follows, self._next = start == self._next, end
+        return follows
+
+    def complete(self) -> bool:
+        """Return whether all bodies together fill their section, or where they may have gaps, do not overlap."""
+        if not self._scattered:
+            return self._next == self._end
+        self._spans.sort()
+        return all(end <= start for (_, end), (start, _) in pairwise(self._spans))
 
 
 def audit_entries(files: VaultFiles, audited: Audited) -> Iterator[bytes]:

@@ -1,0 +1,130 @@
+"""All vectors, and the files that they stand in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from vaultfs_format.witness import Witnessed
+
+from vectors import author, scenes, world
+from vectors.case import Case, Topic, expectation
+from vectors.files import Files
+from vectors.operations import frames, heads, journals, primitives, segments, small, tokens, vaults
+from vectors.operations.registry import OPERATIONS, Operation
+from vectors.topics import chains, entries, groups, keyrings, opening, sealed, slices
+from vectors.topics import frames as frame_topics
+from vectors.topics import heads as head_topics
+from vectors.topics import journals as journal_topics
+from vectors.topics import primitives as primitive_topics
+from vectors.topics import segments as segment_topics
+from vectors.topics import small as small_topics
+from vectors.topics import vaults as vault_topics
+from vectors.topics.vaults import Checks
+from vectors.written import written
+
+TOPICS = (
+    primitive_topics.cases, keyrings.token_cases, small_topics.prefix_cases, small_topics.vault_cases,
+    small_topics.stanza_cases, keyrings.secret_cases, keyrings.keyring_cases, frame_topics.cases, entries.cases,
+    journal_topics.row_cases, journal_topics.header_cases, groups.cases, segment_topics.cases, slices.slice_cases,
+    slices.healing_cases, head_topics.audit_cases, head_topics.head_cases, head_topics.witness_cases,
+    vault_topics.cases, opening.cases, chains.cases, sealed.cases,
+)  # fmt: skip
+"""What makes the scenarios."""
+
+_MODULES = (primitives, tokens, small, frames, journals, segments, heads, vaults)
+
+
+def operations() -> Mapping[str, Operation]:
+    """Return all operations by their names."""
+    modules = {module.__name__ for module in _MODULES}
+    return {name: function for name, function in OPERATIONS.items() if function.__module__ in modules}
+
+
+@cache
+def _written() -> tuple[dict[str, bytes], bytes]:
+    return written()
+
+
+def written_cases() -> list[Case]:
+    """Return the scenarios of the vault that the reference writer wrote."""
+    files, secret = _written()
+    topic = Topic("written")
+    checks = Checks(topic)
+    checks.check("vault", "Written by the reference writer, whose process died.", files, "recovery", (9152,))
+    checks.open(
+        "vault",
+        "Versions, deletions, bytes around a record, a blob, a name of the vault's own.",
+        files,
+        "SEG-28 FRM-24 REC-22",
+        secret=secret,
+    )
+    topic.good(
+        "log",
+        "Its audit log from the beginning.",
+        "audit-log",
+        "AUD-22",
+        vault=files,
+        passphrase=world.PASSPHRASE,
+        secret=secret,
+        count=20,
+    )
+    return topic.cases
+
+
+def cases() -> Iterator[Case]:
+    """Yield all scenarios."""
+    for made in (*TOPICS, written_cases):
+        yield from made()
+
+
+def shared() -> dict[str, bytes]:
+    """Return the smallest legal file of each kind, and others that several vectors refer to."""
+    access = [author.commit_group(1, 1, [scenes.LOG], scenes.LEAVES), author.closing(2)]
+    files = {
+        "VAULT": world.SUPERBLOCK.encode(world.ROOT_KEY),
+        "epoch-secret": world.SECRET.encode(),
+        "epoch-secret-written": _written()[1],
+        "keyring": world.keyring(),
+        "key-table": keyrings.table(2),
+        "head": scenes.FIRST_HEAD.encode(world.EPOCH_ROOT),
+        "head-with-segments": scenes.SECOND_HEAD.encode(world.EPOCH_ROOT),
+        "witnessed-head": Witnessed.of(scenes.SECOND_HEAD).encode(),
+        "journal-header": journal_topics.header_bytes(world.journal_header()),
+        "journal": scenes.JOURNAL.data,
+        "journal-closed": scenes.CLOSED.data,
+        "journal-group": groups.group_bytes(scenes.GROUPS[0]),
+        "access-journal": author.journal(world.ACCESS, access, world.ACCESS_KEYS).data,
+        "part-file": scenes.PART_FILE,
+        "signer": world.SIGNER_VALUE,
+        "segment-large": segment_topics.LARGE.data,
+    }
+    files |= {f"segment-{name}": one.data for name, one in scenes.SEGMENTS.items()}
+    return {f"{name}.bin": data for name, data in files.items()}
+
+
+def content() -> dict[str, bytes]:
+    """Return every file of the vectors by its path.
+
+    Raises
+    ------
+    Unexpected
+    """
+    files = Files(
+        shared(), {"vaults/live": scenes.LIVE, "vaults/settled": scenes.SETTLED, "vaults/written": _written()[0]}
+    )
+    made: dict[str, bytes] = {}
+    for case in cases():
+        if f"{case.name}.json" in made:
+            raise ValueError(case.name)
+        vector = {
+            "comment": case.comment,
+            "holds": list(case.holds),
+            "breaks": list(case.breaks),
+            "operation": case.operation,
+            "given": {name: files.written(value, f"{case.name}-{name}") for name, value in case.given.items()},
+            "expect": expectation(case),
+        }
+        made[f"{case.name}.json"] = (json.dumps(vector, indent=1) + "\n").encode("ascii")
+    return made | files.content

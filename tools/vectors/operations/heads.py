@@ -1,0 +1,78 @@
+"""Sections 16 and 17: audit entries, events and trees, the head, and witnessed heads."""
+
+from __future__ import annotations
+
+from vaultfs_format import merkle
+from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
+from vaultfs_format.head import Head
+from vaultfs_format.signing import Signer
+from vaultfs_format.witness import Witnessed
+
+from vaultfs.audit.events import unsealed
+from vectors.operations.registry import Facts, operation
+
+
+@operation
+def audit_entries(data: bytes) -> Facts:
+    """A section of audit entries, and the tree over nothing but these."""
+    check_entries(data)
+    pieces = [data[at : at + ENTRY.size] for at in range(0, len(data), ENTRY.size)]
+    found = [AuditEntry.decode(piece) for piece in pieces]
+    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree.extend(merkle.audit_leaves(pieces))
+    entries = [{"kind": one.kind, "number": one.number, "commitment": one.commitment} for one in found]
+    return {"entries": entries, "root": tree.root(merkle.AUDIT_EMPTY), "peaks": tree.peaks}
+
+
+@operation
+def audit_inclusion(root: bytes, entry: bytes, index: int, size: int, path: list[bytes]) -> Facts:
+    """Whether a tree of `size` leaves with this root has this entry at `index`."""
+    leaf = merkle.audit_leaf(entry)
+    return {"included": merkle.included(merkle.audit_nodes, root, leaf, index, size, path)}
+
+
+@operation
+def events(body: bytes) -> Facts:
+    """The events of the bytes of an EVENTS entry, each with its commitment."""
+    return {
+        "events": [
+            {"type": event.type, "at": event.at, "version": event.version, "outcome": event.outcome, "commitment": one}
+            for event, one in unsealed(body)
+        ]
+    }
+
+
+@operation
+def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = None) -> Facts:
+    """A head; with the epoch root its MAC, with a signer its signatures."""
+    found = Head.decode(data)
+    if epoch_root is not None:
+        found.verify(data, epoch_root)
+    if signer is not None:
+        found.verify_signatures(Signer.decode(signer))
+    names = (
+        *("vault_id", "generation", "epoch", "incarnation", "superblock_generation", "superblock_digest"),
+        *("keyring_digest", "last_commit", "next_number", "tree_size", "tree_root", "signer"),
+    )
+    return {name: getattr(found, name) for name in names} | {
+        "peaks": list(found.peaks),
+        "journals": [row._asdict() for row in found.journals],
+        "segments": [row._asdict() for row in found.segments],
+        "content": found.content_digest(),
+        "live_set": found.live_set().commitment,
+    }
+
+
+@operation
+def witnessed_head(data: bytes, signer: bytes) -> Facts:
+    """A witnessed head that the signer has signed."""
+    found = Witnessed.decode(data)
+    found.verify(Signer.decode(signer))
+    names = ("vault_id", "generation", "tree_size", "tree_root", "content", "signer")
+    return {name: getattr(found, name) for name in names}
+
+
+@operation
+def same_head(data: bytes, witnessed: bytes) -> Facts:
+    """Whether a witnessed head is that of this head."""
+    return {"same": Witnessed.of(Head.decode(data)).statement() == Witnessed.decode(witnessed).statement()}

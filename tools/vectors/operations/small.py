@@ -1,0 +1,133 @@
+"""Sections 1.1, 4, 5, 6 and 15: the prefix, VAULT, epoch secrets, keyrings, key tables, and signatures."""
+
+from __future__ import annotations
+
+from vaultfs_format import prefix as prefixes
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.errors import Structure
+from vaultfs_format.keyring import Compartment, Keyring
+from vaultfs_format.keytable import KeyTable
+from vaultfs_format.signing import Signer
+from vaultfs_format.stanza import PassphraseStanza
+from vaultfs_format.suite import DEFAULT
+from vaultfs_format.superblock import Superblock
+
+from vaultfs.keys.recipients import Passphrase
+from vectors.operations.registry import Facts, operation
+
+KINDS = {
+    "V": Structure.SUPERBLOCK,
+    "E": Structure.EPOCH_SECRET,
+    "K": Structure.KEYRING,
+    "H": Structure.HEAD,
+    "J": Structure.JOURNAL_HEADER,
+    "S": Structure.SEGMENT,
+    "F": Structure.SEGMENT,
+    "T": Structure.KEY_TABLE,
+    "W": Structure.WITNESS,
+}
+"""The structure that a file of each letter is."""
+
+
+@operation
+def prefix(kind: str, data: bytes) -> Facts:
+    """The prefix of a file of this kind."""
+    suite = prefixes.check_prefix(KINDS[kind], prefixes.file_magic(kind), data)
+    return {"version": prefixes.VERSION, "suite": suite.id, "features": 0}
+
+
+@operation
+def superblock(data: bytes, root_key: bytes | None = None) -> Facts:
+    """VAULT; with its root key, the MAC too."""
+    found = Superblock.decode(data)
+    if root_key is not None:
+        found.verify(data, root_key)
+    return {
+        "vault_id": found.vault_id,
+        "generation": found.generation,
+        "stanzas": [{"type": one.kind, "length": len(one.body)} for one in found.stanzas],
+        "public_keys": [{"type": one.purpose, "length": len(one.value)} for one in found.public_keys],
+        "superblock_digest": DEFAULT.digest(data),
+    }
+
+
+@operation
+def inbox_key(data: bytes) -> Facts:
+    """The inbox key of VAULT."""
+    return {"public_digest": DEFAULT.digest(Superblock.decode(data).inbox())}
+
+
+@operation
+def signers(data: bytes) -> Facts:
+    """The signers of VAULT."""
+    return {"signers": [_about(one) for one in Superblock.decode(data).signers()]}
+
+
+@operation
+def unlock(data: bytes, passphrase: bytes) -> Facts:
+    """The root key of VAULT, opened through a stanza; its MAC is checked with it."""
+    found = Superblock.decode(data)
+    root_key = Passphrase(passphrase).unlock(found)
+    found.verify(data, root_key)
+    return {"root_key": root_key}
+
+
+@operation
+def stanza(data: bytes, vault_id: bytes, passphrase: bytes) -> Facts:
+    """The root key, out of one passphrase stanza."""
+    return {"root_key": PassphraseStanza.decode(data).open(DEFAULT, vault_id, passphrase)}
+
+
+@operation
+def signer(data: bytes) -> Facts:
+    """A signer, by the value of its public key in VAULT."""
+    return _about(Signer.decode(data))
+
+
+def _about(found: Signer) -> Facts:
+    return {"number": found.number, "fingerprint": found.fingerprint}
+
+
+@operation
+def check_signature(signer: bytes, purpose: str, statement: bytes, signature: bytes) -> Facts:
+    """Whether a signer has signed a statement: of a segment, or of a head with both signatures."""
+    found = Signer.decode(signer)
+    verify = found.verify_segment if purpose == "segment" else found.verify_head
+    verify(statement, signature)
+    return {"signed": True}
+
+
+@operation
+def epoch_secret(data: bytes) -> Facts:
+    """An epoch secret."""
+    found = EpochSecret.decode(data)
+    return {"vault_id": found.vault_id, "epoch": found.epoch, "secret": found.secret}
+
+
+@operation
+def keyring(data: bytes, epoch_root: bytes, compartments: list[int]) -> Facts:
+    """A keyring, and the items of these of its compartments, by compartment and tag."""
+    found = Keyring.decode(data)
+    return {
+        "vault_id": found.vault_id,
+        "epoch": found.epoch,
+        "sealed": sorted(found.compartments),
+        "items": {str(one): dict(sorted(found.open(epoch_root, Compartment(one)).items())) for one in compartments},
+        "keyring_digest": DEFAULT.digest(data),
+    }
+
+
+@operation
+def key_table(data: bytes, epoch_root: bytes) -> Facts:
+    """A key table, all blocks opened."""
+    found = KeyTable.decode(data)
+    key = found.table_key(epoch_root)
+    keys = [one for block in range(len(found.blocks)) for one in found.open_block(key, block)]
+    return {
+        "vault_id": found.vault_id,
+        "segment_id": found.segment_id,
+        "epoch": found.epoch,
+        "keys": len(keys),
+        "keys_digest": DEFAULT.digest(b"".join(keys)),
+        "table_digest": data[-32:],
+    }

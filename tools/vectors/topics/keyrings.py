@@ -1,0 +1,400 @@
+"""Sections 5, 6, 7 and 15: the epoch secret, key tables, the keyring, tokens."""
+
+from __future__ import annotations
+
+from vaultfs_format import labels
+from vaultfs_format.epoch import FILE as SECRET_FILE
+from vaultfs_format.errors import (
+    CommitmentMismatch,
+    DecryptionFailed,
+    DigestMismatch,
+    FieldInvalid,
+    LimitExceeded,
+    NotAuthentic,
+    Structure,
+    TrailingBytes,
+    Truncated,
+    UnsupportedSuite,
+    VaultError,
+)
+from vaultfs_format.keyring import COMPARTMENT, seal_keyring
+from vaultfs_format.keyring import HEADER as KEYRING_HEADER
+from vaultfs_format.keytable import HEADER as TABLE_HEADER
+from vaultfs_format.keytable import seal_table
+from vaultfs_format.suite import DEFAULT, DIGEST
+
+from vectors import world
+from vectors.case import Case, Topic
+from vectors.topics.small import prefix, u16, u32
+from vectors.world import EPOCH_ROOT, VAULT_ID, edited, flipped, seeded, with_digest
+
+
+def secret_cases() -> list[Case]:
+    """Return the scenarios of the epoch secret and of key tables."""
+    topic = Topic("secrets")
+    data = world.SECRET.encode()
+    topic.good("epoch-secret", "The secret of epoch 1.", "epoch-secret", "EPS-1", data=data, facts={"epoch": 1})
+    fields = SECRET_FILE.offset_of
+    for name, comment, breaks, error, rule, changed in (
+        ("epoch-0", "Epoch 0.", "EPS-1", FieldInvalid, 1, with_digest(edited(data, (fields("epoch"), u32(0))))),
+        (
+            "epoch-secret-reserved",
+            "Reserved bytes are not zero.",
+            "GEN-20",
+            FieldInvalid,
+            None,
+            with_digest(edited(data, (36, b"\1"))),
+        ),
+        ("epoch-secret-digest", "One bit of the secret is another.", "", DigestMismatch, None, flipped(data, 50)),
+        ("epoch-secret-cut", "The last byte is missing.", "GEN-21", Truncated, None, data[:-1]),
+        ("epoch-secret-trailing", "A byte follows.", "GEN-22", TrailingBytes, None, data + b"\0"),
+        (
+            "epoch-secret-suite",
+            "A suite that is not known.",
+            "GEN-24",
+            UnsupportedSuite,
+            None,
+            prefix("E", suite=3) + data[16:],
+        ),
+    ):
+        topic.bad(name, comment, "epoch-secret", breaks, error, Structure.EPOCH_SECRET, rule, data=changed)
+    _tables(topic)
+    return topic.cases
+
+
+def table(count: int, epoch: int = 1) -> bytes:
+    """Return a key table of so many keys."""
+    keys = [seeded(f"frame key {number}", 32) for number in range(count)]
+    segment, salt = seeded("id of a segment", 16), seeded("salt of a table", 32)
+    return seal_table(DEFAULT, VAULT_ID, segment, epoch, EPOCH_ROOT, salt, keys).encode()
+
+
+def _tables(topic: Topic) -> None:
+    data = table(2)
+    for count in (1, 256, 257):
+        topic.good(
+            f"key-table-of-{count}",
+            "Blocks of 256 keys, the last may be shorter.",
+            "key-table",
+            "KTB-1 KEY-22",
+            data=table(count),
+            epoch_root=EPOCH_ROOT,
+            facts={"keys": count},
+        )
+    fields = TABLE_HEADER.offset_of
+
+    def field(name: str, value: bytes) -> bytes:
+        return with_digest(edited(data, (fields(name), value)))
+
+    cases: tuple[tuple[str, str, str, type[VaultError], int | None, bytes], ...] = (
+        ("key-table-of-none", "No key.", "KTB-1", FieldInvalid, 1, table(0)),
+        ("key-table-epoch-0", "Epoch 0.", "KTB-1", FieldInvalid, 1, table(2, epoch=0)),
+        (
+            "key-table-count",
+            "The header counts a key more than there is room for.",
+            "GEN-21",
+            Truncated,
+            None,
+            field("key_count", u32(3)),
+        ),
+        (
+            "key-table-limit",
+            "More keys than MAX_SEGMENT_FRAMES.",
+            "GEN-21",
+            LimitExceeded,
+            None,
+            field("key_count", u32((1 << 24) + 1)),
+        ),
+        ("key-table-trailing", "A byte follows.", "GEN-22", TrailingBytes, None, data + b"\0"),
+        ("key-table-digest", "One bit of a sealed key is another.", "", DigestMismatch, None, flipped(data, 130)),
+        (
+            "key-table-block",
+            "The same, and the digest made to fit.",
+            "",
+            DecryptionFailed,
+            None,
+            with_digest(flipped(data, 130)),
+        ),
+        (
+            "key-table-commitment",
+            "Commitment and block are both wrong: the commitment is looked at first.",
+            "KEY-22",
+            CommitmentMismatch,
+            None,
+            with_digest(flipped(flipped(data, 130), fields("commitment"))),
+        ),
+        (
+            "key-table-of-another-segment",
+            "The segment id is another: so is the table key.",
+            "KEY-22",
+            CommitmentMismatch,
+            None,
+            field("segment_id", bytes(16)),
+        ),
+    )
+    for name, comment, breaks, error, rule, changed in cases:
+        topic.bad(
+            name, comment, "key-table", breaks, error, Structure.KEY_TABLE, rule, data=changed, epoch_root=EPOCH_ROOT
+        )
+
+
+def keyring_cases() -> list[Case]:
+    """Return the scenarios of the keyring."""
+    topic = Topic("keyring")
+    data = world.keyring()
+    topic.good(
+        "smallest",
+        "Three compartments.",
+        "keyring",
+        "KRG-1 KRG-2 KRG-3 KRG-4 KRG-5 KRG-6 KRG-7 KEY-22",
+        data=data,
+        epoch_root=EPOCH_ROOT,
+        compartments=[1, 2, 3],
+    )
+    only = world.keyring({1: world.VALUES[1]})
+    topic.good(
+        "data-alone",
+        "The data compartment is all that must be there.",
+        "keyring",
+        "KRG-3",
+        data=only,
+        epoch_root=EPOCH_ROOT,
+        compartments=[1],
+    )
+    sealed_at = KEYRING_HEADER.size + COMPARTMENT.size + _length(data, KEYRING_HEADER.size) + COMPARTMENT.size
+    broken = with_digest(flipped(data, sealed_at + 5))
+    topic.good(
+        "signing-broken-unopened",
+        "The seal of compartment 2 is broken: who needs compartment 1 does not see it.",
+        "keyring",
+        "KRG-21 SGN-22",
+        data=broken,
+        epoch_root=EPOCH_ROOT,
+        compartments=[1, 3],
+    )
+    topic.bad(
+        "signing-broken-opened",
+        "Whoever opens compartment 2 does.",
+        "keyring",
+        "KRG-21 SGN-22",
+        DecryptionFailed,
+        Structure.KEYRING,
+        data=broken,
+        epoch_root=EPOCH_ROOT,
+        compartments=[1, 2, 3],
+    )
+    topic.bad(
+        "no-inbox",
+        "A compartment that is not there is not authentic.",
+        "keyring",
+        "",
+        NotAuthentic,
+        Structure.KEYRING,
+        data=only,
+        epoch_root=EPOCH_ROOT,
+        compartments=[3],
+    )
+    _bad_keyrings(topic, data)
+    return topic.cases
+
+
+def _length(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + 4 : at + 8], "little")
+
+
+def _bad_keyrings(topic: Topic, data: bytes) -> None:
+    def bad(
+        name: str,
+        comment: str,
+        breaks: str,
+        changed: bytes,
+        rule: int | None = None,
+        error: type[VaultError] = FieldInvalid,
+        compartments: tuple[int, ...] = (1, 2, 3),
+    ) -> None:
+        topic.bad(
+            name,
+            comment,
+            "keyring",
+            breaks,
+            error,
+            Structure.KEYRING,
+            rule,
+            data=changed,
+            epoch_root=EPOCH_ROOT,
+            compartments=list(compartments),
+        )
+
+    def values(compartment: int, **changes: bytes | None) -> bytes:
+        named = {"t" + str(int(tag)): value for tag, value in world.VALUES[compartment].items()} | changes
+        kept = {int(tag[1:]): value for tag, value in named.items() if value is not None}
+        return world.keyring({**world.VALUES, compartment: kept})
+
+    fields, start = KEYRING_HEADER.offset_of, KEYRING_HEADER.size
+    second = start + COMPARTMENT.size + _length(data, start)
+    epoch_0 = seal_keyring(DEFAULT, VAULT_ID, 0, EPOCH_ROOT, world.KEYRING_SALT, world.VALUES).encode()
+    bad("epoch-0", "Epoch 0.", "KRG-1", epoch_0, 1)
+    bad(
+        "compartment-9",
+        "The third compartment has a number that is not defined.",
+        "KRG-2 GEN-23",
+        with_digest(edited(data, (second + COMPARTMENT.size + _length(data, second), u16(9)))),
+        2,
+    )
+    bad("compartments-repeat", "Compartment 1 twice.", "KRG-2", with_digest(edited(data, (second, u16(1)))), 2)
+    bad(
+        "compartment-of-15",
+        "A compartment of 15 bytes, less than a tag.",
+        "KRG-2",
+        with_digest(edited(data, (start + 4, u32(15)))),
+        2,
+    )
+    bad("no-data", "No data compartment.", "KRG-3", world.keyring({2: world.VALUES[2]}), 3, compartments=(2,))
+    bad(
+        "bytes-left",
+        "Bytes follow the last compartment.",
+        "KRG-3 GEN-22",
+        with_digest(data[:-DIGEST] + bytes(8 + DIGEST)),
+        3,
+    )
+    bad("digest", "One bit is another.", "KRG-20", flipped(data, 150), error=DigestMismatch)
+    bad(
+        "commitment",
+        "Commitment and seals are wrong: the commitment is looked at first.",
+        "KEY-22",
+        with_digest(flipped(flipped(data, fields("commitment")), 150)),
+        error=CommitmentMismatch,
+    )
+    bad(
+        "reserved",
+        "Reserved bytes are not zero.",
+        "GEN-20",
+        with_digest(edited(data, (fields("commitment") - 34, b"\1"))),
+    )
+    bad(
+        "compartment-reserved",
+        "Reserved bytes of a compartment are not zero.",
+        "GEN-20",
+        with_digest(edited(data, (start + 2, b"\1"))),
+    )
+    bad(
+        "too-many-compartments",
+        "More compartments than there can be.",
+        "GEN-21",
+        with_digest(edited(data, (fields("compartments"), u16(4)))),
+        error=LimitExceeded,
+    )
+    bad("cut", "The last byte is missing: the digest is not where it was.", "GEN-21", data[:-1], error=DigestMismatch)
+    bad("nothing-but-a-header", "No room for the digest.", "GEN-21", data[: start + 3], error=Truncated)
+    bad("record-id-key-of-31", "A record id key of 31 bytes.", "KRG-5", values(1, t1=bytes(31)), 5)
+    bad("no-identifier-key", "No identifier key.", "KRG-5", values(1, t2=None), 5)
+    bad("no-registry", "No registry.", "KRG-5", values(1, t3=None), 5)
+    bad("no-access-key", "No access key.", "KRG-5", values(1, t4=None), 5)
+    bad("inbox-key-of-95", "A private inbox key of 95 bytes.", "KRG-6", values(3, t1=bytes(95)), 6, compartments=(3,))
+    bad("seeds-of-64", "Seeds of two keys instead of three.", "KRG-7", values(2, t2=bytes(64)), 7, compartments=(2,))
+    bad("no-signer-number", "No number of the signer.", "KRG-7", values(2, t1=None), 7, compartments=(2,))
+    for name, comment, items in (
+        ("tags-repeat", "A tag twice.", _item(1) + _item(1)),
+        ("tags-descend", "Tag 2 before tag 1.", _item(2) + _item(1)),
+        ("item-too-long", "An item that ends behind the compartment.", _item(1)[:-1]),
+    ):
+        bad(name, comment, "KRG-4", _with_items(items), 4, compartments=(1,))
+
+
+def _item(tag: int) -> bytes:
+    return u16(tag) + bytes(2) + u32(32) + bytes(32)
+
+
+def _with_items(items: bytes) -> bytes:
+    """Return a keyring of one compartment that holds these bytes."""
+    salt = world.KEYRING_SALT
+    derived = DEFAULT.derive(EPOCH_ROOT, labels.KEYRING, VAULT_ID + u32(1) + salt, 64)
+    context = u16(1) + salt
+    key = DEFAULT.derive(derived[32:], labels.KEYRING_COMPARTMENT, context, 32)
+    sealed = DEFAULT.seal(key, items, context)
+    header = edited(world.keyring()[: KEYRING_HEADER.size], (KEYRING_HEADER.offset_of("compartments"), u16(1)))
+    return with_digest(header + COMPARTMENT.pack(1, len(sealed)) + sealed + bytes(DIGEST))
+
+
+def token_cases() -> list[Case]:
+    """Return the scenarios of tokens and ids."""
+    topic = Topic("tokens")
+    ids, names = world.RECORD_ID_KEY, world.IDENTIFIER_KEY
+    for incarnation, number in ((0, 1), (1, 1), (0xFFFFFFFF, (1 << 64) - 1), (0, 1 << 53)):
+        made = DEFAULT.encrypt_blocks(ids, incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") + bytes(4))
+        topic.good(
+            f"record-id-{incarnation}-{number}",
+            "Incarnation and number, both big-endian, enciphered.",
+            "record-id",
+            record_id_key=ids,
+            incarnation=incarnation,
+            number=number,
+            facts={"record_id": made},
+        )
+        topic.good(
+            f"record-number-{incarnation}-{number}",
+            "And back.",
+            "record-number",
+            record_id_key=ids,
+            record_id=made,
+            facts={"given_out": True, "number": number},
+        )
+    topic.good(
+        "record-id-never-given-out",
+        "The block does not end in four zeros.",
+        "record-number",
+        record_id_key=ids,
+        record_id=bytes(16),
+        facts={"given_out": False},
+    )
+    topic.good(
+        "identifier",
+        "An identifier of a system.",
+        "identifier-token",
+        identifier_key=names,
+        system="urn:oid:2.999.1",
+        value="A-17",
+    )
+    topic.good(
+        "identifier-unicode",
+        "Text is UTF-8, and taken as it is: not normalised.",
+        "identifier-token",
+        identifier_key=names,
+        system="urn:oid:2.999.1",
+        value="Zo\u00eb \u2603 e\u0301",
+    )
+    topic.good(
+        "identifier-boundary",
+        "The length keeps system and value apart.",
+        "identifier-token",
+        identifier_key=names,
+        system="urn:oid:2.999.1A",
+        value="-17",
+    )
+    topic.good(
+        "state", "A control state.", "state-token", identifier_key=names, namespace="example", key=b"\x00\xffkey"
+    )
+    topic.good("source", "A source file.", "source-token", identifier_key=names, root="export", path="bulk/a.ndjson")
+    topic.good(
+        "content",
+        "The content id of bytes of a subject.",
+        "content-id",
+        content_key=world.CONTENT_KEY,
+        data=world.FIRST,
+    )
+    topic.good(
+        "nobodys-content-key",
+        "The content key of what has no subject.",
+        "nobodys-content-key",
+        identifier_key=names,
+        facts={"content_key": world.NOBODYS_KEY},
+    )
+    topic.good(
+        "index-key",
+        "What stands for an identifier in an index.",
+        "index-key",
+        epoch_root=EPOCH_ROOT,
+        vault_id=VAULT_ID,
+        token=seeded("token", 16),
+    )
+    return topic.cases
