@@ -29,6 +29,7 @@ from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output
 
 _MAX_SECRET = 4 * limits.KIB
+_LARGE = frozenset({Kind.JOURNAL, Kind.SEGMENT})
 _LOGS = frozenset({Kind.JOURNAL, Kind.OTHER})
 """What may be a journal; a file of unknown kind shows by its groups that it is one."""
 
@@ -110,8 +111,8 @@ class Rescuer:
         return Report(keys.vault_id, head is not None, found is not None, written.records, written.bytes, dict(what))
 
     def _refused(self, kind: Kind, error: VaultError) -> None:
-        """Note a file that cannot be read; what is no file at all was never one of the vault."""
-        if kind is not Kind.OTHER or not isinstance(error, (FileMissing, NotRegular)):
+        """Note a file that cannot be read. Of small files there are copies: what they would have opened is missed."""
+        if kind in _LARGE or (kind is Kind.OTHER and not isinstance(error, (FileMissing, NotRegular))):
             name = None if kind is Kind.OTHER else kind.name.lower()
             self._harvest.missing.append(loss("file", error, kind=name))
 
