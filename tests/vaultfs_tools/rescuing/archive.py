@@ -280,6 +280,6 @@ def _covers(row: dict[str, Any], version: Version, home: Home) -> bool:
         return bool((row["record"], row["version"]) == version)
     if row["what"] == "versions":
         return bool(row["record"] == version[0] and row["version"] <= version[1] <= row["to_version"])
-    if row["what"] == "frame":
-        return bool(row["frame"] == home.frame)
+    if row["what"] == "frame":  # its id may be what is damaged of it
+        return bool(row["frame"] == home.frame or (file and row["offset"] == home.offset))
     return file and (inside or row["what"] in ("segment", "key_table", "journal"))

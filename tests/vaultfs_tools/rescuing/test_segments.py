@@ -48,8 +48,9 @@ def _offsets(archive: Archive, path: Path) -> dict[int, set[Version]]:
 
 def test_parity_heals_what_is_read(archive: Archive) -> None:
     for path in segments_of(archive) + segments_of(archive, FrameClass.BLOB):
-        overwrite(path, SUPERBLOCK_SIZE, bytes(3000))
-        overwrite(path, footer_of(path).directory_offset, bytes(300))
+        footer = footer_of(path)
+        overwrite(path, SUPERBLOCK_SIZE, bytes(min(3000, footer.bodies_length)))
+        overwrite(path, footer.directory_offset, bytes(100))
         path.write_bytes(path.read_bytes()[:-500])
     before = vaults.tree(archive.path)
     found = rescued(archive.path)
@@ -86,7 +87,7 @@ def test_without_footers_frames_are_found_by_their_magic(archive: Archive) -> No
     found = rescued(archive.path)
     assert check(archive, found) == set()
     assert found.code == 0
-    proofs = {version: row for row in found.manifest if (version := (row["record"], row["version"]))}
+    proofs = {(row["record"], row["version"]): row for row in found.manifest}
     for version in set().union(*(in_file(archive, path) for path in paths)):
         assert proofs[version]["proof"] == "segment, frame only"
         assert proofs[version]["commit_proved"] is False
@@ -177,10 +178,10 @@ def test_frames_behind_a_hole_in_the_directory_find_their_keys(archive: Archive)
 def test_two_damaged_copies_of_a_segment_give_a_whole_one(archive: Archive, tmp_path: Path) -> None:
     path = segments_of(archive, FrameClass.BLOB)[0]
     other = Path(shutil.copy(path, archive.path / "second copy"))
-    end = footer_of(path).footer_offsets[0]
-    overwrite(path, 0, bytes(end // 2))
+    middle = 20 * footer_of(path).geometry.slice_size
+    overwrite(path, 0, bytes(middle))
     _without_parity(path)
-    overwrite(other, end // 2, bytes(other.stat().st_size - end // 2))
+    overwrite(other, middle, bytes(other.stat().st_size - middle))
     found = rescued(archive.path)
     assert check(archive, found) == set()
     assert found.code == 0

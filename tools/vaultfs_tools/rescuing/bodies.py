@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from vaultfs_format import limits
 from vaultfs_format.errors import DecryptionFailed, FormatError, Structure, VaultError
 from vaultfs_format.frame import open_body
-from vaultfs_format.healing import SlicedFile
+from vaultfs_format.healing import Read, SlicedFile
 from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import Suite
 
@@ -20,17 +20,39 @@ _SLICED = 8
 
 
 class Covered:
-    """The covered bytes of a segment, slice by slice from all files that hold it."""
+    """The covered bytes of a segment. Each slice, parity included, is taken from any file in which it is good.
 
-    def __init__(self, files: Sequence[SlicedFile]) -> None:
-        self._files = files
-        self._size = files[0].geometry.slice_size
-        self._covered = files[0].footer.head.covered
+    Parameters
+    ----------
+    reads
+        Read the files that hold the segment.
+    footer
+        Its footer, from any of them.
+    """
+
+    def __init__(self, reads: Sequence[Read], footer: SegmentFooter) -> None:
+        files = [SlicedFile(read, footer) for read in reads]
+        self._file = next((file for file in files if file.right(file.leaves)), files[0])
+        self._file.read = self._best
+        self._reads = reads
+        self._size = self._file.geometry.slice_size
         self._last: OrderedDict[int, tuple[bytes, bool]] = OrderedDict()
+
+    def _best(self, offset: int, length: int) -> bytes:
+        """Return a slice from a file in which it is good; as it lies in one of them where it is good in none."""
+        footer, data = self._file.footer, b""
+        beyond = offset - footer.parity_offset
+        number = offset // self._size if beyond < 0 else self._file.geometry.slices + beyond // self._size
+        for read in self._reads:
+            found = read(offset, length)
+            if self._file.good(number, found):
+                return found
+            data = max(data, found, key=len)
+        return data
 
     def read(self, offset: int, length: int) -> tuple[bytes, bool]:
         """Return bytes at an offset, and whether the root proves all of them. What is lost comes as it lies there."""
-        end = min(offset + length, self._covered)
+        end = min(offset + length, self._file.footer.head.covered)
         first = offset // self._size
         pieces = [self._slice(number) for number in range(first, -(-end // self._size))]
         data = b"".join([piece for piece, _ in pieces])
@@ -44,14 +66,11 @@ class Covered:
         return self._last[number]
 
     def _found(self, number: int) -> tuple[bytes, bool]:
-        length = self._files[0].length_of(number)
-        for file in self._files:
-            try:
-                return file.read_good(number * self._size, length), True
-            except FormatError:
-                continue
-        longest = max((file.stored(number) for file in self._files), key=len)
-        return longest.ljust(length, b"\0"), False
+        length = self._file.length_of(number)
+        try:
+            return self._file.read_good(number * self._size, length), True
+        except FormatError:
+            return self._file.stored(number).ljust(length, b"\0"), False
 
 
 class Bodies:
@@ -88,8 +107,8 @@ class Bodies:
         if footer is None:
             return None
         if segment_id not in self._covered:
-            files = [SlicedFile(self._library.reader(source), footer) for source in self._homes[segment_id]]
-            self._covered[segment_id] = Covered(files)
+            reads = [self._library.reader(source) for source in self._homes[segment_id]]
+            self._covered[segment_id] = Covered(reads, footer)
             if len(self._covered) > _SLICED:
                 self._covered.popitem(last=False)
         self._covered.move_to_end(segment_id)

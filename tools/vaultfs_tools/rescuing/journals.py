@@ -69,12 +69,22 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
             known.sources.append(source)
             if known.header is None:
                 known.keys, known.header, known.chain = made.keys, made.header, made.chain
+    journals.lost = [source for source in journals.lost if not _copy(library, source, journals, keys)]
     for journal in journals.found.values():
         header = journal.header
         before = journals.found.get(header.predecessor) if header else None
         if before is not None and header is not None:
             before.stop = header.predecessor_end
     return journals
+
+
+def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> bool:
+    """Return whether a file shows by its groups that it is another copy of a journal, and take it for one."""
+    for journal in journals.found.values():
+        if next_group(library.reader(source), source.size, keys.suite, journal.journal_id, journal.keys, 0):
+            journal.sources.append(source)
+            return True
+    return False
 
 
 def _foreign(data: bytes, keys: Keys) -> bool:
