@@ -37,14 +37,15 @@ Version = tuple[str, int]
 
 @dataclass(frozen=True)
 class Home:
-    """Where the entries of a version lie: id of the frame, id of the segment or journal, offset in that."""
+    """Where the entries of a version lie: id of the frame, id of the segment or journal, and the row or group there."""
 
     frame: str
     file: str
     offset: int
+    end: int
 
 
-@dataclass
+@dataclass(repr=False)
 class Archive:
     """A vault, and what is in it."""
 
@@ -155,7 +156,7 @@ def _in_segments(path: Path, root: bytes) -> Iterator[tuple[Home, EntryBlock]]:
         keys = [key for n in range(len(table.blocks)) for key in table.open_block(table.table_key(root), n)]
         rows = read_rows(_reading(data), footer.directory_offset, footer.directory_length, footer.frames)
         for (at, row), key in zip(rows, keys, strict=True):
-            home = Home(row.header.frame_id.hex(), segment.stem, at)
+            home = Home(row.header.frame_id.hex(), segment.stem, at, at + row.size)
             yield home, open_entries(DEFAULT, row.header, key, row.entries)
 
 
@@ -168,7 +169,7 @@ def _in_journals(path: Path, root: bytes) -> Iterator[tuple[Home, EntryBlock]]:
             group = decode_group(DEFAULT, data, at, number, chain)
             for row, key in zip(group.rows, group.open_keys(DEFAULT, header.journal_id, keys), strict=True):
                 if row.header.frame_class in (FrameClass.RECORD, FrameClass.BLOB):
-                    home = Home(row.header.frame_id.hex(), journal.stem, at)
+                    home = Home(row.header.frame_id.hex(), journal.stem, at, at + group.size)
                     yield home, open_entries(DEFAULT, row.header, key, row.entries)
             at, number, chain = at + group.size, number + 1, group.chain
 
@@ -243,12 +244,14 @@ def rescued(vault: Path, *options: str, out: Path | None = None) -> Rescued:
     secret.write_bytes(vaults.SECRET + b"\n")
     secret.chmod(0o600)
     code = rescue.main([str(vault), str(out), "--passphrase-file", str(secret), *options])
-    lists = [_lines(out / f"{name}.jsonl") for name in ("manifest", "subjects", "missing")]
+    lists = (
+        [_lines(out / f"{name}.jsonl") for name in ("manifest", "subjects", "missing")] if out.exists() else [[]] * 3
+    )
     return Rescued(code, out, *lists)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def check(archive: Archive, found: Rescued) -> set[Version]:
@@ -274,7 +277,7 @@ def accounted(archive: Archive, found: Rescued, version: Version) -> bool:
 
 
 def _covers(row: dict[str, Any], version: Version, home: Home) -> bool:
-    inside = row["what"] == "stretch" and row["from"] <= home.offset < row["to"]
+    inside = row["what"] == "stretch" and row["from"] < home.end and row["to"] > home.offset
     file = home.file in (row.get("segment"), row.get("journal"))
     if row["what"] == "record":
         return bool((row["record"], row["version"]) == version)

@@ -13,12 +13,13 @@ from vaultfs_format import limits
 from vaultfs_format.errors import VaultError
 
 T = TypeVar("T")
+Span = tuple[int, int]
 
 BLOCKS = (512, 64, 16, 1)
 """Bytes that are taken from one copy or the other, in the order in which they are tried."""
 
 MOST = 12
-"""Most blocks in which two copies may differ: 4,096 ways to put them together."""
+"""Most blocks, or runs of blocks, in which two copies may differ: 4,096 ways to put them together."""
 
 MOST_BYTES = 256 * limits.MIB
 """Most bytes that are judged for two copies and one size of block."""
@@ -48,21 +49,34 @@ def together(one: bytes, other: bytes, judge: Callable[[bytes], T]) -> T | None:
     size = max(len(one), len(other))
     one, other = one.ljust(size, b"\0"), other.ljust(size, b"\0")
     for block in BLOCKS:
-        places = [at for at in range(0, size, block) if one[at : at + block] != other[at : at + block]]
-        if len(places) > MOST or size << len(places) > MOST_BYTES:
+        spans = [(at, at + block) for at in range(0, size, block) if one[at : at + block] != other[at : at + block]]
+        if len(spans) > MOST:
+            spans = _joined(spans)
+        if len(spans) > MOST or size << len(spans) > MOST_BYTES:
             continue
-        for mixed in _mixtures(one, other, places, block):
+        for mixed in _mixtures(one, other, spans):
             for made in _judged(mixed, judge):
                 return made
     return None
 
 
-def _mixtures(one: bytes, other: bytes, places: Sequence[int], block: int) -> Iterator[bytearray]:
-    for chosen in range(1, (1 << len(places)) - 1):
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Return spans with those joined that follow each other: one copy is cut, or has lost a long stretch."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _mixtures(one: bytes, other: bytes, spans: Sequence[Span]) -> Iterator[bytearray]:
+    for chosen in range(1, (1 << len(spans)) - 1):
         mixed = bytearray(one)
-        for number, at in enumerate(places):
+        for number, (start, end) in enumerate(spans):
             if chosen >> number & 1:
-                mixed[at : at + block] = other[at : at + block]
+                mixed[start:end] = other[start:end]
         yield mixed
 
 

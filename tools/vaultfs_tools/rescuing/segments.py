@@ -121,6 +121,7 @@ class SegmentReader:
 
     def read_all(self, library: Library) -> None:
         """Take the frames out of every segment that is there, and note those that are named and missing."""
+        self._place_strays(library)
         for segment_id in self._segments.homes:
             if segment_id in self._segments.footers:
                 self._with_footer(segment_id, self._segments.footers[segment_id])
@@ -131,11 +132,17 @@ class SegmentReader:
                 counts = {"frames": row.frames, "entries": row.entries}
                 kind = row.frame_class.name.lower()
                 self._missed("segment", row.segment_id, FileMissing(), **{"class": kind}, **counts)
-        keys = [key for table in self._tables.values() for key in table.keys]
-        for source in self._segments.strays:
-            for found in self._scan(library, source, Pool(self._keys.suite, keys)):
-                if isinstance(found, Opened):
-                    self._take(found, source, Proof.SEGMENT_FRAME)
+
+    def _place_strays(self, library: Library) -> None:
+        """Find out by which table the frames of a file open of which nothing else says what it is."""
+        owners = {key: segment_id for segment_id, table in self._tables.items() for key in table.keys if key}
+        pool = Pool(self._keys.suite, list(owners))
+        for source in list(self._segments.strays):
+            opened = (found for found in self._scan(library, source, pool) if isinstance(found, Opened))
+            first = next(opened, None)
+            if first is not None:
+                self._segments.homes.setdefault(owners[first.key], []).append(source)
+                self._segments.strays.remove(source)
 
     def _with_footer(self, segment_id: bytes, footer: SegmentFooter) -> None:
         if footer.head.frame_class not in RECORDS:
@@ -198,7 +205,7 @@ class SegmentReader:
 
         yield from Walk(read, 0, source.size, pool)
 
-    def _take(self, found: Opened, home: bytes | Source, proof: Proof) -> None:
+    def _take(self, found: Opened, home: bytes, proof: Proof) -> None:
         offsets = dict.fromkeys(at for at in (found.body_offset, found.follows) if at >= 0)
         places = [Place(home, at) for at in offsets]
         self._harvest.add(Frame(found.header, found.key, found.block, proof, found.runs, places))
