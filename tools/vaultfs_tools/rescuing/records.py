@@ -113,13 +113,11 @@ class Records:
         """Write entries that share a body; those that do not open here may in another frame that has them."""
         body = self._opened(frame)
         for one in together:
-            error, found = body, one
-            if not isinstance(body, bytes):
-                found, error = self._elsewhere(one, body)
-            if isinstance(error, bytes):
-                self._piece(found, error)
+            found, held = (one, body) if isinstance(body, bytes) else self._elsewhere(one, body)
+            if isinstance(held, bytes):
+                self._piece(found, held)
             else:
-                self._missed(one, error)
+                self._missed(one, held)
 
     def _opened(self, frame: Frame) -> bytes | VaultError:
         try:

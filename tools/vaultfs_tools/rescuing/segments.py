@@ -129,9 +129,7 @@ class SegmentReader:
                 self._without_footer(library, segment_id)
         for row in self._named.values():
             if row.segment_id not in self._segments.homes:
-                counts = {"frames": row.frames, "entries": row.entries}
-                kind = row.frame_class.name.lower()
-                self._missed("segment", row.segment_id, FileMissing(), **{"class": kind}, **counts)
+                self._missed("segment", row.segment_id, FileMissing(), **_stated(row), frames=row.frames)
 
     def _place_strays(self, library: Library) -> None:
         """Find out by which table the frames of a file open of which nothing else says what it is."""
@@ -195,7 +193,7 @@ class SegmentReader:
         expected = row.frames if row else len(table.keys)
         if len(opened) < expected or not expected:
             error = FooterLost(structure=Structure.SEGMENT)
-            self._missed("segment", segment_id, error, **_counts(row), frames=expected, found=len(opened))
+            self._missed("segment", segment_id, error, **_stated(row), frames=expected, found=len(opened))
         if len(opened) < expected:
             self._keys_missed(segment_id, table, expected)
 
@@ -237,5 +235,6 @@ class SegmentReader:
         return segment_id in self._named or not older
 
 
-def _counts(row: SegmentRow | None) -> dict[str, object]:
+def _stated(row: SegmentRow | None) -> dict[str, object]:
+    """Return what the head says of a segment, beside the number of its frames."""
     return {"class": row.frame_class.name.lower(), "entries": row.entries} if row else {}

@@ -22,6 +22,7 @@ from vaultfs_format.healing import Read
 
 from vaultfs_tools.keyless.files import Reader, VaultFiles
 from vaultfs_tools.keyless.findings import FileUnreadable
+from vaultfs_tools.keyless.segments import Lenient
 
 BLOCK = 4096
 """Bytes that are given up where the device reports an error in them."""
@@ -130,18 +131,18 @@ class Salvage:
     """Reads a file of which parts cannot be read: zeros stand for them, which no digest or seal takes for good."""
 
     def __init__(self, file: Reader) -> None:
-        self._file = file
+        self._size = file.size
+        self._read = Lenient(file)
 
     def __call__(self, offset: int, length: int) -> bytes:
         """Return the bytes at `offset`: fewer at the end."""
-        there = min(length, self._file.size - offset)
-        if there <= 0:
-            return b""
+        there = max(0, min(length, self._size - offset))
         try:
-            return self._file.read(offset, there)
-        except (FileUnreadable, Truncated):
-            if there <= BLOCK:
-                return bytes(there)
+            data = self._read(offset, there)
+        except Truncated:  # the file has become shorter
+            data = b""
+        if len(data) == there or there <= BLOCK:
+            return data.ljust(there, b"\0")
         first = offset - offset % BLOCK
         places = range(first, offset + there, BLOCK)
         spans = [(max(at, offset), min(at + BLOCK, offset + there)) for at in places]
