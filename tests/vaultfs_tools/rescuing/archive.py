@@ -56,6 +56,8 @@ class Archive:
     hidden: set[str] = field(default_factory=set)
     homes: dict[Version, list[Home]] = field(default_factory=dict)
     identifiers: set[tuple[str, str]] = field(default_factory=set)
+    ids: dict[tuple[int, int], str] = field(default_factory=dict)
+    """Record ids by incarnation and number."""
 
 
 def make(path: Path, patients: int = 280) -> Archive:
@@ -76,7 +78,7 @@ def make(path: Path, patients: int = 280) -> Archive:
         for number in range(3):
             with session.transaction() as txn:
                 _put(archive, txn, b"late %d" % number, subject=ONE, date=date(2014, 1, 1 + number))
-    archive.homes = _homes(path)
+    archive.homes = _homes(archive)
     assert archive.homes.keys() == archive.put.keys() | archive.marks.keys()
     return archive
 
@@ -132,8 +134,9 @@ def _shapes(archive: Archive, session: Any, chance: random.Random, year: int) ->
 # Where everything lies. --------------------------------------------------------------------------------------------
 
 
-def _homes(path: Path) -> dict[Version, list[Home]]:
+def _homes(archive: Archive) -> dict[Version, list[Home]]:
     """Return the places of the entries of every version, read from the undamaged vault with its keys."""
+    path = archive.path
     opener = Opener(Vfs(), Layout(path), vaults.unlocking(), [])
     unlocked = opener.unlock()
     chain, _ = opener.keys(unlocked)
@@ -141,8 +144,9 @@ def _homes(path: Path) -> dict[Version, list[Home]]:
     for home, block in [*_in_segments(path, unlocked.epoch_root), *_in_journals(path, unlocked.epoch_root)]:
         for entry in block.entries:
             if entry.role in (Role.RECORD, Role.DELETE, Role.UNDELETE):
-                version = chain.record_id(entry.incarnation, entry.number).hex(), entry.version
-                found.setdefault(version, []).append(home)
+                record = chain.record_id(entry.incarnation, entry.number).hex()
+                archive.ids[entry.incarnation, entry.number] = record
+                found.setdefault((record, entry.version), []).append(home)
     return found
 
 
@@ -256,6 +260,9 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def check(archive: Archive, found: Rescued) -> set[Version]:
     """Check that nothing wrong came out, and that whatever did not is accounted for; return what did not."""
+    for row in [*found.manifest, *found.missing]:
+        if row.get("number") and row["record"] is None:  # the keyring is lost
+            row["record"] = archive.ids[row["incarnation"], row["number"]]
     came = found.records()
     assert len(came) == sum(row["role"] == "record" for row in found.manifest)
     for version, data in came.items():

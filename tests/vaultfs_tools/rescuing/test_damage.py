@@ -93,6 +93,15 @@ def test_without_the_keyring_records_are_named_by_their_numbers(archive: Archive
     assert sorted((found.out / name).read_bytes() for name in files) == sorted(archive.put.values())
     assert {row["kind_name"] for row in found.manifest} == {"Observation", "Basic", "Binary"}
     assert {row["record"] for row in found.manifest} == {None}
+    assert check(archive, found) == set()
+
+
+def test_a_keyring_that_commits_to_another_key_is_none(archive: Archive) -> None:
+    for place in BOTH:
+        vaults.flip(archive.path / f"{place}keyring.1", 80)
+    found = rescued(archive.path)
+    assert {row["record"] for row in found.manifest} == {None}
+    assert check(archive, found) == set()
 
 
 def test_a_keyring_with_damage_outside_of_its_first_compartment_gives_ids(archive: Archive) -> None:
@@ -218,7 +227,7 @@ def test_the_index_is_not_needed(archive: Archive) -> None:
 
 def test_files_of_another_vault_are_left_alone(archive: Archive, tmp_path: Path) -> None:
     other = vaults.make(tmp_path / "other.vault")
-    for pattern in ("*.vseg", "*.vkey.1", "*.vjrn", "*.part", "head"):
+    for pattern in ("*.vseg", "*.vkey.1", "*.vjrn", "*.part", "head", "keyring.1"):
         for path in other.rglob(pattern):
             path.rename(archive.path / f"other-{path.parent.name}-{path.name}")
     found = rescued(archive.path)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from vaultfs_format.group import GROUP, TRAILER, group_sizes
 from vaultfs_format.journal import HEADER_SIZE
+from vaultfs_format.segment import SUPERBLOCK_SIZE
 
 import vaultfs
 from tests.vaultfs.support import crashed
 from tests.vaultfs_tools import vaults
-from tests.vaultfs_tools.rescuing.archive import ONE, Archive, Version, check, in_file, overwrite, rescued
+from tests.vaultfs_tools.rescuing.archive import ONE, Archive, Version, check, footer_of, in_file, overwrite, rescued
 
 
 def _groups(archive: Archive, journal: Path) -> dict[int, set[Version]]:
@@ -148,7 +149,7 @@ def test_a_journal_that_ends_too_early_for_its_successor_is_listed(archive: Arch
 def test_a_torn_end_is_listed_and_zeros_are_not(archive: Archive, journal: Path) -> None:
     size = journal.stat().st_size
     with journal.open("ab") as file:
-        file.write(bytes(5000))
+        file.write(bytes(2_100_000))
     assert rescued(archive.path).code == 0
     overwrite(journal, size, b"VGRP" + bytes(40) + b"torn")
     found = rescued(archive.path, out=archive.path.parent / "again")
@@ -231,4 +232,24 @@ def test_a_settled_journal_that_comes_back_adds_nothing_and_is_not_missed(archiv
         back = Path(shutil.copy(path, archive.path / "journal" / path.name))
         overwrite(back, HEADER_SIZE + 200, bytes(300))
     found = rescued(archive.path)
+    assert (found.records(), found.missing) == (archive.put, [])
+
+
+def test_what_settling_has_put_into_new_frames_comes_out_of_the_old_ones_too(archive: Archive, tmp_path: Path) -> None:
+    """The bodies of the new segments are lost, and the journals that were settled into them come back."""
+    before = vaults.copied(archive.path, tmp_path / "before.vault")
+    kept = set(archive.path.rglob("*.vseg"))
+    with vaults.opened(archive.path) as vault:
+        vault.settle()
+    for path in set(archive.path.rglob("*.vseg")) - kept:
+        footer = footer_of(path)
+        overwrite(path, SUPERBLOCK_SIZE, bytes(footer.bodies_length))
+        overwrite(path, footer.parity_offset, bytes(footer.parity_length))
+    found = rescued(archive.path)
+    gone = archive.put.keys() - found.records().keys()
+    assert gone
+    assert gone == {(row["record"], row["version"]) for row in found.missing if row["what"] == "record"}
+    for path in [*before.rglob("*.vjrn"), *before.rglob("*.part")]:
+        shutil.copy(path, archive.path / path.name)
+    found = rescued(archive.path, out=archive.path.parent / "again")
     assert (found.records(), found.missing) == (archive.put, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from vaultfs_format.directory import PLACE
 from vaultfs_format.frame import HEADER, FrameClass
 from vaultfs_format.segment import SUPERBLOCK_SIZE
+from vaultfs_format.signing import SigningKeys
 
 from tests.vaultfs.support import lost
 from tests.vaultfs_tools import vaults
@@ -70,6 +72,31 @@ def test_bodies_that_are_lost_are_listed_by_record_and_version(archive: Archive)
     assert {(row["record"], row["version"]) for row in rows} == gone
     assert {row["code"] for row in rows} == {1203}
     assert len(rows) == len(found.missing)
+
+
+def test_identifiers_whose_body_is_lost_are_listed_by_subject(archive: Archive) -> None:
+    path = segments_of(archive)[0]
+    footer = footer_of(path)
+    overwrite(path, SUPERBLOCK_SIZE, bytes(footer.bodies_length))
+    _without_parity(path)
+    found = rescued(archive.path)
+    assert check(archive, found)
+    lost_ones = [row for row in found.missing if row["what"] == "identifier"]
+    assert len(lost_ones) == len(archive.identifiers) - len({(row["system"], row["value"]) for row in found.subjects})
+    assert all(len(row["subject"]) == 32 and row["segment"] == path.stem for row in lost_ones)
+
+
+def test_a_segment_that_another_has_signed_is_proved_by_its_frames_alone(archive: Archive) -> None:
+    path = segments_of(archive)[0]
+    footer = footer_of(path)
+    stranger = SigningKeys(footer.signer, bytes(96))
+    forged = dataclasses.replace(footer, signature=stranger.sign_segment(footer.statement())).encode()
+    for at in footer.footer_offsets:
+        overwrite(path, at, forged)
+    found = rescued(archive.path)
+    assert check(archive, found) == set()
+    proofs = {(row["record"], row["version"]): row["proof"] for row in found.manifest}
+    assert {proofs[version] for version in in_file(archive, path)} == {"segment, frame only"}
 
 
 def test_a_blob_of_which_a_part_is_lost_leaves_no_file(archive: Archive) -> None:
