@@ -25,6 +25,8 @@ from vaultfs_format.healing import Read
 from vaultfs_format.journal import JournalKeys
 from vaultfs_format.suite import DIGEST, Suite
 
+from vaultfs_tools.rescuing.sources import occurrences
+
 
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
@@ -88,17 +90,12 @@ def group_at(read: Read, suite: Suite, journal_id: bytes, keys: JournalKeys, at:
     return FoundGroup(at, sizes, number, kind == GroupKind.CLOSING, salt, chain)
 
 
-def next_group(read: Read, size: int, suite: Suite, journal_id: bytes, keys: JournalKeys, at: int) -> FoundGroup | None:
-    """Return the first group from an offset on whose trailer is authentic, None where there is none."""
-    window, kept = limits.MIB, len(GROUP_MAGIC) - 1
-    for start in range(at, size, window):
-        data = read(start, window + kept)
-        position = data.find(GROUP_MAGIC)
-        while position >= 0:
-            found = group_at(read, suite, journal_id, keys, start + position)
-            if found is not None and found.chain:
-                return found
-            position = data.find(GROUP_MAGIC, position + 1)
+def next_group(read: Read, end: int, suite: Suite, journal_id: bytes, keys: JournalKeys, at: int) -> FoundGroup | None:
+    """Return the first group from an offset on whose trailer is authentic, None where there is none before `end`."""
+    for place in occurrences(read, GROUP_MAGIC, at, end):
+        found = group_at(read, suite, journal_id, keys, place)
+        if found is not None and found.chain:
+            return found
     return None
 
 

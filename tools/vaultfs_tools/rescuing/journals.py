@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from vaultfs_format.errors import VaultError
-from vaultfs_format.journal import HEADER, HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalKeys, JournalRole
-from vaultfs_format.suite import DIGEST
+from vaultfs_format.group import GROUP_MAGIC
+from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
 
-from vaultfs_tools.rescuing.groups import next_group
+from vaultfs_tools.rescuing.groups import group_at
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.sources import Library, Source, occurrences
 
 _ACCESS = ".vacc"
 """How names of access journals end."""
@@ -63,12 +64,10 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
             if not (_foreign(data, keys) or source.name.endswith(_ACCESS)):
                 journals.lost.append(source)
             continue
-        made.sources.append(source)
         known = journals.found.setdefault(made.journal_id, made)
-        if known is not made:
-            known.sources.append(source)
-            if known.header is None:
-                known.keys, known.header, known.chain = made.keys, made.header, made.chain
+        known.sources.append(source)
+        if known.header is None:
+            known.keys, known.header, known.chain = made.keys, made.header, made.chain
     journals.lost = [source for source in journals.lost if not _copy(library, source, journals, keys)]
     for journal in journals.found.values():
         header = journal.header
@@ -80,11 +79,24 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
 
 def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> bool:
     """Return whether a file shows by its groups that it is another copy of a journal, and take it for one."""
+    places = _places(library, source)
     for journal in journals.found.values():
-        if next_group(library.reader(source), source.size, keys.suite, journal.journal_id, journal.keys, 0):
+        if _opens(library, source, places, keys, journal):
             journal.sources.append(source)
             return True
     return False
+
+
+def _places(library: Library, source: Source) -> list[int]:
+    """Return where groups may begin in a file."""
+    return list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
+
+
+def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:
+    """Return whether any group of a file has the MAC of a journal."""
+    read = library.reader(source)
+    groups = (group_at(read, keys.suite, journal.journal_id, journal.keys, at) for at in places)
+    return any(group.chain for group in groups if group is not None)
 
 
 def _foreign(data: bytes, keys: Keys) -> bool:
@@ -119,14 +131,12 @@ def _salvaged(library: Library, source: Source, data: bytes, keys: Keys) -> Jour
     if len(data) < HEADER.size:
         return None
     values = dict(zip((one.name for one in HEADER.fields), HEADER.struct.unpack_from(data), strict=True))
-    for journal_id in dict.fromkeys(one for one in (values["journal_id"], source.stated_id) if one):
-        for epoch, roots in keys.roots.items():
-            for root in roots:
-                header = JournalHeader(
-                    keys.suite, JournalRole.WRITER, epoch, keys.vault_id, journal_id, values["salt"],
-                    NO_JOURNAL, 0, 0, bytes(DIGEST), 1, 0, 1, 1, 0,
-                )  # fmt: skip
-                made = Journal(journal_id, header.keys(root), None, b"", [])
-                if next_group(library.reader(source), source.size, keys.suite, journal_id, made.keys, HEADER_SIZE):
-                    return made
+    places = _places(library, source)
+    ids = dict.fromkeys(one for one in (values["journal_id"], source.stated_id) if one)
+    for journal_id, (epoch, roots) in product(ids, keys.roots.items()):
+        for root in roots:
+            made = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
+            journal = Journal(journal_id, made, None, b"", [])
+            if _opens(library, source, places, keys, journal):
+                return journal
     return None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from vaultfs_format import limits
 from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.errors import CommitmentMismatch, VaultError
@@ -19,6 +18,7 @@ from vaultfs_format.suite import Suite
 
 from vaultfs_tools.rescuing.errors import KeyLost
 from vaultfs_tools.rescuing.frames import RECORDS, Runs
+from vaultfs_tools.rescuing.sources import occurrences
 
 ReadProved = Callable[[int, int], tuple[bytes, bool]]
 """Returns bytes at an offset, fewer at the end, and whether a root or a chain proves them."""
@@ -220,10 +220,5 @@ class Walk:
 
     def _next_row(self, at: int) -> int:
         """Return where the next row that begins at an offset or behind it can be; the end where there is none."""
-        window, kept = limits.MIB, len(MAGIC) - 1
-        for start in range(at + _HEADER_AT, self._end, window):
-            data, _ = self._bytes(start, window + kept)
-            position = data.find(MAGIC)
-            if position >= 0:
-                return start + position - _HEADER_AT
-        return self._end
+        places = occurrences(lambda *span: self._read(*span)[0], MAGIC, at + _HEADER_AT, self._end)
+        return next(places, self._end + _HEADER_AT) - _HEADER_AT
