@@ -285,7 +285,8 @@ def accounted(archive: Archive, found: Rescued, version: Version) -> bool:
 
 def _covers(row: dict[str, Any], version: Version, home: Home) -> bool:
     inside = row["what"] == "stretch" and row["from"] < home.end and row["to"] > home.offset
-    file = home.file in (row.get("segment"), row.get("journal"))
+    # What nothing is left of to tell which it was may be any.
+    file = home.file in (row.get("segment"), row.get("journal")) or {row.get("segment"), row.get("journal")} == {None}
     if row["what"] == "record":
         return bool((row["record"], row["version"]) == version)
     if row["what"] == "versions":

@@ -115,6 +115,15 @@ def test_a_journal_whose_salt_is_lost_is_listed(archive: Archive, journal: Path)
     assert (row["journal"], row["code"], row["size"]) == (journal.stem, 9216, journal.stat().st_size)
 
 
+def test_a_journal_that_shows_by_its_groups_alone_what_it_is_is_listed(archive: Archive, journal: Path) -> None:
+    overwrite(journal, 0, bytes(HEADER_SIZE))
+    journal = journal.rename(archive.path / "#7")
+    found = rescued(archive.path)
+    assert check(archive, found)
+    (row,) = [row for row in found.missing if row["what"] == "journal"]
+    assert (row["journal"], row["code"], row["size"]) == (None, 9216, journal.stat().st_size)
+
+
 def test_two_damaged_copies_of_a_journal_give_a_whole_one(archive: Archive, journal: Path) -> None:
     other = Path(shutil.copy(journal, archive.path / "again"))
     starts = list(_groups(archive, journal))

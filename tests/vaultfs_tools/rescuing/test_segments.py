@@ -24,6 +24,7 @@ from tests.vaultfs_tools.rescuing.archive import (
     overwrite,
     rescued,
     segments_of,
+    tables_of,
 )
 
 
@@ -222,6 +223,20 @@ def test_a_segment_of_which_only_bytes_are_left_is_looked_through(archive: Archi
     path.rename(archive.path / "fragment")
     found = rescued(archive.path)
     assert (check(archive, found), found.missing) == (set(), [])
+
+
+def test_bytes_of_a_segment_without_name_and_keys_are_listed(archive: Archive) -> None:
+    path = segments_of(archive)[0]
+    for place in [*tables_of(archive, path), archive.path / "head", archive.path / "copies/head"]:
+        place.unlink()
+    _without_footers(path)
+    overwrite(path, 0, bytes(SUPERBLOCK_SIZE))
+    versions = in_file(archive, path)
+    path.rename(archive.path / "fragment")
+    found = rescued(archive.path)
+    assert check(archive, found) == versions
+    (row,) = [row for row in found.missing if row["what"] == "segment"]
+    assert (row["segment"], row["code"]) == (None, 9211)
 
 
 def test_a_segment_that_is_cut_gives_what_is_left(archive: Archive) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from vaultfs_format.errors import VaultError
-from vaultfs_format.group import GROUP_MAGIC
+from vaultfs_format.group import GROUP, GROUP_MAGIC, group_sizes
 from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
 
 from vaultfs_tools.rescuing.groups import group_at
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.sources import Library, Source, occurrences
+from vaultfs_tools.rescuing.sources import Kind, Library, Source, occurrences
 
 _ACCESS = ".vacc"
 """How names of access journals end."""
@@ -47,28 +47,35 @@ class Journals:
     Attributes
     ----------
     lost
-        Files that are journals, by their beginning or their name, and whose keys cannot be made.
+        Files that are journals, by their beginning, their name or the groups in them, and whose keys cannot be made.
+    unknown
+        Files that are something else.
     """
 
     found: dict[bytes, Journal] = field(default_factory=dict)
     lost: list[Source] = field(default_factory=list)
+    unknown: list[Source] = field(default_factory=list)
 
 
 def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journals:
     """Return the journals of the process that wrote the vault; access journals hold no records."""
     journals = Journals()
+    left: list[Source] = []
     for source in sources:
         data = library.read(source, 0, HEADER_SIZE)
         made = _proved(data, keys) or _salvaged(library, source, data, keys)
         if made is None:
             if not (_foreign(data, keys) or source.name.endswith(_ACCESS)):
-                journals.lost.append(source)
+                left.append(source)
             continue
         known = journals.found.setdefault(made.journal_id, made)
         known.sources.append(source)
         if known.header is None:
             known.keys, known.header, known.chain = made.keys, made.header, made.chain
-    journals.lost = [source for source in journals.lost if not _copy(library, source, journals, keys)]
+    for source in left:
+        if not _copy(library, source, journals, keys):
+            known_kind = source.kind is Kind.JOURNAL or _has_groups(library, source)
+            (journals.lost if known_kind else journals.unknown).append(source)
     for journal in journals.found.values():
         header = journal.header
         before = journals.found.get(header.predecessor) if header else None
@@ -90,6 +97,17 @@ def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> b
 def _places(library: Library, source: Source) -> list[int]:
     """Return where groups may begin in a file."""
     return list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
+
+
+def _has_groups(library: Library, source: Source) -> bool:
+    """Return whether a file has anything that follows the format of a group."""
+    for at in _places(library, source):
+        try:
+            group_sizes(library.read(source, at, GROUP.size))
+        except VaultError:
+            continue
+        return True
+    return False
 
 
 def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:

@@ -52,7 +52,7 @@ class JournalReader:
         for source in journals.lost:
             if source.size > HEADER_SIZE:
                 error = JournalLost(structure=Structure.JOURNAL_HEADER)
-                self._harvest.missing.append(loss("journal", error, journal=source.stated_id, size=source.size))
+                self._harvest.missing.append(loss("journal", error, journal=source.stated_id or None, size=source.size))
 
     def _read(self, journal: Journal) -> None:
         at, chain, closed = HEADER_SIZE, journal.chain, False

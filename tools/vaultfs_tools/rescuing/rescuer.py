@@ -145,11 +145,9 @@ class Rescuer:
         """Take the frames out of all files; return what reads their bodies."""
         library = self._library
         logs = journals.identify(library, [one for one in sources if one.kind in _LOGS], keys)
-        unknown = [source for source in logs.lost if source.kind is Kind.OTHER]
-        logs.lost = [source for source in logs.lost if source.kind is Kind.JOURNAL]
         replay = JournalReader(library, keys.suite, head.generation if head else 0, self._harvest)
         replay.read_all(logs)
-        files = segments.identify(library, [one for one in sources if one.kind is Kind.SEGMENT] + unknown, keys)
+        files = segments.identify(library, [one for one in sources if one.kind is Kind.SEGMENT] + logs.unknown, keys)
         files.parts |= replay.parts.keys() - files.footers.keys()
         bodies = Bodies(keys.suite, library, files.homes, files.footers, files.strays)
         tables = open_tables(self._copies(sources, Kind.TABLE, MAX_SMALL), keys)

@@ -136,11 +136,15 @@ class SegmentReader:
         owners = {key: segment_id for segment_id, table in self._tables.items() for key in table.keys if key}
         pool = Pool(self._keys.suite, list(owners))
         for source in list(self._segments.strays):
-            opened = (found for found in self._scan(library, source, pool) if isinstance(found, Opened))
-            first = next(opened, None)
-            if first is not None:
-                self._segments.homes.setdefault(owners[first.key], []).append(source)
+            found = [one for one in self._scan(library, source, pool) if not isinstance(one, Gap)]
+            segment_ids = {owners[one.key] for one in found if isinstance(one, Opened)}
+            for segment_id in segment_ids:
+                self._segments.homes.setdefault(segment_id, []).append(source)
+            if segment_ids:
                 self._segments.strays.remove(source)
+            elif found:
+                lost = loss("segment", KeyLost(structure=Structure.SEGMENT), segment=None, found=0)
+                self._harvest.missing.append(lost)
 
     def _with_footer(self, segment_id: bytes, footer: SegmentFooter) -> None:
         if footer.head.frame_class not in RECORDS:
