@@ -50,7 +50,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return lambda folder: replace(small, path=vaults.copied(small.path, folder / "clinic.vault"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(harms, min_size=1, max_size=12))
 def test_whatever_happens_nothing_wrong_comes_out_and_nothing_is_passed_over(fresh: Copy, done: Sequence[Harm]) -> None:
     with tempfile.TemporaryDirectory() as folder:

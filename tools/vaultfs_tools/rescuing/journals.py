@@ -80,7 +80,7 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
         header = journal.header
         before = journals.found.get(header.predecessor) if header else None
         if before is not None and header is not None:
-            before.stop = header.predecessor_end
+            before.stop = max(before.stop, header.predecessor_end)  # of two that follow it, either may be right
     return journals
 
 
