@@ -34,6 +34,7 @@ AREAS = {
         "Findings of a check",
         "What `vaultfs-fsck` reports of the vault as a whole, beside the errors of the format.",
     ),
+    92: ("Rescue", "What keeps `vaultfs-rescue` from its work, and why something is in its list of what is missing."),
 }
 """The hundreds of the codes: a title, and what is in them."""
 

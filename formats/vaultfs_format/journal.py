@@ -74,6 +74,12 @@ class JournalKeys(NamedTuple):
         return "JournalKeys()"
 
 
+def journal_keys(suite: Suite, secret: bytes, journal_id: bytes, epoch: int, salt: bytes) -> JournalKeys:
+    """Return the keys of a journal from the fields of its header; `secret` as in `JournalHeader.keys`."""
+    derived = suite.derive(secret, labels.JOURNAL, journal_id + epoch.to_bytes(4, "little") + salt, 2 * KEY)
+    return JournalKeys(derived[:KEY], derived[KEY:])
+
+
 @dataclass(frozen=True, slots=True)
 class JournalHeader:
     """The first 4,096 bytes of a journal. Fields as in the table `HEADER`."""
@@ -103,9 +109,7 @@ class JournalHeader:
         secret
             The epoch root; for an access journal its secret (`vaultfs_format.access`).
         """
-        context = self.journal_id + self.epoch.to_bytes(4, "little") + self.salt
-        derived = self.suite.derive(secret, labels.JOURNAL, context, 2 * KEY)
-        return JournalKeys(derived[:KEY], derived[KEY:])
+        return journal_keys(self.suite, secret, self.journal_id, self.epoch, self.salt)
 
     def encode(self, keys: JournalKeys) -> bytes:
         """Return the header's bytes, with digest and MAC."""

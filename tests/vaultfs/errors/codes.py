@@ -116,6 +116,19 @@ NAMES = {
     9165: "PartHeadTorn",
     9166: "MirrorBehind",
     9167: "CopiesDiffer",
+    9200: "RescueError",
+    9201: "SuperblockLost",
+    9202: "SecretLost",
+    9203: "VaultsMixed",
+    9204: "OutputNotEmpty",
+    9205: "OutputInside",
+    9210: "Loss",
+    9211: "KeyLost",
+    9212: "PartLost",
+    9213: "VersionLost",
+    9214: "StretchUnreadable",
+    9215: "BytesUnnamed",
+    9216: "JournalLost",
 }
 
 RETIRED = {

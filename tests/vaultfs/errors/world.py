@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultfs_format.stanza import Argon2Cost
-from vaultfs_tools import dump, fsck, import_
+from vaultfs_tools import dump, fsck, import_, rescue
 
 import vaultfs
 from vaultfs.migrate.importer import Importer, ImportOptions
@@ -174,6 +174,15 @@ class World:
     def dump(self, place: Path) -> set[int]:
         """Describe a file; return the codes of what is wrong with it."""
         return self._codes(dump.main, place)
+
+    def rescue(self, *options: object, out: Path | None = None) -> set[int]:
+        """Rescue the vault into a folder that is not searched; return the codes of what is missing, and of errors."""
+        out = out or self.hidden / "out"
+        codes = self._codes(rescue.main, self.path, out, *self.passphrase(), *options)
+        missing = out / "missing.jsonl"
+        lines = missing.read_text().splitlines() if missing.exists() else []
+        self.watch.said(lines)
+        return codes | set(_codes_in([json.loads(line) for line in lines]))
 
     def import_command(self, *options: object) -> set[int]:
         """Run the import with its command; return the codes of errors."""

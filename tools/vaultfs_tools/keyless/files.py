@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +132,10 @@ def device_errors() -> Iterator[None]:
         raise
 
 
+def _refuse(error: OSError) -> None:
+    raise error
+
+
 class VaultFiles:
     """The directory of a vault.
 
@@ -201,8 +205,13 @@ class VaultFiles:
         except (FileMissing, NotRegular):
             return []
 
-    def walk(self) -> list[str]:
+    def walk(self, onerror: Callable[[OSError], None] = _refuse) -> list[str]:
         """Return the names of all files of the vault but those of the index, in a fixed order.
+
+        Parameters
+        ----------
+        onerror
+            Is told of a directory that cannot be read; it is left out if this returns.
 
         Raises
         ------
@@ -210,14 +219,10 @@ class VaultFiles:
         """
         found: list[str] = []
         with device_errors():
-            for where, directories, names in os.walk(self.root, onerror=_refuse):
+            for where, directories, names in os.walk(self.root, onerror=onerror):
                 base = os.path.relpath(where, self.root)
                 if base == ".":
                     directories[:] = [name for name in directories if name not in _INDEXES]
                 directories.sort()
                 found += [name if base == "." else f"{base}/{name}" for name in sorted(names)]
         return found
-
-
-def _refuse(error: OSError) -> None:
-    raise error

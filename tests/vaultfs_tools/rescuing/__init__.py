@@ -1,0 +1,1 @@
+"""Rescue: vaults are made by the engine, damaged, and rescued without it."""

@@ -1,0 +1,8 @@
+"""Rescue: what of a damaged vault is still provable, with its keys and without head, index or engine.
+
+Files are recognised by what they hold, wherever they lie; of several copies each gives what is good in it. Nothing
+comes out that was not sealed under a key of the vault, and nothing is written to the files that are read. What is known
+to have existed and does not come out is listed. Memory is bounded by the entries, the key tables and the largest key
+section of a journal group, never by the bodies. Imports the format, the standard library, and the reading of files in
+`vaultfs_tools.keyless`.
+"""

@@ -1,0 +1,160 @@
+"""Journals: which files hold which, and their keys: of a damaged header, from the fields that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from vaultfs_format.errors import VaultError
+from vaultfs_format.group import GROUP, GROUP_MAGIC, group_sizes
+from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
+
+from vaultfs_tools.rescuing.groups import group_at
+from vaultfs_tools.rescuing.keys import Keys
+from vaultfs_tools.rescuing.sources import Kind, Library, Source, occurrences
+
+_ACCESS = ".vacc"
+"""How names of access journals end."""
+
+
+@dataclass(slots=True, repr=False)
+class Journal:
+    """A journal, and all files that hold it.
+
+    Parameters
+    ----------
+    header
+        None where every copy of it is damaged: then who it follows is not known, nor the chain value before its groups.
+    chain
+        What the first group's chain begins with; empty without a header.
+    stop
+        Where its successor says that it ends; 0 where none is known.
+    """
+
+    journal_id: bytes
+    keys: JournalKeys
+    header: JournalHeader | None
+    chain: bytes
+    sources: list[Source]
+    stop: int = 0
+
+
+@dataclass(slots=True, repr=False)
+class Journals:
+    """What was found of journals.
+
+    Attributes
+    ----------
+    lost
+        Files that are journals, by their beginning, their name or the groups in them, and whose keys cannot be made.
+    unknown
+        Files that are something else.
+    """
+
+    found: dict[bytes, Journal] = field(default_factory=dict)
+    lost: list[Source] = field(default_factory=list)
+    unknown: list[Source] = field(default_factory=list)
+
+
+def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journals:
+    """Return the journals of the process that wrote the vault; access journals hold no records."""
+    journals = Journals()
+    left: list[Source] = []
+    for source in sources:
+        data = library.read(source, 0, HEADER_SIZE)
+        made = _proved(data, keys) or _salvaged(library, source, data, keys)
+        if made is None:
+            if not (_foreign(data, keys) or source.name.endswith(_ACCESS)):
+                left.append(source)
+            continue
+        known = journals.found.setdefault(made.journal_id, made)
+        known.sources.append(source)
+        if known.header is None:
+            known.keys, known.header, known.chain = made.keys, made.header, made.chain
+    for source in left:
+        if not _copy(library, source, journals, keys):
+            known_kind = source.kind is Kind.JOURNAL or _has_groups(library, source)
+            (journals.lost if known_kind else journals.unknown).append(source)
+    for journal in journals.found.values():
+        header = journal.header
+        before = journals.found.get(header.predecessor) if header else None
+        if before is not None and header is not None:
+            before.stop = max(before.stop, header.predecessor_end)  # of two that follow it, either may be right
+    return journals
+
+
+def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> bool:
+    """Return whether a file shows by its groups that it is another copy of a journal, and take it for one."""
+    places = _places(library, source)
+    for journal in journals.found.values():
+        if _opens(library, source, places, keys, journal):
+            journal.sources.append(source)
+            return True
+    return False
+
+
+def _places(library: Library, source: Source) -> list[int]:
+    """Return where groups may begin in a file."""
+    return list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
+
+
+def _has_groups(library: Library, source: Source) -> bool:
+    """Return whether a file has anything that follows the format of a group."""
+    for at in _places(library, source):
+        try:
+            group_sizes(library.read(source, at, GROUP.size))
+        except VaultError:
+            continue
+        return True
+    return False
+
+
+def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:
+    """Return whether any group of a file has the MAC of a journal."""
+    read = library.reader(source)
+    groups = (group_at(read, keys.suite, journal.journal_id, journal.keys, at) for at in places)
+    return any(group.chain for group in groups if group is not None)
+
+
+def _foreign(data: bytes, keys: Keys) -> bool:
+    """Return whether a good header says that a file is an access journal, or one of another vault."""
+    try:
+        header = JournalHeader.decode(data)
+    except VaultError:
+        return False
+    return header.role is JournalRole.READER or header.vault_id != keys.vault_id
+
+
+def _proved(data: bytes, keys: Keys) -> Journal | None:
+    """Return the journal of a header that is authentic."""
+    try:
+        header = JournalHeader.decode(data)
+    except VaultError:
+        return None
+    if header.role is not JournalRole.WRITER:
+        return None
+    for root in keys.roots_for(header.epoch):
+        made = header.keys(root)
+        try:
+            header.verify(data, made)
+        except VaultError:
+            continue
+        return Journal(header.journal_id, made, header, header.chain(data), [])
+    return None
+
+
+def _salvaged(library: Library, source: Source, data: bytes, keys: Keys) -> Journal | None:
+    """Return the journal of a damaged header, if the fields from which its keys are made prove true on any group."""
+    if len(data) < HEADER.size:
+        return None
+    values = dict(zip((one.name for one in HEADER.fields), HEADER.struct.unpack_from(data), strict=True))
+    places = _places(library, source)
+    ids = dict.fromkeys(one for one in (values["journal_id"], source.stated_id) if one)
+    for journal_id, (epoch, roots) in product(ids, keys.roots.items()):
+        for root in roots:
+            made = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
+            journal = Journal(journal_id, made, None, b"", [])
+            if _opens(library, source, places, keys, journal):
+                return journal
+    return None

@@ -1,0 +1,170 @@
+"""The keys of a damaged vault: from a passphrase and copies of VAULT, epoch secrets, keyrings.
+
+Everything is believed for its seal alone: which of several files was in force does not matter, since each key opens
+what it has sealed and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vaultfs_format import registry
+from vaultfs_format.epoch import EpochSecret, epoch_root
+from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, NotAuthentic, VaultError
+from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values
+from vaultfs_format.layout import Buffer
+from vaultfs_format.signing import Signer
+from vaultfs_format.stanza import StanzaType
+from vaultfs_format.suite import DEFAULT, Suite
+from vaultfs_format.superblock import Superblock
+
+from vaultfs_tools.rescuing.errors import SecretLost, SuperblockLost, VaultsMixed
+from vaultfs_tools.rescuing.merging import good_ones
+
+_PAD = bytes(4)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Names:
+    """What the data compartment of the keyring gives: record ids, and the names of the vault's own kinds.
+
+    Parameters
+    ----------
+    record_id_key
+        Empty where the keyring is lost: then records are named by their numbers.
+    """
+
+    record_id_key: bytes
+    kinds: Mapping[int, str]
+    media_types: Mapping[int, str]
+
+    def record_id(self, incarnation: int, number: int) -> bytes:
+        """Return the id of a record; empty where it cannot be told."""
+        if not self.record_id_key:
+            return b""
+        block = incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") + _PAD
+        return DEFAULT.encrypt_blocks(self.record_id_key, block)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keys:
+    """What opens a vault.
+
+    Parameters
+    ----------
+    signers
+        Of every VAULT that is authentic, by their numbers.
+    roots
+        Epoch roots by epoch: more than one where the root key was changed, and it is not known which goes with it.
+    """
+
+    suite: Suite
+    vault_id: bytes
+    signers: Mapping[int, Signer]
+    roots: Mapping[int, Sequence[bytes]]
+
+    def roots_for(self, epoch: int) -> Sequence[bytes]:
+        """Return the epoch roots that may be those of an epoch; all where a damaged field states none that is known."""
+        return self.roots.get(epoch) or [root for roots in self.roots.values() for root in roots]
+
+
+def open_keys(superblocks: Sequence[bytes], secrets: Sequence[bytes], passphrase: bytes) -> Keys:
+    """Return the keys that a passphrase opens.
+
+    Parameters
+    ----------
+    superblocks, secrets
+        The bytes of all copies of VAULT and of epoch secrets that were found, damaged ones included.
+
+    Raises
+    ------
+    SuperblockLost, NoRecipientMatches, VaultsMixed, SecretLost, NotEnoughMemory, LimitExceeded, UnsupportedFeature
+    """
+    good = good_ones(superblocks, lambda data: (Superblock.decode(data), data))
+    if not good:
+        raise SuperblockLost
+    opened = [(one, data, _root_key(one, passphrase)) for one, data in good]
+    unlocked = [(one, data, root) for one, data, root in opened if root]
+    if not unlocked:
+        raise NoRecipientMatches
+    vault_id = unlocked[0][0].vault_id
+    if any(one.vault_id != vault_id for one, _, _ in unlocked):
+        raise VaultsMixed
+    signers = {signer.number: signer for one, data, root in unlocked for signer in _signers(one, data, root)}
+    found = [one for one in _secrets(secrets) if one.vault_id == vault_id]
+    if not found:
+        raise SecretLost
+    roots: dict[int, list[bytes]] = {}
+    for secret in found:
+        for key in dict.fromkeys(root for _, _, root in unlocked):
+            made = epoch_root(secret.suite, key, secret.secret, vault_id, secret.epoch)
+            roots.setdefault(secret.epoch, []).append(made)
+    return Keys(unlocked[0][0].suite, vault_id, signers, roots)
+
+
+def _root_key(superblock: Superblock, passphrase: bytes) -> bytes:
+    """Return the root key; empty where no stanza opens. Stanzas of other types are passed over."""
+    for stanza in superblock.stanzas:
+        if stanza.kind == StanzaType.PASSPHRASE:
+            try:
+                return stanza.passphrase().open(superblock.suite, superblock.vault_id, passphrase)
+            except NotAuthentic:
+                continue
+    return b""
+
+
+def _signers(superblock: Superblock, data: bytes, root_key: bytes) -> list[Signer]:
+    """Return the signers of a VAULT, none where it is not authentic: its digest anybody can make."""
+    try:
+        superblock.verify(data, root_key)
+        return superblock.signers()
+    except VaultError:
+        return []
+
+
+def _secrets(copies: Sequence[bytes]) -> list[EpochSecret]:
+    return list(dict.fromkeys(good_ones(copies, EpochSecret.decode)))
+
+
+def open_names(keyrings: Sequence[bytes], keys: Keys) -> Names | None:
+    """Return what any keyring of the vault gives, whole or in its data compartment alone; None where none opens it."""
+    for values in good_ones(keyrings, lambda data: _values(data, keys)):
+        kinds, media_types = registry.own_names(values[Tag.REGISTRY])
+        return Names(
+            values[Tag.RECORD_ID_KEY],
+            _by_number(registry.builtin_kinds(), kinds),
+            _by_number(registry.builtin_media_types(), media_types),
+        )
+    return None
+
+
+def _values(data: Buffer, keys: Keys) -> Values:
+    """Return the data compartment of a keyring, whose seal alone is asked, not the digest of the file.
+
+    Raises
+    ------
+    FormatError, NotAuthentic
+    """
+    _, vault_id, epoch, _, salt, commitment = HEADER.unpack(data)
+    number, length = COMPARTMENT.unpack(data, HEADER.size)
+    start = HEADER.size + COMPARTMENT.size
+    sealed = {number: bytes(data[start : start + length])}
+    found = Keyring(keys.suite, vault_id, epoch, salt, commitment, sealed)
+    if vault_id != keys.vault_id:
+        raise MacMismatch
+    for root in keys.roots_for(epoch):
+        try:
+            return found.open(root, Compartment.DATA)
+        except CommitmentMismatch:
+            continue
+    raise CommitmentMismatch
+
+
+def builtin_names() -> Names:
+    """Return what is known of kinds where every keyring is lost."""
+    return Names(b"", _by_number(registry.builtin_kinds(), []), _by_number(registry.builtin_media_types(), []))
+
+
+def _by_number(builtin: dict[str, int], own: Sequence[str]) -> dict[int, str]:
+    return {number: name for name, number in registry.numbered(builtin, own).items()}

@@ -1,0 +1,171 @@
+"""Reading journals group by group, and listing the stretches that no copy of a journal gives."""
+
+from __future__ import annotations
+
+from vaultfs_format import limits
+from vaultfs_format.errors import Structure, VaultError
+from vaultfs_format.group import bodies_offset
+from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL
+from vaultfs_format.suite import Suite
+
+from vaultfs_tools.keyless.findings import FileMissing
+from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
+from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
+from vaultfs_tools.rescuing.groups import FoundGroup, chain_before, continues, group_at, next_group
+from vaultfs_tools.rescuing.journals import Journal, Journals
+from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
+from vaultfs_tools.rescuing.sources import Library, Source
+
+
+class JournalReader:
+    """Takes the frames out of journals.
+
+    Parameters
+    ----------
+    settled
+        Journals of a lower generation are settled: what they lack is in segments, and not missed. 0: not known.
+
+    Attributes
+    ----------
+    parts
+        Up to where groups name bytes of open blob segments, by id.
+    ended
+        Whether every journal was read up to where it is known to end.
+    """
+
+    def __init__(self, library: Library, suite: Suite, settled: int, harvest: Harvest) -> None:
+        self._library = library
+        self._suite = suite
+        self._settled = settled
+        self._harvest = harvest
+        self.parts: dict[bytes, int] = {}
+        self.ended = False
+
+    def read_all(self, journals: Journals) -> None:
+        """Take the frames out of all journals, and note what cannot be read."""
+        self.ended = bool(journals.found) and not journals.lost
+        for journal in journals.found.values():
+            self._read(journal)
+            before = journal.header.predecessor if journal.header else NO_JOURNAL
+            if before != NO_JOURNAL and before not in journals.found:
+                self._missed(journal, loss("journal", FileMissing(), journal=before))
+        for source in journals.lost:
+            if source.size > HEADER_SIZE:
+                error = JournalLost(structure=Structure.JOURNAL_HEADER)
+                self._harvest.missing.append(loss("journal", error, journal=source.stated_id or None, size=source.size))
+
+    def _read(self, journal: Journal) -> None:
+        at, chain, closed = HEADER_SIZE, journal.chain, False
+        end = journal.stop or max(self._written(source) for source in journal.sources)
+        while at < end:
+            found, proof = self._best(journal, at, chain)
+            ends = {group.end for source, group in found if self._take(journal, source, group, proof)}
+            group = next((group for _, group in found if group.chain), None)
+            if group is not None:
+                at, chain, closed = group.end, group.chain, group.closing
+                continue
+            following, chain = self._following(journal, at, end)
+            if following not in ends:
+                error = StretchUnreadable(structure=Structure.JOURNAL_GROUP)
+                self._missed(journal, self._stretch(journal, at, following, error))
+            at = following
+        self.ended &= closed or journal.stop > 0
+
+    def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
+        """Return the group at an offset from the copy that is good, or else what each copy has of it."""
+        found = []
+        for source in journal.sources:
+            read = self._library.reader(source)
+            group = group_at(read, self._suite, journal.journal_id, journal.keys, at)
+            if group is not None:
+                if group.chain and continues(read, self._suite, group, chain):
+                    return [(source, group)], Proof.JOURNAL_CHAIN
+                found.append((source, group))
+        return found, Proof.JOURNAL_FRAME
+
+    def _following(self, journal: Journal, at: int, end: int) -> tuple[int, bytes]:
+        """Return where the next group begins that is authentic, and the chain value before it; the end without one."""
+        nearest, chain = end, b""
+        for source in journal.sources:
+            read, keys = self._library.reader(source), journal.keys
+            group = next_group(read, min(source.size, end), self._suite, journal.journal_id, keys, at + 1)
+            if group is not None and group.at <= nearest:
+                before = chain_before(read, self._suite, journal.journal_id, keys, group)
+                nearest, chain = group.at, before or (chain if group.at == nearest else b"")
+        return nearest, chain
+
+    def _written(self, source: Source) -> int:
+        """Return where a file ends without the zeros of blocks that were allocated before."""
+        end = source.size
+        while end > HEADER_SIZE:
+            start = max(HEADER_SIZE, end - limits.MIB)
+            piece = self._library.read(source, start, end - start).rstrip(b"\0")
+            if piece:
+                return start + len(piece)
+            end = start
+        return end
+
+    # Frames.
+
+    def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> bool:
+        """Take the frames out of a group; return whether its keys open, and as many frames as there are keys."""
+        read = self._library.reader(source)
+        try:
+            keys = group.frame_keys(read, self._suite, journal.journal_id, journal.keys)
+        except VaultError as error:
+            if group.chain:  # else the stretch is missed as a whole
+                self._missed(journal, self._stretch(journal, group.at, group.end, error))
+            return False
+        parts = group.parts(read)
+        for segment_id, end in parts:
+            self.parts[segment_id] = max(end, self.parts.get(segment_id, 0))
+        opened, gaps = 0, []
+        start, end = group.rows
+        pool = Pool(self._suite, keys)
+
+        def proved(offset: int, length: int) -> tuple[bytes, bool]:
+            return read(offset, length), proof is Proof.JOURNAL_CHAIN
+
+        for found in Walk(proved, start, end, pool, bodies_offset(group.sizes.parts)):
+            if isinstance(found, Opened):
+                opened += 1
+                self._harvest.add(_frame(found, source, group, [one for one, _ in parts], proof))
+            elif isinstance(found, Gap):
+                gaps.append(found)
+            else:
+                self._not_opened(journal, found)
+        if opened < len(keys):
+            unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
+            for gap in gaps:
+                self._missed(journal, self._stretch(journal, gap.first, gap.end, unreadable))
+        return 0 < len(keys) == opened
+
+    def _not_opened(self, journal: Journal, found: Unopened) -> None:
+        if self._counts(journal):
+            header = found.header
+            facts = {"journal": journal.journal_id, "offset": found.offset, "frame": header.frame_id}
+            kind = {"class": header.frame_class.name.lower(), "entries": header.entry_count}
+            self._harvest.unopened(header, loss("frame", found.error, **facts, **kind))
+
+    # What is missing.
+
+    def _stretch(self, journal: Journal, first: int, end: int, error: VaultError) -> Row:
+        return loss("stretch", error, journal=journal.journal_id, **{"from": first, "to": end})
+
+    def _missed(self, journal: Journal, row: Row) -> None:
+        if self._counts(journal):
+            self._harvest.missing.append(row)
+            self.ended = False
+
+    def _counts(self, journal: Journal) -> bool:
+        return journal.header is None or journal.header.generation >= self._settled
+
+
+def _frame(found: Opened, source: Source, group: FoundGroup, parts: list[bytes], proof: Proof) -> Frame:
+    """Return a frame with the places in which its body may lie."""
+    if 0 < found.home <= len(parts):
+        places = [Place(parts[found.home - 1], found.body_offset)]
+    else:
+        offsets = dict.fromkeys(at for at in (found.body_offset, found.follows) if at >= 0)
+        places = [Place(source, group.at + at) for at in offsets]
+    return Frame(found.header, found.key, found.block, proof, found.runs, places)
