@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaultfs.errors import ArgumentInvalid, KindUnknown
+from vaultfs.errors import ArgumentInvalid, FieldInvalid, KindUnknown, Structure
 
 HOST_FIRST = 32_768
 MAX_NAME = 64
@@ -127,14 +127,29 @@ def encode_names(kinds: Sequence[str], media_types: Sequence[str]) -> bytes:
         A name is empty, too long, built in or there twice, or has other than printable ASCII characters.
     """
     for names, builtin in ((kinds, builtin_kinds()), (media_types, builtin_media_types())):
-        good = all(0 < len(n) <= MAX_NAME and n.isascii() and n.isprintable() for n in names)
-        if not good or len(set(names)) != len(names) or set(names) & set(builtin) or len(names) > MAX_HOST_NAMES:
+        if not _well_formed(names) or set(names) & set(builtin):
             raise ArgumentInvalid(names=len(names))
     return "\n".join([*kinds, "", *media_types]).encode()
 
 
 def decode_names(data: bytes) -> tuple[Registry, Registry]:
-    """Return the registries of kinds and media types of a vault with these own names."""
-    lines = data.decode().split("\n")
-    blank = lines.index("")
-    return Registry(builtin_kinds(), lines[:blank]), Registry(builtin_media_types(), lines[blank + 1 :])
+    """Return the registries of kinds and media types of a vault with these own names.
+
+    A name that is built in is let be: it may not have been when the vault was created.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    text = data.decode("ascii", errors="replace")  # what takes the place of other bytes is not ASCII, and refused
+    lines = text.split("\n")
+    blank = lines.index("") if "" in lines else len(lines)
+    kinds, media_types = lines[:blank], lines[blank + 1 :]
+    if blank == len(lines) or not _well_formed(kinds) or not _well_formed(media_types):
+        raise FieldInvalid(structure=Structure.KEYRING)
+    return Registry(builtin_kinds(), kinds), Registry(builtin_media_types(), media_types)
+
+
+def _well_formed(names: Sequence[str]) -> bool:
+    good = all(0 < len(name) <= MAX_NAME and name.isascii() and name.isprintable() for name in names)
+    return good and len(set(names)) == len(names) <= MAX_HOST_NAMES
