@@ -117,10 +117,18 @@ def source_state(session: Session, token: bytes) -> SourceState | None:
     RecipeInvalid
     """
     value = session.state(SOURCES, token).value
-    if not value:
-        return None
+    return decode_source_state(value) if value else None
+
+
+def decode_source_state(data: bytes) -> SourceState:
+    """Return the state of a source.
+
+    Raises
+    ------
+    RecipeInvalid
+    """
     try:
-        return _states.decode(value)
+        return _states.decode(data)
     except msgspec.MsgspecError:
         raise RecipeInvalid from None
 
