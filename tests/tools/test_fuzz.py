@@ -1,0 +1,196 @@
+"""The fuzzer as a program: every parser keeps its contract for a while, and what breaks one is found, kept and told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from fuzz.catalogue import TARGETS
+from fuzz.mutator import Mutator
+from fuzz.runs import Caps, Outcome, fuzz
+from fuzz.target import LawBroken, Target, must
+from vaultfs_format.errors import ChainBroken, DigestMismatch, NotAuthentic
+
+pytest.importorskip("atheris", reason="atheris has no wheel for this platform")
+
+EXECUTIONS = 300
+
+FOUND = {
+    "audit-events": b"\x0e\0\0\0" + b"s" * 16 + b"\x98\x0a\x00\xc4\x00\xc4\x00\xc4\x00\x00\x00\xc4\x00",
+    "scrub-state": b"",
+    "control-state": b"\1\0\0\0\xff",
+    "identifier": b"\x0d\0\0\0urn:",
+    "registry": b"a.B",
+}
+"""Inputs that broke a contract once."""
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program in `folder`."""
+    command = [sys.executable, "-m", "fuzz", *arguments]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Return the words of the summary of every target, from one short run of them all."""
+    done = run("--runs", str(EXECUTIONS), "--seconds", "30", "--seed", "1", folder=tmp_path_factory.mktemp("fuzz"))
+    found = {words[0]: words for words in map(str.split, done.stdout.splitlines()) if "executions" in words}
+    assert f"{len(TARGETS)} targets" in done.stdout, done.stderr
+    return found
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_parser_keeps_its_contract_for_a_few_hundred_inputs(name: str, lines: dict[str, list[str]]) -> None:
+    _, executions, _, features, _, _, *findings = lines[name]
+    assert findings == ["none"]
+    assert int(executions.replace(",", "")) >= EXECUTIONS
+    assert int(features.replace(",", "")) > 0
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=str)
+def test_seeds_are_legal_and_digests_that_fit_are_let_be(target: Target) -> None:
+    seeds = target.seeds()
+    assert target.forge(seeds[0]) == seeds[0]
+    understood = 0
+    for seed in seeds:
+        assert len(seed) <= target.longest
+        target(seed)
+        with suppress(*target.errors):
+            target.check(seed)
+            understood += 1
+    assert understood
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_once_broke_a_contract_no_longer_does(name: str) -> None:
+    TARGETS[name](FOUND[name])
+
+
+# What the mutator does.
+
+
+FILES = {
+    "vault": 20,
+    "epoch-secret": 20,
+    "keyring": 20,
+    "key-table": 20,
+    "head": 20,
+    "witnessed-head": 20,
+    "journal-header": 30,
+    "segment-superblock": 60,
+    "segment-footer": 90,
+    "group": 80,
+}
+"""A byte of an id, a root or a salt, which any value is legal for."""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_change_gets_past_the_digests_that_need_no_key(name: str) -> None:
+    target, at = TARGETS[name], FILES[name]
+    seed = target.seeds()[0]
+    changed = seed[:at] + bytes([seed[at] ^ 1]) + seed[at + 1 :]
+    with pytest.raises((DigestMismatch, ChainBroken)):
+        target.check(changed)
+    with suppress(NotAuthentic):
+        target.check(target.forge(changed))
+
+
+def test_changes_follow_from_the_seed_and_keep_to_the_size() -> None:
+    def doubled(data: bytes, longest: int) -> bytes:
+        return (data + b"x" + data)[:longest]
+
+    mutator = Mutator(doubled, lambda data: data + b"digest")
+    made = [mutator(b"field" * 10, 60, seed) for seed in range(200)]
+    assert made == [mutator(b"field" * 10, 60, seed) for seed in range(200)]
+    assert max(map(len, made)) <= 60
+    assert any(data.endswith(b"digest") for data in made)
+    assert any(not data.endswith(b"digest") for data in made)
+    assert any(len(data) == 56 and data[-6:] == b"digest" for data in made), "some changes are made in place"
+
+
+# What is found, and how it is told.
+
+
+def broken(data: bytes) -> None:
+    """Take in nothing that begins with any other letter than the seed."""
+    must(data[:1] in (b"", b"a"), "an input begins with a")
+
+
+def fuzzed(target: Target, folder: Path, caps: Caps) -> Outcome:
+    return fuzz(target, caps, folder / "corpus", folder / "findings")
+
+
+def test_an_input_that_breaks_a_contract_is_kept_and_breaks_it_again(tmp_path: Path) -> None:
+    target = Target("broken", broken, lambda: [b"abcd"])
+    outcome = fuzzed(target, tmp_path, Caps(seconds=20, executions=10_000))
+    assert not outcome.good
+    (kept,) = outcome.findings
+    with pytest.raises(LawBroken, match="begins with a"):
+        target(kept.read_bytes())
+    assert "LawBroken: an input begins with a" in outcome.log
+    assert str(kept) in outcome.line()
+
+
+def test_an_error_that_the_contract_allows_is_no_finding(tmp_path: Path) -> None:
+    def refuse(_: bytes) -> None:
+        raise DigestMismatch
+
+    outcome = fuzzed(Target("refusing", refuse, lambda: [b"abcd"]), tmp_path, Caps(seconds=20, executions=50))
+    assert outcome.good
+    assert outcome.executions >= 50
+    assert fuzzed(Target("refusing", refuse, lambda: [b"abcd"], ()), tmp_path, Caps(seconds=20, executions=50)).findings
+
+
+def test_an_input_that_takes_too_long_is_found(tmp_path: Path) -> None:
+    target = Target("slow", lambda _: time.sleep(60), lambda: [b"abcd"])
+    (kept,) = fuzzed(target, tmp_path, Caps(seconds=20, case_seconds=1)).findings
+    assert kept.name.startswith("timeout-")
+
+
+def test_an_input_that_takes_too_much_memory_is_found(tmp_path: Path) -> None:
+    held = []
+
+    def hoard(_: bytes) -> None:
+        held.append(b"\x01" * (1 << 29))
+        time.sleep(5)
+
+    (kept,) = fuzzed(Target("large", hoard, lambda: [b"abcd"]), tmp_path, Caps(seconds=20, memory=480)).findings
+    assert kept.name.startswith("oom-")
+
+
+def test_a_process_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    def deaf(_: bytes) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        time.sleep(60)
+
+    target = Target("deaf", deaf, lambda: [b"abcd"])
+    outcome = fuzzed(target, tmp_path, Caps(seconds=1, case_seconds=1, grace=1))
+    assert outcome.ended == -signal.SIGKILL
+    assert not outcome.good
+
+
+def test_a_corpus_that_is_kept_holds_the_seeds_and_what_reached_something_new(tmp_path: Path) -> None:
+    done = run("prefix", "--runs", "200", "--corpus", "corpus", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = {path.read_bytes() for path in (tmp_path / "corpus" / "prefix").iterdir()}
+    assert kept > set(TARGETS["prefix"].seeds())
+
+
+def test_the_command_names_its_targets_and_refuses_others(tmp_path: Path) -> None:
+    assert run("--list", folder=tmp_path).stdout.split() == list(TARGETS)
+    refused = run("no-such-target", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "no such target: no-such-target" in refused.stderr
+
+
+def test_one_file_is_handed_to_one_target(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(TARGETS["head"].seeds()[0])
+    done = run("head", "--reproduce", "file", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "the contract holds\n")
+    assert run("--reproduce", "file", folder=tmp_path).returncode == 2

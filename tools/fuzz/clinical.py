@@ -1,0 +1,69 @@
+"""Targets: the adapters of clinical formats."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+
+from fuzz.target import Target, allowed, must
+from tests.vaultfs.interop import sources
+from tests.vaultfs.interop.support import AdapterClass, joined, run
+from vaultfs.errors import SourceError
+from vaultfs.interop.ccda import CcdaAdapter
+from vaultfs.interop.dicom import DicomAdapter
+from vaultfs.interop.fhir import FhirAdapter
+from vaultfs.interop.hl7v2 import Hl7v2Adapter
+from vaultfs.interop.pieces import WholeAdapter
+from vaultfs.interop.registry import recognise
+from vaultfs.kinds import builtin_kinds, builtin_media_types
+
+_CHUNK = 64
+_HEAD = 64 * 1024
+_KINDS, _MEDIA_TYPES = builtin_kinds(), builtin_media_types()
+
+
+def _reading(kind: AdapterClass) -> Callable[[bytes], None]:
+    """Return a check of what an adapter makes of a source, whole and in small reads."""
+
+    def check(data: bytes) -> None:
+        recognise(data[:_HEAD])
+        outcome = run(kind, data)
+        read = joined(outcome.pieces)
+        must(data.startswith(read), "pieces joined are the source, or its beginning")
+        must(outcome.error is not None or data == read, "pieces joined are the source")
+        for piece in outcome.pieces:
+            must((piece.facts is None) != (piece.problem is None), "a piece has facts or a problem")
+            if piece.facts:
+                known = piece.facts.kind in _KINDS and piece.facts.media_type in _MEDIA_TYPES
+                must(known, "kinds and media types are in the registries")
+        again = run(kind, data, chunk=_CHUNK)
+        must(again.comparable() == outcome.comparable(), "the size of reads changes nothing")
+        _describe(kind(), data)
+
+    return check
+
+
+def _describe(adapter: object, data: bytes) -> None:
+    if isinstance(adapter, WholeAdapter):
+        with allowed(SourceError):
+            adapter.describe(io.BytesIO(data), len(data))
+
+
+def _lines() -> list[bytes]:
+    resources = [sources.PATIENT, sources.OBSERVATION, sources.BUNDLE, sources.LIST]
+    lines = [json.dumps(one).encode() for one in resources]
+    return [b"\n".join(lines), b"\r\n".join(lines[::-1]) + b"\r\n", b"\n".join(lines[:1] * 5)]
+
+
+def _target(name: str, kind: AdapterClass, seeds: Callable[[], Sequence[bytes]], words: Sequence[bytes]) -> Target:
+    return Target(name, _reading(kind), seeds, (SourceError,), words=words)
+
+
+TARGETS = [
+    _target("fhir-json", FhirAdapter, lambda: sources.FHIR, sources.FHIR_SCRAPS),
+    _target("fhir-ndjson", FhirAdapter, _lines, sources.FHIR_SCRAPS),
+    _target("hl7v2", Hl7v2Adapter, lambda: sources.HL7, sources.HL7_SCRAPS),
+    _target("dicom", DicomAdapter, lambda: sources.DICOM, sources.DICOM_SCRAPS),
+    _target("ccda", CcdaAdapter, lambda: sources.CCDA, sources.CCDA_SCRAPS),
+]
