@@ -19,6 +19,9 @@ from vaultfs.interop.registry import recognise
 from vaultfs.kinds import builtin_kinds, builtin_media_types
 
 _CHUNK = 64
+_LARGEST, _SMALL = 1 << 26, 200
+"""Largest records that an adapter takes; with the small one, sources are read entry by entry."""
+
 _HEAD = 64 * 1024
 _KINDS, _MEDIA_TYPES = builtin_kinds(), builtin_media_types()
 
@@ -28,7 +31,7 @@ def _reading(kind: AdapterClass) -> Callable[[bytes], None]:
 
     def check(data: bytes) -> None:
         recognise(data[:_HEAD])
-        outcome = run(kind, data)
+        outcome = run(kind, data, _LARGEST)
         read = joined(outcome.pieces)
         must(data.startswith(read), "pieces joined are the source, or its beginning")
         must(outcome.error is not None or data == read, "pieces joined are the source")
@@ -37,8 +40,11 @@ def _reading(kind: AdapterClass) -> Callable[[bytes], None]:
             if piece.facts:
                 known = piece.facts.kind in _KINDS and piece.facts.media_type in _MEDIA_TYPES
                 must(known, "kinds and media types are in the registries")
-        again = run(kind, data, chunk=_CHUNK)
-        must(again.comparable() == outcome.comparable(), "the size of reads changes nothing")
+        small = run(kind, data, _SMALL)
+        must(all(len(piece.data) <= _SMALL for piece in small.pieces), "no record is larger than the adapter takes")
+        for largest, expected in ((_LARGEST, outcome), (_SMALL, small)):
+            again = run(kind, data, largest, _CHUNK)
+            must(again.comparable() == expected.comparable(), "the size of reads changes nothing")
         _describe(kind(), data)
 
     return check
