@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fuzz.__main__ import parser
 from fuzz.catalogue import TARGETS
 from fuzz.mutator import Mutator
 from fuzz.runs import Caps, Outcome, fuzz
@@ -187,6 +190,15 @@ def test_the_command_names_its_targets_and_refuses_others(tmp_path: Path) -> Non
     refused = run("no-such-target", folder=tmp_path)
     assert refused.returncode == 2
     assert "no such target: no-such-target" in refused.stderr
+
+
+def test_the_commands_of_the_guide_are_those_of_the_program() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "fuzzing.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python -m fuzz (.*)$", guide, re.MULTILINE)
+    assert len(commands) > 3
+    for command in commands:
+        args = parser().parse_args(shlex.split(command, comments=True))
+        assert set(args.targets) <= set(TARGETS)
 
 
 def test_one_file_is_handed_to_one_target(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def _instrumented() -> dict[str, Target]:
     return TARGETS
 
 
-def _chosen(parser: argparse.ArgumentParser, names: Sequence[str], targets: dict[str, Target]) -> list[Target]:
+def _chosen(command: argparse.ArgumentParser, names: Sequence[str], targets: dict[str, Target]) -> list[Target]:
     unknown = sorted(set(names) - set(targets))
     if unknown:
-        parser.error(f"no such target: {', '.join(unknown)}")
+        command.error(f"no such target: {', '.join(unknown)}")
     return [targets[name] for name in names or targets]
 
 
@@ -55,38 +55,39 @@ def _run(targets: Sequence[Target], args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="all, if none is named")
-    parser.add_argument("--list", action="store_true", help="print the names of the targets")
-    parser.add_argument("--reproduce", type=Path, metavar="FILE", help="hand one file to one target, and nothing else")
-    parser.add_argument("--seconds", type=int, default=60, help="time of each target")
-    parser.add_argument("--runs", type=int, metavar="N", help="inputs of each target, at most")
-    parser.add_argument("--case-seconds", type=int, default=10, help="time of one input")
-    parser.add_argument("--rss", type=int, default=1024, metavar="MB", help="resident memory of a target's process")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="keep inputs here, for the next time")
-    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="DIR")
-    parser.add_argument("--seed", type=int, default=1, help="of all chance; the same one leads the same way")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    made.add_argument("targets", nargs="*", metavar="TARGET", help="all, if none is named")
+    made.add_argument("--list", action="store_true", help="print the names of the targets")
+    made.add_argument("--reproduce", type=Path, metavar="FILE", help="hand one file to one target, and nothing else")
+    made.add_argument("--seconds", type=int, default=60, help="time of each target")
+    made.add_argument("--runs", type=int, metavar="N", help="inputs of each target, at most")
+    made.add_argument("--case-seconds", type=int, default=10, help="time of one input")
+    made.add_argument("--rss", type=int, default=1024, metavar="MB", help="resident memory of a target's process")
+    made.add_argument("--corpus", type=Path, metavar="DIR", help="keep inputs here, for the next time")
+    made.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="DIR")
+    made.add_argument("--seed", type=int, default=1, help="of all chance; the same one leads the same way")
+    return made
 
 
 def main() -> int:
     """Fuzz, list the targets, or hand a file to one of them."""
-    parser = _parser()
-    args = parser.parse_args()
+    command = parser()
+    args = command.parse_args()
     if args.list or args.reproduce:
         from fuzz.catalogue import TARGETS
 
-        chosen = _chosen(parser, args.targets, TARGETS)
+        chosen = _chosen(command, args.targets, TARGETS)
         if args.list:
             print("\n".join(target.name for target in chosen))
         elif len(chosen) != 1:
-            parser.error("--reproduce takes one target")
+            command.error("--reproduce takes one target")
         else:
             chosen[0](args.reproduce.read_bytes())
             print("the contract holds")
         return 0
-    return _run(_chosen(parser, args.targets, _instrumented()), args)
+    return _run(_chosen(command, args.targets, _instrumented()), args)
 
 
 if __name__ == "__main__":
