@@ -8,6 +8,7 @@ Codes under keys are not made: what they protect has targets that seal.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from zlib import crc32
 
 from vaultfs_format import limits, merkle
@@ -16,6 +17,7 @@ from vaultfs_format.geometry import geometry_of
 from vaultfs_format.group import TRAILER, group_sizes
 from vaultfs_format.head import HEADER as HEAD
 from vaultfs_format.head import JOURNAL_ROW, SEGMENT_ROW
+from vaultfs_format.healing import Read, SlicedFile, find_footer
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.prefix import PREFIX
 from vaultfs_format.segment import (
@@ -27,6 +29,7 @@ from vaultfs_format.segment import (
     leaves_length,
     segment_length,
 )
+from vaultfs_format.slices import tree_root
 from vaultfs_format.suite import DEFAULT, DIGEST
 
 _CHECK = PREFIX.offset_of("check")
@@ -104,7 +107,7 @@ def _chained(data: bytes, start: int, chain: bytes) -> tuple[bytes, int, bytes]:
     return _put(data, end - TRAILER, value), end, value
 
 
-def footer(data: bytes) -> bytes:
+def segment_footer(data: bytes) -> bytes:
     """Return a footer whose lengths, and the superblock in it, follow from those of its sections."""
     if len(data) != FOOTER_SIZE:
         return with_digest(data)
@@ -128,9 +131,32 @@ def segment(data: bytes) -> bytes:
     data = superblock(data)
     at = data.find(FOOTER_MAGIC)
     while at >= 0:
-        data = _put(data, at, footer(data[at : at + FOOTER_SIZE]))
+        data = _put(data, at, segment_footer(data[at : at + FOOTER_SIZE]))
         at = data.find(FOOTER_MAGIC, at + 1)
     return data
+
+
+def rehashed(data: bytes) -> bytes:
+    """Return a segment whose leaf hashes and roots are those of the slices that it has, so that nothing is to heal."""
+    data = segment(data)
+    try:
+        footer = find_footer(reader(data), len(data))
+    except VaultError:
+        return data
+    if footer is None or footer.length != len(data):
+        return data
+    file, suite, slices = SlicedFile(reader(data), footer), footer.head.suite, footer.geometry.slices
+    leaves = [file.leaf_of(number, file.stored(number)) for number in range(file.count)]
+    roots = tree_root(suite, leaves[:slices]), tree_root(suite, leaves[slices:])
+    end = b"".join([*leaves, replace(footer, root=roots[0], parity_root=roots[1]).encode()])
+    for at in footer.leaves_offsets:
+        data = _put(data, at, end)
+    return data
+
+
+def reader(data: bytes | bytearray) -> Read:
+    """Return what reads `data` as a file is read."""
+    return lambda offset, length: bytes(data[offset : offset + length])
 
 
 def _put(data: bytes, at: int, piece: bytes) -> bytes:

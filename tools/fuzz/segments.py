@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from vaultfs_format import limits, merkle
@@ -14,6 +13,7 @@ from vaultfs_format.suite import DEFAULT, DIGEST
 
 from fuzz import forging
 from fuzz.files import SAME_BYTES
+from fuzz.forging import reader
 from fuzz.target import CODED, KEYED, Target, allowed, must
 from tests.vaultfs_format import examples
 
@@ -34,11 +34,6 @@ def _footer(data: bytes) -> None:
     with allowed():
         footer.verify(examples.SIGNING.signer)
         must(footer in _SIGNED, "a footer that is signed is one that was signed")
-
-
-def reader(data: bytes | bytearray) -> Callable[[int, int], bytes]:
-    """Return what reads `data` as a file is read."""
-    return lambda offset, length: bytes(data[offset : offset + length])
 
 
 def _healing(data: bytes) -> None:
@@ -137,7 +132,7 @@ def _footers() -> list[bytes]:
 
 TARGETS = [
     Target("segment-superblock", _superblock, _superblocks, forge=forging.superblock),
-    Target("segment-footer", _footer, _footers, forge=forging.footer),
+    Target("segment-footer", _footer, _footers, forge=forging.segment_footer),
     Target("healing", _healing, _damaged, CODED, forging.segment, longest=_LARGEST_FILE),
     Target("inclusion-proof", _proof, _proofs, KEYED),
 ]
