@@ -15,6 +15,8 @@ from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fuzz.runs import Caps, fuzz
+
 if TYPE_CHECKING:
     from fuzz.target import Target
 
@@ -40,8 +42,6 @@ def _chosen(command: argparse.ArgumentParser, names: Sequence[str], targets: dic
 
 
 def _run(targets: Sequence[Target], args: argparse.Namespace) -> int:
-    from fuzz.runs import Caps, fuzz
-
     caps = Caps(args.seconds, args.runs, args.case_seconds, args.rss, args.seed)
     broken = 0
     with nullcontext(args.corpus) if args.corpus else tempfile.TemporaryDirectory() as corpus:
@@ -57,17 +57,18 @@ def _run(targets: Sequence[Target], args: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    usual = Caps()
     made = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     made.add_argument("targets", nargs="*", metavar="TARGET", help="all, if none is named")
     made.add_argument("--list", action="store_true", help="print the names of the targets")
     made.add_argument("--reproduce", type=Path, metavar="FILE", help="hand one file to one target, and nothing else")
-    made.add_argument("--seconds", type=int, default=60, help="time of each target")
+    made.add_argument("--seconds", type=int, default=usual.seconds, help="time of each target")
     made.add_argument("--runs", type=int, metavar="N", help="inputs of each target, at most")
-    made.add_argument("--case-seconds", type=int, default=10, help="time of one input")
-    made.add_argument("--rss", type=int, default=1024, metavar="MB", help="resident memory of a target's process")
+    made.add_argument("--case-seconds", type=int, default=usual.case_seconds, help="time of one input")
+    made.add_argument("--rss", type=int, default=usual.memory, metavar="MB", help="resident memory of a process")
     made.add_argument("--corpus", type=Path, metavar="DIR", help="keep inputs here, for the next time")
     made.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="DIR")
-    made.add_argument("--seed", type=int, default=1, help="of all chance; the same one leads the same way")
+    made.add_argument("--seed", type=int, default=usual.seed, help="of all chance; the same one leads the same way")
     return made
 
 

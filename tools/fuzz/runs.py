@@ -18,10 +18,12 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crash.places import memory
 
-from fuzz.target import Target
+if TYPE_CHECKING:  # what is to be instrumented is imported after this module
+    from fuzz.target import Target
 
 _LOG = "log"
 _FORK = multiprocessing.get_context("fork")
@@ -52,7 +54,7 @@ class Caps:
     seconds: int = 60
     executions: int | None = None
     case_seconds: int = 10
-    memory: int = 1024
+    memory: int = 512
     seed: int = 1
     grace: int = 30
 
