@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fuzz.target import Target, allowed, must
 from tests.vaultfs.interop import sources
@@ -14,7 +15,7 @@ from vaultfs.interop.ccda import CcdaAdapter
 from vaultfs.interop.dicom import DicomAdapter
 from vaultfs.interop.fhir import FhirAdapter
 from vaultfs.interop.hl7v2 import Hl7v2Adapter
-from vaultfs.interop.pieces import WholeAdapter
+from vaultfs.interop.pieces import Piece, WholeAdapter
 from vaultfs.interop.registry import recognise
 from vaultfs.kinds import builtin_kinds, builtin_media_types
 
@@ -23,6 +24,9 @@ _LARGEST, _SMALL = 1 << 26, 200
 """Largest records that an adapter takes; with the small one, sources are read entry by entry."""
 
 _HEAD = 64 * 1024
+_WHOLES = frozenset({"Bundle", "hl7v2.batch"})
+"""Kinds of sources without a record of their own."""
+
 _KINDS, _MEDIA_TYPES = builtin_kinds(), builtin_media_types()
 
 
@@ -45,9 +49,21 @@ def _reading(kind: AdapterClass) -> Callable[[bytes], None]:
         for largest, expected in ((_LARGEST, outcome), (_SMALL, small)):
             again = run(kind, data, largest, _CHUNK)
             must(again.comparable() == expected.comparable(), "the size of reads changes nothing")
+        for piece in outcome.pieces:
+            _read_again(kind, piece)
         _describe(kind(), data)
 
     return check
+
+
+def _read_again(kind: AdapterClass, piece: Piece) -> None:
+    """What is stored is the record alone: its facts must not hang on what stood around it in the source."""
+    facts = piece.facts
+    if facts is None or facts.is_subject or facts.kind in _WHOLES:
+        return
+    again = run(kind, piece.data, _LARGEST).pieces
+    same = [(one.data, one.facts and replace(one.facts, scope=facts.scope)) for one in again]
+    must(same == [(piece.data, facts)], "reading a record again gives the same facts")
 
 
 def _describe(adapter: object, data: bytes) -> None:
