@@ -27,6 +27,27 @@ _HEAD = 64 * 1024
 _WHOLES = frozenset({"Bundle", "hl7v2.batch"})
 """Kinds of sources without a record of their own."""
 
+# What native parsers compare with, and atheris therefore does not see.
+_JSON = (
+    b'"resourceType":"Patient"', b'"resourceType":"Bundle"', b'"id":"p1"', b'"fullUrl":"urn:uuid:1"', b'"contained":[',
+    b'"identifier":[{"system":"s","value":"v"}]', b'"subject":{"reference":"Patient/p1"}', b'"effectiveDateTime":"',
+    b'"meta":{"lastUpdated":"', b"0001-01-01", b"T24:00:00Z", b"T23:59:60+14:00", b"-02-30", b"\\ud800", b"\\udc00",
+    b"\\u0000", b"1e999", b"-0", b"9" * 30,
+)  # fmt: skip
+_ER7 = (
+    b"PID|1||4711^^^HOSP&1.2.3&ISO^MR\r", b"\\X00\\", b"\\.br\\", b"\\C2842\\", b"^^^&", b"UNICODE UTF-8", b"8859/15",
+    b"~ISO IR87", b"20200230", b"0000", b"+2400", b"235960.9999", b"OBR|", b"OBX|", b"BTS|", b"FTS|",
+)  # fmt: skip
+_DATA_SET = (
+    b"ISO 2022 IR 87", b"ISO_IR 192", b"GB18030", b"\x1b$)C", b"\x1b(J", b"OB\0\0", b"OW\0\0", b"UT\0\0", b"UL\4\0",
+    b"\x02\0\x10\0UI", b"1.2.840.10008.1.2.1.99", b"\xe0\x7f\x10\0", b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"20200230",
+)  # fmt: skip
+_XML = (
+    b"<ClinicalDocument xmlns='urn:hl7-org:v3'>", b"<patientRole>", b"<effectiveTime value='", b"nullFlavor='NI'",
+    b"extension='", b"root='", b"<![CDATA[", b"<!ENTITY a 'b'>", b"&#0;", b"&#x10FFFF;", b"encoding='UTF-16'",
+    b"standalone='no'",
+)  # fmt: skip
+
 _KINDS, _MEDIA_TYPES = builtin_kinds(), builtin_media_types()
 
 
@@ -83,9 +104,9 @@ def _target(name: str, kind: AdapterClass, seeds: Callable[[], Sequence[bytes]],
 
 
 TARGETS = [
-    _target("fhir-json", FhirAdapter, lambda: sources.FHIR, sources.FHIR_SCRAPS),
-    _target("fhir-ndjson", FhirAdapter, _lines, sources.FHIR_SCRAPS),
-    _target("hl7v2", Hl7v2Adapter, lambda: sources.HL7, sources.HL7_SCRAPS),
-    _target("dicom", DicomAdapter, lambda: sources.DICOM, sources.DICOM_SCRAPS),
-    _target("ccda", CcdaAdapter, lambda: sources.CCDA, sources.CCDA_SCRAPS),
+    _target("fhir-json", FhirAdapter, lambda: sources.FHIR, [*sources.FHIR_SCRAPS, *_JSON]),
+    _target("fhir-ndjson", FhirAdapter, _lines, [*sources.FHIR_SCRAPS, *_JSON]),
+    _target("hl7v2", Hl7v2Adapter, lambda: sources.HL7, [*sources.HL7_SCRAPS, *_ER7]),
+    _target("dicom", DicomAdapter, lambda: sources.DICOM, [*sources.DICOM_SCRAPS, *_DATA_SET]),
+    _target("ccda", CcdaAdapter, lambda: sources.CCDA, [*sources.CCDA_SCRAPS, *_XML]),
 ]
