@@ -137,6 +137,7 @@ def test_an_input_that_breaks_a_contract_is_kept_and_breaks_it_again(tmp_path: P
         broken.TARGETS["broken"][0](Path(kept).read_bytes())
     assert "LawBroken: an input begins with a" in outcome["log"]
     assert kept in outcome["line"]
+    assert outcome_of("broken", tmp_path)["findings"] == [kept], "what was found before is told again"
 
 
 def test_an_error_that_the_contract_allows_is_no_finding(tmp_path: Path) -> None:

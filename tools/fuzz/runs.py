@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what is to be instrumented is imported after this module
 _LOG = "log"
 _FORK = multiprocessing.get_context("fork")
 _EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
+_KEPT = re.compile(r"Test unit written to (.+)$", re.MULTILINE)
 _FEATURES = re.compile(r"^#\d+\s.*\bft: (\d+)", re.MULTILINE)
 
 
@@ -106,7 +107,6 @@ def fuzz(target: Target, caps: Caps, corpus: Path, findings: Path) -> Outcome:
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     _plant(target, corpus)
-    before = set(findings.iterdir())
     with tempfile.TemporaryDirectory(prefix="vaultfs-fuzz-", dir=memory()) as made:
         scratch = Path(made)
         process = _FORK.Process(target=_run, args=(target, _flags(target, caps, corpus, findings, scratch), scratch))
@@ -121,7 +121,7 @@ def fuzz(target: Target, caps: Caps, corpus: Path, findings: Path) -> Outcome:
         target.name,
         int(executed[-1]) if executed else 0,
         int(features[-1]) if features else 0,
-        sorted(set(findings.iterdir()) - before),
+        [Path(kept) for kept in _KEPT.findall(said)],
         process.exitcode or 0,
         said,
     )
