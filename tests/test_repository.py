@@ -112,7 +112,9 @@ def test_every_dependency_is_pinned_to_one_version() -> None:
     assert [str(pin) for pin in pins.values() if not re.fullmatch(r"==[\w.]+", str(pin.specifier))] == []
     assert [str(pin) for pin in pins.values() if pin.url] == []
     extras = PROJECT["optional-dependencies"]
-    waiting = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["testing"], *extras["test"]]]
+    waiting = [
+        Requirement(line) for line in [*PROJECT["dependencies"], *extras["testing"], *extras["fuzz"], *extras["test"]]
+    ]
     waiting = [needed for needed in waiting if needed.name != PROJECT["name"]]
     seen: set[str] = set()
     while waiting:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from vaultfs_format.registry import (
     FHIR,
     HL7V2,
+    MAX_HOST_NAMES,
+    MAX_NAME,
     MEDIA_TYPES,
     OWN,
     builtin_kinds,
@@ -34,9 +36,6 @@ __all__ = [
     "decode_names",
     "encode_names",
 ]
-
-MAX_NAME = 64
-MAX_HOST_NAMES = 4096
 
 
 class Registry:
@@ -83,13 +82,19 @@ def encode_names(kinds: Sequence[str], media_types: Sequence[str]) -> bytes:
         A name is empty, too long, built in or there twice, or has other than printable ASCII characters.
     """
     for names, builtin in ((kinds, builtin_kinds()), (media_types, builtin_media_types())):
-        good = all(0 < len(n) <= MAX_NAME and n.isascii() and n.isprintable() for n in names)
-        if not good or len(set(names)) != len(names) or set(names) & set(builtin) or len(names) > MAX_HOST_NAMES:
+        if not _well_formed(names) or set(names) & set(builtin):
             raise ArgumentInvalid(names=len(names))
     return "\n".join([*kinds, "", *media_types]).encode()
 
 
 def decode_names(data: bytes) -> tuple[Registry, Registry]:
-    """Return the registries of kinds and media types of a vault with these own names."""
+    """Return the registries of kinds and media types of a vault with these own names.
+
+    A name that is built in is let be: it may not have been when the vault was created.
+
+    Raises
+    ------
+    FieldInvalid
+    """
     kinds, media_types = own_names(data)
     return Registry(builtin_kinds(), kinds), Registry(builtin_media_types(), media_types)

@@ -37,6 +37,14 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def decoded(data: bytes) -> str | None:
+    """Return what bytes are as UTF-8; None where they are none, so that no error holds them."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 class RecordId(bytes):
     """Sixteen bytes that name a record for as long as the vault exists. Random to look at; holds no date."""
 

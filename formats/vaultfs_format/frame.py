@@ -86,7 +86,7 @@ class FrameHeader(NamedTuple):
     commitment: bytes
 
     def encode(self) -> bytes:
-        """Return the 84 bytes of the header."""
+        """Return the 80 bytes of the header."""
         return HEADER.pack(MAGIC, VERSION, *self)
 
     @classmethod

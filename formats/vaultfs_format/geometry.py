@@ -6,12 +6,15 @@ on where the data stop, so that any run of slices that follow each other falls e
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-from itertools import pairwise
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 from vaultfs_format import limits
 
 
+@dataclass(frozen=True, slots=True)
 class Zone:
     """Slices that share parity.
 
@@ -25,13 +28,20 @@ class Zone:
         Parity slices of each stripe.
     """
 
-    def __init__(self, first: int, slices: int, first_parity: int, parity_pieces: int | None) -> None:
-        self.first = first
-        self.slices = slices
-        self.first_parity = first_parity
-        self.stripes = -(-slices // limits.STRIPE_PIECES)
-        self.data_pieces = -(-slices // self.stripes)
-        self.parity_pieces = max(2, -(-self.data_pieces // 2)) if parity_pieces is None else parity_pieces
+    first: int
+    slices: int
+    first_parity: int
+    parity_pieces: int
+
+    @property
+    def stripes(self) -> int:
+        """Number of stripes."""
+        return _stripes(self.slices)
+
+    @property
+    def data_pieces(self) -> int:
+        """Data slices of the widest stripe."""
+        return _data_pieces(self.slices)
 
     @property
     def parity_slices(self) -> int:
@@ -56,6 +66,77 @@ class Zone:
         return list(range(start, self.first_parity + self.parity_slices, self.stripes))
 
 
+def _stripes(slices: int) -> int:
+    return -(-slices // limits.STRIPE_PIECES)
+
+
+def _data_pieces(slices: int) -> int:
+    return -(-slices // _stripes(slices))
+
+
+class Zones:
+    """The zones of a segment. Each is computed when it is asked for: a footer can state tens of thousands of them.
+
+    Parameters
+    ----------
+    slices
+        Data slices of the segment.
+    large
+        Whether they are large.
+    """
+
+    def __init__(self, slices: int, *, large: bool) -> None:
+        self._slices = slices
+        self._large = large
+        self._count = -(-slices // limits.ZONE_SLICES)
+        self._least = slices // self._count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: int) -> Zone:
+        if not 0 <= at < self._count:
+            raise IndexError("no such zone")
+        first = self._first(at)
+        slices = self._first(at + 1) - first
+        return Zone(first, slices, self._parity_before(at), self._parity_pieces(slices))
+
+    def __iter__(self) -> Iterator[Zone]:
+        return map(self.__getitem__, range(self._count))
+
+    def kinds(self) -> list[Zone]:
+        """Return a zone of each size: there are one or two sizes, which differ by one slice."""
+        sizes = {self._least, -(-self._slices // self._count)}
+        return [Zone(0, size, 0, self._parity_pieces(size)) for size in sizes]
+
+    @property
+    def parity_slices(self) -> int:
+        """Parity slices of all zones."""
+        return self._parity_before(self._count)
+
+    def of(self, number: int) -> Zone:
+        """Return the zone of a data slice."""
+        return self[(self._count * (number + 1) - 1) // self._slices]
+
+    def of_parity(self, number: int) -> Zone:
+        """Return the zone of a parity slice."""
+        return self[bisect_right(range(self._count), number, key=self._parity_before) - 1]
+
+    def _first(self, at: int) -> int:
+        return self._slices * at // self._count
+
+    def _parity_before(self, at: int) -> int:
+        """Return the parity slices of the zones before one: as many of them are larger as it takes to begin there."""
+        larger = self._first(at) - self._least * at
+        return larger * self._parity_slices(self._least + 1) + (at - larger) * self._parity_slices(self._least)
+
+    def _parity_slices(self, slices: int) -> int:
+        return _stripes(slices) * self._parity_pieces(slices)
+
+    def _parity_pieces(self, slices: int) -> int:
+        return limits.LARGE_PARITY if self._large else max(2, -(-_data_pieces(slices) // 2))
+
+
 class Geometry:
     """The geometry of a segment.
 
@@ -70,6 +151,10 @@ class Geometry:
         Bytes of a slice; the last data slice may have less.
     slices, parity_slices
         Number of data slices, and of parity slices.
+    data_pieces, parity_pieces
+        Data pieces and parity pieces of the widest stripe.
+    burst
+        The most slices, data or parity, that follow each other in the file and may be lost together.
     """
 
     def __init__(self, covered: int) -> None:
@@ -77,29 +162,12 @@ class Geometry:
         large = covered >= limits.SMALL_SEGMENT
         self.slice_size = limits.SLICE_LARGE if large else limits.SLICE_SMALL
         self.slices = -(-covered // self.slice_size)
-        count = -(-self.slices // limits.ZONE_SLICES)
-        bounds = [self.slices * number // count for number in range(count + 1)]
-        self.zones: list[Zone] = []
-        self.parity_slices = 0
-        for first, end in pairwise(bounds):
-            zone = Zone(first, end - first, self.parity_slices, limits.LARGE_PARITY if large else None)
-            self.zones.append(zone)
-            self.parity_slices += zone.parity_slices
-
-    @property
-    def data_pieces(self) -> int:
-        """Data pieces of the widest stripe."""
-        return max(zone.data_pieces for zone in self.zones)
-
-    @property
-    def parity_pieces(self) -> int:
-        """Parity pieces of each stripe of the widest."""
-        return max(zone.parity_pieces for zone in self.zones)
-
-    @cached_property
-    def burst(self) -> int:
-        """The most slices, data or parity, that follow each other in the file and may be lost together."""
-        return min(zone.parity_slices for zone in self.zones)
+        self.zones = Zones(self.slices, large=large)
+        self.parity_slices = self.zones.parity_slices
+        kinds = self.zones.kinds()
+        self.data_pieces = max(zone.data_pieces for zone in kinds)
+        self.parity_pieces = max(zone.parity_pieces for zone in kinds)
+        self.burst = min(zone.parity_slices for zone in kinds)
 
     def length_of(self, number: int) -> int:
         """Return the bytes of a data slice."""
@@ -107,14 +175,11 @@ class Geometry:
 
     def zone_of(self, number: int) -> Zone:
         """Return the zone of a data slice."""
-        at = number * len(self.zones) // self.slices
-        while self.zones[at].first + self.zones[at].slices <= number:
-            at += 1
-        return self.zones[at]
+        return self.zones.of(number)
 
     def zone_of_parity(self, number: int) -> Zone:
         """Return the zone of a parity slice."""
-        return next(zone for zone in reversed(self.zones) if zone.first_parity <= number)
+        return self.zones.of_parity(number)
 
 
 @lru_cache(256)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vaultfs_format.errors import FieldInvalid, Structure
+
 HOST_FIRST = 32_768
+MAX_NAME = 64
+MAX_HOST_NAMES = 4096
 """Number of the first name that a vault registers for itself."""
 
 # Order is storage: append only.
@@ -83,14 +87,25 @@ def builtin_media_types() -> dict[str, int]:
 def own_names(data: bytes) -> tuple[list[str], list[str]]:
     """Return the kinds and media types that a vault has registered, as its keyring keeps them.
 
+    A name that is built in is let be: it may not have been when the vault was created.
+
     Raises
     ------
-    ValueError
-        It is not two lists of lines with an empty line between.
+    FieldInvalid
+        It is not two lists of names with an empty line between.
     """
-    lines = data.decode().split("\n")
-    blank = lines.index("")
-    return lines[:blank], lines[blank + 1 :]
+    text = data.decode("ascii", errors="replace")  # what takes the place of other bytes is not ASCII, and refused
+    lines = text.split("\n")
+    blank = lines.index("") if "" in lines else len(lines)
+    kinds, media_types = lines[:blank], lines[blank + 1 :]
+    if blank == len(lines) or not _well_formed(kinds) or not _well_formed(media_types):
+        raise FieldInvalid(structure=Structure.KEYRING)
+    return kinds, media_types
+
+
+def _well_formed(names: Sequence[str]) -> bool:
+    good = all(0 < len(name) <= MAX_NAME and name.isascii() and name.isprintable() for name in names)
+    return good and len(set(names)) == len(names) <= MAX_HOST_NAMES
 
 
 def numbered(builtin: dict[str, int], own: Sequence[str]) -> dict[str, int]:

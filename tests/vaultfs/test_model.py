@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from vaultfs_format.entries import Entry, Role
 from vaultfs_format.errors import FieldInvalid
+from vaultfs_format.registry import HOST_FIRST, MAX_HOST_NAMES
 
 import vaultfs
 from vaultfs import ClinicalDate, Precision
 from vaultfs.engine.facts import year_of
 from vaultfs.engine.units import date_fields, date_of
 from vaultfs.errors import ArgumentInvalid, KindUnknown
-from vaultfs.kinds import MAX_HOST_NAMES, builtin_kinds, builtin_media_types, decode_names, encode_names
+from vaultfs.kinds import builtin_kinds, builtin_media_types, decode_names, encode_names
 from vaultfs.testing import strategies
 
 zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -154,3 +155,17 @@ class TestKinds:
         if names != ["Patient"]:
             with pytest.raises(ArgumentInvalid):
                 encode_names([], names)
+
+    @pytest.mark.parametrize(
+        "stored",
+        [b"a", b"a\nb", b"\xff\n", b"a\na\n", b"\n", b"\n\n", b"a\n\n", b"a\n\nb\n", b"\n" + b"x" * 65, "ä\n".encode()],
+        ids=ascii,
+    )
+    def test_a_registry_that_no_vault_has_written_is_told_by_a_code(self, stored: bytes) -> None:
+        with pytest.raises(FieldInvalid) as told:
+            decode_names(stored)
+        assert told.value.__context__ is None
+
+    def test_a_name_that_was_built_in_after_a_vault_had_registered_it_keeps_that_vault_readable(self) -> None:
+        kinds, _ = decode_names(b"Patient\n")
+        assert kinds.name(HOST_FIRST) == "Patient"

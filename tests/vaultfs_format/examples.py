@@ -303,13 +303,17 @@ def with_chain(data: bytes) -> bytes:
 
 
 def segment_bytes(
-    frame_class: FrameClass, frames: Sequence[SealedFrame], years: tuple[int, int], audit: bytes = b""
+    frame_class: FrameClass,
+    frames: Sequence[SealedFrame],
+    years: tuple[int, int],
+    audit: bytes = b"",
+    segment_id: bytes = b"g" * 16,
 ) -> tuple[bytes, SegmentFooter]:
     """Return a segment and its footer."""
     bodies = b"".join(one.body for one in frames)
     directory = b"".join(rows_of(frames, 1, SUPERBLOCK_SIZE))
     length = SUPERBLOCK_SIZE + len(bodies) + len(directory) + len(audit)
-    head = SegmentHead(DEFAULT, frame_class, 0, 1, *years, 6, VAULT_ID, b"g" * 16, length)
+    head = SegmentHead(DEFAULT, frame_class, 0, 1, *years, 6, VAULT_ID, segment_id, length)
     count = sum(one.header.entry_count for one in frames)
     footer = SegmentFooter(
         head, len(bodies), len(directory), len(audit), 1 if audit else 0, len(frames), count, bytes(32), bytes(32), 1

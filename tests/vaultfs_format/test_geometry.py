@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate, pairwise
 
 import pytest
 from vaultfs_format import limits
 from vaultfs_format.geometry import Geometry, geometry_of
+
+from tests.vaultfs_format.memory import peak_of
 
 LENGTHS = [
     *(4097 + 4096 * number for number in range(255)),
@@ -87,3 +90,24 @@ def test_the_last_slice_may_be_shorter() -> None:
     geometry = Geometry(10_000)
     assert [geometry.length_of(number) for number in range(geometry.slices)] == [4096, 4096, 1808]
     assert geometry_of(10_000) is geometry_of(10_000)
+
+
+def test_the_geometry_of_the_largest_segment_takes_no_memory_that_grows_with_it() -> None:
+    """Whoever reads a footer asks for it before anything tells that the file is as long as the footer says."""
+    geometry_of(limits.MAX_COVERED)
+    with peak_of(limits.MIB):
+        for covered in range(limits.MAX_COVERED - 100, limits.MAX_COVERED):
+            assert geometry_of(covered).parity_slices == 1 << 23
+
+
+@pytest.mark.parametrize("slices", [1025, 2048, 2049, 3100, 10_000, 66_666])
+def test_zones_are_those_of_the_specification(slices: int) -> None:
+    zones = Geometry(65536 * slices).zones
+    assert len(zones) == -(-slices // limits.ZONE_SLICES)
+    bounds = [slices * number // len(zones) for number in range(len(zones) + 1)]
+    assert [(zone.first, zone.first + zone.slices) for zone in zones] == list(pairwise(bounds))
+    parity = accumulate((zone.parity_slices for zone in zones), initial=0)
+    assert [zone.first_parity for zone in zones] == list(parity)[:-1]
+    for beyond in (-1, len(zones)):
+        with pytest.raises(IndexError):
+            zones[beyond]

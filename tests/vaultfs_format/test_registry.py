@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vaultfs_format import registry
+from vaultfs_format.errors import FieldInvalid
 
 
 def test_numbers_never_change() -> None:
@@ -21,7 +22,7 @@ def test_a_vaults_own_names_are_numbered_in_their_order() -> None:
     assert registry.own_names(b"") == ([], [])
 
 
-@pytest.mark.parametrize("data", [b"acme.note", b"\xff\n\n"])
+@pytest.mark.parametrize("data", [b"acme.note", b"\xff\n\n", b"a\na\n\n", b"\n" + b"x" * 65, b"a\n\n\tb"])
 def test_what_is_no_registry_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - its message is Python's
+    with pytest.raises(FieldInvalid):
         registry.own_names(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from functools import lru_cache
 from itertools import count
@@ -140,8 +141,15 @@ def record_event_end(version: int) -> bytes:
 
 
 def decode_detail(event: Event) -> SessionDetail:
-    """Return the detail of a `SESSION_OPENED` event."""
-    return _details.decode(event.detail)
+    """Return the detail of a `SESSION_OPENED` event.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        return _details.decode(event.detail)
+    raise FieldInvalid(structure=Structure.AUDIT_ENTRY)  # here, where no error that holds the detail is its context
 
 
 MAX_CHUNK = 512 * 1024

@@ -15,8 +15,8 @@ from vaultfs_format.frame import FrameClass
 
 from vaultfs.engine.engine import View
 from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
-from vaultfs.errors import ArgumentInvalid, IndexDamaged
-from vaultfs.model import check_text
+from vaultfs.errors import ArgumentInvalid, FieldInvalid, IndexDamaged, Structure
+from vaultfs.model import check_text, decoded
 
 MAX_STATE = 48 * 1024
 MAX_NAMESPACE = 256
@@ -50,10 +50,18 @@ def encode_state(namespace: str, key: bytes, value: bytes) -> bytes:
 
 
 def decode_state(data: bytes) -> tuple[str, bytes, bytes]:
-    """Return namespace, key and value of a state entry's bytes."""
+    """Return namespace, key and value of a state entry's bytes.
+
+    Raises
+    ------
+    FieldInvalid
+    """
     name_end = 4 + int.from_bytes(data[:2], "little")
     key_end = name_end + int.from_bytes(data[2:4], "little")
-    return data[4:name_end].decode(), data[name_end:key_end], data[key_end:]
+    namespace = decoded(data[4:name_end])
+    if namespace is None or key_end > len(data):
+        raise FieldInvalid(structure=Structure.ENTRIES)
+    return namespace, data[name_end:key_end], data[key_end:]
 
 
 class States:

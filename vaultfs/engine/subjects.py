@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from vaultfs_format.entries import Role
 
 from vaultfs.engine.engine import View
-from vaultfs.errors import IndexDamaged, NotFound, SubjectAmbiguous
-from vaultfs.model import NOBODY, Identifier, SubjectId
+from vaultfs.errors import FieldInvalid, IndexDamaged, NotFound, Structure, SubjectAmbiguous
+from vaultfs.model import MAX_IDENTIFIER_CHARS, NOBODY, Identifier, SubjectId, decoded
 
 
 def claimants(engine: View, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
@@ -90,6 +90,14 @@ def encode_identifier(identifier: Identifier) -> bytes:
 
 
 def decode_identifier(data: bytes) -> Identifier:
-    """Return the identifier of an alias entry's bytes."""
+    """Return the identifier of an alias entry's bytes.
+
+    Raises
+    ------
+    FieldInvalid
+    """
     end = 4 + int.from_bytes(data[:4], "little")
-    return Identifier(data[4:end].decode(), data[end:].decode())
+    system, value = decoded(data[4:end]), decoded(data[end:])
+    if not system or not value or max(len(system), len(value)) > MAX_IDENTIFIER_CHARS:
+        raise FieldInvalid(structure=Structure.ENTRIES)
+    return Identifier(system, value)

@@ -19,7 +19,8 @@ from vaultfs.migrate.kinds import SOURCES
 from vaultfs.model import RecordId
 
 RECIPE_TYPE = "application/vnd.vaultfs.recipe"
-_STEP = 20
+_ID = 16
+_STEP = _ID + 4
 _STREAMED = 1 << 31
 _BARE = 1 << 30
 
@@ -117,10 +118,18 @@ def source_state(session: Session, token: bytes) -> SourceState | None:
     RecipeInvalid
     """
     value = session.state(SOURCES, token).value
-    if not value:
-        return None
+    return decode_source_state(value) if value else None
+
+
+def decode_source_state(data: bytes) -> SourceState:
+    """Return the state of a source.
+
+    Raises
+    ------
+    RecipeInvalid
+    """
     try:
-        return _states.decode(value)
+        return _states.decode(data)
     except msgspec.MsgspecError:
         raise RecipeInvalid from None
 
@@ -136,7 +145,8 @@ def decode_part(data: bytes) -> RecipePart:
         part = _parts.decode(data)
     except msgspec.MsgspecError:
         raise RecipeInvalid from None
-    if len(part.steps) % _STEP or len(part.retired) % _STEP:
+    ids = all(len(one) in (0, _ID) for one in (part.previous, part.name))
+    if not ids or len(part.steps) % _STEP or len(part.retired) % _STEP:
         raise RecipeInvalid
     return part
 
@@ -165,9 +175,9 @@ class Step(NamedTuple):
 
 def _decode_steps(data: bytes) -> Iterator[Step]:
     for at in range(0, len(data), _STEP):
-        number = int.from_bytes(data[at + 16 : at + _STEP], "little")
+        number = int.from_bytes(data[at + _ID : at + _STEP], "little")
         version = number & ~(_STREAMED | _BARE)
-        yield Step(RecordId(data[at : at + 16]), version, bool(number & _STREAMED), bool(number & _BARE))
+        yield Step(RecordId(data[at : at + _ID]), version, bool(number & _STREAMED), bool(number & _BARE))
 
 
 class Recipe:
@@ -181,14 +191,17 @@ class Recipe:
     Raises
     ------
     RecipeInvalid
-        A part is not there.
+        A part is not there, or comes before itself.
     """
 
     def __init__(self, session: Session, last: bytes) -> None:
         self._session = session
         self._parts: list[RecipePart] = []
-        following = last
+        following, seen = last, set[bytes]()
         while following:
+            if following in seen:
+                raise RecipeInvalid
+            seen.add(following)
             try:
                 part = decode_part(session.get(RecordId(following)).data)
             except (NotFound, Deleted):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from vaultfs.audit.events import Event, EventType, Outcome, encode_event, sealable
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultDamaged
+from vaultfs.errors import FieldInvalid, Structure, VaultDamaged
 from vaultfs.storage.repair import Repaired, repair
 from vaultfs.storage.tables import heal_table
 
@@ -87,10 +88,29 @@ class _Pace:
                 self._sleep(ahead)
 
 
+encode_round = msgspec.msgpack.Encoder().encode
+"""Returns the value of the state that holds a round."""
+
+
+_rounds = msgspec.msgpack.Decoder(Round)
+
+
 def round_of(vault: Vault) -> Round:
     """Return how far scrubbing has come."""
     value = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).value
-    return Round() if value is None else msgspec.msgpack.decode(value, type=Round)
+    return Round() if value is None else decode_round(value)
+
+
+def decode_round(data: bytes) -> Round:
+    """Return a round from the value of its state.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    with suppress(msgspec.MsgspecError):
+        return _rounds.decode(data)
+    raise FieldInvalid(structure=Structure.ENTRIES)
 
 
 def scrub(
@@ -160,4 +180,4 @@ def _keep(vault: Vault, present: Round, done: list[Repaired]) -> None:
     with engine.lock:
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
         events = sealable([encode_event(event) for event in found])
-        vault.commit(control_intent(engine, NAMESPACE, KEY, msgspec.msgpack.encode(present), version, events))
+        vault.commit(control_intent(engine, NAMESPACE, KEY, encode_round(present), version, events))

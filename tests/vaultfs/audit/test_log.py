@@ -15,7 +15,7 @@ from vaultfs_format.head import Head
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, put, session
-from vaultfs import EventType, Outcome
+from vaultfs import Event, EventType, Outcome
 from vaultfs.audit.events import decode_detail, encode_event, sealable, unsealed
 from vaultfs.audit.log import read_events, read_leaves
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
@@ -59,6 +59,13 @@ def test_a_session_says_who_and_why(vault: vaultfs.Vault) -> None:
     detail = decode_detail(opening)
     assert (detail.principal, detail.roles, detail.purpose) == ("dr-who", ("physician",), "HPAYMT")
     assert "dr-who" not in repr(opening) + repr(detail)
+
+
+@pytest.mark.parametrize("detail", [b"", b"\x93\xa1a\x90", b"\x93\xa1\xff\x90\xa1b", b"\x01"])
+def test_a_detail_that_does_not_follow_its_form_is_told_by_a_code(detail: bytes) -> None:
+    with pytest.raises(FieldInvalid) as told:
+        decode_detail(Event(E.SESSION_OPENED, 0, bytes(16), detail=detail))
+    assert told.value.__context__ is None
 
 
 def test_every_access_leaves_its_event(vault: vaultfs.Vault) -> None:

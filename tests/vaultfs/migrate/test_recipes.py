@@ -20,6 +20,8 @@ from vaultfs.migrate.recipes import Recipe, RecipePart, decode_part, encode, sou
         b"\x90",
         encode(RecipePart(b"t", b"", b"", b"r", b"odd")),
         encode(RecipePart(b"t", b"", b"", b"r", b"", b"odd")),
+        encode(RecipePart(b"t", b"no id", b"", b"r", b"")),
+        encode(RecipePart(b"t", b"", b"no id", b"r", b"")),
     ],
 )
 def test_what_is_no_recipe_is_refused(data: bytes) -> None:
@@ -45,6 +47,18 @@ def test_a_recipe_that_is_gone_is_refused(archive: Archive, tmp_path: Path) -> N
         txn.delete(recipe)
     with pytest.raises(RecipeInvalid):
         Recipe(archive.session, bytes(recipe))
+
+
+def test_a_recipe_whose_parts_go_round_in_a_ring_is_refused(archive: Archive) -> None:
+    with archive.session.transaction() as txn:
+        part = txn.put(encode(RecipePart(b"t", b"", b"", b"r", b"")), kind=RECIPE, subject=None)
+        following = txn.put(encode(RecipePart(b"t", bytes(part), b"", b"r", b"")), kind=RECIPE, subject=None)
+    assert list(Recipe(archive.session, bytes(following)).steps()) == []
+    with archive.session.transaction() as txn:
+        round_about = encode(RecipePart(b"t", bytes(following), b"", b"r", b""))
+        txn.put(round_about, kind=RECIPE, subject=None, replaces=part)
+    with pytest.raises(RecipeInvalid):
+        Recipe(archive.session, bytes(following))
 
 
 def test_recipe_parts_of_no_source_are_passed_over_by_export(archive: Archive, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import OTHER, crashed, events, flipped, get, lost, put, reopen
+from tests.vaultfs.support import OTHER, crashed, events, flipped, get, lost, put, reopen, session
 from vaultfs.audit.events import EventType, Outcome
-from vaultfs.storage.scrub import Portion, Round, round_of, scrub
+from vaultfs.errors import FieldInvalid
+from vaultfs.storage.scrub import KEY, NAMESPACE, Portion, Round, round_of, scrub
 
 
 @pytest.fixture
@@ -39,6 +40,15 @@ def whole_round(vault: vaultfs.Vault) -> list[Portion]:
     while not portions[-1].finished:
         portions.append(scrub(vault, seconds=0))
     return portions
+
+
+def test_a_round_that_a_host_has_overwritten_is_told_by_a_code(opened: Open) -> None:
+    vault = opened()
+    with session(vault) as s, s.transaction() as txn:
+        txn.set_state(NAMESPACE, KEY, b"what no round is")
+    with pytest.raises(FieldInvalid) as told:
+        scrub(vault, seconds=0)
+    assert told.value.__context__ is None
 
 
 def test_a_round_looks_at_every_byte_once(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) -> None:

@@ -1,0 +1,150 @@
+"""Targets: the file prefix, and the files that are one structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vaultfs_format import epoch, head, journal, keyring, keytable, segment, superblock, witness
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.errors import Structure
+from vaultfs_format.head import Head
+from vaultfs_format.keyring import Compartment, Keyring
+from vaultfs_format.keytable import KeyTable
+from vaultfs_format.prefix import PREFIX, check_prefix, prefix
+from vaultfs_format.signing import Signer
+from vaultfs_format.stanza import PassphraseStanza
+from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.superblock import PublicKey, Superblock
+from vaultfs_format.witness import Witnessed
+
+from fuzz import forging
+from fuzz.target import KEYED, Target, allowed, must
+from tests.vaultfs_format import examples
+
+SAME_BYTES = "encoding what was decoded gives the same bytes"
+
+_MAGICS = {
+    module.MAGIC: structure
+    for module, structure in (
+        (superblock, Structure.SUPERBLOCK),
+        (epoch, Structure.EPOCH_SECRET),
+        (keyring, Structure.KEYRING),
+        (head, Structure.HEAD),
+        (journal, Structure.JOURNAL_HEADER),
+        (segment, Structure.SEGMENT),
+        (keytable, Structure.KEY_TABLE),
+        (witness, Structure.WITNESS),
+    )
+} | {segment.FOOTER_MAGIC: Structure.SEGMENT}
+
+_CHEAP_MEMORY = 1024
+"""KiB of Argon2id that a target spends on an input."""
+
+
+def _prefix(data: bytes) -> None:
+    expected = data[:8] if data[:8] in _MAGICS else superblock.MAGIC
+    suite = check_prefix(_MAGICS[expected], expected, data)
+    must(prefix(expected, suite) == data[: PREFIX.size], SAME_BYTES)
+
+
+def _vault(data: bytes) -> None:
+    found = Superblock.decode(data)
+    must(found.encode(examples.ROOT_KEY)[: -2 * DIGEST] == data[: -2 * DIGEST], SAME_BYTES)
+    for stanza in found.stanzas:
+        with allowed():
+            _stanza(stanza.passphrase().encode())
+    with allowed():
+        DEFAULT.seal_to(found.inbox(), examples.JOURNAL_KEY, b"", Structure.SUPERBLOCK)
+    with allowed():
+        for signer in found.signers():
+            must(found.signer(signer.number) == signer, "a signer is found by its number")
+    found.verify(data, examples.ROOT_KEY)
+
+
+def _stanza(data: bytes) -> None:
+    found = PassphraseStanza.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    if found.cost.memory_kib * found.cost.passes <= _CHEAP_MEMORY:
+        root = found.open(DEFAULT, examples.VAULT_ID, examples.PASSPHRASE)
+        must(root == examples.ROOT_KEY, "a stanza opens to what was sealed in it")
+
+
+def _signer(data: bytes) -> None:
+    found = Signer.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    for verify, signature in (
+        (found.verify_segment, examples.RECORD_FOOTER.signature),
+        (found.verify_head, examples.HEAD.signatures),
+    ):
+        with allowed():
+            verify(b"a statement that nobody has signed", signature)
+            must(False, "a signature is of one statement")
+
+
+def _epoch_secret(data: bytes) -> None:
+    must(EpochSecret.decode(data).encode() == data, SAME_BYTES)
+
+
+def _keyring(data: bytes) -> None:
+    found = Keyring.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    for compartment in Compartment:
+        with allowed():
+            values = found.open(examples.EPOCH_ROOT, compartment)
+            must(values == examples.KEYRING_VALUES[compartment], "a compartment opens to what was sealed in it")
+
+
+def _key_table(data: bytes) -> None:
+    found = KeyTable.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    for number in range(len(found.blocks)):
+        with allowed():
+            keys = found.open_block(found.table_key(examples.EPOCH_ROOT), number)
+            must(keys == examples.KEYS, "a block opens to what was sealed in it")
+
+
+def _head(data: bytes) -> None:
+    found = Head.decode(data)
+    must(found.encode(examples.EPOCH_ROOT)[: -2 * DIGEST] == data[: -2 * DIGEST], SAME_BYTES)
+    found.live_set()
+    with allowed():
+        found.verify_signatures(examples.SIGNING.signer)
+        must(found.statement() == examples.HEAD.statement(), "a head that is signed is the one that was signed")
+    found.verify(data, examples.EPOCH_ROOT)
+
+
+def _witness(data: bytes) -> None:
+    found = Witnessed.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    found.verify(examples.SIGNING.signer)
+    must(found.statement() == examples.HEAD.statement(), "a witnessed head is of the head that was signed")
+
+
+def _sample(name: str) -> Callable[[], list[bytes]]:
+    return lambda: [example.data for example in examples.EXAMPLES if example.name == name]
+
+
+def _vaults() -> list[bytes]:
+    inbox, signer = DEFAULT.public_key(examples.INBOX), examples.SIGNING.signer.encode()
+    keys = [PublicKey(superblock.INBOX, inbox), PublicKey(superblock.SIGNER, signer)]
+    whole = replace(examples.SUPERBLOCK, public_keys=keys)
+    return [examples.SUPERBLOCK.encode(examples.ROOT_KEY), whole.encode(examples.ROOT_KEY)]
+
+
+def _heads() -> list[bytes]:
+    empty = examples.with_tree(replace(examples.HEAD, journals=[], segments=[]))
+    return [one.encode(examples.EPOCH_ROOT) for one in (examples.HEAD, empty)]
+
+
+TARGETS = [
+    Target("prefix", _prefix, lambda: [prefix(magic, DEFAULT) for magic in _MAGICS], forge=forging.with_prefix),
+    Target("vault", _vault, _vaults, KEYED, forging.with_digest),
+    Target("stanza", _stanza, lambda: [examples.SUPERBLOCK.stanzas[0].body], KEYED),
+    Target("signer", _signer, lambda: [examples.SIGNING.signer.encode()]),
+    Target("epoch-secret", _epoch_secret, _sample("epoch secret"), forge=forging.with_digest),
+    Target("keyring", _keyring, _sample("keyring"), forge=forging.with_digest),
+    Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),
+    Target("head", _head, _heads, KEYED, forging.head),
+    Target("witnessed-head", _witness, _sample("witnessed head"), KEYED, forging.with_digest),
+]
