@@ -19,6 +19,7 @@ from vaultfs_format.registry import (
     builtin_media_types,
     numbered,
     own_names,
+    well_formed,
 )
 
 from vaultfs.errors import ArgumentInvalid, KindUnknown
@@ -82,7 +83,7 @@ def encode_names(kinds: Sequence[str], media_types: Sequence[str]) -> bytes:
         A name is empty, too long, built in or there twice, or has other than printable ASCII characters.
     """
     for names, builtin in ((kinds, builtin_kinds()), (media_types, builtin_media_types())):
-        if not _well_formed(names) or set(names) & set(builtin):
+        if not well_formed(names) or set(names) & set(builtin):
             raise ArgumentInvalid(names=len(names))
     return "\n".join([*kinds, "", *media_types]).encode()
 

@@ -98,12 +98,13 @@ def own_names(data: bytes) -> tuple[list[str], list[str]]:
     lines = text.split("\n")
     blank = lines.index("") if "" in lines else len(lines)
     kinds, media_types = lines[:blank], lines[blank + 1 :]
-    if blank == len(lines) or not _well_formed(kinds) or not _well_formed(media_types):
+    if blank == len(lines) or not well_formed(kinds) or not well_formed(media_types):
         raise FieldInvalid(structure=Structure.KEYRING)
     return kinds, media_types
 
 
-def _well_formed(names: Sequence[str]) -> bool:
+def well_formed(names: Sequence[str]) -> bool:
+    """Return whether names may be registered together."""
     good = all(0 < len(name) <= MAX_NAME and name.isascii() and name.isprintable() for name in names)
     return good and len(set(names)) == len(names) <= MAX_HOST_NAMES
 

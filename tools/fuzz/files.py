@@ -17,6 +17,7 @@ from vaultfs_format.stanza import PassphraseStanza
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
+from vectors.world import with_tree
 
 from fuzz import forging
 from fuzz.target import KEYED, Target, allowed, must
@@ -133,7 +134,7 @@ def _vaults() -> list[bytes]:
 
 
 def _heads() -> list[bytes]:
-    empty = examples.with_tree(replace(examples.HEAD, journals=[], segments=[]))
+    empty = with_tree(replace(examples.HEAD, journals=[], segments=[]))
     return [one.encode(examples.EPOCH_ROOT) for one in (examples.HEAD, empty)]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from vaultfs_format.registry import HOST_FIRST
+
 from fuzz.files import SAME_BYTES
 from fuzz.target import CODED, Target, must
 from tests.vaultfs_format import examples
@@ -12,7 +14,7 @@ from vaultfs.audit.events import Event, EventType, SessionDetail
 from vaultfs.engine.state import decode_state, encode_state
 from vaultfs.engine.subjects import decode_identifier, encode_identifier
 from vaultfs.errors import FieldInvalid, KindUnknown, RecipeInvalid
-from vaultfs.kinds import HOST_FIRST, Registry, decode_names, encode_names
+from vaultfs.kinds import Registry, decode_names, encode_names
 from vaultfs.migrate.recipes import RecipePart, SourceState, Status, decode_part, decode_source_state, encode
 from vaultfs.model import Identifier
 from vaultfs.storage.scrub import Round, decode_round, encode_round

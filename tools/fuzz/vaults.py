@@ -17,6 +17,7 @@ from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_tools.keyless import Report, VaultFiles, check, check_file
 from vaultfs_tools.keyless.describe import describe
 from vaultfs_tools.keyless.files import HEAD, copy_name, keyring_name, segment_name, superblock_name, table_name
+from vectors.world import with_tree
 
 from fuzz import forging
 from fuzz.journals import access_journal
@@ -70,7 +71,7 @@ def _row(footer: SegmentFooter, table: bytes) -> SegmentRow:
 def _head(rows: list[SegmentRow], superblock: bytes, keyring: bytes) -> Head:
     digests = (DEFAULT.digest(superblock), DEFAULT.digest(keyring))
     head = replace(examples.HEAD, journals=[], segments=rows, superblock_digest=digests[0], keyring_digest=digests[1])
-    return examples.with_tree(head)
+    return with_tree(head)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from vaultfs_format import erasure, gf256, merkle
@@ -94,7 +95,7 @@ def geometry(covered: int) -> Facts:
         "slice_size": found.slice_size,
         "slices": found.slices,
         "zones": len(found.zones),
-        "stripes": [zone.stripes for zone in found.zones[:4]],
+        "stripes": [zone.stripes for zone in islice(found.zones, 4)],
         "data_pieces": found.data_pieces,
         "parity_pieces": found.parity_pieces,
         "parity_slices": found.parity_slices,
