@@ -53,6 +53,7 @@ RULES = {
     Structure.DICTIONARY: "CMP",
     Structure.SIGNER: "SGN",
     Structure.WITNESS: "WIT",
+    Structure.ACT: "ACT",
 }
 """The letters of the rules that SPEC.md has for a structure."""
 

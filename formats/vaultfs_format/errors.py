@@ -108,6 +108,7 @@ class Structure(Enum):
     PREFIX = 15
     SIGNER = 16
     WITNESS = 17
+    ACT = 18
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vaultfs_format.access import access_keys
+from vaultfs_format.act import Act, ActKind
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
 from vaultfs_format.directory import HERE, decode_rows, encode_row
 from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
@@ -183,6 +184,9 @@ def _check_head(data: bytes) -> object:
     return found
 
 
+ACT = Act(DEFAULT, ActKind.REPAIRED, 1_700_000_000_000_000, VAULT_ID, b"a" * 16, b"g" * 16, 3)
+
+
 def _check_witness(data: bytes) -> object:
     found = Witnessed.decode(data)
     found.verify(SIGNING.signer)
@@ -350,6 +354,7 @@ EXAMPLES = [
     Example("key table", KEY_TABLE.encode(), _check_table, with_digest),
     Example("head", HEAD.encode(EPOCH_ROOT), _check_head, with_digest),
     Example("witnessed head", Witnessed.of(HEAD).encode(), _check_witness, with_digest),
+    Example("act", ACT.encode(), Act.decode, with_digest),
     Example("frame", frame_bytes(RECORD_FRAME), _check_frame),
     Example("group", group_bytes(DRAFTS[0]), check_group, with_chain),
     Example(

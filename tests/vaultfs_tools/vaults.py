@@ -187,11 +187,11 @@ def flip(path: Path, offset: int, mask: int = 1) -> None:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Return every file below a directory and its content, but for the index."""
+    """Return every file below a directory and its content, but for the index and what was done without keys."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and "index" not in path.relative_to(root).parts
+        if path.is_file() and not {"index", "acts"} & {*path.relative_to(root).parts}
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from vaultfs_format import epoch, head, journal, keyring, keytable, segment, superblock, witness
+from vaultfs_format import act, epoch, head, journal, keyring, keytable, segment, superblock, witness
+from vaultfs_format.act import Act
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import Structure
 from vaultfs_format.head import Head
@@ -36,6 +37,7 @@ _MAGICS = {
         (segment, Structure.SEGMENT),
         (keytable, Structure.KEY_TABLE),
         (witness, Structure.WITNESS),
+        (act, Structure.ACT),
     )
 } | {segment.FOOTER_MAGIC: Structure.SEGMENT}
 
@@ -122,6 +124,10 @@ def _witness(data: bytes) -> None:
     must(found.statement() == examples.HEAD.statement(), "a witnessed head is of the head that was signed")
 
 
+def _act(data: bytes) -> None:
+    must(Act.decode(data).encode() == data, SAME_BYTES)
+
+
 def _sample(name: str) -> Callable[[], list[bytes]]:
     return lambda: [example.data for example in examples.EXAMPLES if example.name == name]
 
@@ -147,5 +153,6 @@ TARGETS = [
     Target("keyring", _keyring, _sample("keyring"), forge=forging.with_digest),
     Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),
     Target("head", _head, _heads, KEYED, forging.head),
+    Target("act", _act, _sample("act"), KEYED, forging.with_digest),
     Target("witnessed-head", _witness, _sample("witnessed head"), KEYED, forging.with_digest),
 ]

@@ -180,8 +180,9 @@ class Engine(View):
         self.anchors = held.anchors
         self.seen = held.seen
         """Generation of the newest head that was seen of this vault when it was opened."""
-        self.accepting = held.older
-        """Whether an older vault was accepted and no head says so yet: record numbers may have been given out again."""
+        self.older = self.accepting = held.older
+        """Whether an older vault was accepted; and whether no head says so yet, or that the vault was restored from a
+        copy: record numbers may have been given out again."""
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

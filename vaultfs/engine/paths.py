@@ -40,6 +40,11 @@ class Layout:
         return self.root / "journal"
 
     @property
+    def acts(self) -> Path:
+        """The directory in which programs without keys say what they did."""
+        return self.root / "acts"
+
+    @property
     def reserve(self) -> Path:
         """Preallocated space for the journal of a full disk."""
         return self.journals / "reserve"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.act import Act, ActKind
+
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event, EventType, encode_event, sealable
 from vaultfs.engine import rebuild, reserve
+from vaultfs.engine.acts import EVENTS, read_acts
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
@@ -194,6 +197,8 @@ class Vault:
         known = engine.index.containers() if stamp else {}
         engine.next_container = max(known, default=0) + 1
         engine.next_handle = engine.index.next_handle() if stamp else 1
+        acts = read_acts(engine.vfs, engine.layout, engine.vault_id)
+        engine.accepting |= any(act.kind is ActKind.RESTORED for act in acts.values())
         void, outdated = open_journals(engine, stamp)
         sweep(engine)
         with suppress(StorageFull):
@@ -207,12 +212,24 @@ class Vault:
         engine.index.forget_dead_readers()
         self.note(EventType.VAULT_OPENED)
         self.merge_access_logs()
-        if engine.accepting:
+        self._take_in(acts)
+        if engine.older:
             self.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
         if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
             self.settle()
         elif engine.head.generation > engine.seen:
             witness(engine.anchors, engine.head, engine.metrics)
+        for path in acts:  # not before the head says what a restored vault needs it to say
+            engine.vfs.unlink(path)
+
+    def _take_in(self, acts: Mapping[Path, Act]) -> None:
+        """Log what was done to the vault without keys."""
+        found = []
+        for act in acts.values():
+            about = act.about if any(act.about) else b""
+            found.append(Event(EVENTS[act.kind], act.time, _NOBODYS_SESSION, record=about, version=act.count))
+        if found:
+            self.record(found, durable=True)
 
     def _stamp(self) -> Stamp | None:
         """Return the stamp of the index if it is of this vault and this head; any other index is made anew."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vaultfs_format import epoch, keyring, keytable, superblock, witness
+from vaultfs_format import act, epoch, keyring, keytable, superblock, witness
 from vaultfs_format import head as head_file
+from vaultfs_format.act import Act
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import BadMagic, Structure, VaultError
 from vaultfs_format.head import Head
@@ -150,6 +151,7 @@ _BY_MAGIC: dict[bytes, Callable[[bytes], object]] = {
     head_file.MAGIC: Head.decode,
     epoch.MAGIC: EpochSecret.decode,
     witness.MAGIC: Witnessed.decode,
+    act.MAGIC: Act.decode,
 }
 
 

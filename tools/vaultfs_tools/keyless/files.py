@@ -28,6 +28,7 @@ RESERVE = "journal/reserve"
 SEGMENTS = "segments"
 LOCATION = "segments/main"
 COPIES = "copies"
+ACTS = "acts"
 
 _INDEXES = frozenset({INDEX, f"{INDEX}.new", f"{INDEX}.old"})
 

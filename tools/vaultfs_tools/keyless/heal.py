@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from vaultfs_format.act import ActKind
 from vaultfs_format.errors import VaultError
 from vaultfs_format.healing import Lost, Patch, SlicedFile, examine, find_footer
 from vaultfs_format.healing import heal as heal_segment
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.suite import DEFAULT
 
+from vaultfs_tools.keyless.acts import NOTHING, note
+from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
@@ -25,6 +31,7 @@ def heal(files: VaultFiles, report: Report) -> None:
     The caller keeps writers away from the vault.
     """
     mended: dict[str, bool] = {}
+    pieces: Counter[str] = Counter()
     for number, finding in enumerate(report.findings):
         if isinstance(finding.remedy, Remedy):
             report.findings[number] = _healed(files, finding, finding.remedy)
@@ -35,6 +42,18 @@ def heal(files: VaultFiles, report: Report) -> None:
                 mended[name] = mend(files, name)
             if mended[name]:
                 report.findings[number] = replace(finding, severity=Severity.CORRECTED)
+        if finding.remedy is not None and report.findings[number].severity is Severity.CORRECTED:
+            pieces[finding.remedy.target] += 1
+    if report.vault_id:
+        with suppress(OSError):  # the file is healed all the same
+            for name, count in pieces.items():
+                note(files, report.vault_id, ActKind.REPAIRED, _id_in(name), count)
+
+
+def _id_in(name: str) -> bytes:
+    """Return the id of the segment or journal that a file is of or belongs to, zero for the others."""
+    found = re.match("[0-9a-f]{32}", name.rpartition("/")[2])
+    return bytes.fromhex(found[0]) if found else NOTHING
 
 
 def mend_segment(files: VaultFiles, name: str) -> bool:
@@ -52,7 +71,7 @@ def mend_segment(files: VaultFiles, name: str) -> bool:
             if not _write_mended(temporary, sliced, patches):
                 return False
         os.rename(temporary, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except (OSError, VaultError):
         return False
     finally:
@@ -113,7 +132,7 @@ def _of_journal(pair: Pair) -> tuple[list[Patch], list[Patch]]:
 
 def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None:
     """Make `path` hold what `source` holds, with patches, durably."""
-    _make_directory(path.parent)
+    make_directory(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -127,7 +146,7 @@ def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None
     finally:
         os.close(descriptor)
         temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _write_mended(path: Path, sliced: SlicedFile, patches: Iterable[Patch | Lost]) -> bool:
@@ -169,35 +188,3 @@ def _healed(files: VaultFiles, finding: Finding, remedy: Remedy) -> Finding:
     except OSError:
         return finding
     return replace(finding, severity=Severity.CORRECTED)
-
-
-def write(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, durably: written under another name, synced, renamed, its directory synced."""
-    _make_directory(path.parent)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _make_directory(path: Path) -> None:
-    if not path.is_dir():
-        _make_directory(path.parent)
-        path.mkdir(mode=0o700)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -39,16 +39,18 @@ from vaultfs_tools.keyless.rows import read_rows
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
 _KNOWN = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|journal/(reserve|{_ID}\.vacc)"
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
     rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
     rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
 )
 _UNFINISHED = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp"
+    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
     rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
     rf"|(copies/)?{_RANGE}/{_ID}(\.vkey\.\d+(\.\d+)?)?\.tmp"
 )
-_DIRECTORY = re.compile(rf"(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})")
+_DIRECTORY = re.compile(
+    rf"acts|(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})"
+)
 _SEGMENT = re.compile(rf"{_RANGE}/({_ID})\.vseg")
 
 
@@ -139,7 +141,7 @@ def check_litter(
         if name not in named and (match := _SEGMENT.fullmatch(name)) and merged.holds(name)
     }
     for name in files.walk():
-        if name in named:
+        if name in named or name.startswith(f"{names.ACTS}/"):
             continue
         if _UNFINISHED.fullmatch(name):
             report.add(Leftover(), name)

@@ -1,0 +1,31 @@
+"""Saying what was done to a vault without keys: the next writer takes it into the audit log."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from vaultfs_format.act import Act, ActKind
+from vaultfs_format.suite import DEFAULT
+
+from vaultfs_tools.keyless.durable import write
+from vaultfs_tools.keyless.files import ACTS, VaultFiles
+
+NOTHING = bytes(16)
+
+
+def note(files: VaultFiles, vault_id: bytes, kind: ActKind, about: bytes = NOTHING, count: int = 1) -> None:
+    """Leave an act in a vault, durably.
+
+    Parameters
+    ----------
+    about, count
+        As in `vaultfs_format.act`.
+
+    Raises
+    ------
+    OSError
+        Nothing was left.
+    """
+    act = Act(DEFAULT, kind, time.time_ns() // 1000, vault_id, os.urandom(16), about, count)
+    write(files.root / ACTS / f"{act.act_id.hex()}.vact", act.encode())
