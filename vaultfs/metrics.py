@@ -37,6 +37,7 @@ class Counter(StrEnum):
     INDEX_REBUILDS = "vaultfs.index.rebuilds"
     ANCHORS_MISSED = "vaultfs.anchors.missed"
     HEALED_READS = "vaultfs.reads.healed"
+    MIRRORS_MISSED = "vaultfs.mirrors.missed"
 
 
 class Timing(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from vaultfs_format import erasure, limits, merkle
@@ -122,6 +123,8 @@ class SlicedFile:
     ----------
     footer
         Its footer, which says what everything must be.
+    spare
+        Opens a copy of the file, whose slices are taken where they are good and those of the file are not.
 
     Attributes
     ----------
@@ -129,19 +132,34 @@ class SlicedFile:
         The leaf hash of every slice; None where none of the two copies can be believed.
     """
 
-    def __init__(self, read: Read, footer: SegmentFooter) -> None:
+    def __init__(self, read: Read, footer: SegmentFooter, spare: Callable[[], Read] | None = None) -> None:
         self.read = read
         self.footer = footer
+        self._open_spare = spare
         self.geometry: Geometry = footer.geometry
         self.count = self.geometry.slices + self.geometry.parity_slices
         self._healed: dict[int, bytes] = {}
-        self._copies = [self._stored(offset) for offset in footer.leaves_offsets]
+        self._copies = self._stored(read)
         right = next((copy for copy in self._copies if self.right(copy)), None)
+        if right is None and self._spare is not None:
+            right = next((copy for copy in self._stored(self._spare) if self.right(copy)), None)
         self.leaves: list[bytes | None] = list(right) if right is not None else self._merged()
 
-    def _stored(self, offset: int) -> list[bytes]:
-        data = self.read(offset, self.footer.leaves_length)
-        return [data[at : at + DIGEST] for at in range(0, DIGEST * self.count, DIGEST)]
+    @cached_property
+    def _spare(self) -> Read | None:
+        return None if self._open_spare is None else self._open_spare()
+
+    def _stored(self, read: Read) -> list[list[bytes]]:
+        """Return the two copies of the leaf hashes that a file holds."""
+        copies = [read(offset, self.footer.leaves_length) for offset in self.footer.leaves_offsets]
+        return [[data[at : at + DIGEST] for at in range(0, DIGEST * self.count, DIGEST)] for data in copies]
+
+    def _borrowed(self, number: int) -> bytes | None:
+        """Return a slice of the copy, if there is one and the slice is good."""
+        if self._spare is None:
+            return None
+        data = self._spare(self.offset_of(number), self.length_of(number))
+        return data if self.good(number, data) else None
 
     def right(self, leaves: Sequence[bytes | None]) -> bool:
         """Return whether these are the leaf hashes over which the footer has the roots."""
@@ -239,6 +257,9 @@ class SlicedFile:
         stored = self.stored(number)
         if self.good(number, stored):
             return stored
+        borrowed = self._borrowed(number)
+        if borrowed is not None:
+            return borrowed
         if number not in self._healed:
             for one in self.rebuilt([number]):
                 if isinstance(one, Lost):
@@ -282,6 +303,9 @@ class SlicedFile:
             stored = self.stored(number)
             if self.good(number, stored):
                 present.append((piece, stored))
+            elif (borrowed := self._borrowed(number)) is not None:
+                present.append((piece, borrowed))
+                yield number, borrowed
             else:
                 missing.append((piece, number))
         if not missing:

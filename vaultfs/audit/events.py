@@ -18,6 +18,10 @@ from vaultfs.errors import FieldInvalid, Structure
 _LENGTH = 4
 
 
+NOBODYS_SESSION = bytes(16)
+"""The session of acts of the vault itself."""
+
+
 class EventType(IntEnum):
     """What happened."""
 
@@ -32,6 +36,7 @@ class EventType(IntEnum):
     REPAIR_CLAIMED = 11
     COPY_CLAIMED = 12
     RESTORE_CLAIMED = 13
+    MIRRORING_SET = 14
     SESSION_OPENED = 10
     RECORD_PUT = 20
     RECORD_DELETED = 21

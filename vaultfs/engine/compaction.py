@@ -168,5 +168,6 @@ def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:
 def discard_segment(engine: Engine, row: SegmentRow) -> None:
     """Remove the files of a segment that the head does not name any more, so that what is left tells what it was."""
     table = engine.layout.key_table(row)
-    for path in (engine.layout.copy_of(table), table, engine.layout.segment(row)):
+    segment = engine.layout.segment(row)
+    for path in (engine.layout.copy_of(table), table, engine.layout.copy_of(segment), segment):
         engine.vfs.unlink(path)

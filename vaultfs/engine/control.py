@@ -12,6 +12,10 @@ from vaultfs.engine.state import encode_state
 from vaultfs.engine.units import Gathered, Unit, role_entry, seal_all
 from vaultfs.model import NOBODY
 
+MIRRORING = ("vaultfs.mirror", b"segments")
+ON, OFF = b"\x01", b"\x00"
+"""Whether segments have mirrors."""
+
 
 def control_intent(engine: Engine, namespace: str, key: bytes, value: bytes, version: int, events: Sealable) -> Intent:
     """Return what sets a state, of which the vault has `version` now, together with events."""

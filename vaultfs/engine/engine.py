@@ -177,12 +177,15 @@ class Engine(View):
         head, names = held.head, decode_names(held.chain.registry)
         super().__init__(vfs, layout, head, held.chain, names, index, options)
         self.signing = held.signing
+        self.stores = held.stores
         self.anchors = held.anchors
         self.seen = held.seen
         """Generation of the newest head that was seen of this vault when it was opened."""
         self.older = self.accepting = held.older
         """Whether an older vault was accepted; and whether no head says so yet, or that the vault was restored from a
         copy: record numbers may have been given out again."""
+        self.mirroring = False
+        """Whether segments have mirrors."""
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

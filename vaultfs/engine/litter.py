@@ -32,6 +32,8 @@ def sweep(engine: Engine) -> int:
             or (path.suffix == ".vseg" and path not in named and _superseded(engine, path))
         ):
             litter.add(path.name.partition(".")[0])
+            if path.suffix == ".vseg":
+                engine.vfs.unlink(engine.layout.copy_of(path))
             engine.vfs.unlink(path)
             removed += 1
     copies = engine.layout.copy_of(engine.layout.segments)

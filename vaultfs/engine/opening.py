@@ -57,6 +57,8 @@ class Held(NamedTuple):
     ----------
     inbox
         The private key that opens access journals.
+    stores, anchors
+        The epoch stores; these and all others that remember the newest head.
     seen, older
         As in `Unlocked`.
     """
@@ -65,6 +67,7 @@ class Held(NamedTuple):
     chain: KeyChain
     inbox: bytes
     signing: SigningKeys
+    stores: Sequence[EpochStore]
     anchors: Sequence[Anchor]
     seen: int
     older: bool
@@ -139,16 +142,7 @@ class Opener:
         """Return what a process needs to write the vault: more than one that reads is given."""
         chain, keyring = self.keys(unlocked)
         inbox, signing = open_inbox(keyring, unlocked.epoch_root), open_signing(keyring, unlocked.epoch_root)
-        return Held(unlocked.head, chain, inbox, signing, self.anchors, unlocked.seen, unlocked.older)
-
-    def stores_with(self, head: Head) -> int:
-        """Return how many of the epoch stores hold the vault's secret: with one, losing it loses everything."""
-        found = 0
-        for store in self._stores:
-            with suppress(VaultError):
-                store.get(head.vault_id, head.epoch)
-                found += 1
-        return found
+        return Held(unlocked.head, chain, inbox, signing, self._stores, self.anchors, unlocked.seen, unlocked.older)
 
     def _secret(self, head: Head) -> bytes:
         for store in self._stores:
@@ -162,3 +156,13 @@ class Opener:
 def _rolled_back(head: Head, seen: Witnessed) -> bool:
     same = head.generation == seen.generation and head.statement() == seen.statement()
     return head.generation <= seen.generation and not same
+
+
+def holders(stores: Sequence[EpochStore], head: Head) -> int:
+    """Return how many of the epoch stores hold the vault's secret: with one, losing it loses everything."""
+    found = 0
+    for store in stores:
+        with suppress(VaultError):
+            store.get(head.vault_id, head.epoch)
+            found += 1
+    return found

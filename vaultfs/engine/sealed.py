@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
+from vaultfs_format import limits
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Read, SlicedFile, find_footer
+from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
 from vaultfs_format.segment import SegmentFooter
 
+from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import StorageFailed, VaultDamaged
+from vaultfs.errors import StorageFailed, VaultDamaged, VaultMissing
 from vaultfs.vfs import File, Vfs
 
 
@@ -33,26 +36,33 @@ class SealedSegment:
     Attributes
     ----------
     file
-        Its bytes as they are.
+        Its bytes as they are: those of its mirror where the segment is missing.
+    mirror
+        Its mirror, which may be missing.
+    missing
+        Whether the segment is.
     footer
         Where everything lies in it.
     """
 
-    def __init__(self, file: File, row: SegmentRow) -> None:
+    def __init__(self, file: File, mirror: Mirror, row: SegmentRow, *, missing: bool) -> None:
         self.file = file
-        footer = find_footer(lenient(file), file.size())
-        if footer is None or (footer.root, footer.frames, footer.head.segment_id) != (
-            row.root,
-            row.frames,
-            row.segment_id,
-        ):
+        self.mirror = mirror
+        self.missing = missing
+        footer = _footer_of(row, lenient(file), file.size()) or _footer_of(row, mirror.read, mirror.size())
+        if footer is None:
             raise VaultDamaged
         self.footer: SegmentFooter = footer
 
     @cached_property
     def sliced(self) -> SlicedFile:
         """The file, slice by slice, by the leaf hashes that it holds."""
-        return SlicedFile(lenient(self.file), self.footer)
+        return SlicedFile(lenient(self.file), self.footer, lambda: self.mirror.read)
+
+    @cached_property
+    def mirrored(self) -> SlicedFile:
+        """The mirror, slice by slice; what it lacks is taken from the file."""
+        return SlicedFile(self.mirror.read, self.footer, lambda: lenient(self.file))
 
     @cached_property
     def _right(self) -> bool:
@@ -75,8 +85,80 @@ class SealedSegment:
             raise VaultDamaged from None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the mirror."""
         self.file.close()
+        self.mirror.close()
+
+
+def _footer_of(row: SegmentRow, read: Read, size: int) -> SegmentFooter | None:
+    """Return the footer that a file has, if it is that of the segment."""
+    footer = find_footer(read, size)
+    if footer is None:
+        return None
+    found = (footer.root, footer.frames, footer.head.segment_id)
+    return footer if found == (row.root, row.frames, row.segment_id) else None
+
+
+def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
+    """Write a whole segment over one that is damaged or missing.
+
+    Parameters
+    ----------
+    sliced, damage
+        The damaged file, and what of it is.
+
+    Raises
+    ------
+    VaultDamaged
+        Something is lost, or what was written is not the segment: the file is as it was.
+    StorageFull, StorageReadOnly, StorageFailed
+        The file is as it was.
+    """
+    footer = sliced.footer
+    temporary = path.with_suffix(".tmp")
+    vfs.make_directory(path.parent)
+    vfs.unlink(temporary)
+    try:
+        file = vfs.create(temporary)
+    except BaseException:
+        vfs.unlink(temporary)
+        raise
+    try:
+        for at in range(0, footer.length, limits.MIB):
+            length = min(limits.MIB, footer.length - at)
+            file.append([sliced.read(at, length).ljust(length, b"\0")], at)
+        for patch in heal(sliced, damage):
+            if isinstance(patch, Lost):
+                raise VaultDamaged
+            file.append([patch.data], patch.offset)
+        file.sync()
+        written = SlicedFile(file.read, footer)
+        if not written.right(written.leaves) or examine(written, file.size()):
+            raise VaultDamaged
+        vfs.rename(temporary, path)
+    except BaseException:
+        vfs.unlink(temporary)
+        raise
+    finally:
+        file.close()
+
+
+def mirror_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> None:
+    """Give a segment a mirror.
+
+    Raises
+    ------
+    VaultDamaged, StorageFull, StorageReadOnly, StorageFailed
+        It has none, or the one that it had.
+    """
+    segment = open_segment(vfs, layout, row)
+    try:
+        write_whole(vfs, layout.copy_of(layout.segment(row)), segment.sliced, Damage())
+    except VaultDamaged:
+        damage = examine(segment.sliced, segment.file.size())
+        write_whole(vfs, layout.copy_of(layout.segment(row)), segment.sliced, damage)
+    finally:
+        segment.close()
 
 
 def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
@@ -85,11 +167,17 @@ def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
     Raises
     ------
     VaultDamaged
-        It is missing, is not the one that the head names, or nothing in it says where anything is.
+        It is missing, is not the one that the head names, or nothing in it says where anything is; and no mirror helps.
     """
-    file = open_named(vfs, layout.segment(row))
+    path = layout.segment(row)
+    mirror, missing = Mirror(vfs, layout.copy_of(path)), False
     try:
-        return SealedSegment(file, row)
+        file = vfs.open(path)
+    except VaultMissing:
+        file, missing = open_named(vfs, layout.copy_of(path)), True
+    try:
+        return SealedSegment(file, mirror, row, missing=missing)
     except BaseException:
         file.close()
+        mirror.close()
         raise

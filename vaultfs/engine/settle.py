@@ -41,9 +41,11 @@ from vaultfs.engine.packing import (
     span,
 )
 from vaultfs.engine.recovery import restore_parts
+from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
-from vaultfs.errors import StorageFull
+from vaultfs.errors import StorageFull, VaultError
+from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY
 
 
@@ -132,12 +134,25 @@ def settle(engine: Engine) -> int:
                 engine.poison()
             raise
         witness(engine.anchors, head, engine.metrics)
+        if engine.mirroring:
+            _mirror(engine, [*changes.segments.values(), *(one.row for one in changes.merged)])
         for segment_id in (idle | changes.parts) - busy:
             part = engine.layout.part(segment_id)
             if segment_id not in changes.sealed:
                 engine.vfs.unlink(part)
             engine.vfs.unlink(engine.layout.copy_of(part))
         return len(changes.segments)
+
+
+def _mirror(engine: Engine, rows: Sequence[SegmentRow]) -> None:
+    """Give new segments their mirrors; maintenance makes those that fail."""
+    named = set(engine.head.segments)
+    for row in rows:
+        if row in named:
+            try:
+                mirror_segment(engine.vfs, engine.layout, row)
+            except VaultError:
+                engine.metrics.add(Counter.MIRRORS_MISSED)
 
 
 def _end_journal(engine: Engine) -> None:

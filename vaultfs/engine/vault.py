@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from vaultfs_format.act import Act, ActKind
-
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
-from vaultfs.audit.events import Event, EventType, encode_event, sealable
-from vaultfs.engine import rebuild, reserve
-from vaultfs.engine.acts import EVENTS, read_acts
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.engine import rebuild
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.heads import heal_head, read_heads, witness
-from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, open_index
-from vaultfs.engine.litter import sweep
+from vaultfs.engine.heads import heal_head, read_heads
+from vaultfs.engine.index import abandon_build, build_index, open_index
 from vaultfs.engine.merging import Merged, Merger
-from vaultfs.engine.opening import Held, Opener, default_store
+from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
-from vaultfs.engine.recovery import open_journals, secure_names
+from vaultfs.engine.recovery import secure_names
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
+from vaultfs.engine.starting import start
 from vaultfs.engine.state import Census, States
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
     IndexDamaged,
-    StorageFull,
     VaultDamaged,
     VaultError,
     VaultMissing,
@@ -49,10 +45,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_LIVE_JOURNALS = 16
-"""Journals of earlier processes after which opening settles them."""
-
-_NOBODYS_SESSION = bytes(16)
 _LAST_WAIT = 2.0
 """Seconds that the end of the process waits for a thread that is writing."""
 
@@ -150,8 +142,9 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         unlocked = opener.unlock(accept_older=accept_older)
         heal_head(files, layout, unlocked.data)
         choice = options or Options()
-        choice.metrics.set(Gauge.EPOCH_STORES, opener.stores_with(unlocked.head))
-        return Vault(files, layout, opener.held(unlocked), where, lock, policy or DenyAll(), choice)
+        held = opener.held(unlocked)
+        choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
+        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice)
     except BaseException:
         lock.release()
         raise
@@ -182,7 +175,7 @@ class Vault:
         self._settling = False
         self._rebuilt = False
         try:
-            self._start()
+            start(self)
         except BaseException:
             with self.engine.lock:
                 self._release()
@@ -190,84 +183,6 @@ class Vault:
         processes.finish_at_exit(self)
 
     # Opening and closing.
-
-    def _start(self) -> None:
-        engine = self.engine
-        stamp = self._stamp()
-        known = engine.index.containers() if stamp else {}
-        engine.next_container = max(known, default=0) + 1
-        engine.next_handle = engine.index.next_handle() if stamp else 1
-        acts = read_acts(engine.vfs, engine.layout, engine.vault_id)
-        engine.accepting |= any(act.kind is ActKind.RESTORED for act in acts.values())
-        void, outdated = open_journals(engine, stamp)
-        sweep(engine)
-        with suppress(StorageFull):
-            reserve.make(engine)
-        if stamp is None or outdated:
-            self.rebuild_index()
-        else:
-            self._resume_index(stamp, known)
-        if void:
-            self.note(EventType.RECOVERED, void)
-        engine.index.forget_dead_readers()
-        self.note(EventType.VAULT_OPENED)
-        self.merge_access_logs()
-        self._take_in(acts)
-        if engine.older:
-            self.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
-        if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
-            self.settle()
-        elif engine.head.generation > engine.seen:
-            witness(engine.anchors, engine.head, engine.metrics)
-        for path in acts:  # not before the head says what a restored vault needs it to say
-            engine.vfs.unlink(path)
-
-    def _take_in(self, acts: Mapping[Path, Act]) -> None:
-        """Log what was done to the vault without keys."""
-        found = []
-        for act in acts.values():
-            about = act.about if any(act.about) else b""
-            found.append(Event(EVENTS[act.kind], act.time, _NOBODYS_SESSION, record=about, version=act.count))
-        if found:
-            self.record(found, durable=True)
-
-    def _stamp(self) -> Stamp | None:
-        """Return the stamp of the index if it is of this vault and this head; any other index is made anew."""
-        try:
-            stamp = self.engine.index.stamp()
-        except IndexDamaged:
-            return None
-        head = self.engine.head
-        if stamp is None or (stamp.vault_id, stamp.generation) != (head.vault_id, head.generation):
-            return None
-        return stamp
-
-    def _resume_index(self, stamp: Stamp, known: dict[int, Container]) -> None:
-        engine = self.engine
-        rows = {row.segment_id: row for row in engine.head.segments}
-        if not rows.keys() <= {one.file_id for one in known.values() if one.kind is ContainerKind.SEGMENT}:
-            self.rebuild_index()
-            return
-        numbers: dict[bytes, int] = {}
-        for number, one in known.items():
-            if one.kind is ContainerKind.SEGMENT and one.file_id in rows:
-                engine.store.add_segment(number, rows[one.file_id], one)
-            elif one.kind is ContainerKind.PART:
-                engine.store.add_part(number, one.file_id)
-            elif one.kind is ContainerKind.JOURNAL:
-                numbers[one.file_id] = number
-        past_stamp = stamp.journal_id not in {live.journal.header.journal_id for live in engine.live}
-        with engine.index.writing() as txn:
-            for live in engine.live:
-                journal_id = live.journal.header.journal_id
-                if journal_id in numbers:
-                    engine.store.renumber_journal(live.number, numbers[journal_id])
-                    live.number = numbers[journal_id]
-                if past_stamp or journal_id == stamp.journal_id:
-                    after = 0 if past_stamp else stamp.group
-                    rebuild.index_journal(engine, engine.index, txn, live.number, live, after, engine.part_container)
-                    past_stamp = True
-            engine.index.put_stamp(txn, rebuild.current_stamp(engine))
 
     def close(self) -> None:
         """Write the closing record and let go of everything. A poisoned writer is let go as it is.
@@ -453,7 +368,7 @@ class Vault:
 
     def note(self, kind: EventType, count: int = 0) -> None:
         """Record an act of the vault itself."""
-        self.record([Event(int(kind), self.engine.options.clock(), _NOBODYS_SESSION, version=count)], durable=False)
+        self.record([Event(int(kind), self.engine.options.clock(), NOBODYS_SESSION, version=count)], durable=False)
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""

@@ -13,8 +13,10 @@ from enum import StrEnum
 from vaultfs.engine.heads import witness
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
+from vaultfs.storage.health import Concern, Health, Thresholds, health
+from vaultfs.storage.mirroring import complete_mirrors, set_mirroring
 from vaultfs.storage.repair import Repaired, repair_queue
-from vaultfs.storage.scrub import PERIOD, Portion, round_of, scrub
+from vaultfs.storage.scrub import PERIOD, Portion, keep, overdue, round_of, scrub
 
 _MICROSECONDS = 1_000_000
 
@@ -26,6 +28,7 @@ class Step(StrEnum):
     REPAIR = "repair what reads have met"
     SETTLE = "settle"
     SCRUB = "scrub"
+    MIRROR = "complete the mirrors of segments"
     ANCHOR = "show the head to the anchors"
 
 
@@ -39,6 +42,8 @@ class Maintained:
         Segments in which reads had met damage.
     scrubbed
         The portion of scrubbing; None where the round of this period is complete already.
+    mirrors
+        Mirrors of segments that were made, or removed where they are not wanted any more.
     failed
         Steps that failed, and why.
     overdue
@@ -49,6 +54,7 @@ class Maintained:
     segments: int = 0
     repaired: list[Repaired] = field(default_factory=list)
     scrubbed: Portion | None = None
+    mirrors: int = 0
     failed: dict[Step, VaultError] = field(default_factory=dict)
     overdue: float = 0.0
 
@@ -97,6 +103,8 @@ class Maintenance:
 
         def repairs() -> None:
             done.repaired = repair_queue(vault.engine)
+            if done.repaired:
+                keep(vault, round_of(vault), done.repaired)
 
         def settle() -> None:
             done.segments = vault.settle()
@@ -105,17 +113,20 @@ class Maintenance:
             if self._due(period):
                 done.scrubbed = scrub(vault, seconds=max(0.0, deadline - time.monotonic()), rate=rate, sleep=sleep)
 
+        def mirrors() -> None:
+            done.mirrors = complete_mirrors(vault, max(0.0, deadline - time.monotonic()))
+
         def anchor() -> None:
             witness(vault.engine.anchors, vault.engine.head, vault.engine.metrics)
 
-        for step, act in zip(Step, (merge, repairs, settle, scrubbing, anchor), strict=True):
+        for step, act in zip(Step, (merge, repairs, settle, scrubbing, mirrors, anchor), strict=True):
             try:
                 act()
             except (Closed, Forked, WriterPoisoned):
                 raise
             except VaultError as error:
                 done.failed[step] = error
-        done.overdue = self.overdue(period)
+        done.overdue = overdue(vault, period)
         return done
 
     def _due(self, period: float) -> bool:
@@ -123,14 +134,17 @@ class Maintenance:
         present = round_of(self._vault)
         return bool(present.began) or self._now() - present.completed >= period * _MICROSECONDS / 2
 
-    def overdue(self, period: float = PERIOD) -> float:
-        """Return by how many seconds a whole round is late, 0 if it is not.
+    def health(self, thresholds: Thresholds | None = None, alarm: Callable[[Concern], None] | None = None) -> Health:
+        """Return the health of the vault. Parameters and errors are those of `vaultfs.storage.health.health`."""
+        return health(self._vault, thresholds, alarm)
 
-        Of a vault that was never scrubbed whole, the time counts from when its first round began.
-        """
-        present = round_of(self._vault)
-        since = present.completed or present.began
-        return max(0.0, (self._now() - since) / _MICROSECONDS - period) if since else 0.0
+    def mirror_segments(self, *, on: bool) -> None:
+        """Decide whether segments have mirrors. Errors are those of `vaultfs.storage.mirroring.set_mirroring`."""
+        set_mirroring(self._vault, on=on)
+
+    def overdue(self, period: float = PERIOD) -> float:
+        """Return by how many seconds a whole round of scrubbing is late, 0 if it is not."""
+        return overdue(self._vault, period)
 
     def _now(self) -> int:
         return self._vault.engine.options.clock()

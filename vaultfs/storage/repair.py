@@ -10,22 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaultfs_format import limits
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import Role
 from vaultfs_format.errors import FormatError
 from vaultfs_format.frame import FrameClass, check_body, open_entries
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, heal
-from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.sealed import SealedSegment, open_segment
+from vaultfs.engine.sealed import SealedSegment, open_segment, write_whole
 from vaultfs.engine.store import read_table
 from vaultfs.errors import NotAuthentic, StorageFailed, VaultDamaged, VaultError
 from vaultfs.model import RecordId
-from vaultfs.vfs import File, Vfs
 
 Advance = Callable[[int], None]
 
@@ -37,7 +34,8 @@ class Repaired:
     Parameters
     ----------
     healed
-        Slices that were damaged and are whole again, parity included; other damage that was healed counts as one.
+        Slices that were damaged and are whole again, parity and those of the mirror included; other damage that was
+        healed counts as one.
     lost
         Numbers of the slices that nothing gives back. Then the file is as it was.
     records
@@ -66,69 +64,44 @@ def repair(engine: Engine, row: SegmentRow, advance: Advance = lambda _: None) -
     StorageFull, StorageReadOnly, StorageFailed
         The file is as it was.
     """
+    path = engine.layout.segment(row)
     try:
         segment = open_segment(engine.vfs, engine.layout, row)
     except VaultDamaged:
         return Repaired(row.segment_id, lost=(0,), complete=False)
     try:
         damage = examine(segment.sliced, segment.file.size(), advance)
-        if not damage:
-            return Repaired(row.segment_id)
-        lost = _lost(segment.sliced, damage)
+        lost = _lost(segment.sliced, damage) if damage else []
         if lost:
             records, complete = _affected(engine, row, segment, lost)
             return Repaired(row.segment_id, 0, lost, records, complete)
-        _rewrite(engine.vfs, engine.layout.segment(row), segment.sliced, damage)
+        healed = 0
+        if damage or segment.missing:
+            write_whole(engine.vfs, path, segment.sliced, damage)
+            healed = max(1, len(damage.slices))
+        if engine.mirroring:
+            healed += _repair_mirror(engine, path, segment, advance)
     finally:
         segment.close()
-    engine.store.reopen(row.segment_id)
-    return Repaired(row.segment_id, max(1, len(damage.slices)))
+    if healed:
+        engine.store.reopen(row.segment_id)
+    return Repaired(row.segment_id, healed)
+
+
+def _repair_mirror(engine: Engine, path: Path, segment: SealedSegment, advance: Advance) -> int:
+    """Make the mirror of a segment that is good whole; return how much of it was damaged, as in `Repaired`."""
+    size = segment.mirror.size()
+    damage = examine(segment.mirrored, size, advance)
+    if not damage:
+        return 0
+    write_whole(engine.vfs, engine.layout.copy_of(path), segment.mirrored, damage)
+    return max(1, len(damage.slices)) if size else 0
 
 
 def _lost(sliced: SlicedFile, damage: Damage) -> list[int]:
     if damage.roots:
         return list(range(sliced.geometry.slices))
     return sorted({number for one in heal(sliced, damage) if isinstance(one, Lost) for number in one.slices})
-
-
-def _rewrite(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
-    """Write a whole segment over a damaged one.
-
-    Raises
-    ------
-    VaultDamaged
-        What was written is not the segment: the file is as it was.
-    """
-    footer = sliced.footer
-    temporary = path.with_suffix(".tmp")
-    vfs.unlink(temporary)
-    try:
-        file = vfs.create(temporary)
-    except BaseException:
-        vfs.unlink(temporary)
-        raise
-    try:
-        for at in range(0, footer.length, limits.MIB):
-            length = min(limits.MIB, footer.length - at)
-            file.append([sliced.read(at, length).ljust(length, b"\0")], at)
-        for patch in heal(sliced, damage):
-            if isinstance(patch, Lost):
-                raise VaultDamaged
-            file.append([patch.data], patch.offset)
-        file.sync()
-        _check(file, footer)
-        vfs.rename(temporary, path)
-    except BaseException:
-        vfs.unlink(temporary)
-        raise
-    finally:
-        file.close()
-
-
-def _check(file: File, footer: SegmentFooter) -> None:
-    written = SlicedFile(file.read, footer)
-    if not written.right(written.leaves) or examine(written, file.size()):
-        raise VaultDamaged
 
 
 def _affected(

@@ -7,13 +7,13 @@ portion. What is written during a round was read back when it was written; its t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
-from vaultfs.audit.events import Event, EventType, Outcome, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import FieldInvalid, Structure, VaultDamaged
@@ -22,10 +22,9 @@ from vaultfs.storage.tables import heal_table
 
 NAMESPACE = "vaultfs.scrub"
 KEY = b"round"
+_MICROSECONDS = 1_000_000
 PERIOD = 30 * 86_400
 """Seconds within which every byte is looked at, unless a host says otherwise."""
-
-_NOBODYS_SESSION = bytes(16)
 
 
 class Round(msgspec.Struct, frozen=True, array_like=True):
@@ -37,11 +36,14 @@ class Round(msgspec.Struct, frozen=True, array_like=True):
         When the present round began and the last whole one began, in microseconds since 1970; 0: never.
     after
         Id of the last segment that was looked at; empty at the beginning of a round.
+    lost
+        Ids of segments of which something was lost when they were last looked at.
     """
 
     began: int = 0
     completed: int = 0
     after: bytes = b""
+    lost: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Round began={self.began} completed={self.completed}>"
@@ -101,6 +103,21 @@ def round_of(vault: Vault) -> Round:
     return Round() if value is None else decode_round(value)
 
 
+def overdue(vault: Vault, period: float = PERIOD) -> float:
+    """Return by how many seconds a whole round is late, 0 if it is not.
+
+    Of a vault that was never scrubbed whole, the time counts from when its first round began.
+
+    Parameters
+    ----------
+    period
+        Seconds within which every byte is to be looked at.
+    """
+    present = round_of(vault)
+    since = present.completed or present.began
+    return max(0.0, (vault.engine.options.clock() - since) / _MICROSECONDS - period) if since else 0.0
+
+
 def decode_round(data: bytes) -> Round:
     """Return a round from the value of its state.
 
@@ -138,13 +155,13 @@ def scrub(
     present = round_of(vault)
     deadline = time.monotonic() + seconds
     if not present.began or not present.after:
-        present = Round(engine.options.clock(), present.completed)
+        present = msgspec.structs.replace(present, began=engine.options.clock(), after=b"")
     while True:
         with engine.lock:
             rows = sorted(row for row in engine.head.segments if row.segment_id > present.after)
         if not rows:
             portion.finished = True
-            _keep(vault, Round(0, present.began), [])
+            keep(vault, msgspec.structs.replace(present, began=0, completed=present.began, after=b""), [])
             break
         row = rows[0]
         done = repair(engine, row, pace.advance)
@@ -157,27 +174,31 @@ def scrub(
             portion.healed.append(done)
         if done.lost:
             portion.lost.append(done)
-        present = Round(present.began, present.completed, row.segment_id)
-        _keep(vault, present, [done])
+        present = keep(vault, msgspec.structs.replace(present, after=row.segment_id), [done])
         if time.monotonic() >= deadline:
             break
     portion.checked = pace.bytes
     return portion
 
 
-def _keep(vault: Vault, present: Round, done: list[Repaired]) -> None:
-    """Commit how far the round has come, together with what was found."""
+def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
+    """Commit how far the round has come, together with what was found; return it with what is lost."""
     engine = vault.engine
     now = engine.options.clock()
     found = [
         Event(
-            EventType.SEGMENT_REPAIRED, now, _NOBODYS_SESSION, record=one.segment_id,
+            EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
             version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
         )
         for one in done
         if one.healed or one.lost
     ]  # fmt: skip
     with engine.lock:
+        named = {row.segment_id for row in engine.head.segments}
+        lost = {*present.lost} & named - {one.segment_id for one in done}
+        lost |= {one.segment_id for one in done if one.lost}
+        present = msgspec.structs.replace(present, lost=tuple(sorted(lost)))
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
         events = sealable([encode_event(event) for event in found])
         vault.commit(control_intent(engine, NAMESPACE, KEY, encode_round(present), version, events))
+    return present

@@ -1,0 +1,116 @@
+"""Starting a vault that was unlocked: recover it, remove litter, bring the index up to date, and log what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultfs_format.act import Act, ActKind
+
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType
+from vaultfs.engine import rebuild, reserve
+from vaultfs.engine.acts import EVENTS, read_acts
+from vaultfs.engine.control import MIRRORING, ON
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.heads import witness
+from vaultfs.engine.index import Container, ContainerKind, Stamp
+from vaultfs.engine.litter import sweep
+from vaultfs.engine.recovery import open_journals
+from vaultfs.errors import IndexDamaged, StorageFull
+
+if TYPE_CHECKING:
+    from vaultfs.engine.vault import Vault
+
+MAX_LIVE_JOURNALS = 16
+"""Journals of earlier processes after which opening settles them."""
+
+
+def start(vault: Vault) -> None:
+    """Make a vault whose files were opened ready for use.
+
+    Raises
+    ------
+    VaultDamaged, FormatError, NotAuthentic, StorageFull, StorageReadOnly, StorageFailed
+    """
+    engine = vault.engine
+    stamp = _stamp(engine)
+    known = engine.index.containers() if stamp else {}
+    engine.next_container = max(known, default=0) + 1
+    engine.next_handle = engine.index.next_handle() if stamp else 1
+    acts = read_acts(engine.vfs, engine.layout, engine.vault_id)
+    engine.accepting |= any(act.kind is ActKind.RESTORED for act in acts.values())
+    void, outdated = open_journals(engine, stamp)
+    sweep(engine)
+    with suppress(StorageFull):
+        reserve.make(engine)
+    if stamp is None or outdated:
+        vault.rebuild_index()
+    else:
+        _resume_index(vault, stamp, known)
+    if void:
+        vault.note(EventType.RECOVERED, void)
+    engine.index.forget_dead_readers()
+    vault.note(EventType.VAULT_OPENED)
+    vault.merge_access_logs()
+    _take_in(vault, acts)
+    engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
+    if engine.older:
+        vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
+    if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
+        vault.settle()
+    elif engine.head.generation > engine.seen:
+        witness(engine.anchors, engine.head, engine.metrics)
+    for path in acts:  # not before the head says what a restored vault needs it to say
+        engine.vfs.unlink(path)
+
+
+def _take_in(vault: Vault, acts: Mapping[Path, Act]) -> None:
+    """Log what was done to the vault without keys."""
+    found = []
+    for act in acts.values():
+        about = act.about if any(act.about) else b""
+        found.append(Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count))
+    if found:
+        vault.record(found, durable=True)
+
+
+def _stamp(engine: Engine) -> Stamp | None:
+    """Return the stamp of the index if it is of this vault and this head; any other index is made anew."""
+    try:
+        stamp = engine.index.stamp()
+    except IndexDamaged:
+        return None
+    head = engine.head
+    if stamp is None or (stamp.vault_id, stamp.generation) != (head.vault_id, head.generation):
+        return None
+    return stamp
+
+
+def _resume_index(vault: Vault, stamp: Stamp, known: dict[int, Container]) -> None:
+    engine = vault.engine
+    rows = {row.segment_id: row for row in engine.head.segments}
+    if not rows.keys() <= {one.file_id for one in known.values() if one.kind is ContainerKind.SEGMENT}:
+        vault.rebuild_index()
+        return
+    numbers: dict[bytes, int] = {}
+    for number, one in known.items():
+        if one.kind is ContainerKind.SEGMENT and one.file_id in rows:
+            engine.store.add_segment(number, rows[one.file_id], one)
+        elif one.kind is ContainerKind.PART:
+            engine.store.add_part(number, one.file_id)
+        elif one.kind is ContainerKind.JOURNAL:
+            numbers[one.file_id] = number
+    past_stamp = stamp.journal_id not in {live.journal.header.journal_id for live in engine.live}
+    with engine.index.writing() as txn:
+        for live in engine.live:
+            journal_id = live.journal.header.journal_id
+            if journal_id in numbers:
+                engine.store.renumber_journal(live.number, numbers[journal_id])
+                live.number = numbers[journal_id]
+            if past_stamp or journal_id == stamp.journal_id:
+                after = 0 if past_stamp else stamp.group
+                rebuild.index_journal(engine, engine.index, txn, live.number, live, after, engine.part_container)
+                past_stamp = True
+        engine.index.put_stamp(txn, rebuild.current_stamp(engine))

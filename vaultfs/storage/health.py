@@ -1,0 +1,145 @@
+"""The health of a vault: what is lost, what is late, and what redundancy is missing, judged by a host's thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from vaultfs_format.head import Head
+
+from vaultfs.engine.opening import holders
+from vaultfs.engine.vault import Vault
+from vaultfs.errors import VaultError
+from vaultfs.keys.stores import Anchor
+from vaultfs.storage.copies import copies_of
+from vaultfs.storage.mirroring import missing_mirrors
+from vaultfs.storage.scrub import PERIOD, overdue, round_of
+
+_MICROSECONDS = 1_000_000
+DAY = 86_400
+
+
+class Concern(StrEnum):
+    """What somebody should see to."""
+
+    LOST = "something is lost that neither parity nor a mirror gives back"
+    DAMAGED = "damage was read and waits for repair"
+    MIRRORS_MISSING = "segments lack their mirrors"
+    SINGLE_EPOCH_STORE = "too few epoch stores hold the epoch secret"
+    UNSEEN = "an anchor has not seen the newest head"
+    COPY_OVERDUE = "the newest copy of the vault is too old, or there is none"
+    SCRUB_OVERDUE = "scrubbing is late"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on a state is a concern.
+
+    Parameters
+    ----------
+    scrub_period
+        Seconds within which every byte is to be looked at.
+    copy_age
+        Seconds that the newest copy of the vault may be old; None: copies are seen to elsewhere.
+    epoch_stores
+        Least number of stores that hold the epoch secret.
+    """
+
+    scrub_period: float = PERIOD
+    copy_age: float | None = 7 * DAY
+    epoch_stores: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The state of a vault.
+
+    Parameters
+    ----------
+    lost
+        Ids of the segments of which something was found to be lost.
+    damaged
+        Ids of the files in which reads have met damage that is not repaired yet.
+    overdue
+        Seconds by which a whole round of scrubbing is late.
+    mirrors_missing
+        Segments without the mirror that they should have; 0 where mirrors are not wanted.
+    epoch_stores
+        Stores that hold the epoch secret.
+    anchors, unseen
+        Anchors, epoch stores included, and those of them that have not seen the newest head.
+    copies
+        Seconds since each copy of the vault was last made, by the id of the copy.
+    concerns
+        What of this is beyond the thresholds.
+    """
+
+    lost: frozenset[bytes]
+    damaged: frozenset[bytes]
+    overdue: float
+    mirrors_missing: int
+    epoch_stores: int
+    anchors: int
+    unseen: int
+    copies: Mapping[bytes, float]
+    concerns: tuple[Concern, ...] = field(default=())
+
+
+def health(
+    vault: Vault, thresholds: Thresholds | None = None, alarm: Callable[[Concern], None] | None = None
+) -> Health:
+    """Return the health of a vault.
+
+    Parameters
+    ----------
+    alarm
+        Called for each concern, in the order in which they should be seen to.
+
+    Raises
+    ------
+    Closed, Forked, VaultDamaged
+    """
+    limits, engine = thresholds or Thresholds(), vault.engine
+    engine.check()
+    now = engine.options.clock()
+    with engine.lock:
+        head = engine.head
+        named = {row.segment_id for row in head.segments}
+        found = Health(
+            frozenset(round_of(vault).lost) & named,
+            frozenset(engine.store.damaged),
+            overdue(vault, limits.scrub_period),
+            len(missing_mirrors(engine)),
+            holders(engine.stores, head),
+            len(engine.anchors),
+            sum(not _has_seen(anchor, head) for anchor in engine.anchors),
+            {copy: (now - at) / _MICROSECONDS for copy, at in copies_of(vault).items()},
+        )
+    judged = replace(found, concerns=tuple(_concerns(found, limits)))
+    if alarm is not None:
+        for concern in judged.concerns:
+            alarm(concern)
+    return judged
+
+
+def _has_seen(anchor: Anchor, head: Head) -> bool:
+    with suppress(VaultError):
+        last = anchor.last(head.vault_id)
+        return last is not None and last.generation >= head.generation
+    return False
+
+
+def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
+    newest = min(found.copies.values(), default=None)
+    checks = {
+        Concern.LOST: bool(found.lost),
+        Concern.DAMAGED: bool(found.damaged),
+        Concern.MIRRORS_MISSING: found.mirrors_missing > 0,
+        Concern.SINGLE_EPOCH_STORE: found.epoch_stores < limits.epoch_stores,
+        Concern.UNSEEN: found.unseen > 0,
+        Concern.COPY_OVERDUE: limits.copy_age is not None and (newest is None or newest > limits.copy_age),
+        Concern.SCRUB_OVERDUE: found.overdue > 0,
+    }
+    return (concern for concern, is_so in checks.items() if is_so)

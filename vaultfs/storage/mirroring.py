@@ -1,0 +1,87 @@
+"""Mirrors of segments: with them every segment is there twice, in two places if ``copies`` lies on another disk.
+
+Whether a vault has them is control state of its own. Settling writes them along with the segments; maintenance makes
+those that are missing, and removes them where they are not wanted any more.
+"""
+
+from __future__ import annotations
+
+import time
+
+from vaultfs_format.head import SegmentRow
+
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.engine.control import MIRRORING, OFF, ON, control_intent
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.sealed import mirror_segment
+from vaultfs.engine.vault import Vault
+from vaultfs.errors import VaultMissing
+
+
+def set_mirroring(vault: Vault, *, on: bool) -> None:
+    """Decide whether segments have mirrors from now on. The present ones get theirs, or lose them, in maintenance.
+
+    Raises
+    ------
+    StorageFull, StorageFailed, CommitUnknown, WriterPoisoned, Closed
+    """
+    engine = vault.engine
+    with engine.lock:
+        version = vault.steady(lambda: vault.states.read(*MIRRORING)).version
+        event = Event(EventType.MIRRORING_SET, engine.options.clock(), NOBODYS_SESSION, version=int(on))
+        vault.commit(control_intent(engine, *MIRRORING, ON if on else OFF, version, sealable([encode_event(event)])))
+        engine.mirroring = on
+
+
+def missing_mirrors(engine: Engine) -> list[SegmentRow]:
+    """Return the segments that lack the mirror that they should have, by its size."""
+    return [row for row in engine.head.segments if _size(engine, row) != row.length] if engine.mirroring else []
+
+
+def _size(engine: Engine, row: SegmentRow) -> int:
+    try:
+        file = engine.vfs.open(engine.layout.copy_of(engine.layout.segment(row)))
+    except VaultMissing:
+        return -1
+    try:
+        return file.size()
+    finally:
+        file.close()
+
+
+def complete_mirrors(vault: Vault, seconds: float) -> int:
+    """Make mirrors that are missing, or remove those that are not wanted, for some time; return how many.
+
+    Parameters
+    ----------
+    seconds
+        After which no further one is begun. One is made in any case.
+
+    Raises
+    ------
+    VaultDamaged
+        A segment is too damaged to be copied.
+    StorageFull, StorageReadOnly, StorageFailed, Closed
+    """
+    engine, done = vault.engine, 0
+    deadline = time.monotonic() + seconds
+    while True:
+        with engine.lock:
+            engine.check_writable()
+            if not engine.mirroring:
+                return _remove_all(engine)
+            missing = missing_mirrors(engine)
+            if missing:
+                mirror_segment(engine.vfs, engine.layout, missing[0])
+                engine.store.reopen(missing[0].segment_id)
+                done += 1
+        if not missing or time.monotonic() >= deadline:
+            return done
+
+
+def _remove_all(engine: Engine) -> int:
+    there = [row for row in engine.head.segments if _size(engine, row) >= 0]
+    for row in there:
+        engine.vfs.unlink(engine.layout.copy_of(engine.layout.segment(row)))
+        engine.store.reopen(row.segment_id)
+    return len(there)
