@@ -248,6 +248,12 @@ class Vfs:
         with converted():
             path.mkdir(mode=0o700, exist_ok=True)
 
+    def link(self, target: Path, path: Path) -> None:
+        """Let `path` lead to a directory elsewhere, durably."""
+        with converted():
+            path.symlink_to(target, target_is_directory=True)
+        self.sync_directory(path.parent)
+
     def sync_directory(self, path: Path) -> None:
         """Return when the names in a directory are durable."""
         with converted():

@@ -49,8 +49,15 @@ def create_files(
     epoch_stores: Sequence[EpochStore],
     kinds: Sequence[str],
     media_types: Sequence[str],
+    copies: Path | None = None,
 ) -> None:
     """Write a new, empty vault to `path`; the epoch secret is in every store before the vault appears.
+
+    Parameters
+    ----------
+    copies
+        Where the second copies lie, best on another disk; a directory that is empty or does not exist yet. By default
+        in the vault.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def create_files(
     if not recipients or not epoch_stores:
         raise ArgumentInvalid(recipients=len(recipients), stores=len(epoch_stores))
     with converted():
-        if path.exists() or path.is_symlink():
+        if path.exists() or path.is_symlink() or (copies is not None and copies.exists() and any(copies.iterdir())):
             raise VaultExists
     registry = encode_names(kinds, media_types)
     suite, vault_id = DEFAULT, os.urandom(16)
@@ -81,6 +88,9 @@ def create_files(
     layout = Layout(building)
     try:
         vfs.make_directory(building)
+        if copies is not None:
+            vfs.make_directory(copies)
+            vfs.link(copies, layout.copy_of(layout.root))
         for directory in (layout.journals, layout.segments):
             vfs.make_directory(directory)
         vfs.replace(building / "README.txt", README.encode())
@@ -95,6 +105,8 @@ def create_files(
         vfs.rename(building, path)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
+        if copies is not None:
+            shutil.rmtree(copies, ignore_errors=True)
         raise
 
 

@@ -195,6 +195,9 @@ class JournalFile:
         if self.file.size() > self.end:
             self.file.truncate(self.end)  # what a preallocated file has beyond its last group
         self.sync()
+
+    def secure_mirror(self) -> None:
+        """Have the whole journal in its mirror, durably, if that can be done."""
         self.mirror.complete(self.file, self.end)
         self.mirror.sync()
 

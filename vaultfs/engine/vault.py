@@ -57,6 +57,7 @@ def create(
     policy: Policy | None = None,
     kinds: Sequence[str] = (),
     media_types: Sequence[str] = (),
+    copies: Path | str | None = None,
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -75,6 +76,9 @@ def create(
         Decides every access; by default nothing is permitted.
     kinds, media_types
         Names that this vault knows beside the built-in ones.
+    copies
+        Where the second copies of small files and of what is not settled lie, and the mirrors of segments if they are
+        wanted: a directory that is empty or does not exist yet, best on another disk. By default in the vault.
 
     Raises
     ------
@@ -82,7 +86,8 @@ def create(
     """
     place, files = absolute(path), vfs or Vfs()
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
-    create_files(files, place, recipients, stores, kinds, media_types)
+    other = None if copies is None else absolute(copies)
+    create_files(files, place, recipients, stores, kinds, media_types, other)
     vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
         vault.note(EventType.VAULT_CREATED)
@@ -210,6 +215,7 @@ class Vault:
                 self.committer.sync()
                 if engine.active is not None:
                     engine.active.journal.close_with_record()
+                    engine.active.journal.secure_mirror()
         finally:
             self._release()
 

@@ -22,7 +22,7 @@ from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.audit import check_audit
 from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import Report, Severity, SignerUnknown
+from vaultfs_tools.keyless.findings import MirrorBehind, Parity, Report, Severity, SignerUnknown
 from vaultfs_tools.keyless.journals import check_journals
 from vaultfs_tools.keyless.litter import check_litter, check_parts
 from vaultfs_tools.keyless.pairs import check_head, check_keyring, check_superblock, check_table
@@ -95,9 +95,14 @@ def _check_segments(
 ) -> list[Audited]:
     scrubber = Scrubber(files, report, advance, superblock)
     audited = []
+    mirrored = {row for row in head.segments if files.size(names.copy_name(names.segment_name(row)))}
     for row in head.segments:
         check_table(files, report, head, row)
-        found = scrubber.check(names.segment_name(row), head, row)
+        name = names.segment_name(row)
+        found = scrubber.check(name, head, row)
+        if mirrored and row not in mirrored:
+            behind = MirrorBehind(structure=Structure.SEGMENT)
+            report.add(behind, names.copy_name(name), remedy=Parity(names.copy_name(name), row))
         if found is not None:
             audited.append(found)
     return audited

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from vaultfs_format import limits
@@ -220,7 +221,9 @@ class VaultFiles:
         """
         found: list[str] = []
         with device_errors():
-            for where, directories, names in os.walk(self.root, onerror=onerror):
+            copies = self.root / COPIES  # where it is a link, it leads to another disk
+            roots = [self.root, copies] if copies.is_symlink() else [self.root]
+            for where, directories, names in chain.from_iterable(os.walk(root, onerror=onerror) for root in roots):
                 base = os.path.relpath(where, self.root)
                 if base == ".":
                     directories[:] = [name for name in directories if name not in _INDEXES]

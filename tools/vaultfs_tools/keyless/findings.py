@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vaultfs_format.errors import Structure, Unsupported, VaultError
+from vaultfs_format.head import SegmentRow
 
 # 9100-9199: what only a check of the whole vault can see. ----------------------------------------------------------
 
@@ -308,9 +309,16 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """A segment that is made whole from its own parity."""
+    """A segment, or the mirror of one, that is made whole from its parity and the other.
+
+    Parameters
+    ----------
+    row
+        What the head says of it, if that is known.
+    """
 
     target: str
+    row: SegmentRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,18 @@ from pathlib import Path
 
 from vaultfs_format.act import ActKind
 from vaultfs_format.errors import VaultError
-from vaultfs_format.healing import Lost, Patch, SlicedFile, examine, find_footer
+from vaultfs_format.head import SegmentRow
+from vaultfs_format.healing import Lost, Patch, SlicedFile, examine
 from vaultfs_format.healing import heal as heal_segment
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.acts import NOTHING, note
 from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
-from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
+from vaultfs_tools.keyless.files import CHUNK, COPIES, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
-from vaultfs_tools.keyless.segments import Lenient
+from vaultfs_tools.keyless.segments import Doubled, Lenient
 
 
 def heal(files: VaultFiles, report: Report) -> None:
@@ -38,8 +39,10 @@ def heal(files: VaultFiles, report: Report) -> None:
         elif finding.remedy is not None:
             name = finding.remedy.target
             if name not in mended:
-                mend = mend_segment if isinstance(finding.remedy, Parity) else mend_mirrored
-                mended[name] = mend(files, name)
+                if isinstance(finding.remedy, Parity):
+                    mended[name] = mend_segment(files, name, finding.remedy.row)
+                else:
+                    mended[name] = mend_mirrored(files, name)
             if mended[name]:
                 report.findings[number] = replace(finding, severity=Severity.CORRECTED)
         if finding.remedy is not None and report.findings[number].severity is Severity.CORRECTED:
@@ -56,18 +59,27 @@ def _id_in(name: str) -> bytes:
     return bytes.fromhex(found[0]) if found else NOTHING
 
 
-def mend_segment(files: VaultFiles, name: str) -> bool:
-    """Make a segment whole from its parity: written under another name, read back whole, and renamed over it."""
+def mend_segment(files: VaultFiles, name: str, row: SegmentRow | None = None) -> bool:
+    """Make a segment, or the mirror of one, whole from its parity and from the other.
+
+    It is written under another name, read back whole, and renamed over it.
+
+    Parameters
+    ----------
+    row
+        What the head says of it, if that is known.
+    """
     path = files.root / name
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    original = name.removeprefix(f"{COPIES}/")
     try:
-        with files.open(name) as file:
-            read = Lenient(file)
-            footer = find_footer(read, file.size)
-            if footer is None:
+        with opened(files, original) as pair:
+            found = Doubled(pair if name == original else Pair(pair.mirror, pair.file), row)
+            sliced = found.sliced()
+            if sliced is None:
                 return False
-            sliced = SlicedFile(read, footer)
-            patches = heal_segment(sliced, examine(sliced, file.size))
+            make_directory(path.parent)
+            patches = heal_segment(sliced, examine(sliced, found.size))
             if not _write_mended(temporary, sliced, patches):
                 return False
         os.rename(temporary, path)

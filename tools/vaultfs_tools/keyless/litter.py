@@ -41,12 +41,12 @@ _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{
 _KNOWN = re.compile(
     rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
     rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
-    rf"|{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
+    rf"|(copies/)?{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
 )
 _UNFINISHED = re.compile(
     rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
     rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
-    rf"|(copies/)?{_RANGE}/{_ID}(\.vkey\.\d+(\.\d+)?)?\.tmp"
+    rf"|(copies/)?{_RANGE}/{_ID}((\.vkey\.\d+|\.vseg)(\.\d+)?)?\.tmp"
 )
 _DIRECTORY = re.compile(
     rf"acts|(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})"
@@ -127,8 +127,8 @@ def check_litter(
     ring, block = names.keyring_name(head.epoch), names.superblock_name(head.superblock_generation)
     live = {journal.name for journal in journals}
     paired = {names.HEAD, ring, block} | tables
-    paired |= live | set(parts)
-    named = {names.LOCK, names.README, names.RESERVE, *segments, *paired, *map(names.copy_name, paired)}
+    paired |= live | set(parts) | segments
+    named = {names.LOCK, names.README, names.RESERVE, *paired, *map(names.copy_name, paired)}
     # A journal that cannot be read may name any part file.
     bad = (Severity.ERROR, Severity.UNSUPPORTED)
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)

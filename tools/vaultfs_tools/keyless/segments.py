@@ -18,9 +18,10 @@ from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles
+from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import (
     Disagreement,
+    FileMissing,
     FileUnreadable,
     FooterDamaged,
     FooterLost,
@@ -32,6 +33,7 @@ from vaultfs_tools.keyless.findings import (
     Report,
     SlicesDamaged,
 )
+from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.rows import read_rows
 
 Advance = Callable[[int], None]
@@ -52,12 +54,15 @@ class Lenient:
 
     Attributes
     ----------
+    size
+        Bytes of the file.
     error
         The last one that the device reported.
     """
 
     def __init__(self, file: Reader) -> None:
         self._file = file
+        self.size = file.size
         self.error: FileUnreadable | None = None
 
     def __call__(self, offset: int, length: int) -> bytes:
@@ -70,6 +75,43 @@ class Lenient:
         except FileUnreadable as error:
             self.error = error
             return b""
+
+
+class Doubled:
+    """A segment and its mirror, if it has one; where the segment is missing the mirror takes its place.
+
+    Parameters
+    ----------
+    row
+        What the head says of it, if that is known.
+
+    Attributes
+    ----------
+    read, size
+        The segment.
+    mirror
+        Its mirror; None where there is none, or where it takes the place of the segment.
+    footer
+        That of the segment; or that of the mirror, where the segment has none or is another one.
+    """
+
+    def __init__(self, pair: Pair, row: SegmentRow | None = None) -> None:
+        self.read, self.size = Lenient(pair.main), pair.main.size
+        self.mirror = Lenient(pair.mirror) if pair.file is not None and pair.mirror is not None else None
+        self.footer = find_footer(self.read, self.size)
+        wrong = self.footer is None or (row is not None and self.footer.root != row.root)
+        if wrong and self.mirror is not None:
+            self.footer = find_footer(self.mirror, self.mirror.size) or self.footer
+
+    @property
+    def spare(self) -> Callable[[], Read] | None:
+        """What opens the mirror, for those who take slices from it."""
+        mirror = self.mirror
+        return None if mirror is None else lambda: mirror
+
+    def sliced(self) -> SlicedFile | None:
+        """Return the segment slice by slice; None where there is no footer."""
+        return None if self.footer is None else SlicedFile(self.read, self.footer, self.spare)
 
 
 class Scrubber:
@@ -102,54 +144,65 @@ class Scrubber:
             For class audit, if the footer is good.
         """
         try:
-            with self._files.open(name) as file:
-                return self._check(file, name, head, row)
+            with opened(self._files, name) as pair:
+                if pair.file is None:
+                    self._report.add(FileMissing(structure=Structure.SEGMENT), name, remedy=Parity(name, row))
+                return self._check(Doubled(pair, row), name, head, row)
         except VaultError as error:
             self._report.add(error, name)
         return None
 
-    def _check(self, file: Reader, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
+    def _check(self, found: Doubled, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
         report = self._report
         report.segments += 1
-        read = Lenient(file)
-        superblock = _superblock(read)
-        footer = find_footer(read, file.size)
+        superblock, footer = _superblock(found.read), found.footer
         about = footer.head if footer else superblock
         if about and head:
             for stated in _strange(about, head):
                 report.add(stated, name, 0)
         if footer is None:
-            found: VaultError = read.error or FooterLost(structure=Structure.SEGMENT)
-            report.add(found, name, max(0, file.size - FOOTER_SIZE))
+            lost: VaultError = found.read.error or FooterLost(structure=Structure.SEGMENT)
+            report.add(lost, name, max(0, found.size - FOOTER_SIZE))
             return None
+        self._identity(footer, name, row)
+        sliced = SlicedFile(found.read, footer, found.spare)
+        damage, gone = self._sliced(name, sliced, found.size, row)
+        if found.read.error is not None:
+            report.add(found.read.error, name)
+        if superblock and superblock != footer.head and not damage:
+            report.add(_differs(Property.SUPERBLOCK_COPY), name)
+        if found.mirror is not None:
+            mirrored = SlicedFile(found.mirror, footer, lambda: found.read)
+            self._sliced(copy_name(name), mirrored, found.mirror.size, row)
+        if not gone:
+            self._directory(sliced.read_good if damage.slices else found.read, name, footer)
+        if footer.head.frame_class is FrameClass.AUDIT and not gone:
+            return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
+        return None
+
+    def _identity(self, footer: SegmentFooter, name: str, row: SegmentRow | None) -> None:
+        """Compare a footer with what the head says of the segment, and check who has signed it."""
         if row:
             for stated in _unlike(footer, row):
-                report.add(stated, name)
+                self._report.add(stated, name)
         if self._vault is not None:
             try:
                 footer.verify(self._vault.signer(footer.signer))
             except VaultError as error:
-                report.add(error, name, footer.footer_offsets[1])
-        sliced = SlicedFile(read, footer)
-        damage = examine(sliced, file.size, self._advance)
-        report.checked += file.size
-        lost = {number for one in heal(sliced, damage) if isinstance(one, Lost) for number in one.slices}
-        self._damaged(name, sliced, damage, lost)
-        if read.error is not None:
-            report.add(read.error, name)
-        if superblock and superblock != footer.head and not damage:
-            report.add(_differs(Property.SUPERBLOCK_COPY), name)
-        if not lost:
-            self._directory(sliced.read_good if damage.slices else read, name, footer)
-        if footer.head.frame_class is FrameClass.AUDIT and not lost:
-            return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
-        return None
+                self._report.add(error, name, footer.footer_offsets[1])
 
-    def _damaged(self, name: str, file: SlicedFile, damage: Damage, lost: set[int]) -> None:
+    def _sliced(self, name: str, sliced: SlicedFile, size: int, row: SegmentRow | None) -> tuple[Damage, set[int]]:
+        """Look at every byte of a copy of a segment; return its damage, and the slices that nothing gives back."""
+        damage = examine(sliced, size, self._advance)
+        self._report.checked += size
+        lost = {number for one in heal(sliced, damage) if isinstance(one, Lost) for number in one.slices}
+        self._damaged(name, sliced, damage, lost, None if lost else Parity(name, row))
+        return damage, lost
+
+    def _damaged(self, name: str, file: SlicedFile, damage: Damage, lost: set[int], remedy: Parity | None) -> None:
         """Report what is damaged, and whether it can be healed from what is good."""
         report, footer, border = self._report, file.footer, file.geometry.slices
         size = file.geometry.slice_size
-        remedy = None if lost else Parity(name)
         for first, count in _runs([number for number in damage.slices if number not in lost and number < border]):
             found = SlicesDamaged(structure=Structure.SEGMENT, slice=first, slices=count, size=size)
             report.add(found, name, file.offset_of(first), remedy)
@@ -244,12 +297,10 @@ def audit_entries(files: VaultFiles, audited: Audited) -> Iterator[bytes]:
     ------
     FormatError, FileUnreadable
     """
-    with files.open(audited.name) as file:
-        read = Lenient(file)
-        footer = find_footer(read, file.size)
-        if footer is None:
+    with opened(files, audited.name) as pair:
+        sliced = Doubled(pair).sliced()
+        if sliced is None:
             raise SlicesLost(structure=Structure.SEGMENT)
-        sliced = SlicedFile(read, footer)
         step = CHUNK // ENTRY.size * ENTRY.size
         for at in range(0, audited.length, step):
             data = sliced.read_good(audited.offset + at, min(step, audited.length - at))

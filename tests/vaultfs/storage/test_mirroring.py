@@ -1,0 +1,189 @@
+"""Mirrors of segments: what neither a file nor its parity gives back, the other copy does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.head import SegmentRow
+from vaultfs_tools import fsck
+
+import vaultfs
+from tests.vaultfs.support import answers, event_types, files_of, get, put, reopen
+from vaultfs import EventType
+from vaultfs.errors import StorageFull
+from vaultfs.storage.mirroring import missing_mirrors
+from vaultfs.testing.quota import QuotaVfs
+
+
+def mirrors(vault: vaultfs.Vault) -> dict[SegmentRow, Path]:
+    """Return where the mirrors of the segments lie."""
+    layout = vault.engine.layout
+    return {row: layout.copy_of(layout.segment(row)) for row in vault.engine.head.segments}
+
+
+def check_mirrors(vault: vaultfs.Vault) -> None:
+    """Check that every segment has its mirror, byte for byte, and that there is no other."""
+    found = mirrors(vault)
+    for row, path in found.items():
+        assert path.read_bytes() == vault.engine.layout.segment(row).read_bytes()
+    assert {*(vault.path / "copies").rglob("*.vseg")} == {*found.values()}
+
+
+@pytest.fixture
+def mirrored(vault: vaultfs.Vault) -> vaultfs.Vault:
+    """Return a vault whose segments have mirrors."""
+    put(vault, os.urandom(9000))
+    put(vault, os.urandom(200_000))
+    vault.settle()
+    vault.maintenance.mirror_segments(on=True)
+    vault.maintenance.run(60)
+    return vault
+
+
+def test_segments_have_mirrors_where_they_are_wanted(mirrored: vaultfs.Vault) -> None:
+    check_mirrors(mirrored)
+    put(mirrored, b"more")
+    mirrored.settle()
+    check_mirrors(mirrored)
+    assert event_types(mirrored).count(EventType.MIRRORING_SET) == 1
+
+
+def test_a_vault_remembers_that_mirrors_are_wanted(mirrored: vaultfs.Vault) -> None:
+    path = mirrored.path
+    mirrored.close()
+    with reopen(path) as vault:
+        put(vault, b"more")
+        vault.settle()
+        check_mirrors(vault)
+
+
+def test_mirrors_go_when_they_are_not_wanted_any_more(mirrored: vaultfs.Vault) -> None:
+    mirrored.maintenance.mirror_segments(on=False)
+    assert mirrored.maintenance.run(60).mirrors > 0
+    assert not [*(mirrored.path / "copies").rglob("*.vseg")]
+    put(mirrored, b"more")
+    mirrored.settle()
+    assert not [*(mirrored.path / "copies").rglob("*.vseg")]
+
+
+def test_segments_that_merge_take_their_mirrors_with_them(mirrored: vaultfs.Vault) -> None:
+    for number in range(20):
+        put(mirrored, b"%d" % number)
+        mirrored.settle()
+    check_mirrors(mirrored)
+
+
+def test_a_segment_that_is_lost_is_read_and_repaired_from_its_mirror(mirrored: vaultfs.Vault) -> None:
+    before = answers(mirrored)
+    path = mirrored.path
+    mirrored.close()
+    whole = {segment: segment.read_bytes() for segment in files_of(path / "segments", "*.vseg")}
+    for segment in whole:
+        segment.unlink()
+    with reopen(path) as vault:
+        assert answers(vault) == before
+        done = vault.maintenance.run(60, period=0)
+        assert done.lost == []
+        assert done.scrubbed is not None
+        assert done.scrubbed.healed
+        for segment, data in whole.items():
+            if segment.exists():  # else it was merged
+                assert segment.read_bytes() == data
+        assert answers(vault) == before
+        check_mirrors(vault)
+    shutil.rmtree(path / "index")
+    with reopen(path) as vault:
+        assert answers(vault) == before
+
+
+def harm(path: Path, *, odd: bool) -> None:
+    """Damage every second slice of 4 KiB."""
+    data = bytearray(path.read_bytes())
+    for at in range(4096 * odd, len(data), 8192):
+        data[at + 100 : at + 110] = bytes(10)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_damage_all_over_both_copies_is_healed_where_each_slice_is_good_in_one(
+    mirrored: vaultfs.Vault, *, keys: bool
+) -> None:
+    """Far beyond what parity gives back."""
+    row = next(row for row in mirrored.engine.head.segments if row.frame_class is FrameClass.BLOB)
+    segment, mirror = mirrored.engine.layout.segment(row), mirrors(mirrored)[row]
+    whole, path = segment.read_bytes(), mirrored.path
+    before = answers(mirrored)
+    mirrored.close()
+    harm(segment, odd=False)
+    harm(mirror, odd=True)
+    if not keys:
+        assert fsck.main([str(path)]) == 1
+        assert segment.read_bytes() == mirror.read_bytes() == whole
+    with reopen(path) as vault:
+        assert answers(vault) == before
+        assert vault.maintenance.run(60, period=0).lost == []
+        assert segment.read_bytes() == mirror.read_bytes() == whole
+
+
+def test_a_check_without_keys_makes_a_mirror_that_is_missing(mirrored: vaultfs.Vault) -> None:
+    path, lost = mirrored.path, next(iter(mirrors(mirrored).values()))
+    mirrored.close()
+    whole = lost.read_bytes()
+    lost.unlink()
+    assert fsck.main([str(path), "--check-only"]) == 0
+    assert fsck.main([str(path)]) == 1
+    assert lost.read_bytes() == whole
+    assert fsck.main([str(path)]) == 0
+
+
+def test_a_check_without_keys_makes_a_segment_that_is_missing(mirrored: vaultfs.Vault) -> None:
+    path = mirrored.path
+    mirrored.close()
+    for segment in files_of(path / "segments", "*.vseg"):
+        whole = segment.read_bytes()
+        segment.unlink()
+        assert fsck.main([str(path)]) == 1
+        assert segment.read_bytes() == whole
+
+
+def test_mirrors_that_find_no_space_are_made_later(tmp_path: Path) -> None:
+    disk = QuotaVfs(1 << 30)
+    with vaultfs.create(tmp_path / "v", **_OPTIONS, vfs=disk) as vault:
+        record = put(vault, os.urandom(50_000))
+        vault.settle()
+        vault.maintenance.mirror_segments(on=True)
+        disk.left = 10_000
+        done = vault.maintenance.run(60)
+        assert {type(error) for error in done.failed.values()} == {StorageFull}
+        assert missing_mirrors(vault.engine)
+        disk.left = 1 << 30
+        assert vault.maintenance.run(60).failed == {}
+        check_mirrors(vault)
+        assert len(get(vault, record)) == 50_000
+
+
+def test_the_copies_may_lie_on_another_disk(tmp_path: Path) -> None:
+    """A mirror that has all is a vault: what is left of the two is enough."""
+    elsewhere = tmp_path / "elsewhere"
+    with vaultfs.create(tmp_path / "v", **_OPTIONS, copies=elsewhere) as vault:
+        vault.maintenance.mirror_segments(on=True)
+        records = {put(vault, data): data for data in (b"settled", os.urandom(100_000))}
+        vault.settle()
+        records[put(vault, b"live")] = b"live"
+    assert (elsewhere / "head").exists()
+    assert fsck.main([str(tmp_path / "v")]) == 0
+    shutil.rmtree(tmp_path / "v")
+    shutil.copytree(elsewhere, tmp_path / "v")
+    with reopen(tmp_path / "v") as vault:
+        assert {record: get(vault, record) for record in records} == records
+
+
+_OPTIONS: dict[str, Any] = {
+    "recipients": [vaultfs.Passphrase(b"correct horse battery staple")],
+    "policy": vaultfs.PermitAll(),
+}
