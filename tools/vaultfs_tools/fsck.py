@@ -76,7 +76,7 @@ def _fsck(args: Namespace, passphrase: bytes | None) -> int:
     began = time.monotonic()
     with _writers_kept_out(files) as keep_all_out, cli.Progress(files.total()) as progress:
         report = check(files, progress.advance, args.signer)
-        if not args.check_only and any(finding.remedy for finding in report.findings):
+        if not args.check_only and _healable(report):
             keep_all_out()
             heal(files, report)
     seconds = time.monotonic() - began
@@ -105,11 +105,16 @@ def _fsck_file(args: Namespace) -> int:
             from vaultfs.errors import VaultMissing
 
             raise VaultMissing from None
-        if not args.check_only and any(finding.remedy for finding in report.findings):
+        if not args.check_only and _healable(report):
             heal(files, report)
     code, seconds = exit_code(report), time.monotonic() - began
     cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     return code
+
+
+def _healable(report: Report) -> bool:
+    """Return whether there is something to heal, and nothing that a newer program knows better how to heal."""
+    return any(finding.remedy for finding in report.findings) and not report.count(Severity.UNSUPPORTED)
 
 
 @contextmanager
@@ -252,6 +257,8 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
         place = "" if finding.offset is None else f" at {finding.offset}"
         healable = " [a good copy exists]" if finding.remedy and finding.severity is Severity.ERROR else ""
         yield f"{finding.severity.value}: {finding.file}{place}: {finding.error.message()}{healable}"
+    if report.count(Severity.UNSUPPORTED) and any(finding.remedy for finding in report.findings):
+        yield "nothing was healed: parts of the vault were written by a newer program, which knows what belongs there"
     if corrected := report.count(Severity.CORRECTED):
         yield f"corrected: {corrected}"
     if report.count(Severity.RECOVERY):

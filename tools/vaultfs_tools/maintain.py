@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import vaultfs
+from vaultfs.storage.health import Health, Thresholds
 from vaultfs.storage.maintenance import Maintained
 from vaultfs.storage.repair import Repaired
 from vaultfs.storage.scrub import PERIOD
@@ -30,6 +31,12 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--period", type=float, default=PERIOD / DAY, metavar="DAYS", help="look at every byte within; default: 30"
     )
+    parser.add_argument(
+        "--copy-age", type=float, metavar="DAYS", help="say so where the newest copy of the vault is older than this"
+    )
+    parser.add_argument(
+        "--epoch-stores", type=int, default=2, metavar="N", help="say so where fewer hold the secret; default: 2"
+    )
     parser.add_argument("--rate", type=float, metavar="MB", help="megabytes a second that are read at most")
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
@@ -48,8 +55,10 @@ def _run(args: argparse.Namespace) -> int:
     with vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, wait=args.wait) as vault:
         rate = None if args.rate is None else args.rate * MEGABYTE
         done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=rate)
+        copy_age = None if args.copy_age is None else args.copy_age * DAY
+        state = vault.maintenance.health(Thresholds(args.period * DAY, copy_age, args.epoch_stores))
     code = exit_code(done)
-    cli.emit(args, _as_json(done, code), _as_text(done))
+    cli.emit(args, _as_json(done, state, code), _as_text(done, state))
     return code
 
 
@@ -68,7 +77,7 @@ def _healed(done: Maintained) -> list[Repaired]:
     return found + (done.scrubbed.healed if done.scrubbed else [])
 
 
-def _as_text(done: Maintained) -> Iterator[str]:
+def _as_text(done: Maintained, state: Health) -> Iterator[str]:
     yield f"{done.events:,} events of readers merged, {done.segments:,} segments settled"
     if done.scrubbed is None:
         yield "scrubbing is not due"
@@ -78,6 +87,8 @@ def _as_text(done: Maintained) -> Iterator[str]:
         yield f"{size} in {done.scrubbed.segments:,} segments scrubbed{complete}"
         if done.scrubbed.tables:
             yield f"key tables healed from their copies: {done.scrubbed.tables}"
+    if done.mirrors:
+        yield f"mirrors of segments: {done.mirrors:,}"
     for one in _healed(done):
         yield f"healed: segment {one.segment_id.hex()}, {one.healed} slices"
     for one in done.lost:
@@ -90,9 +101,11 @@ def _as_text(done: Maintained) -> Iterator[str]:
         yield f"failed: {step.value}: {error.message()}"
     if done.overdue:
         yield f"overdue: a round of scrubbing is {done.overdue / DAY:.1f} days late"
+    for concern in state.concerns:
+        yield f"concern: {concern.value}"
 
 
-def _as_json(done: Maintained, code: int) -> dict[str, object]:
+def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
     return {
         "events_merged": done.events,
         "segments_settled": done.segments,
@@ -111,5 +124,7 @@ def _as_json(done: Maintained, code: int) -> dict[str, object]:
         ],
         "failed": {step.name.lower(): cli.described(error) for step, error in done.failed.items()},
         "overdue_seconds": done.overdue,
+        "mirrors_made": done.mirrors,
+        "concerns": [concern.name.lower() for concern in state.concerns],
         "exit": code,
     }
