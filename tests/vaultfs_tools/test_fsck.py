@@ -182,6 +182,16 @@ def test_a_newer_file_in_both_places_is_unsupported(vault: Path, name: str) -> N
     assert fsck.main([str(vault)]) == 8
 
 
+def test_nothing_is_healed_beside_what_is_newer(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A newer program may know better what belongs there."""
+    vaults.make_newer(vault / "keyring.1")
+    vaults.flip(vault / "copies/VAULT.1", 100)
+    before = vaults.tree(vault)
+    assert fsck.main([str(vault)]) == 4 | 8
+    assert "nothing was healed" in capsys.readouterr().out
+    assert vaults.tree(vault) == before
+
+
 def test_recovery_is_told_and_is_no_damage(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = vaults.journals_of(vault)[-1]
     vaults.write(last, last.read_bytes()[:-10])

@@ -51,6 +51,17 @@ def test_damage_is_healed_and_told(vault: Path, secret: list[str], capsys: pytes
     assert "overdue: a round of scrubbing is 0.0 days late\n" in shown
 
 
+def test_concerns_are_told(vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert maintain.main([str(vault), *secret, "--copy-age", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["concerns"] == ["single_epoch_store", "copy_overdue"]
+    with vaults.opened(vault) as opened:
+        opened.maintenance.mirror_segments(on=True)
+    assert maintain.main([str(vault), *secret, "--epoch-stores", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "mirrors of segments: " in shown
+    assert "concern" not in shown
+
+
 def test_a_copy_that_is_healed_is_told(vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     next((vault / "copies").rglob("*.vkey.1")).unlink()
     assert maintain.main([str(vault), *secret]) == 1
