@@ -15,7 +15,7 @@ from vaultfs.engine.control import MIRRORING, OFF, ON, control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultMissing
+from vaultfs.errors import VaultDamaged, VaultMissing
 
 
 def set_mirroring(vault: Vault, *, on: bool) -> None:
@@ -60,22 +60,29 @@ def complete_mirrors(vault: Vault, seconds: float) -> int:
     Raises
     ------
     VaultDamaged
-        A segment is too damaged to be copied.
+        A segment is too damaged to be copied; the others have their mirrors.
     StorageFull, StorageReadOnly, StorageFailed, Closed
     """
     engine, done = vault.engine, 0
+    damaged: set[bytes] = set()
     deadline = time.monotonic() + seconds
     while True:
         with engine.lock:
             engine.check_writable()
             if not engine.mirroring:
                 return _remove_all(engine)
-            missing = missing_mirrors(engine)
-            if missing:
-                mirror_segment(engine.vfs, engine.layout, missing[0])
-                engine.store.reopen(missing[0].segment_id)
-                done += 1
-        if not missing or time.monotonic() >= deadline:
+            row = next((row for row in missing_mirrors(engine) if row.segment_id not in damaged), None)
+            if row is not None:
+                try:
+                    mirror_segment(engine.vfs, engine.layout, row)
+                except VaultDamaged:
+                    damaged.add(row.segment_id)
+                else:
+                    engine.store.reopen(row.segment_id)
+                    done += 1
+        if row is None and damaged:
+            raise VaultDamaged
+        if row is None or time.monotonic() >= deadline:
             return done
 
 

@@ -11,10 +11,13 @@ from typing import Any
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
-from tests.vaultfs.support import files_of, flipped, lost
+from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
 from vaultfs.metrics import Counter, Tally
+from vaultfs.storage.copies import copies_of
+from vaultfs.storage.health import health
+from vaultfs.storage.mirroring import complete_mirrors, missing_mirrors, set_mirroring
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.storage.scrub import round_of, scrub
 from vaultfs.storage.tables import heal_table
@@ -92,8 +95,16 @@ def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, reco
     watch.said(scrub(vault, seconds=60), round_of(vault), *(heal_table(vault.engine, row) for row in rows))
     maintained = vault.maintenance.run(60, period=0)
     watch.said(maintained, *maintained.lost, vault.maintenance.overdue())
+    set_mirroring(vault, on=True)
+    with watch.failing():
+        complete_mirrors(vault, 60)
     paths[0].write_bytes(whole)
     vault.engine.store.reopen(rows[0].segment_id)
+    for on in (True, False):
+        vault.maintenance.mirror_segments(on=on)
+        watch.said(vault.maintenance.health(), missing_mirrors(vault.engine), copies_of(vault))
+        watch.said(complete_mirrors(vault, 60), health(vault, alarm=watch.said))
+    set_mirroring(vault, on=False)
 
 
 def _written(watch: Watch, session: vaultfs.Session) -> Sequence[vaultfs.RecordId]:
@@ -275,6 +286,7 @@ def _not_opened(watch: Watch, path: Path) -> None:
         for file in files_of(copy.parent, victim):
             file.write_bytes(flipped(file.read_bytes(), -3) + bytes(4096))
         if victim == "*.vjrn":
+            drop_mirrors(copy)
             for file in files_of(copy, victim):
                 file.write_bytes(TEXT("wrong").encode() * 300)
         with watch.failing():
