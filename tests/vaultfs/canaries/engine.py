@@ -48,6 +48,7 @@ def live(watch: Watch, folder: Path) -> None:
         recipients=[SECRET],
         policy=vaultfs.PermitAll(),
         kinds=[KIND],
+        copies=folder / "elsewhere",
         vfs=vfs,
         options=vaultfs.Options(sync_bound=0.01, metrics=tally),
     )
