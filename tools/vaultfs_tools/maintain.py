@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def exit_code(done: Maintained) -> int:
     """Return the exit code for what was done."""
-    healed = bool(_healed(done)) or bool(done.scrubbed and done.scrubbed.tables)
+    healed = bool(_healed(done)) or bool(done.scrubbed and done.scrubbed.tables) or done.rebuilt
     return (
         (cli.Exit.ATTENTION if healed else 0)
         | (cli.Exit.DAMAGED if done.lost or done.overdue else 0)
@@ -87,6 +87,8 @@ def _as_text(done: Maintained, state: Health) -> Iterator[str]:
         yield f"{size} in {done.scrubbed.segments:,} segments scrubbed{complete}"
         if done.scrubbed.tables:
             yield f"key tables healed from their copies: {done.scrubbed.tables}"
+    if done.rebuilt:
+        yield "the index was made anew from the files"
     if done.mirrors:
         yield f"mirrors of segments: {done.mirrors:,}"
     for one in _healed(done):
@@ -124,6 +126,7 @@ def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
         ],
         "failed": {step.name.lower(): cli.described(error) for step, error in done.failed.items()},
         "overdue_seconds": done.overdue,
+        "index_rebuilt": done.rebuilt,
         "mirrors_made": done.mirrors,
         "concerns": [concern.name.lower() for concern in state.concerns],
         "exit": code,

@@ -14,6 +14,7 @@ from vaultfs.engine.heads import witness
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
 from vaultfs.storage.health import Concern, Health, Thresholds, health
+from vaultfs.storage.indexing import heal_index
 from vaultfs.storage.mirroring import complete_mirrors, set_mirroring
 from vaultfs.storage.repair import Repaired, repair_queue
 from vaultfs.storage.scrub import PERIOD, Portion, keep, overdue, round_of, scrub
@@ -28,6 +29,7 @@ class Step(StrEnum):
     REPAIR = "repair what reads have met"
     SETTLE = "settle"
     SCRUB = "scrub"
+    INDEX = "hold the index against the files"
     MIRROR = "complete the mirrors of segments"
     ANCHOR = "show the head to the anchors"
 
@@ -42,6 +44,8 @@ class Maintained:
         Segments in which reads had met damage.
     scrubbed
         The portion of scrubbing; None where the round of this period is complete already.
+    rebuilt
+        Whether the index was made anew; it is looked at when a round of scrubbing is complete.
     mirrors
         Mirrors of segments that were made, or removed where they are not wanted any more.
     failed
@@ -54,6 +58,7 @@ class Maintained:
     segments: int = 0
     repaired: list[Repaired] = field(default_factory=list)
     scrubbed: Portion | None = None
+    rebuilt: bool = False
     mirrors: int = 0
     failed: dict[Step, VaultError] = field(default_factory=dict)
     overdue: float = 0.0
@@ -63,6 +68,67 @@ class Maintained:
         """Segments of which something is lost."""
         found = [one for one in self.repaired if one.lost]
         return found + (self.scrubbed.lost if self.scrubbed else [])
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run of maintenance: what it may take, and what it has done.
+
+    Parameters
+    ----------
+    deadline
+        By the monotonic clock, when nothing more is begun.
+    """
+
+    vault: Vault
+    deadline: float
+    period: float
+    rate: float | None
+    sleep: Callable[[float], None]
+    done: Maintained = field(default_factory=Maintained)
+
+    def steps(self) -> dict[Step, Callable[[], None]]:
+        """Return the steps in their order."""
+        return {
+            Step.MERGE: self._merge,
+            Step.REPAIR: self._repair,
+            Step.SETTLE: self._settle,
+            Step.SCRUB: self._scrub,
+            Step.INDEX: self._index,
+            Step.MIRROR: self._mirror,
+            Step.ANCHOR: self._anchor,
+        }
+
+    def _left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+    def _merge(self) -> None:
+        self.done.events = self.vault.merge_access_logs().events
+
+    def _repair(self) -> None:
+        self.done.repaired = repair_queue(self.vault.engine)
+        if self.done.repaired:
+            keep(self.vault, round_of(self.vault), self.done.repaired)
+
+    def _settle(self) -> None:
+        self.done.segments = self.vault.settle()
+
+    def _scrub(self) -> None:
+        """Scrub where a round goes on, or half of the period has passed since the last one began."""
+        present, now = round_of(self.vault), self.vault.engine.options.clock()
+        if present.began or now - present.completed >= self.period * _MICROSECONDS / 2:
+            self.done.scrubbed = scrub(self.vault, seconds=self._left(), rate=self.rate, sleep=self.sleep)
+
+    def _index(self) -> None:
+        if self.done.scrubbed is not None and self.done.scrubbed.finished:
+            self.done.rebuilt = heal_index(self.vault)
+
+    def _mirror(self) -> None:
+        self.done.mirrors = complete_mirrors(self.vault, self._left())
+
+    def _anchor(self) -> None:
+        engine = self.vault.engine
+        witness(engine.anchors, engine.head, engine.metrics)
 
 
 class Maintenance:
@@ -95,44 +161,16 @@ class Maintenance:
         Closed, Forked, WriterPoisoned
             All else is told in what is returned.
         """
-        vault, done = self._vault, Maintained()
-        deadline = time.monotonic() + seconds
-
-        def merge() -> None:
-            done.events = vault.merge_access_logs().events
-
-        def repairs() -> None:
-            done.repaired = repair_queue(vault.engine)
-            if done.repaired:
-                keep(vault, round_of(vault), done.repaired)
-
-        def settle() -> None:
-            done.segments = vault.settle()
-
-        def scrubbing() -> None:
-            if self._due(period):
-                done.scrubbed = scrub(vault, seconds=max(0.0, deadline - time.monotonic()), rate=rate, sleep=sleep)
-
-        def mirrors() -> None:
-            done.mirrors = complete_mirrors(vault, max(0.0, deadline - time.monotonic()))
-
-        def anchor() -> None:
-            witness(vault.engine.anchors, vault.engine.head, vault.engine.metrics)
-
-        for step, act in zip(Step, (merge, repairs, settle, scrubbing, mirrors, anchor), strict=True):
+        run = _Run(self._vault, time.monotonic() + seconds, period, rate, sleep)
+        for step, act in run.steps().items():
             try:
                 act()
             except (Closed, Forked, WriterPoisoned):
                 raise
             except VaultError as error:
-                done.failed[step] = error
-        done.overdue = overdue(vault, period)
-        return done
-
-    def _due(self, period: float) -> bool:
-        """Return whether a round goes on, or half of the period has passed since the last one began."""
-        present = round_of(self._vault)
-        return bool(present.began) or self._now() - present.completed >= period * _MICROSECONDS / 2
+                run.done.failed[step] = error
+        run.done.overdue = overdue(self._vault, period)
+        return run.done
 
     def health(self, thresholds: Thresholds | None = None, alarm: Callable[[Concern], None] | None = None) -> Health:
         """Return the health of the vault. Parameters and errors are those of `vaultfs.storage.health.health`."""
@@ -145,6 +183,3 @@ class Maintenance:
     def overdue(self, period: float = PERIOD) -> float:
         """Return by how many seconds a whole round of scrubbing is late, 0 if it is not."""
         return overdue(self._vault, period)
-
-    def _now(self) -> int:
-        return self._vault.engine.options.clock()

@@ -17,6 +17,7 @@ from vaultfs.audit.log import read_events
 from vaultfs.metrics import Counter, Tally
 from vaultfs.storage.copies import copies_of
 from vaultfs.storage.health import health
+from vaultfs.storage.indexing import heal_index
 from vaultfs.storage.mirroring import complete_mirrors, missing_mirrors, set_mirroring
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.storage.scrub import round_of, scrub
@@ -96,6 +97,7 @@ def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, reco
     watch.said(scrub(vault, seconds=60), round_of(vault), *(heal_table(vault.engine, row) for row in rows))
     maintained = vault.maintenance.run(60, period=0)
     watch.said(maintained, *maintained.lost, vault.maintenance.overdue())
+    watch.said(heal_index(vault))
     set_mirroring(vault, on=True)
     with watch.failing():
         complete_mirrors(vault, 60)
