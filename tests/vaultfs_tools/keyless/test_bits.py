@@ -71,12 +71,13 @@ def _check_bits(vault: Path, bits_of: Callable[[int], Iterable[int]]) -> None:
         assert not _judge(vault, name, head).findings
 
 
-def test_every_truncation_of_the_small_files_is_found(vault: Path) -> None:
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_every_truncation_of_the_small_files_is_found(vault: Path, step: int) -> None:
     head = vaults.head_of(vault)
     for name in _small(vault):
         path = vault / name
         good = path.read_bytes()
-        for length in range(len(good)):
+        for length in range(0, len(good), step):
             path.write_bytes(good[:length])
             found = _judge(vault, name, head).findings
             assert [(f.file, f.severity) for f in found] == [(name, Severity.ERROR)], length
@@ -90,12 +91,13 @@ def _segment(vault: Path, kind: str) -> str:
     return next(str(path.relative_to(vault)) for path in vault.rglob(f"{row.segment_id.hex()}.vseg"))
 
 
-def test_every_byte_of_a_small_segment_is_covered(vault: Path) -> None:
-    """One bit of each byte; which bit is drawn with a fixed seed."""
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_every_byte_of_a_small_segment_is_covered(vault: Path, step: int) -> None:
+    """One bit of each byte; which bit is drawn with a fixed seed. The long test takes all bytes."""
     head, name = vaults.head_of(vault), _segment(vault, "CONTROL")
     path, draw = vault / name, random.Random(7)
     good = path.read_bytes()
-    for at in range(len(good)):
+    for at in range(0, len(good), step):
         data = bytearray(good)
         data[at] ^= 1 << draw.randrange(8)
         path.write_bytes(data)
