@@ -222,6 +222,8 @@ def vault(
     files = doubled(names.HEAD, head.encode(EPOCH_ROOT))
     files |= doubled(names.superblock_name(1), SUPERBLOCK.encode(ROOT_KEY))
     files |= doubled(names.keyring_name(1), keyring())
-    for one in (*segments, *journals):
+    for one in segments:
         files |= one.files()
+    for each in journals:
+        files |= each.files()
     return files | dict(extra or {})
