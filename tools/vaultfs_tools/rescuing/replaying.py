@@ -43,19 +43,24 @@ class JournalReader:
 
     def read_all(self, journals: Journals) -> None:
         """Take the frames out of all journals, and note what cannot be read."""
-        self.ended = bool(journals.found) and not journals.lost
+        whole = {journal_id for journal_id, journal in journals.found.items() if self._read(journal)}
+        # Copies under one name are one journal; it is not lost where another copy was read up to its end.
+        lost = {one.stated_id or one.name: one for one in sorted(journals.lost, key=lambda one: one.size)}
+        lost = {name: source for name, source in lost.items() if name not in whole}
+        self.ended = whole == journals.found.keys() != set() and not lost
         for journal in journals.found.values():
-            self._read(journal)
             before = journal.header.predecessor if journal.header else NO_JOURNAL
             if before != NO_JOURNAL and before not in journals.found:
                 self._missed(journal, loss("journal", FileMissing(), journal=before))
-        for source in journals.lost:
+                self.ended = False
+        for source in lost.values():
             if source.size > HEADER_SIZE:
                 error = JournalLost(structure=Structure.JOURNAL_HEADER)
                 self._harvest.missing.append(loss("journal", error, journal=source.stated_id or None, size=source.size))
 
-    def _read(self, journal: Journal) -> None:
-        at, chain, closed = HEADER_SIZE, journal.chain, False
+    def _read(self, journal: Journal) -> bool:
+        """Take the frames out of a journal; return whether it was read up to where it is known to end."""
+        at, chain, closed, missed = HEADER_SIZE, journal.chain, False, len(self._harvest.missing)
         end = journal.stop or max(self._written(source) for source in journal.sources)
         while at < end:
             found, proof = self._best(journal, at, chain)
@@ -69,7 +74,7 @@ class JournalReader:
                 error = StretchUnreadable(structure=Structure.JOURNAL_GROUP)
                 self._missed(journal, self._stretch(journal, at, following, error))
             at = following
-        self.ended &= closed or journal.stop > 0
+        return (closed or journal.stop > 0) and len(self._harvest.missing) == missed
 
     def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
         """Return the group at an offset from the copy that is good, or else what each copy has of it."""
@@ -155,7 +160,6 @@ class JournalReader:
     def _missed(self, journal: Journal, row: Row) -> None:
         if self._counts(journal):
             self._harvest.missing.append(row)
-            self.ended = False
 
     def _counts(self, journal: Journal) -> bool:
         return journal.header is None or journal.header.generation >= self._settled
