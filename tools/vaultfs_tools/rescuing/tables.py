@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, zip_longest
 
 from vaultfs_format import limits
+from vaultfs_format.combining import combine
 from vaultfs_format.errors import CommitmentMismatch, NotAuthentic, VaultError
 from vaultfs_format.keytable import HEADER, KeyTable, sealed_size
 from vaultfs_format.suite import DIGEST, KEY, TAG
 
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.merging import together
 
 _BLOCK = limits.KEY_BLOCK * KEY + TAG
 
@@ -91,8 +91,8 @@ def open_tables(copies: Sequence[bytes], keys: Keys) -> dict[bytes, Table]:
         _add(found, header, data)
     for one, other in combinations(damaged, 2):
         if len(one) == len(other):
-            made = together(one[: HEADER.size], other[: HEADER.size], lambda data: _header(data, keys))
-            sizes.setdefault(len(one), []).extend([made] if made else [])
+            made = combine([one[: HEADER.size], other[: HEADER.size]], lambda data: _header(data, keys))
+            sizes.setdefault(len(one), []).extend([made[1]] if made else [])
     for data in damaged:  # what its own header does not tell, that of another copy may
         for header in sizes.get(len(data), []):
             _add(found, header, data)
