@@ -14,7 +14,7 @@ from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.findings import Combined, Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.segments import Lenient
 
@@ -26,7 +26,7 @@ def heal(files: VaultFiles, report: Report) -> None:
     """
     mended: dict[str, bool] = {}
     for number, finding in enumerate(report.findings):
-        if isinstance(finding.remedy, Remedy):
+        if isinstance(finding.remedy, Remedy | Combined):
             report.findings[number] = _healed(files, finding, finding.remedy)
         elif finding.remedy is not None:
             name = finding.remedy.target
@@ -157,16 +157,13 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[count:], offset + count
 
 
-def _healed(files: VaultFiles, finding: Finding, remedy: Remedy) -> Finding:
+def _healed(files: VaultFiles, finding: Finding, remedy: Remedy | Combined) -> Finding:
     try:
-        data = files.read(remedy.source)
-    except VaultError:
-        return finding
-    if DEFAULT.digest(data) != remedy.digest:
-        return finding
-    try:
+        data = remedy.data if isinstance(remedy, Combined) else files.read(remedy.source)
+        if isinstance(remedy, Remedy) and DEFAULT.digest(data) != remedy.digest:
+            return finding
         write(files.root / remedy.target, data)
-    except OSError:
+    except (OSError, VaultError):
         return finding
     return replace(finding, severity=Severity.CORRECTED)
 
