@@ -6,7 +6,8 @@ from functools import cached_property
 
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Read, SlicedFile, find_footer
+from vaultfs_format.healing import SlicedFile, find_footer
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import SegmentFooter
 
 from vaultfs.engine.pairs import open_named

@@ -21,11 +21,9 @@ from vaultfs_format.group import (
     open_group_keys,
     verify_trailer,
 )
-from vaultfs_format.healing import Read
 from vaultfs_format.journal import JournalKeys
+from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.suite import DIGEST, Suite
-
-from vaultfs_tools.rescuing.sources import occurrences
 
 
 @dataclass(frozen=True, slots=True)
