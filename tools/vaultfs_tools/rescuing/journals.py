@@ -11,7 +11,7 @@ from vaultfs_format.group import GROUP, GROUP_MAGIC, group_sizes
 from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
 from vaultfs_format.searching import occurrences
 
-from vaultfs_tools.rescuing.groups import group_at
+from vaultfs_tools.rescuing.groups import GroupReader
 from vaultfs_tools.rescuing.keys import Keys
 from vaultfs_tools.rescuing.sources import Kind, Library, Source
 
@@ -112,8 +112,8 @@ def _has_groups(library: Library, source: Source, places: Sequence[int]) -> bool
 
 def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:
     """Return whether any group of a file has the MAC of a journal."""
-    read = library.reader(source)
-    groups = (group_at(read, keys.suite, journal.journal_id, journal.keys, at) for at in places)
+    reader = GroupReader(library.reader(source), keys.suite, journal.journal_id, journal.keys)
+    groups = (reader.at(place) for place in places)
     return any(group.chain for group in groups if group is not None)
 
 

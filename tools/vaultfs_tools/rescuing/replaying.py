@@ -11,7 +11,7 @@ from vaultfs_format.suite import Suite
 from vaultfs_tools.keyless.findings import FileMissing
 from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
-from vaultfs_tools.rescuing.groups import FoundGroup, chain_before, continues, group_at, next_group
+from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader
 from vaultfs_tools.rescuing.journals import Journal, Journals
 from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
 from vaultfs_tools.rescuing.sources import Library, Source
@@ -76,14 +76,17 @@ class JournalReader:
             at = following
         return (closed or journal.stop > 0) and len(self._harvest.missing) == missed
 
+    def _reader(self, journal: Journal, source: Source) -> GroupReader:
+        return GroupReader(self._library.reader(source), self._suite, journal.journal_id, journal.keys)
+
     def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
         """Return the group at an offset from the copy that is good, or else what each copy has of it."""
         found = []
         for source in journal.sources:
-            read = self._library.reader(source)
-            group = group_at(read, self._suite, journal.journal_id, journal.keys, at)
+            reader = self._reader(journal, source)
+            group = reader.at(at)
             if group is not None:
-                if group.chain and continues(read, self._suite, group, chain):
+                if group.chain and reader.continues(group, chain):
                     return [(source, group)], Proof.JOURNAL_CHAIN
                 found.append((source, group))
         return found, Proof.JOURNAL_FRAME
@@ -92,10 +95,10 @@ class JournalReader:
         """Return where the next group begins that is authentic, and the chain value before it; the end without one."""
         nearest, chain = end, b""
         for source in journal.sources:
-            read, keys = self._library.reader(source), journal.keys
-            group = next_group(read, min(source.size, end), self._suite, journal.journal_id, keys, at + 1)
+            reader = self._reader(journal, source)
+            group = reader.next(at + 1, min(source.size, end))
             if group is not None and group.at <= nearest:
-                before = chain_before(read, self._suite, journal.journal_id, keys, group)
+                before = reader.chain_before(group)
                 nearest, chain = group.at, before or (chain if group.at == nearest else b"")
         return nearest, chain
 
@@ -114,14 +117,14 @@ class JournalReader:
 
     def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> bool:
         """Take the frames out of a group; return whether its keys open, and as many frames as there are keys."""
-        read = self._library.reader(source)
+        reader = self._reader(journal, source)
         try:
-            keys = group.frame_keys(read, self._suite, journal.journal_id, journal.keys)
+            keys = reader.frame_keys(group)
         except VaultError as error:
             if group.chain:  # else the stretch is missed as a whole
                 self._missed(journal, self._stretch(journal, group.at, group.end, error))
             return False
-        parts = group.parts(read)
+        parts = reader.parts(group)
         for segment_id, end in parts:
             self.parts[segment_id] = max(end, self.parts.get(segment_id, 0))
         opened, gaps = 0, []
@@ -129,7 +132,7 @@ class JournalReader:
         pool = Pool(self._suite, keys)
 
         def proved(offset: int, length: int) -> tuple[bytes, bool]:
-            return read(offset, length), proof is Proof.JOURNAL_CHAIN
+            return reader.read(offset, length), proof is Proof.JOURNAL_CHAIN
 
         for found in Walk(proved, start, end, pool, bodies_offset(group.sizes.parts)):
             if isinstance(found, Opened):
