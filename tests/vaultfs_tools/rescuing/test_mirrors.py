@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vaultfs_format.group import TRAILER, group_sizes
 from vaultfs_format.journal import HEADER_SIZE
 
 from tests.vaultfs_tools import vaults
@@ -102,4 +103,19 @@ def test_a_mirror_that_is_behind_is_no_loss(archive: Archive, rescue: Callable[[
     for path in _mirrored(archive):
         data = path.read_bytes()
         vaults.mirror_of(path).write_bytes(data[: len(data) // 2])
+    rescue()
+
+
+@pytest.mark.parametrize("section", ["keys", "directory"])
+def test_damage_to_both_copies_in_different_sections_of_a_group_loses_nothing(
+    archive: Archive, rescue: Callable[[], None], section: str
+) -> None:
+    """Neither copy proves the chain; the frames of one are all there, and nothing of the other is missed."""
+    for path in vaults.journals_of(archive.path):
+        data = path.read_bytes()
+        for at in vaults.groups_of(path)[:-2]:
+            sizes = group_sizes(data, at)
+            place = {"keys": sizes.keys_offset + 5, "directory": sizes.directory_offset + 30}[section]
+            vaults.flip(path, at + place)
+            vaults.flip(vaults.mirror_of(path), at + sizes.total - TRAILER - 20)  # among the audit entries
     rescue()

@@ -64,13 +64,16 @@ class JournalReader:
         end = journal.stop or max(self._written(source) for source in journal.sources)
         while at < end:
             found, proof = self._best(journal, at, chain)
-            ends = {group.end for source, group in found if self._take(journal, source, group, proof)}
-            group = next((group for _, group in found if group.chain), None)
+            taken = [(group, self._take(journal, source, group, proof)) for source, group in found]
+            group = next((group for group, _ in taken if group.chain), None)
             if group is not None:
+                if all(rows is not None for _, rows in taken):
+                    for row in min((rows or [] for _, rows in taken), key=len):
+                        self._missed(journal, row)
                 at, chain, closed = group.end, group.chain, group.closing
                 continue
             following, chain = self._following(journal, at, end)
-            if following not in ends:
+            if following not in {group.end for group, rows in taken if rows is None}:
                 error = StretchUnreadable(structure=Structure.JOURNAL_GROUP)
                 self._missed(journal, self._stretch(journal, at, following, error))
             at = following
@@ -115,15 +118,17 @@ class JournalReader:
 
     # Frames.
 
-    def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> bool:
-        """Take the frames out of a group; return whether its keys open, and as many frames as there are keys."""
+    def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> list[Row] | None:
+        """Take the frames out of a group; return what cannot be read of it here.
+
+        None where its keys have opened, and as many frames as there are keys: nothing is missing then, whatever
+        another copy of the group lacks.
+        """
         reader = self._reader(journal, source)
         try:
             keys = reader.frame_keys(group)
         except VaultError as error:
-            if group.chain:  # else the stretch is missed as a whole
-                self._missed(journal, self._stretch(journal, group.at, group.end, error))
-            return False
+            return [self._stretch(journal, group.at, group.end, error)]
         parts = reader.parts(group)
         for segment_id, end in parts:
             self.parts[segment_id] = max(end, self.parts.get(segment_id, 0))
@@ -142,11 +147,10 @@ class JournalReader:
                 gaps.append(found)
             else:
                 self._not_opened(journal, found)
-        if opened < len(keys):
-            unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
-            for gap in gaps:
-                self._missed(journal, self._stretch(journal, gap.first, gap.end, unreadable))
-        return 0 < len(keys) == opened
+        if 0 < len(keys) == opened:
+            return None
+        unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
+        return [self._stretch(journal, gap.first, gap.end, unreadable) for gap in gaps]
 
     def _not_opened(self, journal: Journal, found: Unopened) -> None:
         if self._counts(journal):
