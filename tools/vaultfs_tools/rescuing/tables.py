@@ -119,13 +119,12 @@ def _header(data: bytes, keys: Keys) -> _Header:
     """
     _, vault_id, segment_id, epoch, count, salt, commitment = HEADER.unpack(data)
     if vault_id == keys.vault_id:
-        table = KeyTable(keys.suite, vault_id, segment_id, epoch, count, salt, commitment, [b""])
+        table = KeyTable(keys.suite, vault_id, segment_id, epoch, count, salt, commitment, ())
         for root in keys.roots_for(epoch):
             key = table.table_key(root)
             try:
-                table.open_block(key, 0)
+                table.verify(key)
             except CommitmentMismatch:
                 continue
-            except NotAuthentic:  # the commitment comes first; there is no block yet
-                return _Header(table, key)
+            return _Header(table, key)
     raise CommitmentMismatch
