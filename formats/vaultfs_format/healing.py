@@ -14,6 +14,7 @@ from typing import NamedTuple
 from vaultfs_format import erasure, limits, merkle
 from vaultfs_format.errors import FormatError, SlicesLost, Structure, Unsupported
 from vaultfs_format.geometry import Geometry, Zone
+from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.segment import (
     FOOTER_MAGIC,
     FOOTER_SIZE,
@@ -24,9 +25,6 @@ from vaultfs_format.segment import (
 )
 from vaultfs_format.slices import tree_root
 from vaultfs_format.suite import DIGEST
-
-Read = Callable[[int, int], bytes]
-"""Returns bytes of a file at an offset: fewer at its end, and none where it cannot be read."""
 
 Advance = Callable[[int], None]
 
@@ -83,16 +81,8 @@ def find_footer(read: Read, size: int) -> SegmentFooter | None:
         footer = _footer_at(read, at)
         if footer is not None:
             return footer
-    step, kept = limits.MIB, len(FOOTER_MAGIC) - 1
-    for start in range(0, size, step):
-        data = read(start, step + kept)
-        position = data.find(FOOTER_MAGIC)
-        while position >= 0:
-            footer = _footer_at(read, start + position)
-            if footer is not None:
-                return footer
-            position = data.find(FOOTER_MAGIC, position + 1)
-    return None
+    found = (_footer_at(read, at) for at in occurrences(read, FOOTER_MAGIC, 0, size))
+    return next((footer for footer in found if footer is not None), None)
 
 
 def _likely(read: Read, size: int) -> Iterator[int]:

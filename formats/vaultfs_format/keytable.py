@@ -80,6 +80,16 @@ class KeyTable:
         context = self.vault_id + self.segment_id + self.epoch.to_bytes(4, "little") + self.salt
         return self.suite.derive(epoch_root, labels.KEY_TABLE, context, KEY)
 
+    def verify(self, table_key: bytes) -> None:
+        """Check that this is the key that the table commits to.
+
+        Raises
+        ------
+        CommitmentMismatch
+        """
+        if not same(_commitment(self.suite, table_key, self.segment_id), self.commitment):
+            raise CommitmentMismatch(structure=Structure.KEY_TABLE)
+
     def open_block(self, table_key: bytes, number: int) -> list[bytes]:
         """Return the frame keys of block `number`.
 
@@ -87,8 +97,7 @@ class KeyTable:
         ------
         CommitmentMismatch, DecryptionFailed
         """
-        if not same(_commitment(self.suite, table_key, self.segment_id), self.commitment):
-            raise CommitmentMismatch(structure=Structure.KEY_TABLE)
+        self.verify(table_key)
         key, bound = _block_key(self.suite, table_key, self.segment_id, number)
         plain = self.suite.open(key, self.blocks[number], bound, Structure.KEY_TABLE)
         return [plain[at : at + KEY] for at in range(0, len(plain), KEY)]

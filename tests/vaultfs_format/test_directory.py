@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 from vaultfs_format import limits
-from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow, decode_rows
+from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow, body_span, decode_rows, split_rows
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure, Truncated
 
 from tests.vaultfs_format.examples import FRAMES, RECORD_FRAME, rows_of
@@ -109,3 +109,19 @@ def test_rows_fill_their_section() -> None:
 def test_more_rows_than_there_is_room_for_are_refused_at_once(count: int) -> None:
     with peak_of(100_000), pytest.raises(LimitExceeded):
         decode_rows(bytes(90), count)
+
+
+def test_rows_are_split_without_being_parsed() -> None:
+    rows = rows_of(FRAMES, 7, 4096)
+    directory = b"".join(rows)
+    assert list(split_rows(directory, len(rows))) == rows
+    places = [(row.body_offset, row.header.body_sealed) for row in decode_rows(directory, len(rows))]
+    assert [body_span(row) for row in rows] == places
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_another_number_of_rows_is_refused_when_they_are_split(change: int) -> None:
+    rows = rows_of(FRAMES, 7, 4096)
+    with pytest.raises(FieldInvalid) as refused:
+        list(split_rows(b"".join(rows), len(rows) + change))
+    assert refused.value.facts["rule"] == 5

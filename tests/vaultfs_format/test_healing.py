@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vaultfs_format.errors import SlicesLost, Unsupported
 from vaultfs_format.frame import FrameClass
-from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
+from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 from tests.vaultfs_format.examples import AUDIT_SEGMENT, FRAMES, RECORD_FOOTER, RECORD_SEGMENT, segment_bytes

@@ -151,6 +151,7 @@ def test_the_parity_is_the_one_that_is_specified(count: int) -> None:
 
 
 @example([1000, 1000, 5000, 3000, 0, 9000])
+@example([4095])  # whole slices
 @given(st.lists(st.integers(0, 9000), max_size=5))
 def test_slices_do_not_depend_on_how_the_bytes_pass_by(sizes: list[int]) -> None:
     pieces = [b"s" * 4097, *(bytes([number]) * size for number, size in enumerate(sizes))]

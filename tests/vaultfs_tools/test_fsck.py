@@ -83,7 +83,7 @@ def test_check_only_reports_and_writes_nothing(vault: Path, capsys: pytest.Captu
             }
         ]
     assert fsck.main([str(vault), "-n"]) == 4
-    assert capsys.readouterr().out.count(" [a good copy exists]\n") == 1
+    assert capsys.readouterr().out.count(" [can be healed]\n") == 1
     assert vaults.tree(vault) == before
 
 

@@ -204,10 +204,11 @@ def test_wrong_usage_is_told(vault: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_bytes_that_the_device_does_not_give_are_damage(
     run: Run, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Parity makes good a block of a segment; of a journal all but one group come out."""
+    """Parity makes good a block of a segment; of a journal whose copies fail alike, all but one group come out."""
     segment = max(vault.rglob("*.vseg"), key=lambda path: path.stat().st_size)
     journal = vaults.journals_of(vault)[-1]
-    bad, real = {os.stat(segment).st_ino: 9000, os.stat(journal).st_ino: vaults.groups_of(journal)[1] + 10}, os.preadv
+    failing = dict.fromkeys(vaults.both(journal), vaults.groups_of(journal)[1] + 10)
+    bad, real = {os.stat(path).st_ino: at for path, at in ({segment: 9000} | failing).items()}, os.preadv
 
     def preadv(descriptor: int, buffers: list[memoryview], offset: int) -> int:
         at = bad.get(os.fstat(descriptor).st_ino, -1)

@@ -17,9 +17,10 @@ from vaultfs_format.geometry import geometry_of
 from vaultfs_format.group import TRAILER, group_sizes
 from vaultfs_format.head import HEADER as HEAD
 from vaultfs_format.head import JOURNAL_ROW, SEGMENT_ROW
-from vaultfs_format.healing import Read, SlicedFile, find_footer
+from vaultfs_format.healing import SlicedFile, find_footer
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.prefix import PREFIX
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import (
     FOOTER,
     FOOTER_MAGIC,

@@ -255,7 +255,7 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
         yield "every frame was opened with its key, and the index compared with the files"
     for finding in report.findings:
         place = "" if finding.offset is None else f" at {finding.offset}"
-        healable = " [a good copy exists]" if finding.remedy and finding.severity is Severity.ERROR else ""
+        healable = " [can be healed]" if finding.remedy and finding.severity is Severity.ERROR else ""
         yield f"{finding.severity.value}: {finding.file}{place}: {finding.error.message()}{healable}"
     if report.count(Severity.UNSUPPORTED) and any(finding.remedy for finding in report.findings):
         yield "nothing was healed: parts of the vault were written by a newer program, which knows what belongs there"

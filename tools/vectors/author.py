@@ -24,6 +24,11 @@ from vectors.world import EPOCH_ROOT, ROOT_KEY, SIGNING, SUPERBLOCK, VAULT_ID, k
 Run = tuple[int, int]
 
 
+def doubled(name: str, data: bytes) -> dict[str, bytes]:
+    """Return a file and its copy or mirror."""
+    return {name: data, names.copy_name(name): data}
+
+
 def rows_of(frames: Sequence[SealedFrame], runs: Sequence[Sequence[Run]], at: int) -> list[bytes]:
     """Return the rows of frames whose bodies follow each other from `at` on."""
     rows = []
@@ -52,8 +57,7 @@ class Segment:
 
     def files(self) -> dict[str, bytes]:
         """Return both under their names, and the copy of the table."""
-        table = names.table_name(self.row)
-        return {names.segment_name(self.row): self.data, table: self.table, names.copy_name(table): self.table}
+        return {names.segment_name(self.row): self.data} | doubled(names.table_name(self.row), self.table)
 
 
 def segment(
@@ -149,9 +153,14 @@ class Journal:
     offsets: tuple[int, ...]
     chains: tuple[bytes, ...]
 
-    def file(self) -> dict[str, bytes]:
-        """Return it under its name."""
-        return {f"journal/{self.header.journal_id.hex()}.vjrn": self.data}
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return f"{names.JOURNALS}/{self.header.journal_id.hex()}.vjrn"
+
+    def files(self) -> dict[str, bytes]:
+        """Return it under its name, and its mirror."""
+        return doubled(self.name, self.data)
 
 
 def journal(header: JournalHeader, drafts: Sequence[GroupDraft], keys: JournalKeys | None = None) -> Journal:
@@ -210,14 +219,11 @@ def vault(
     extra: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Return the files of a vault, without those that are none of its parts."""
-    pairs = {
-        names.HEAD: head.encode(EPOCH_ROOT),
-        names.superblock_name(1): SUPERBLOCK.encode(ROOT_KEY),
-        names.keyring_name(1): keyring(),
-    }
-    files = pairs | {names.copy_name(name): data for name, data in pairs.items()}
+    files = doubled(names.HEAD, head.encode(EPOCH_ROOT))
+    files |= doubled(names.superblock_name(1), SUPERBLOCK.encode(ROOT_KEY))
+    files |= doubled(names.keyring_name(1), keyring())
     for one in segments:
         files |= one.files()
     for each in journals:
-        files |= each.file()
+        files |= each.files()
     return files | dict(extra or {})

@@ -19,7 +19,7 @@ from vaultfs_tools.keyless import files as names
 
 from vaultfs.audit.events import EventType
 from vectors import world
-from vectors.author import Journal, Segment, closing, commit_group, journal, segment, vault
+from vectors.author import Journal, Segment, closing, commit_group, doubled, journal, segment, vault
 from vectors.world import CONTENT_KEY, IDENTIFIER_KEY, NOBODYS_KEY, SUBJECT, UNDATED, event, record, seeded
 
 # What is stored.
@@ -100,6 +100,7 @@ PART_ID = seeded("id of a part file", 16)
 PART_HEAD = SegmentHead(DEFAULT, FrameClass.BLOB, 0, 0, 0, 0, 0, world.VAULT_ID, PART_ID, 0)
 PART_FILE = PART_HEAD.encode() + b"".join(one.body for one in BLOB_FRAMES)
 PART_NAME = names.part_name(PART_ID)
+PART_FILES = doubled(PART_NAME, PART_FILE)
 
 
 def part_group(number: int, commit: int, valid_end: int = len(PART_FILE), **changes: Any) -> GroupDraft:

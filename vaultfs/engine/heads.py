@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from vaultfs_format.combining import combine
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.signing import SigningKeys
@@ -24,6 +25,8 @@ from vaultfs.vfs import Vfs
 def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
     """Return the good heads and their bytes, the newest first: one, unless a copy lags or is not authentic.
 
+    Where both copies are damaged, at different places, it is the head that they give together.
+
     Raises
     ------
     VaultMissing, VaultDamaged, StorageFailed
@@ -31,13 +34,14 @@ def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
         A copy is of a newer format: whatever the other is, this program must not go on from it.
     """
     found: list[tuple[Head, bytes]] = []
+    copies: list[bytes] = []
     failure: VaultError = VaultMissing()
     if vfs.names(layout.journals) or vfs.names(layout.segments):
         failure = VaultDamaged()
     for path in (layout.head, layout.copy_of(layout.head)):
         try:
-            data = vfs.read(path, MAX_FILE)
-            found.append((Head.decode(data), data))
+            copies.append(vfs.read(path, MAX_FILE))
+            found.append((Head.decode(copies[-1]), copies[-1]))
         except VaultMissing:
             continue
         except FormatError:
@@ -45,7 +49,10 @@ def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
         except StorageFailed as error:
             failure = error
     if not found:
-        raise failure
+        combined = combine(copies, Head.decode)
+        if combined is None:
+            raise failure
+        return [combined[::-1]]
     newest_first = sorted(found, key=lambda pair: -pair[0].generation)
     return newest_first if newest_first[0][1] != newest_first[-1][1] else newest_first[:1]
 

@@ -131,6 +131,8 @@ class JournalFile:
         def parse(source: File | Mirror) -> tuple[JournalHeader, JournalKeys, bytes]:
             data = source.read(0, HEADER_SIZE)
             header = JournalHeader.decode(data)
+            if source is mirror and header.journal_id.hex() != path.stem:
+                raise VaultDamaged  # it is the mirror of another journal
             keys = keys_of(header)
             header.verify(data, keys)
             return header, keys, data

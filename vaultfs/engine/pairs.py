@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from vaultfs_format.combining import combine
+
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, StorageFailed, Unsupported, VaultDamaged, VaultError, VaultMissing
 from vaultfs.vfs import File, Vfs, converted
@@ -28,6 +30,8 @@ def write_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes) -> None:
 def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T]) -> T:
     """Return what `parse` makes of the file, or of its copy where the file is missing or `parse` finds it damaged.
 
+    Where both are damaged, at different places, it is made of what they give together; nothing is written.
+
     Raises
     ------
     Unsupported, StorageFailed
@@ -36,14 +40,19 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
         Neither is good.
     """
     failure: VaultError = VaultDamaged()
+    copies: list[bytes] = []
     for place in (path, layout.copy_of(path)):
         try:
-            return parse(vfs.read(place, MAX_FILE))
+            copies.append(vfs.read(place, MAX_FILE))
+            return parse(copies[-1])
         except (VaultMissing, FormatError, VaultDamaged):
             continue
         except (Unsupported, StorageFailed) as error:
             failure = error
-    raise failure
+    combined = combine(copies, parse)
+    if combined is None:
+        raise failure
+    return combined[1]
 
 
 def part_path(layout: Layout, segment_id: bytes) -> Path:

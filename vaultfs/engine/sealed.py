@@ -8,7 +8,8 @@ from pathlib import Path
 from vaultfs_format import limits
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
+from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import SegmentFooter
 
 from vaultfs.engine.mirrors import Mirror

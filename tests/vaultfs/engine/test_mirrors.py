@@ -249,6 +249,19 @@ def test_a_mirror_of_a_settled_journal_does_not_bring_it_back(filled: vaultfs.Va
     assert not back.exists()
 
 
+def test_a_mirror_of_another_journal_is_not_written_into_a_journal(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    reopen(copy).close()
+    (other,) = set(files_of(copy, "*.vjrn")) - {journal}
+    shutil.copy(other, mirror_of(copy, journal))
+    flip(journal, 30)
+    harmed = journal.read_bytes()
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
+    assert journal.read_bytes() == harmed
+
+
 def test_a_mirror_that_nobody_can_prove_is_left_alone(filled: vaultfs.Vault, tmp_path: Path) -> None:
     copy = crashed(filled.path, tmp_path / "copy")
     stray = copy / "copies/journal" / f"{'ab' * 16}.vjrn"

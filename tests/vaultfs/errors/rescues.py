@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tests.vaultfs.errors.world import PATIENT, PLANTED, World, cut, flip, make, reaches
+from tests.vaultfs.errors.world import PATIENT, PLANTED, World, flip, make, reaches
 from tests.vaultfs_tools import vaults
 
 
@@ -54,7 +54,7 @@ def the_row_of_a_part_is_damaged(world: World) -> set[int]:
         with session.transaction() as txn:
             txn.put(PLANTED.data("large", 1_200_000), kind="Binary", subject=PATIENT)
     world.close()
-    flip(journal, journal.read_bytes().index(b"VFRM\0\2", size) + 32)
+    vaults.flip_both(journal, journal.read_bytes().index(b"VFRM\0\2", size) + 32)
     return world.rescue()
 
 
@@ -75,18 +75,18 @@ def the_segment_of_a_first_version_is_gone(world: World) -> set[int]:
 @reaches("StretchUnreadable")
 def the_beginning_of_a_group_is_damaged(world: World) -> set[int]:
     journal = vaults.journals_of(world.path)[-1]
-    flip(journal, vaults.groups_of(journal)[1])
+    vaults.flip_both(journal, vaults.groups_of(journal)[1])
     return world.rescue()
 
 
 @reaches("BytesUnnamed")
 def the_end_of_a_journal_is_cut_off(world: World) -> set[int]:
     journal = vaults.journals_of(world.path)[-1]
-    cut(journal, vaults.groups_of(journal)[1])
+    vaults.write(journal, journal.read_bytes()[: vaults.groups_of(journal)[1]])
     return world.rescue()
 
 
 @reaches("JournalLost")
 def the_salt_of_a_journal_is_damaged(world: World) -> set[int]:
-    flip(vaults.journals_of(world.path)[-1], 60)
+    vaults.flip_both(vaults.journals_of(world.path)[-1], 60)
     return world.rescue()

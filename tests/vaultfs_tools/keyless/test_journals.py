@@ -106,7 +106,8 @@ def test_a_journal_under_another_name_is_damage(vault: Path) -> None:
     for path in (last, vaults.mirror_of(last)):
         path.rename(path.with_name("00" * 16 + ".vjrn"))
     found = vaults.findings(vault)
-    assert [f.error.facts["property"] for f in found] == [Property.FILE_ID]
+    assert vaults.names(found) == ["Disagreement", "MirrorBehind"]
+    assert found[0].error.facts["property"] is Property.FILE_ID
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,29 @@ def test_a_newer_journal_is_not_written_over_by_an_older_mirror(vault: Path, *, 
     assert vaults.tree(vault) == before
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_mirror_of_another_journal_is_not_taken_for_one(vault: Path, *, lost: bool) -> None:
+    first, second = vaults.journals_of(vault)
+    vaults.mirror_of(first).write_bytes(second.read_bytes())
+    if lost:
+        first.unlink()
+    else:
+        vaults.flip(first, HEADER_SIZE + 50)
+    before = vaults.tree(vault)
+    report = vaults.checked(vault)
+    heal(VaultFiles(vault), report)
+    assert Severity.ERROR in {f.severity for f in report.findings}
+    assert vaults.tree(vault) == before
+
+
+def test_a_mirror_of_another_journal_is_made_anew_where_the_journal_is_good(vault: Path) -> None:
+    before = vaults.tree(vault)
+    first, second = vaults.journals_of(vault)
+    vaults.mirror_of(first).write_bytes(second.read_bytes() + bytes(9_000))
+    assert healed(vault) == ["MirrorBehind"]
+    assert vaults.tree(vault) == before
+
+
 def test_a_mirror_of_which_nothing_can_be_proved_is_remarked(vault: Path) -> None:
     (vault / "copies/journal" / ("ab" * 16 + ".vjrn")).write_bytes(bytes(HEADER_SIZE + 100))
     assert [(type(f.error).__name__, f.severity) for f in vaults.findings(vault)] == [("Leftover", Severity.REMARK)]

@@ -1,4 +1,4 @@
-"""Damaged journals: groups behind damage, headers, ends, void groups, and open blob segments."""
+"""Damaged journals, both copies alike: groups behind damage, headers, ends, void groups, and open blob segments."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def _proofs(found: Any) -> dict[Version, str]:
     return {(row["record"], row["version"]): row["proof"] for row in found.manifest}
 
 
+def _overwrite_both(journal: Path, offset: int, data: bytes) -> None:
+    for path in vaults.both(journal):
+        overwrite(path, offset, data)
+
+
 @pytest.fixture
 def journal(archive: Archive) -> Path:
     """Return the last journal, which has several groups."""
@@ -44,7 +49,7 @@ def test_a_group_that_is_unreadable_is_a_stretch_and_those_behind_it_are_chained
 ) -> None:
     at, versions = list(_groups(archive, journal).items())[1]
     end = at + group_sizes(journal.read_bytes(), at).total
-    overwrite(journal, at, random.Random(1).randbytes(end - at - TRAILER))
+    _overwrite_both(journal, at, random.Random(1).randbytes(end - at - TRAILER))
     found = rescued(archive.path)
     gone = check(archive, found)
     assert versions <= gone
@@ -58,7 +63,7 @@ def test_behind_a_group_of_which_nothing_is_left_one_is_not_chained(archive: Arc
     starts = _groups(archive, journal)
     first = min(starts)
     end = first + group_sizes(journal.read_bytes(), first).total
-    overwrite(journal, first, bytes(end - first))
+    _overwrite_both(journal, first, bytes(end - first))
     found = rescued(archive.path)
     gone = check(archive, found)
     proofs = _proofs(found)
@@ -78,7 +83,7 @@ def test_what_is_whole_of_a_damaged_group_comes_out(archive: Archive, journal: P
         "trailer": at + sizes.total - 40,
         "sizes": at + 8,
     }[section]
-    vaults.flip(journal, place)
+    vaults.flip_both(journal, place)
     found = rescued(archive.path)
     gone = check(archive, found)
     if section in ("audit", "trailer"):
@@ -93,7 +98,7 @@ def test_what_is_whole_of_a_damaged_group_comes_out(archive: Archive, journal: P
 
 def test_a_journal_whose_header_is_damaged_where_no_key_depends_on_it_is_read(archive: Archive, journal: Path) -> None:
     for at in (120, 3000, 4050, 4090):
-        vaults.flip(journal, at)
+        vaults.flip_both(journal, at)
     found = rescued(archive.path)
     assert (check(archive, found), found.missing) == (set(), [])
     # The first group, which has no record in it, proves those behind it.
@@ -103,12 +108,12 @@ def test_a_journal_whose_header_is_damaged_where_no_key_depends_on_it_is_read(ar
 
 @pytest.mark.parametrize("at", [0, 22, 30, 45])
 def test_an_id_an_epoch_and_a_vault_id_are_known_from_elsewhere(archive: Archive, journal: Path, at: int) -> None:
-    vaults.flip(journal, at)
+    vaults.flip_both(journal, at)
     assert check(archive, rescued(archive.path)) == set()
 
 
 def test_a_journal_whose_salt_is_lost_is_listed(archive: Archive, journal: Path) -> None:
-    vaults.flip(journal, 60)
+    vaults.flip_both(journal, 60)
     found = rescued(archive.path)
     assert check(archive, found)
     (row,) = [row for row in found.missing if row["what"] == "journal"]
@@ -116,7 +121,8 @@ def test_a_journal_whose_salt_is_lost_is_listed(archive: Archive, journal: Path)
 
 
 def test_a_journal_that_shows_by_its_groups_alone_what_it_is_is_listed(archive: Archive, journal: Path) -> None:
-    overwrite(journal, 0, bytes(HEADER_SIZE))
+    _overwrite_both(journal, 0, bytes(HEADER_SIZE))
+    vaults.mirror_of(journal).unlink()
     journal = journal.rename(archive.path / "#7")
     found = rescued(archive.path)
     assert check(archive, found)
@@ -125,7 +131,7 @@ def test_a_journal_that_shows_by_its_groups_alone_what_it_is_is_listed(archive: 
 
 
 def test_two_damaged_copies_of_a_journal_give_a_whole_one(archive: Archive, journal: Path) -> None:
-    other = Path(shutil.copy(journal, archive.path / "again"))
+    other = vaults.mirror_of(journal).rename(archive.path / "again")
     starts = list(_groups(archive, journal))
     overwrite(journal, starts[0], bytes(200))
     overwrite(other, 0, bytes(100))
@@ -139,7 +145,8 @@ def test_two_damaged_copies_of_a_journal_give_a_whole_one(archive: Archive, jour
 def test_a_journal_that_is_missing_is_listed_if_a_later_one_continues_it(archive: Archive) -> None:
     first, *_ = vaults.journals_of(archive.path)
     gone = in_file(archive, first)
-    first.unlink()
+    for copy in vaults.both(first):
+        copy.unlink()
     found = rescued(archive.path)
     assert gone <= check(archive, found)
     assert first.stem in {row["journal"] for row in found.missing if row["what"] == "journal"}
@@ -148,7 +155,7 @@ def test_a_journal_that_is_missing_is_listed_if_a_later_one_continues_it(archive
 def test_a_journal_that_ends_too_early_for_its_successor_is_listed(archive: Archive) -> None:
     first, *_ = vaults.journals_of(archive.path)
     at = list(_groups(archive, first))[-1]
-    first.write_bytes(first.read_bytes()[:at])
+    vaults.write(first, first.read_bytes()[:at])
     found = rescued(archive.path)
     assert check(archive, found)
     (row,) = [row for row in found.missing if row["what"] == "stretch"]
@@ -157,10 +164,9 @@ def test_a_journal_that_ends_too_early_for_its_successor_is_listed(archive: Arch
 
 def test_a_torn_end_is_listed_and_zeros_are_not(archive: Archive, journal: Path) -> None:
     size = journal.stat().st_size
-    with journal.open("ab") as file:
-        file.write(bytes(2_100_000))
+    vaults.write(journal, journal.read_bytes() + bytes(2_100_000))
     assert rescued(archive.path).code == 0
-    overwrite(journal, size, b"VGRP" + bytes(40) + b"torn")
+    _overwrite_both(journal, size, b"VGRP" + bytes(40) + b"torn")
     found = rescued(archive.path, out=archive.path.parent / "again")
     assert check(archive, found) == set()
     (row,) = found.missing
@@ -172,7 +178,7 @@ def test_bodies_of_which_no_group_is_left_are_listed(archive: Archive, journal: 
     at = next(start for start, held in _groups(archive, journal).items() if len(held) == 2)
     data = journal.read_bytes()
     assert GROUP.unpack(data, at)[3] == 1  # it names a part file
-    journal.write_bytes(data[:at])
+    vaults.write(journal, data[:at])
     found = rescued(archive.path)
     part = next(path for path in archive.path.rglob("*.part") if path.stem in {r.get("segment") for r in found.missing})
     (row,) = found.missing
@@ -211,8 +217,8 @@ def test_what_a_successor_declares_void_does_not_come_out(tmp_path: Path) -> Non
     with vaults.opened(before) as vault, vault.session(vaults.WHO, "TREAT") as session:
         with session.transaction() as txn:
             txn.put(b"second", kind="Basic", subject=ONE, replaces=record)
-        (longer,) = after.rglob("*.vjrn")
-        shutil.copy(longer, next(before.rglob(longer.name)))
+        (longer,) = (after / "journal").glob("*.vjrn")
+        vaults.write(before / "journal" / longer.name, longer.read_bytes())
         with session.transaction() as txn:
             txn.put(b"third", kind="Basic", subject=ONE, replaces=record)
     found = rescued(before)
@@ -258,7 +264,7 @@ def test_what_settling_has_put_into_new_frames_comes_out_of_the_old_ones_too(arc
     gone = archive.put.keys() - found.records().keys()
     assert gone
     assert gone == {(row["record"], row["version"]) for row in found.missing if row["what"] == "record"}
-    for path in [*before.rglob("*.vjrn"), *before.rglob("*.part")]:
+    for path in [*(before / "journal").glob("*.vjrn"), *(before / "segments").rglob("*.part")]:
         shutil.copy(path, archive.path / path.name)
     found = rescued(archive.path, out=archive.path.parent / "again")
     assert (found.records(), found.missing) == (archive.put, [])

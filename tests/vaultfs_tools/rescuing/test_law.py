@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vaultfs_tools import cli
 
+from tests.vaultfs.support import drop_mirrors
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.rescuing import archive as archives
 from tests.vaultfs_tools.rescuing.archive import Archive, check, overwrite, rescued
@@ -51,10 +52,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(harms, min_size=1, max_size=12))
-def test_whatever_happens_nothing_wrong_comes_out_and_nothing_is_passed_over(fresh: Copy, done: Sequence[Harm]) -> None:
+@given(st.lists(harms, min_size=1, max_size=12), st.booleans())
+def test_whatever_happens_nothing_wrong_comes_out_and_nothing_is_passed_over(
+    fresh: Copy, done: Sequence[Harm], mirrors: bool
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = fresh(Path(folder))
+        if not mirrors:
+            drop_mirrors(archive.path)
         good = (archive.path / "VAULT.1").read_bytes()
         for harm in done:
             _happens(archive, harm)

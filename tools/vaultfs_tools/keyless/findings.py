@@ -308,6 +308,20 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Combined:
+    """A bad copy, and the good file that both copies give together.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file.
+    """
+
+    target: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Parity:
     """A segment, or the mirror of one, that is made whole from its parity and the other.
 
@@ -341,14 +355,14 @@ class Finding:
     offset
         Where in the file, in bytes, if that is known.
     remedy
-        How to heal it, if a good copy exists.
+        How to heal it, if that is known.
     """
 
     severity: Severity
     error: VaultError
     file: str
     offset: int | None = None
-    remedy: Remedy | Parity | Mirrored | None = None
+    remedy: Remedy | Combined | Parity | Mirrored | None = None
 
     @property
     def structure(self) -> Structure | None:
@@ -398,7 +412,7 @@ class Report:
         error: VaultError,
         file: str,
         offset: int | None = None,
-        remedy: Remedy | Parity | Mirrored | None = None,
+        remedy: Remedy | Combined | Parity | Mirrored | None = None,
     ) -> None:
         """Note a finding; its severity follows from the error."""
         self.findings.append(Finding(severity_of(error), error, file, offset, remedy))

@@ -21,7 +21,7 @@ from vaultfs_format.suite import DEFAULT
 from vaultfs_tools.keyless.acts import NOTHING, note
 from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
 from vaultfs_tools.keyless.files import CHUNK, COPIES, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.findings import Combined, Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.segments import Doubled, Lenient
 
@@ -34,7 +34,7 @@ def heal(files: VaultFiles, report: Report) -> None:
     mended: dict[str, bool] = {}
     pieces: Counter[str] = Counter()
     for number, finding in enumerate(report.findings):
-        if isinstance(finding.remedy, Remedy):
+        if isinstance(finding.remedy, Remedy | Combined):
             report.findings[number] = _healed(files, finding, finding.remedy)
         elif finding.remedy is not None:
             name = finding.remedy.target
@@ -188,15 +188,12 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[count:], offset + count
 
 
-def _healed(files: VaultFiles, finding: Finding, remedy: Remedy) -> Finding:
+def _healed(files: VaultFiles, finding: Finding, remedy: Remedy | Combined) -> Finding:
     try:
-        data = files.read(remedy.source)
-    except VaultError:
-        return finding
-    if DEFAULT.digest(data) != remedy.digest:
-        return finding
-    try:
+        data = remedy.data if isinstance(remedy, Combined) else files.read(remedy.source)
+        if isinstance(remedy, Remedy) and DEFAULT.digest(data) != remedy.digest:
+            return finding
         write(files.root / remedy.target, data)
-    except OSError:
+    except (OSError, VaultError):
         return finding
     return replace(finding, severity=Severity.CORRECTED)

@@ -15,6 +15,7 @@ from vaultfs_format.errors import FieldInvalid, FormatError, Structure, VaultErr
 from vaultfs_format.group import GROUP, GROUP_MAGIC, Group, GroupKind, group_sizes
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
+from vaultfs_format.searching import occurrences
 
 from vaultfs_tools.keyless.files import CHUNK, COPIES, JOURNALS, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import (
@@ -335,18 +336,8 @@ def _take(scan: Scan, group: Group) -> None:
 
 def claims_durable(file: Reader, scan: Scan) -> bool:
     """Return whether a group after the last good one states that more groups were durable."""
-    at, kept = scan.end, b""
-    while at < file.size:
-        piece = file.read(at, min(CHUNK, file.size - at))
-        data = kept + piece
-        position = data.find(GROUP_MAGIC)
-        while position >= 0:
-            if _claims(data[position : position + GROUP.size], scan.last_group):
-                return True
-            position = data.find(GROUP_MAGIC, position + 1)
-        at += len(piece)
-        kept = data[-(GROUP.size - 1) :]
-    return False
+    places = occurrences(file.read, GROUP_MAGIC, scan.end, file.size)
+    return any(_claims(file.read(at, min(GROUP.size, file.size - at)), scan.last_group) for at in places)
 
 
 def _claims(data: bytes, last_group: int) -> bool:

@@ -130,7 +130,7 @@ class Pair(NamedTuple):
 
 @contextmanager
 def opened(files: VaultFiles, name: str) -> Iterator[Pair]:
-    """Open a file and its mirror.
+    """Open a file and its mirror; a journal of another id is not the mirror.
 
     Raises
     ------
@@ -138,14 +138,25 @@ def opened(files: VaultFiles, name: str) -> Iterator[Pair]:
         Neither can be opened.
     """
     with ExitStack() as stack:
-        found: list[Reader | None] = []
-        failures: list[VaultError] = []
-        for place in (name, copy_name(name)):
-            try:
-                found.append(stack.enter_context(files.open(place)))
-            except VaultError as error:
-                failures.append(error)
-                found.append(None)
-        if len(failures) == len(found):
-            raise failures[0]
-        yield Pair(*found)
+        file: Reader | None = None
+        mirror: Reader | None = None
+        failure: VaultError = FileMissing()
+        try:
+            file = stack.enter_context(files.open(name))
+        except VaultError as error:
+            failure = error
+        with suppress(VaultError):
+            found = stack.enter_context(files.open(copy_name(name)))
+            mirror = None if _of_another(found, name) else found
+        if file is None and mirror is None:
+            raise failure
+        yield Pair(file, mirror)
+
+
+def _of_another(mirror: Reader, name: str) -> bool:
+    """Return whether a good header says that the mirror is that of a journal which is not named so."""
+    try:
+        header = JournalHeader.decode(mirror.read(0, min(HEADER_SIZE, mirror.size)))
+    except VaultError:
+        return False
+    return header.journal_id.hex() not in name

@@ -1,4 +1,4 @@
-"""Small files in two places: which of the two are good, and what is good in them.
+"""Small files in two places: which of the two are good, what is good in them, and what they give together.
 
 The head is judged by itself, the newer one counting; every other small file by the digest that the head has of it.
 """
@@ -6,9 +6,11 @@ The head is judged by itself, the newer one counting; every other small file by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from vaultfs_format import limits
+from vaultfs_format.combining import combine
 from vaultfs_format.errors import DigestMismatch, Structure, Unsupported, VaultError
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.keyring import Keyring
@@ -16,8 +18,17 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.keyless.files import HEAD, VaultFiles, copy_name, keyring_name, superblock_name, table_name
+from vaultfs_tools.keyless.files import (
+    HEAD,
+    MAX_SMALL,
+    VaultFiles,
+    copy_name,
+    keyring_name,
+    superblock_name,
+    table_name,
+)
 from vaultfs_tools.keyless.findings import (
+    Combined,
     CopyStale,
     Disagreement,
     FileMissing,
@@ -31,61 +42,87 @@ T = TypeVar("T")
 MAX_SUPERBLOCK = limits.MIB
 
 
+@dataclass(slots=True)
+class _Copies(Generic[T]):
+    """A file in its two places.
+
+    Parameters
+    ----------
+    good
+        The bytes of each good copy, and what was made of them.
+    combined
+        The same of what two damaged copies give together.
+    """
+
+    good: dict[str, tuple[bytes, T]] = field(default_factory=dict)
+    bad: dict[str, VaultError] = field(default_factory=dict)
+    combined: tuple[bytes, T] | None = None
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether a newer program may have written either."""
+        return any(isinstance(error, Unsupported) for error in self.bad.values())
+
+    def report(self, report: Report, source: str = "") -> None:
+        """Report the bad copies; the good one at `source` is what is to be written over them."""
+        for place, error in self.bad.items():
+            remedy = self.remedy(place, source) if source else None
+            report.add(error, place, remedy=Combined(place, self.combined[0]) if self.combined else remedy)
+
+    def remedy(self, target: str, source: str) -> Remedy:
+        """Return the good copy at `source` as the one to write over another."""
+        return Remedy(target, source, DEFAULT.digest(self.good[source][0]))
+
+
+def _read(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> _Copies[T]:
+    """Read a file and its copy; `judge` parses the bytes of either, or raises `VaultError`."""
+    copies, found = _Copies[T](), []
+    for place in (name, copy_name(name)):
+        try:
+            data = files.read(place, limit)
+            report.checked += len(data)
+            found.append(data)
+            copies.good[place] = data, judge(data)
+        except VaultError as error:
+            copies.bad[place] = error
+    if not copies.good and not copies.unsupported:
+        copies.combined = combine(found, judge)
+    return copies
+
+
 def check_head(files: VaultFiles, report: Report) -> Head | None:
     """Return the head that is in force; None where none is good or a newer program has written one."""
-    good: dict[str, tuple[Head, bytes]] = {}
-    bad: dict[str, VaultError] = {}
-    for name in (HEAD, copy_name(HEAD)):
-        try:
-            data = files.read(name)
-            report.checked += len(data)
-            good[name] = Head.decode(data), data
-        except VaultError as failure:
-            bad[name] = failure
-    unsupported = any(isinstance(error, Unsupported) for error in bad.values())
-    if unsupported or not good:
-        for name, error in bad.items():
-            report.add(error, name)
-        return None
-    newest = max(good, key=lambda name: good[name][0].generation)
-    head, data = good[newest]
-    for name, error in bad.items():
-        report.add(error, name, remedy=_remedy(name, newest, data))
-    for name, (other, other_data) in good.items():
+    copies = _read(files, report, HEAD, MAX_SMALL, Head.decode)
+    good = {name: head for name, (_, head) in copies.good.items()}
+    if copies.unsupported or not good:
+        copies.report(report)
+        return copies.combined[1] if copies.combined else None
+    newest = max(good, key=lambda name: good[name].generation)
+    copies.report(report, newest)
+    head = good[newest]
+    for name, other in good.items():
         if other.vault_id != head.vault_id:
             report.add(Disagreement(structure=Structure.HEAD, property=Property.VAULT_ID), name)
         elif other.generation < head.generation:
             behind = CopyStale(structure=Structure.HEAD, generation=other.generation, newest=head.generation)
-            report.add(behind, name, remedy=_remedy(name, newest, data))
-        elif other_data != data:
+            report.add(behind, name, remedy=copies.remedy(name, newest))
+        elif copies.good[name][0] != copies.good[newest][0]:
             report.add(HeadsDisagree(structure=Structure.HEAD, generation=head.generation), name)
     return head
 
 
-def _remedy(target: str, source: str, data: bytes) -> Remedy:
-    return Remedy(target, source, DEFAULT.digest(data))
-
-
 def check_pair(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> T | None:
-    """Return what `judge` makes of a file or of its copy; None where neither is good.
+    """Return what `judge` makes of a file, of its copy, or of both together; None where nothing good comes of them.
 
     Parameters
     ----------
     judge
         Parses the bytes, or raises `VaultError`.
     """
-    good: list[tuple[str, bytes, T]] = []
-    bad: dict[str, VaultError] = {}
-    for place in (name, copy_name(name)):
-        try:
-            data = files.read(place, limit)
-            report.checked += len(data)
-            good.append((place, data, judge(data)))
-        except VaultError as failure:
-            bad[place] = failure
-    for place, error in bad.items():
-        report.add(error, place, remedy=_remedy(place, good[0][0], good[0][1]) if good else None)
-    return good[0][2] if good else None
+    copies = _read(files, report, name, limit, judge)
+    copies.report(report, next(iter(copies.good), ""))
+    found = next(iter(copies.good.values()), copies.combined)
+    return found[1] if found else None
 
 
 def check_superblock(files: VaultFiles, report: Report, head: Head) -> Superblock | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.errors import Structure, Truncated
-from vaultfs_format.healing import Read
 from vaultfs_format.layout import require
+from vaultfs_format.searching import Read
 
 from vaultfs_tools.keyless.files import CHUNK
 

@@ -14,7 +14,8 @@ from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.errors import DigestMismatch, FormatError, SlicesLost, Structure, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.healing import Damage, Lost, Read, SlicedFile, examine, find_footer, heal
+from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 from vaultfs_format.superblock import Superblock
 

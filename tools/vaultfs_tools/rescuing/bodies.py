@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from vaultfs_format import limits
 from vaultfs_format.errors import DecryptionFailed, FormatError, Structure, VaultError
 from vaultfs_format.frame import open_body
-from vaultfs_format.healing import Read, SlicedFile
+from vaultfs_format.healing import SlicedFile
+from vaultfs_format.searching import Read
 from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import Suite
 

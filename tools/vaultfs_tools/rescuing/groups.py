@@ -21,11 +21,9 @@ from vaultfs_format.group import (
     open_group_keys,
     verify_trailer,
 )
-from vaultfs_format.healing import Read
 from vaultfs_format.journal import JournalKeys
+from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.suite import DIGEST, Suite
-
-from vaultfs_tools.rescuing.sources import occurrences
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,65 +53,67 @@ class FoundGroup:
         """Where the frame rows begin and end."""
         return self.at + self.sizes.directory_offset, self.at + self.sizes.keys_offset
 
-    def frame_keys(self, read: Read, suite: Suite, journal_id: bytes, keys: JournalKeys) -> list[bytes]:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GroupReader:
+    """Reads the groups of a journal from a file that may be a copy of it."""
+
+    read: Read
+    suite: Suite
+    journal_id: bytes
+    keys: JournalKeys
+
+    def at(self, offset: int) -> FoundGroup | None:
+        """Return the group at an offset, None where its header does not follow the format."""
+        start = self.read(offset, GROUP.size)
+        try:
+            sizes = group_sizes(start)
+            _, _, kind, _, number, *_, salt = GROUP.unpack(start)
+        except VaultError:
+            return None
+        chain = self._chain(offset + sizes.total, number)
+        return FoundGroup(offset, sizes, number, kind == GroupKind.CLOSING, salt, chain)
+
+    def next(self, offset: int, end: int) -> FoundGroup | None:
+        """Return the first group between two offsets whose trailer is authentic, None where there is none."""
+        groups = (self.at(place) for place in occurrences(self.read, GROUP_MAGIC, offset, end))
+        return next((group for group in groups if group is not None and group.chain), None)
+
+    def chain_before(self, group: FoundGroup) -> bytes:
+        """Return the chain value before a group, as the trailer before it has it; empty where that is not authentic."""
+        return self._chain(group.at, group.number - 1)
+
+    def _chain(self, end: int, number: int) -> bytes:
+        """Return the chain value in the trailer that ends at an offset; empty where it is not authentic."""
+        trailer = self.read(end - TRAILER, TRAILER)
+        try:
+            verify_trailer(self.suite, trailer, number, self.journal_id, self.keys)
+        except VaultError:
+            return b""
+        return trailer[:DIGEST]
+
+    def continues(self, group: FoundGroup, chain: bytes) -> bool:
+        """Return whether all bytes of a group are those that its authentic trailer covers, behind a chain value."""
+        hasher = self.suite.hasher()
+        hasher.update(chain)
+        end = group.end - TRAILER
+        for at in range(group.at, end, limits.MIB):
+            hasher.update(self.read(at, min(limits.MIB, end - at)))
+        return bool(chain) and group.chain == hasher.digest()
+
+    def frame_keys(self, group: FoundGroup) -> list[bytes]:
         """Return the keys of all frames in row order: their seal proves number and salt of the group.
 
         Raises
         ------
         DecryptionFailed
         """
-        if not self.sizes.frames:
+        if not group.sizes.frames:
             return []
-        sealed = read(self.at + self.sizes.keys_offset, self.sizes.keys)
-        return open_group_keys(suite, journal_id, keys, self.number, self.salt, sealed)
+        sealed = self.read(group.at + group.sizes.keys_offset, group.sizes.keys)
+        return open_group_keys(self.suite, self.journal_id, self.keys, group.number, group.salt, sealed)
 
-    def parts(self, read: Read) -> list[tuple[bytes, int]]:
-        """Return the open blob segments that the group names, and up to where they were durable."""
-        data = read(self.at + GROUP.size, self.sizes.parts * PART.size)
+    def parts(self, group: FoundGroup) -> list[tuple[bytes, int]]:
+        """Return the open blob segments that a group names, and up to where they were durable."""
+        data = self.read(group.at + GROUP.size, group.sizes.parts * PART.size)
         return [tuple(row) for row in PART.struct.iter_unpack(data[: len(data) - len(data) % PART.size])]
-
-
-def group_at(read: Read, suite: Suite, journal_id: bytes, keys: JournalKeys, at: int) -> FoundGroup | None:
-    """Return the group at an offset, None where its header does not follow the format."""
-    start = read(at, GROUP.size)
-    try:
-        sizes = group_sizes(start)
-        _, _, kind, _, number, *_, salt = GROUP.unpack(start)
-    except VaultError:
-        return None
-    trailer = read(at + sizes.total - TRAILER, TRAILER)
-    try:
-        verify_trailer(suite, trailer, number, journal_id, keys)
-        chain = trailer[:DIGEST]
-    except VaultError:
-        chain = b""
-    return FoundGroup(at, sizes, number, kind == GroupKind.CLOSING, salt, chain)
-
-
-def next_group(read: Read, end: int, suite: Suite, journal_id: bytes, keys: JournalKeys, at: int) -> FoundGroup | None:
-    """Return the first group from an offset on whose trailer is authentic, None where there is none before `end`."""
-    for place in occurrences(read, GROUP_MAGIC, at, end):
-        found = group_at(read, suite, journal_id, keys, place)
-        if found is not None and found.chain:
-            return found
-    return None
-
-
-def chain_before(read: Read, suite: Suite, journal_id: bytes, keys: JournalKeys, group: FoundGroup) -> bytes:
-    """Return the chain value before a group, as the trailer before it has it; empty where that is not authentic."""
-    trailer = read(group.at - TRAILER, TRAILER)
-    try:
-        verify_trailer(suite, trailer, group.number - 1, journal_id, keys)
-    except VaultError:
-        return b""
-    return trailer[:DIGEST]
-
-
-def continues(read: Read, suite: Suite, group: FoundGroup, chain: bytes) -> bool:
-    """Return whether all bytes of a group are those that its authentic trailer covers, behind a chain value."""
-    hasher = suite.hasher()
-    hasher.update(chain)
-    end = group.end - TRAILER
-    for at in range(group.at, end, limits.MIB):
-        hasher.update(read(at, min(limits.MIB, end - at)))
-    return bool(chain) and group.chain == hasher.digest()

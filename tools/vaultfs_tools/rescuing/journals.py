@@ -9,10 +9,11 @@ from itertools import product
 from vaultfs_format.errors import VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, group_sizes
 from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
+from vaultfs_format.searching import occurrences
 
-from vaultfs_tools.rescuing.groups import group_at
+from vaultfs_tools.rescuing.groups import GroupReader
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.sources import Kind, Library, Source, occurrences
+from vaultfs_tools.rescuing.sources import Kind, Library, Source
 
 _ACCESS = ".vacc"
 """How names of access journals end."""
@@ -60,21 +61,26 @@ class Journals:
 def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journals:
     """Return the journals of the process that wrote the vault; access journals hold no records."""
     journals = Journals()
-    left: list[Source] = []
+    left: list[tuple[Source, list[int]]] = []
     for source in sources:
         data = library.read(source, 0, HEADER_SIZE)
-        made = _proved(data, keys) or _salvaged(library, source, data, keys)
+        made = _proved(data, keys)
         if made is None:
-            if not (_foreign(data, keys) or source.name.endswith(_ACCESS)):
-                left.append(source)
+            if _foreign(data, keys):
+                continue
+            places = list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
+            made = _salvaged(library, source, places, data, keys)
+        if made is None:
+            if not source.name.endswith(_ACCESS):
+                left.append((source, places))
             continue
         known = journals.found.setdefault(made.journal_id, made)
         known.sources.append(source)
         if known.header is None:
             known.keys, known.header, known.chain = made.keys, made.header, made.chain
-    for source in left:
-        if not _copy(library, source, journals, keys):
-            known_kind = source.kind is Kind.JOURNAL or _has_groups(library, source)
+    for source, places in left:
+        if not _copy(library, source, places, journals, keys):
+            known_kind = source.kind is Kind.JOURNAL or _has_groups(library, source, places)
             (journals.lost if known_kind else journals.unknown).append(source)
     for journal in journals.found.values():
         header = journal.header
@@ -84,9 +90,8 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
     return journals
 
 
-def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> bool:
+def _copy(library: Library, source: Source, places: Sequence[int], journals: Journals, keys: Keys) -> bool:
     """Return whether a file shows by its groups that it is another copy of a journal, and take it for one."""
-    places = _places(library, source)
     for journal in journals.found.values():
         if _opens(library, source, places, keys, journal):
             journal.sources.append(source)
@@ -94,14 +99,9 @@ def _copy(library: Library, source: Source, journals: Journals, keys: Keys) -> b
     return False
 
 
-def _places(library: Library, source: Source) -> list[int]:
-    """Return where groups may begin in a file."""
-    return list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
-
-
-def _has_groups(library: Library, source: Source) -> bool:
+def _has_groups(library: Library, source: Source, places: Sequence[int]) -> bool:
     """Return whether a file has anything that follows the format of a group."""
-    for at in _places(library, source):
+    for at in places:
         try:
             group_sizes(library.read(source, at, GROUP.size))
         except VaultError:
@@ -112,8 +112,8 @@ def _has_groups(library: Library, source: Source) -> bool:
 
 def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:
     """Return whether any group of a file has the MAC of a journal."""
-    read = library.reader(source)
-    groups = (group_at(read, keys.suite, journal.journal_id, journal.keys, at) for at in places)
+    reader = GroupReader(library.reader(source), keys.suite, journal.journal_id, journal.keys)
+    groups = (reader.at(place) for place in places)
     return any(group.chain for group in groups if group is not None)
 
 
@@ -144,12 +144,11 @@ def _proved(data: bytes, keys: Keys) -> Journal | None:
     return None
 
 
-def _salvaged(library: Library, source: Source, data: bytes, keys: Keys) -> Journal | None:
+def _salvaged(library: Library, source: Source, places: Sequence[int], data: bytes, keys: Keys) -> Journal | None:
     """Return the journal of a damaged header, if the fields from which its keys are made prove true on any group."""
     if len(data) < HEADER.size:
         return None
     values = dict(zip((one.name for one in HEADER.fields), HEADER.struct.unpack_from(data), strict=True))
-    places = _places(library, source)
     ids = dict.fromkeys(one for one in (values["journal_id"], source.stated_id) if one)
     for journal_id, (epoch, roots) in product(ids, keys.roots.items()):
         for root in roots:

@@ -11,7 +11,7 @@ from vaultfs_format.suite import Suite
 from vaultfs_tools.keyless.findings import FileMissing
 from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
-from vaultfs_tools.rescuing.groups import FoundGroup, chain_before, continues, group_at, next_group
+from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader
 from vaultfs_tools.rescuing.journals import Journal, Journals
 from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
 from vaultfs_tools.rescuing.sources import Library, Source
@@ -43,42 +43,53 @@ class JournalReader:
 
     def read_all(self, journals: Journals) -> None:
         """Take the frames out of all journals, and note what cannot be read."""
-        self.ended = bool(journals.found) and not journals.lost
+        whole = {journal_id for journal_id, journal in journals.found.items() if self._read(journal)}
+        # Copies under one name are one journal; it is not lost where another copy was read up to its end.
+        lost = {one.stated_id or one.name: one for one in sorted(journals.lost, key=lambda one: one.size)}
+        lost = {name: source for name, source in lost.items() if name not in whole}
+        self.ended = whole == journals.found.keys() != set() and not lost
         for journal in journals.found.values():
-            self._read(journal)
             before = journal.header.predecessor if journal.header else NO_JOURNAL
             if before != NO_JOURNAL and before not in journals.found:
                 self._missed(journal, loss("journal", FileMissing(), journal=before))
-        for source in journals.lost:
+                self.ended = False
+        for source in lost.values():
             if source.size > HEADER_SIZE:
                 error = JournalLost(structure=Structure.JOURNAL_HEADER)
                 self._harvest.missing.append(loss("journal", error, journal=source.stated_id or None, size=source.size))
 
-    def _read(self, journal: Journal) -> None:
-        at, chain, closed = HEADER_SIZE, journal.chain, False
+    def _read(self, journal: Journal) -> bool:
+        """Take the frames out of a journal; return whether it was read up to where it is known to end."""
+        at, chain, closed, missed = HEADER_SIZE, journal.chain, False, len(self._harvest.missing)
         end = journal.stop or max(self._written(source) for source in journal.sources)
         while at < end:
             found, proof = self._best(journal, at, chain)
-            ends = {group.end for source, group in found if self._take(journal, source, group, proof)}
-            group = next((group for _, group in found if group.chain), None)
+            taken = [(group, self._take(journal, source, group, proof)) for source, group in found]
+            group = next((group for group, _ in taken if group.chain), None)
             if group is not None:
+                if all(rows is not None for _, rows in taken):
+                    for row in min((rows or [] for _, rows in taken), key=len):
+                        self._missed(journal, row)
                 at, chain, closed = group.end, group.chain, group.closing
                 continue
             following, chain = self._following(journal, at, end)
-            if following not in ends:
+            if following not in {group.end for group, rows in taken if rows is None}:
                 error = StretchUnreadable(structure=Structure.JOURNAL_GROUP)
                 self._missed(journal, self._stretch(journal, at, following, error))
             at = following
-        self.ended &= closed or journal.stop > 0
+        return (closed or journal.stop > 0) and len(self._harvest.missing) == missed
+
+    def _reader(self, journal: Journal, source: Source) -> GroupReader:
+        return GroupReader(self._library.reader(source), self._suite, journal.journal_id, journal.keys)
 
     def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
         """Return the group at an offset from the copy that is good, or else what each copy has of it."""
         found = []
         for source in journal.sources:
-            read = self._library.reader(source)
-            group = group_at(read, self._suite, journal.journal_id, journal.keys, at)
+            reader = self._reader(journal, source)
+            group = reader.at(at)
             if group is not None:
-                if group.chain and continues(read, self._suite, group, chain):
+                if group.chain and reader.continues(group, chain):
                     return [(source, group)], Proof.JOURNAL_CHAIN
                 found.append((source, group))
         return found, Proof.JOURNAL_FRAME
@@ -87,10 +98,10 @@ class JournalReader:
         """Return where the next group begins that is authentic, and the chain value before it; the end without one."""
         nearest, chain = end, b""
         for source in journal.sources:
-            read, keys = self._library.reader(source), journal.keys
-            group = next_group(read, min(source.size, end), self._suite, journal.journal_id, keys, at + 1)
+            reader = self._reader(journal, source)
+            group = reader.next(at + 1, min(source.size, end))
             if group is not None and group.at <= nearest:
-                before = chain_before(read, self._suite, journal.journal_id, keys, group)
+                before = reader.chain_before(group)
                 nearest, chain = group.at, before or (chain if group.at == nearest else b"")
         return nearest, chain
 
@@ -107,16 +118,18 @@ class JournalReader:
 
     # Frames.
 
-    def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> bool:
-        """Take the frames out of a group; return whether its keys open, and as many frames as there are keys."""
-        read = self._library.reader(source)
+    def _take(self, journal: Journal, source: Source, group: FoundGroup, proof: Proof) -> list[Row] | None:
+        """Take the frames out of a group; return what cannot be read of it here.
+
+        None where its keys have opened, and as many frames as there are keys: nothing is missing then, whatever
+        another copy of the group lacks.
+        """
+        reader = self._reader(journal, source)
         try:
-            keys = group.frame_keys(read, self._suite, journal.journal_id, journal.keys)
+            keys = reader.frame_keys(group)
         except VaultError as error:
-            if group.chain:  # else the stretch is missed as a whole
-                self._missed(journal, self._stretch(journal, group.at, group.end, error))
-            return False
-        parts = group.parts(read)
+            return [self._stretch(journal, group.at, group.end, error)]
+        parts = reader.parts(group)
         for segment_id, end in parts:
             self.parts[segment_id] = max(end, self.parts.get(segment_id, 0))
         opened, gaps = 0, []
@@ -124,7 +137,7 @@ class JournalReader:
         pool = Pool(self._suite, keys)
 
         def proved(offset: int, length: int) -> tuple[bytes, bool]:
-            return read(offset, length), proof is Proof.JOURNAL_CHAIN
+            return reader.read(offset, length), proof is Proof.JOURNAL_CHAIN
 
         for found in Walk(proved, start, end, pool, bodies_offset(group.sizes.parts)):
             if isinstance(found, Opened):
@@ -134,11 +147,10 @@ class JournalReader:
                 gaps.append(found)
             else:
                 self._not_opened(journal, found)
-        if opened < len(keys):
-            unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
-            for gap in gaps:
-                self._missed(journal, self._stretch(journal, gap.first, gap.end, unreadable))
-        return 0 < len(keys) == opened
+        if 0 < len(keys) == opened:
+            return None
+        unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
+        return [self._stretch(journal, gap.first, gap.end, unreadable) for gap in gaps]
 
     def _not_opened(self, journal: Journal, found: Unopened) -> None:
         if self._counts(journal):
@@ -155,7 +167,6 @@ class JournalReader:
     def _missed(self, journal: Journal, row: Row) -> None:
         if self._counts(journal):
             self._harvest.missing.append(row)
-            self.ended = False
 
     def _counts(self, journal: Journal) -> bool:
         return journal.header is None or journal.header.generation >= self._settled

@@ -14,11 +14,11 @@ from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.errors import CommitmentMismatch, VaultError
 from vaultfs_format.frame import HEADER, MAGIC, FrameHeader, open_entries
+from vaultfs_format.searching import occurrences
 from vaultfs_format.suite import Suite
 
 from vaultfs_tools.rescuing.errors import KeyLost
 from vaultfs_tools.rescuing.frames import RECORDS, Runs
-from vaultfs_tools.rescuing.sources import occurrences
 
 ReadProved = Callable[[int, int], tuple[bytes, bool]]
 """Returns bytes at an offset, fewer at the end, and whether a root or a chain proves them."""

@@ -16,9 +16,9 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from vaultfs_format import epoch, head, journal, keyring, keytable, limits, segment, superblock
+from vaultfs_format import epoch, head, journal, keyring, keytable, segment, superblock
 from vaultfs_format.errors import Truncated, VaultError
-from vaultfs_format.healing import Read
+from vaultfs_format.searching import Read
 
 from vaultfs_tools.keyless.files import Reader, VaultFiles
 from vaultfs_tools.keyless.findings import FileUnreadable
@@ -147,17 +147,6 @@ class Salvage:
         places = range(first, offset + there, BLOCK)
         spans = [(max(at, offset), min(at + BLOCK, offset + there)) for at in places]
         return b"".join([self(start, end - start) for start, end in spans])
-
-
-def occurrences(read: Read, pattern: bytes, start: int, end: int) -> Iterator[int]:
-    """Yield where a pattern begins between two offsets of a file, in order."""
-    window, kept = limits.MIB, len(pattern) - 1
-    for base in range(start, end, window):
-        data = read(base, min(window + kept, end - base))
-        position = data.find(pattern)
-        while position >= 0:
-            yield base + position
-            position = data.find(pattern, position + 1)
 
 
 class Library:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, zip_longest
 
 from vaultfs_format import limits
+from vaultfs_format.combining import combine
 from vaultfs_format.errors import CommitmentMismatch, NotAuthentic, VaultError
 from vaultfs_format.keytable import HEADER, KeyTable, sealed_size
 from vaultfs_format.suite import DIGEST, KEY, TAG
 
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.merging import together
 
 _BLOCK = limits.KEY_BLOCK * KEY + TAG
 
@@ -91,8 +91,8 @@ def open_tables(copies: Sequence[bytes], keys: Keys) -> dict[bytes, Table]:
         _add(found, header, data)
     for one, other in combinations(damaged, 2):
         if len(one) == len(other):
-            made = together(one[: HEADER.size], other[: HEADER.size], lambda data: _header(data, keys))
-            sizes.setdefault(len(one), []).extend([made] if made else [])
+            made = combine([one[: HEADER.size], other[: HEADER.size]], lambda data: _header(data, keys))
+            sizes.setdefault(len(one), []).extend([made[1]] if made else [])
     for data in damaged:  # what its own header does not tell, that of another copy may
         for header in sizes.get(len(data), []):
             _add(found, header, data)
@@ -119,13 +119,12 @@ def _header(data: bytes, keys: Keys) -> _Header:
     """
     _, vault_id, segment_id, epoch, count, salt, commitment = HEADER.unpack(data)
     if vault_id == keys.vault_id:
-        table = KeyTable(keys.suite, vault_id, segment_id, epoch, count, salt, commitment, [b""])
+        table = KeyTable(keys.suite, vault_id, segment_id, epoch, count, salt, commitment, ())
         for root in keys.roots_for(epoch):
             key = table.table_key(root)
             try:
-                table.open_block(key, 0)
+                table.verify(key)
             except CommitmentMismatch:
                 continue
-            except NotAuthentic:  # the commitment comes first; there is no block yet
-                return _Header(table, key)
+            return _Header(table, key)
     raise CommitmentMismatch

@@ -11,7 +11,7 @@ from vaultfs_format.group import GroupDraft
 from vaultfs.audit.events import EventType
 from vaultfs.errors import VaultDamaged
 from vectors import scenes, world
-from vectors.author import Journal, closing, commit_group, journal
+from vectors.author import Journal, closing, commit_group, doubled, journal
 from vectors.case import Case, Topic
 from vectors.operations.registry import Directory
 from vectors.operations.vaults import check_vault
@@ -110,7 +110,7 @@ def _successions(checks: Checks) -> None:
     checks.check(
         "predecessor-missing",
         "The journal that another follows is not there.",
-        NEW | second().file(),
+        NEW | second().files(),
         "damage",
         (9112,),
         breaks="RCV-20",
@@ -119,7 +119,7 @@ def _successions(checks: Checks) -> None:
     codes = checks_codes(fork)
     checks.check("fork", "Two journals follow the same one.", fork, "damage", codes, breaks="FIL-23")
     checks.topic.bad("open-fork", "It does not open.", "open-vault", "FIL-23", VaultDamaged, vault=fork, **KEYS)
-    settled = scenes.SETTLED | scenes.JOURNAL.file()
+    settled = scenes.SETTLED | scenes.JOURNAL.files()
     checks.check(
         "settled-journal", "A journal of a lower generation: it is settled.", settled, "good", (9161,), "FIL-20"
     )
@@ -178,7 +178,7 @@ def _tails(checks: Checks) -> None:
     after = journal(one.header, [*scenes.GROUPS, closing(3), third_group(4)])
     files = scenes.live_with(after)
     _refused(checks, "group-after-closing", "A group behind a closing record.", files, (1104,), "GRP-27")
-    empty = {f"journal/{seeded('unused', 16).hex()}.vjrn": bytes(4096)}
+    empty = doubled(f"journal/{seeded('unused', 16).hex()}.vjrn", bytes(4096))
     checks.check(
         "never-used",
         "A journal that has no more than a header, which is not good.",
@@ -186,12 +186,11 @@ def _tails(checks: Checks) -> None:
         "recovery",
         (9152, 9153),
     )
-    name = next(iter(one.file()))
     _refused(
         checks,
         "header-damaged",
         "The header of a journal with groups is damaged.",
-        damaged(scenes.LIVE, name),
+        damaged(scenes.LIVE, *one.files()),
         (1106,),
         "JNL-20",
     )
@@ -213,7 +212,7 @@ def _numbers(checks: Checks) -> None:
         | journal(
             journal_header(generation=2, first_number=900, last_number=999, first_leaf=LEAVES),
             [commit_group(1, 3, [], [scenes.SECOND_HEAD.live_set()])],
-        ).file()
+        ).files()
     )
     checks.check(
         "numbers-of-the-head",
@@ -228,7 +227,7 @@ def _numbers(checks: Checks) -> None:
         | journal(
             journal_header(generation=2, first_number=1001, last_number=2000, first_leaf=LEAVES),
             [commit_group(1, 2, [], [scenes.SECOND_HEAD.live_set()])],
-        ).file()
+        ).files()
     )
     checks.check(
         "commits-fall",
@@ -289,12 +288,12 @@ def _numbers(checks: Checks) -> None:
 
 def _parts(checks: Checks) -> None:
     whole = journal(journal_header(), [*scenes.GROUPS, scenes.part_group(3, 3)])
-    files = scenes.live_with(whole) | {scenes.PART_NAME: scenes.PART_FILE}
+    files = scenes.live_with(whole) | scenes.PART_FILES
     checks.check("part-file", "A journal that names a part file.", files, "recovery", (9152,), "GRP-25 FIL-20")
     checks.open("part-file", "A blob whose parts lie there.", files, "PRT-21 REC-22 GRP-25", records=4)
-    longer = files | {scenes.PART_NAME: scenes.PART_FILE + b"bytes that no group names"}
+    longer = files | doubled(scenes.PART_NAME, scenes.PART_FILE + b"bytes that no group names")
     checks.open("part-file-longer", "What no group names counts for nothing.", longer, "PRT-21", records=4)
-    flip = files | {scenes.PART_NAME: flipped(scenes.PART_FILE, 40)}
+    flip = files | doubled(scenes.PART_NAME, flipped(scenes.PART_FILE, 40))
     checks.check(
         "part-file-torn",
         "A bit of the superblock of the part file is another: nothing relies on it.",
@@ -304,7 +303,7 @@ def _parts(checks: Checks) -> None:
         breaks="PRT-21",
     )
     checks.open("part-file-torn", "The blob is read.", flip, breaks="PRT-21", records=4)
-    short = files | {scenes.PART_NAME: scenes.PART_FILE[:-10]}
+    short = files | doubled(scenes.PART_NAME, scenes.PART_FILE[:-10])
     checks.check(
         "part-file-short",
         "The part file is shorter than what was durable of it.",
@@ -316,12 +315,12 @@ def _parts(checks: Checks) -> None:
     checks.check(
         "part-file-missing",
         "The part file is not there.",
-        without(files, scenes.PART_NAME),
+        without(files, *scenes.PART_FILES),
         "damage",
-        checks_codes(without(files, scenes.PART_NAME)),
+        checks_codes(without(files, *scenes.PART_FILES)),
         breaks="GRP-25",
     )
-    unnamed = scenes.LIVE | {scenes.PART_NAME: scenes.PART_FILE}
+    unnamed = scenes.LIVE | scenes.PART_FILES
     checks.check(
         "part-file-unnamed", "A part file that no journal names.", unnamed, "recovery", checks_codes(unnamed), "FIL-20"
     )
@@ -357,7 +356,7 @@ def _access(checks: Checks) -> None:
         checks_codes(writer),
         breaks="JNL-1",
     )
-    reader = NEW | {name.replace(".vacc", ".vjrn"): read.data}
+    reader = NEW | doubled(name.replace(".vacc", ".vjrn"), read.data)
     checks.check(
         "journal-of-reader",
         "An access journal under the name of a journal.",
