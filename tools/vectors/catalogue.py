@@ -29,6 +29,7 @@ TOPICS = (
     small_topics.stanza_cases, keyrings.secret_cases, keyrings.keyring_cases, frame_topics.cases, entries.cases,
     journal_topics.row_cases, journal_topics.header_cases, groups.cases, segment_topics.cases, slices.slice_cases,
     slices.healing_cases, head_topics.audit_cases, head_topics.head_cases, head_topics.witness_cases,
+    head_topics.act_cases,
     vault_topics.cases, opening.cases, chains.cases, mirrors.cases, sealed.cases,
 )  # fmt: skip
 """What makes the scenarios."""

@@ -67,7 +67,7 @@ VALUES: dict[int, dict[int, bytes]] = {
     Compartment.DATA: {
         Tag.RECORD_ID_KEY: RECORD_ID_KEY,
         Tag.IDENTIFIER_KEY: IDENTIFIER_KEY,
-        Tag.REGISTRY: b"local.note\n\n",
+        Tag.REGISTRY: b"local.note\n",
         Tag.ACCESS_KEY: ACCESS_KEY,
     },
     Compartment.SIGNING: {SigningTag.NUMBER: b"\1\0\0\0", SigningTag.SEEDS: SEEDS},

@@ -1,8 +1,9 @@
-"""Sections 16 and 17: audit entries, events and trees, the head, and witnessed heads."""
+"""Sections 16 and 17: audit entries, events and trees, the head, witnessed heads, and acts."""
 
 from __future__ import annotations
 
 from vaultfs_format import merkle
+from vaultfs_format.act import Act
 from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
 from vaultfs_format.head import Head
 from vaultfs_format.signing import Signer
@@ -70,6 +71,13 @@ def witnessed_head(data: bytes, signer: bytes) -> Facts:
     found.verify(Signer.decode(signer))
     names = ("vault_id", "generation", "tree_size", "tree_root", "content", "signer")
     return {name: getattr(found, name) for name in names}
+
+
+@operation
+def act(data: bytes) -> Facts:
+    """What was done without keys."""
+    found = Act.decode(data)
+    return {name: getattr(found, name) for name in ("kind", "time", "vault_id", "act_id", "about", "count")}
 
 
 @operation

@@ -1,4 +1,4 @@
-"""Sections 16 and 17: audit entries, events, the tree, heads and witnessed heads."""
+"""Sections 16 and 17: audit entries, events, the tree, heads, witnessed heads and acts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from vaultfs_format import labels, limits, merkle
+from vaultfs_format.act import FILE as ACT_FIELDS
+from vaultfs_format.act import Act, ActKind
 from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.errors import (
     BadMagic,
@@ -383,4 +385,33 @@ def witness_cases() -> list[Case]:
     bad(
         "of-another-signer", "Another signer of the same number.", "WIT-20", SignatureInvalid, data, signer=OTHER_SIGNER
     )
+    return topic.cases
+
+
+def act_cases() -> list[Case]:
+    """Return the scenarios of acts without keys."""
+    topic = Topic("acts")
+    fields = ACT_FIELDS.offset_of
+    for kind in ActKind:
+        name = kind.name.lower()
+        found = Act(
+            DEFAULT, kind, 1_700_000_000_000_000 + kind, world.VAULT_ID, seeded(f"act {name}", 16), b"g" * 16, 7
+        )
+        topic.good(
+            name, f"Something was {name}.", "act", "ACT-1", data=found.encode(), facts={"kind": kind, "count": 7}
+        )
+    data = Act(DEFAULT, ActKind.REPAIRED, 1, world.VAULT_ID, seeded("act", 16), bytes(16), 1).encode()
+
+    def bad(
+        name: str, comment: str, breaks: str, error: type[VaultError], changed: bytes, rule: int | None = None
+    ) -> None:
+        topic.bad(name, comment, "act", breaks, error, Structure.ACT, rule, data=changed)
+
+    for number in (0, 4):
+        changed = with_digest(edited(data, (fields("kind"), u16(number))))
+        bad(f"kind-{number}", "A kind that this version does not have.", "ACT-1", FieldInvalid, changed, 1)
+    bad("digest", "One bit is another.", "GEN-25", DigestMismatch, flipped(data, 50))
+    bad("cut", "The last byte is missing.", "GEN-21", Truncated, data[:-1])
+    bad("trailing", "A byte follows.", "GEN-22", TrailingBytes, data + b"\0")
+    bad("reserved", "Reserved bytes are not zero.", "GEN-20", FieldInvalid, with_digest(edited(data, (18, b"\1"))))
     return topic.cases
