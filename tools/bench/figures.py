@@ -120,9 +120,9 @@ def fresh_vault(place: Path, **more: Any) -> Iterator[vaultfs.Vault]:
 
 
 @contextmanager
-def reopened(place: Path) -> Iterator[vaultfs.Vault]:
+def reopened(place: Path, **more: Any) -> Iterator[vaultfs.Vault]:
     """Yield a vault that exists."""
-    vault = vaultfs.open(place, unlock=QUICK, policy=vaultfs.PermitAll())
+    vault = vaultfs.open(place, unlock=QUICK, policy=vaultfs.PermitAll(), **more)
     try:
         yield vault
     finally:

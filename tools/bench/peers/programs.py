@@ -26,10 +26,10 @@ class Program(Peer):
         super().__init__(place, batches)
         place.mkdir()
         self._found = found
-        self._source, self._restored = place / "source", place / "restored"
+        self.source, self._restored = place / "source", place / "restored"
         self.repository = place / "repository"
         self._environment = os.environ | self.environment()
-        write_files(self._source, batches, durable=False)
+        write_files(self.source, batches, durable=False)
         self._restored.mkdir()
         self.initialise()
 
@@ -48,7 +48,7 @@ class Program(Peer):
         return done.stdout
 
     def store(self) -> None:
-        self.backup(self._source)
+        self.backup(self.source)
 
     @abstractmethod
     def backup(self, source: Path) -> None:
@@ -57,6 +57,10 @@ class Program(Peer):
     def restore(self) -> int:
         self.extract(self._restored)
         return tree_size(self._restored)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Compare everything that is stored with its checksums."""
 
     @abstractmethod
     def extract(self, target: Path) -> None:
@@ -94,10 +98,13 @@ class Restic(Program):
         self.run("backup", "--quiet", ".", folder=source)
 
     def read(self, number: int) -> bytes:
-        return self.run("dump", "latest", f"/{file_name(number)}", folder=self._source)
+        return self.run("dump", "latest", f"/{file_name(number)}", folder=self.source)
+
+    def check(self) -> None:
+        self.run("check", "--read-data", folder=self.place)
 
     def extract(self, target: Path) -> None:
-        self.run("restore", "--quiet", "latest", "--target", str(target), folder=self._source)
+        self.run("restore", "--quiet", "latest", "--target", str(target), folder=self.source)
 
 
 class Borg(Program):
@@ -126,6 +133,9 @@ class Borg(Program):
 
     def read(self, number: int) -> bytes:
         return self.run("extract", "--stdout", "::records", file_name(number), folder=self._restored)
+
+    def check(self) -> None:
+        self.run("check", folder=self.place)
 
     def extract(self, target: Path) -> None:
         self.run("extract", "::records", folder=target)
