@@ -13,7 +13,6 @@ import vaultfs
 from bench.durability.material import LARGE, noise
 from bench.figures import SEED, WHO, Figure, Outcome, Setting, Spent, fresh_vault, scratch
 
-
 _TERABYTE = 1e12
 
 
