@@ -10,7 +10,7 @@ from unittest.mock import patch
 from vaultfs_format import isal, limits
 from vaultfs_format.geometry import geometry_of
 from vaultfs_format.segment import SegmentHead
-from vaultfs_format.slices import Protector, parity_of
+from vaultfs_format.slices import Protector, ZoneParity
 
 from bench.durability.material import LARGE, footer_of, large_segment, noise
 from bench.durability.recovery import Par2
@@ -36,7 +36,10 @@ def _codes(size: int) -> list[Outcome]:
 
     def encode() -> None:
         for _ in range(_ROUNDS):
-            parity_of(zone, slices, step)
+            parity = ZoneParity(zone, step)
+            for one in slices:
+                parity.add(one)
+            parity.finish()
 
     found: list[Outcome] = []
     if isal.library() is None:
