@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import blobs, firsts, ingest, reading, scale
+from bench.blast import rows as blast
 from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
 from bench.peers import rows as peers
@@ -23,6 +24,7 @@ ROWS: dict[str, Row] = {
     "parity": parity.rows,
     "mending": mending.rows,
     "healing": healing.rows,
+    "blast-radius": blast.radius,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,

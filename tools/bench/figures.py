@@ -68,18 +68,21 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Toll:
-    """What some damage did to the records of an archive, once it was repaired and all of them were asked for.
+    """What some damage did to the records of an archive.
 
     Parameters
     ----------
+    unrepaired
+        Records that came back as they were from the archive as it was left.
     whole, wrong, lost
-        Records that came back as they were, with other bytes, and not at all.
+        Records that came back, once it was repaired, as they were, with other bytes, and not at all.
     told
-        Whether a step of repairing or reading said by its exit code, or by an error, that something is amiss.
+        Whether a step of repairing or reading said by its exit code, or by an error, that something was amiss.
     """
 
     archive: str
     damage: str
+    unrepaired: int
     whole: int
     wrong: int
     lost: int

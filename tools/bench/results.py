@@ -73,7 +73,10 @@ def _split(page: str) -> dict[str, str]:
 
 
 _FIGURES = "| what | median | least to most | unit | budget |\n|---|---:|---:|---|---|\n"
-_TOLLS = "| damage | archive | whole | wrong | lost | told |\n|---|---|---:|---:|---:|---|\n"
+_TOLLS = """\
+| damage | archive | whole, as it is | whole, repaired | wrong | lost | told |
+|---|---|---:|---:|---:|---:|---|
+"""
 
 
 def _table(kind: type[T], runs: Runs, head: str, line: Callable[[Sequence[T]], str]) -> list[str]:
@@ -90,7 +93,7 @@ def _line(figures: Sequence[Figure]) -> str:
 
 
 def _toll(tolls: Sequence[Toll]) -> str:
-    counts = [_spread([getattr(one, name) for one in tolls]) for name in ("whole", "wrong", "lost")]
+    counts = [_spread([getattr(one, name) for one in tolls]) for name in ("unrepaired", "whole", "wrong", "lost")]
     told = {"yes" if one.told else "no" for one in tolls}
     return f"| {tolls[0].damage} | {tolls[0].archive} | {' | '.join(counts)} | {' or '.join(sorted(told))} |\n"
 
