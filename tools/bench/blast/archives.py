@@ -139,7 +139,8 @@ class Repository(Archive):
 
     def repair(self) -> bool:
         self._program.forget_cache()
-        return all([self._program.succeeds(*step, folder=self._program.place) for step in self.repairing])
+        done = [self._program.succeeds(*step, folder=self._program.place) for step in self.repairing]
+        return all(done)
 
     def read(self) -> tuple[Back, bool]:
         self._program.forget_cache()
