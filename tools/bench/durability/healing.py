@@ -65,14 +65,15 @@ def _bodies(segment: Path) -> tuple[list[float], list[float]]:
 
 
 def _damage(segment: Path) -> None:
-    """Overwrite, in each zone, a slice of every stripe, of those that hold bodies; the superblock stays."""
+    """Overwrite, in each zone, a slice of every stripe, of those that hold bodies; the first slice stays."""
     footer = footer_of(segment)
     size = footer.geometry.slice_size
     with segment.open("r+b") as file:
         for zone in footer.geometry.zones:
-            first, end = zone.first * size, (zone.first + zone.stripes) * size
-            file.seek(max(first, len(footer.head.encode())))
-            file.write(os.urandom(max(0, min(end, footer.directory_offset) - file.tell())))
+            first = max(zone.first, 1)
+            end = min((first + zone.stripes) * size, footer.directory_offset)
+            file.seek(first * size)
+            file.write(os.urandom(max(0, end - first * size)))
 
 
 def _first_reads(place: Path, ids: list[vaultfs.RecordId]) -> tuple[list[float], list[float]]:

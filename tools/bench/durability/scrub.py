@@ -34,17 +34,24 @@ _TEN_TERABYTES = 10e12
 
 def cached(setting: Setting) -> list[Outcome]:
     """Return how fast data that the system holds in memory is checked."""
-    return _compared(setting.megabytes * 1_000_000, "from the page cache", cold=False)
+    return compared(setting.megabytes * 1_000_000, "from the page cache", cold=False)
 
 
 def disk(setting: Setting) -> list[Outcome]:
     """Return how fast data that the system does not hold in memory is checked."""
     if not setting.disk:
         return [LeftOut("check, from the disk", "asked for with --disk GB")]
-    return _compared(setting.disk * 1_000_000_000, "from the disk", cold=True)
+    return compared(setting.disk * 1_000_000_000, "from the disk", cold=True)
 
 
-def _compared(size: int, label: str, *, cold: bool) -> list[Outcome]:
+def compared(size: int, label: str, *, cold: bool) -> list[Outcome]:
+    """Return how fast every archive of `size` bytes that is installed is checked, each made and removed in turn.
+
+    Parameters
+    ----------
+    cold
+        Whether the system is made to forget the files before.
+    """
     found: list[Outcome] = []
     own: Spent | None = None
     for name, made in _ARCHIVES.items():
