@@ -70,8 +70,42 @@ class Slicer:
         self.leaves.append(merkle.slice_leaf(head.suite, head.segment_id, len(self.leaves), data))
 
 
+class ZoneParity:
+    """Makes the parity of a zone while its slices pass by: what is held is as long as the parity.
+
+    Parameters
+    ----------
+    size
+        Bytes of a slice.
+    """
+
+    def __init__(self, zone: Zone, size: int) -> None:
+        self._zone = zone
+        self._stripes = [erasure.sums(zone.parity_pieces, size) for _ in range(zone.stripes)]
+        self._taken = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all slices were added."""
+        return self._taken == self._zone.slices
+
+    def add(self, data: Buffer) -> None:
+        """Add the next data slice; only the last one may be shorter than the others."""
+        zone = self._zone
+        piece, stripe = divmod(self._taken, zone.stripes)
+        self._stripes[stripe].add(erasure.column(zone.data_pieces, zone.parity_pieces, piece), data)
+        self._taken += 1
+
+    def finish(self) -> list[bytes]:
+        """Return the parity slices in the order of the file. Nothing is added after this."""
+        made: dict[int, bytes] = {}
+        for number, sums in enumerate(self._stripes):
+            made.update(zip(self._zone.parity(number), sums.finish(), strict=True))
+        return [made[number] for number in sorted(made)]
+
+
 class Protector(Slicer):
-    """Makes the parity, too. The slices of one zone are held in memory at a time.
+    """Makes the parity, too, zone by zone.
 
     Attributes
     ----------
@@ -83,7 +117,7 @@ class Protector(Slicer):
         super().__init__(head)
         self._zones = iter(head.geometry.zones)
         self._zone = next(self._zones)
-        self._held: list[Buffer] = []
+        self._parity = ZoneParity(self._zone, self._size)
         self._made: list[Parity] = []
         self.parity_leaves: list[bytes] = []
 
@@ -94,33 +128,18 @@ class Protector(Slicer):
 
     def _slice(self, data: Buffer) -> None:
         super()._slice(data)
-        self._held.append(bytes(data))
-        if len(self._held) == self._zone.slices:
+        self._parity.add(data)
+        if self._parity.complete:
             self._close_zone()
 
     def _close_zone(self) -> None:
         head, zone = self._head, self._zone
-        slices = parity_of(zone, self._held, self._size)
+        slices = self._parity.finish()
         first = head.geometry.slices + zone.first_parity
         for number, data in enumerate(slices, first):
             self.parity_leaves.append(merkle.slice_leaf(head.suite, head.segment_id, number, data))
         offset = parity_offset(head.covered) + zone.first_parity * self._size
         self._made.append(Parity(offset, b"".join(slices)))
-        self._held = []
-        self._zone = next(self._zones, zone)
-
-
-def parity_of(zone: Zone, slices: Sequence[Buffer], size: int) -> list[bytes]:
-    """Return the parity slices of a zone in the order of the file.
-
-    Parameters
-    ----------
-    slices
-        All data slices of the zone, of `size` bytes each but the last.
-    """
-    made: dict[int, bytes] = {}
-    for stripe in range(zone.stripes):
-        data = [slices[number - zone.first] for number in zone.data(stripe)]
-        parity = erasure.encode(zone.data_pieces, zone.parity_pieces, data, size)
-        made.update(zip(zone.parity(stripe), parity, strict=True))
-    return [made[number] for number in sorted(made)]
+        following = next(self._zones, None)
+        if following is not None:
+            self._zone, self._parity = following, ZoneParity(following, self._size)

@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 from hypothesis import example, given
 from hypothesis import strategies as st
-from vaultfs_format import limits
+from vaultfs_format import isal, limits
 from vaultfs_format.errors import (
     DigestMismatch,
     FieldInvalid,
@@ -44,6 +44,7 @@ from tests.vaultfs_format.examples import (
     check_segment,
     segment_bytes,
 )
+from tests.vaultfs_format.memory import peak_of
 from tests.vaultfs_format.test_merkle import mth
 
 HEAD = RECORD_FOOTER.head
@@ -168,6 +169,17 @@ def test_slices_do_not_depend_on_how_the_bytes_pass_by(sizes: list[int]) -> None
     assert whole.parity_leaves == pieced.parity_leaves
     assert len(whole.parity_leaves) == head.geometry.parity_slices
     assert whole.made() == made + pieced.made()
+
+
+def test_a_zone_is_not_held_in_memory_while_its_parity_is_made() -> None:
+    """What is held are the 128 parity slices of a zone, twice while they are put together; its data would be 64 MiB."""
+    isal.library()
+    head = replace(HEAD, covered=limits.ZONE_SLICES * limits.SLICE_LARGE)
+    protector, piece = Protector(head), bytes(limits.MIB)
+    with peak_of(28 * limits.MIB):
+        for _ in range(0, head.covered, len(piece)):
+            protector.update(piece)
+    assert [len(one.data) for one in protector.made()] == [8 * limits.MIB]
 
 
 def test_slices_are_of_one_segment() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bench import blobs, firsts, ingest, reading, scale
+from bench.blast import rows as blast
+from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
 from bench.peers import rows as peers
 
@@ -17,6 +19,12 @@ ROWS: dict[str, Row] = {
     "space": ingest.space,
     "blobs-incompressible": blobs.incompressible,
     "blobs-pixels": blobs.pixels,
+    "scrub": scrub.cached,
+    "scrub-disk": scrub.disk,
+    "parity": parity.rows,
+    "mending": mending.rows,
+    "healing": healing.rows,
+    "blast-radius": blast.radius,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,
@@ -25,5 +33,5 @@ ROWS: dict[str, Row] = {
     "scale-1": scale.one,
 }
 
-LONG = frozenset({"scale-5", "scale-1"})
+LONG = frozenset({"scrub-disk", "scale-5", "scale-1"})
 """Rows that take very long: measured only when they are named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import tempfile
 import threading
@@ -32,10 +33,19 @@ class Setting:
         Folder of the sample data that are too large for the repository.
     subjects
         Subjects of the rows of scale.
+    megabytes
+        Data of the rows of durability.
+    disk
+        Gigabytes that the row `scrub-disk` reads from the disk; 0: it is left out.
+    records
+        Records of the row `blast-radius`, and of that of healing reads.
     """
 
     samples: Path
     subjects: int
+    megabytes: int = 1_000
+    disk: int = 0
+    records: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,39 @@ class LeftOut:
     reason: str
 
 
-Outcome = Figure | LeftOut
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What some damage did to the records of an archive.
+
+    Parameters
+    ----------
+    unrepaired
+        Records that came back as they were from the archive as it was left.
+    whole, wrong, lost
+        Records that came back, once it was repaired, as they were, with other bytes, and not at all.
+    told
+        Whether a step of repairing or reading said by its exit code, or by an error, that something was amiss.
+    """
+
+    archive: str
+    damage: str
+    unrepaired: int
+    whole: int
+    wrong: int
+    lost: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """Which version of an archive was damaged, and by which commands it was made, repaired and read."""
+
+    archive: str
+    version: str
+    commands: Sequence[str]
+
+
+Outcome = Figure | LeftOut | Toll | Procedure
 Row = Callable[[Setting], Sequence[Outcome]]
 
 
@@ -81,9 +123,9 @@ def fresh_vault(place: Path, **more: Any) -> Iterator[vaultfs.Vault]:
 
 
 @contextmanager
-def reopened(place: Path) -> Iterator[vaultfs.Vault]:
+def reopened(place: Path, **more: Any) -> Iterator[vaultfs.Vault]:
     """Yield a vault that exists."""
-    vault = vaultfs.open(place, unlock=QUICK, policy=vaultfs.PermitAll())
+    vault = vaultfs.open(place, unlock=QUICK, policy=vaultfs.PermitAll(), **more)
     try:
         yield vault
     finally:
@@ -104,10 +146,26 @@ class Spent(NamedTuple):
         return cls(time.perf_counter() - wall, time.process_time() - processor)
 
     @classmethod
+    def by_programs(cls, work: Callable[[], object]) -> Spent:
+        """Return what `work` takes that programs do, which it starts and waits for."""
+        wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        work()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return cls(time.perf_counter() - wall, processor)
+
+    @classmethod
     def total(cls, parts: Iterable[Spent]) -> Spent:
         """Return what `parts` took together."""
         wall, processor = zip(*parts, strict=True)
         return cls(sum(wall), sum(processor))
+
+    def speeds(self, name: str, size: int, budget: str = "") -> list[Outcome]:
+        """Return how many megabytes a second `size` bytes are: as it was, and by processor time."""
+        return [
+            Figure(name, size / 1e6 / self.wall, "MB/s", budget),
+            Figure(name, size / 1e6 / self.processor, "MB/s of processor time", budget),
+        ]
 
     def rates(self, name: str, count: int, budget: str = "") -> list[Outcome]:
         """Return how many records a second that is: as it was, and had nobody else used the machine or the disk."""

@@ -32,7 +32,7 @@ def reads(_: Setting) -> list[Outcome]:
     """Return point reads, batch reads and searches of a settled vault, warm."""
     choose = random.Random(SEED)  # noqa: S311 - which records are read
     with scratch() as place:
-        ids, whose = _filled(place)
+        ids, whose = filled(place)
         picked = choose.sample(range(len(ids)), _READS)
         with reopened(place / "vault") as vault, vault.session(WHO, "TREAT") as session:
             session.get_many([(one, None) for one in ids])
@@ -58,7 +58,7 @@ def opening(_: Setting) -> list[Outcome]:
     for subjects, per_subject, budget in ((_SUBJECTS, _PER_SUBJECT, "≥ 200,000"), (20_000, 1, "")):
         label, count = f"{per_subject} a subject", subjects * per_subject
         with scratch() as place:
-            _filled(place, subjects, per_subject)
+            filled(place, subjects, per_subject)
             opened = [_opening(place) for _ in range(5)]
             with reopened(place / "vault") as vault:
                 rebuilt = Spent.on(vault.rebuild_index)
@@ -75,10 +75,10 @@ def _opening(place: Path) -> float:
         return time.perf_counter() - begun
 
 
-def _filled(
+def filled(
     place: Path, subjects: int = _SUBJECTS, per_subject: int = _PER_SUBJECT
 ) -> tuple[list[vaultfs.RecordId], list[vaultfs.Identifier | vaultfs.SubjectId]]:
-    """Make a settled vault; return its records and whose each one is."""
+    """Make a settled vault in `place`; return its records, grouped by subject, and whose each one is."""
     ids: list[vaultfs.RecordId] = []
     whose: list[vaultfs.Identifier | vaultfs.SubjectId] = []
     with fresh_vault(place / "vault") as vault, vault.session(WHO, "HSYSADMIN") as session:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from bench.peers.peer import Batches, Peer, Traits
 
-_FANOUT = 1_000
+_FANOUT = 500
 
 
 def file_name(number: int) -> str:
-    """Return where the `number`-th record lies below a directory of files, which holds them by the thousand."""
+    """Return where the `number`-th record lies below a directory of files, which holds them by the five hundred."""
     return f"{number // _FANOUT:04d}/{number:08d}.json"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.material import Item
 
-Batches = Sequence[Sequence[Item]]
+Batches = Iterable[Iterable[Item]]
 
 
 class Missing(Exception):

@@ -18,6 +18,9 @@ class Program(Peer):
     """A backup program, with its repository, source, cache and configuration in one scratch directory."""
 
     point_reads = 3
+    cache: str
+    """Where the program keeps a cache, in the scratch directory."""
+    version_argument = "--version"
 
     def __init__(self, place: Path, batches: Batches) -> None:
         found = shutil.which(self.name)
@@ -26,10 +29,10 @@ class Program(Peer):
         super().__init__(place, batches)
         place.mkdir()
         self._found = found
-        self._source, self._restored = place / "source", place / "restored"
+        self.source, self._restored = place / "source", place / "restored"
         self.repository = place / "repository"
         self._environment = os.environ | self.environment()
-        write_files(self._source, batches, durable=False)
+        write_files(self.source, batches, durable=False)
         self._restored.mkdir()
         self.initialise()
 
@@ -47,8 +50,24 @@ class Program(Peer):
         done = subprocess.run(command, cwd=folder, env=self._environment, check=True, capture_output=True)  # noqa: S603
         return done.stdout
 
+    def succeeds(self, *arguments: str, folder: Path) -> bool:
+        """Run the program in `folder`, whatever comes of it; return whether it says that all is well."""
+        try:
+            self.run(*arguments, folder=folder)
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def version(self) -> str:
+        """Return the version that the program states."""
+        return self.run(self.version_argument, folder=self.place).split()[1].decode()
+
+    def forget_cache(self) -> None:
+        """Remove what the program keeps outside of its repository to be faster."""
+        shutil.rmtree(self.place / self.cache, ignore_errors=True)
+
     def store(self) -> None:
-        self.backup(self._source)
+        self.backup(self.source)
 
     @abstractmethod
     def backup(self, source: Path) -> None:
@@ -57,6 +76,10 @@ class Program(Peer):
     def restore(self) -> int:
         self.extract(self._restored)
         return tree_size(self._restored)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Compare everything that is stored with its checksums."""
 
     @abstractmethod
     def extract(self, target: Path) -> None:
@@ -73,6 +96,8 @@ class Restic(Program):
     """Restic, with its default compression."""
 
     name = "restic"
+    cache = "cache"
+    version_argument = "version"
     traits = Traits(
         encryption="AES-256-CTR with Poly1305-AES",
         keys="one a repository",
@@ -84,7 +109,7 @@ class Restic(Program):
     )
 
     def environment(self) -> dict[str, str]:
-        cache = str(self.place / "cache")
+        cache = str(self.place / self.cache)
         return {"RESTIC_REPOSITORY": str(self.repository), "RESTIC_PASSWORD": _PASSWORD, "RESTIC_CACHE_DIR": cache}
 
     def initialise(self) -> None:
@@ -94,16 +119,20 @@ class Restic(Program):
         self.run("backup", "--quiet", ".", folder=source)
 
     def read(self, number: int) -> bytes:
-        return self.run("dump", "latest", f"/{file_name(number)}", folder=self._source)
+        return self.run("dump", "latest", f"/{file_name(number)}", folder=self.source)
+
+    def check(self) -> None:
+        self.run("check", "--read-data", folder=self.place)
 
     def extract(self, target: Path) -> None:
-        self.run("restore", "--quiet", "latest", "--target", str(target), folder=self._source)
+        self.run("restore", "--quiet", "latest", "--target", str(target), folder=self.source)
 
 
 class Borg(Program):
     """Borg 1, with authenticated encryption by BLAKE2b and zstd."""
 
     name = "borg"
+    cache = "base/.cache"
     traits = Traits(
         encryption="AES-256-CTR with BLAKE2b",
         keys="one a repository",
@@ -116,7 +145,12 @@ class Borg(Program):
 
     def environment(self) -> dict[str, str]:
         base = self.place / "base"
-        return {"BORG_REPO": str(self.repository), "BORG_PASSPHRASE": _PASSWORD, "BORG_BASE_DIR": str(base)}
+        return {
+            "BORG_REPO": str(self.repository),
+            "BORG_PASSPHRASE": _PASSWORD,
+            "BORG_BASE_DIR": str(base),
+            "BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES",
+        }
 
     def initialise(self) -> None:
         self.run("init", "--encryption", "repokey-blake2", folder=self.place)
@@ -126,6 +160,9 @@ class Borg(Program):
 
     def read(self, number: int) -> bytes:
         return self.run("extract", "--stdout", "::records", file_name(number), folder=self._restored)
+
+    def check(self) -> None:
+        self.run("check", folder=self.place)
 
     def extract(self, target: Path) -> None:
         self.run("extract", "::records", folder=target)
