@@ -71,9 +71,9 @@ def leave(engine: Engine) -> None:
     """
     make(engine)
     if engine.active is not None:
-        journal = engine.active.journal
-        journal.room = None
-        journal.mirror.complete(journal.file, journal.end)
+        engine.active.journal.room = None
+    for live in engine.live:
+        live.journal.mirror.complete(live.journal.file, live.journal.end)
     engine.condition = Condition.OPEN
 
 

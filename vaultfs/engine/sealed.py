@@ -58,12 +58,14 @@ class SealedSegment:
     @cached_property
     def sliced(self) -> SlicedFile:
         """The file, slice by slice, by the leaf hashes that it holds."""
-        return SlicedFile(lenient(self.file), self.footer, lambda: self.mirror.read)
+        mirror = self.mirror  # not by way of the segment, which would then refer to itself
+        return SlicedFile(lenient(self.file), self.footer, lambda: mirror.read)
 
     @cached_property
     def mirrored(self) -> SlicedFile:
         """The mirror, slice by slice; what it lacks is taken from the file."""
-        return SlicedFile(self.mirror.read, self.footer, lambda: lenient(self.file))
+        file = self.file
+        return SlicedFile(self.mirror.read, self.footer, lambda: lenient(file))
 
     @cached_property
     def _right(self) -> bool:
