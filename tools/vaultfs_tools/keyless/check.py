@@ -63,7 +63,7 @@ def _check_under(
 ) -> None:
     superblock = check_superblock(files, report, head)
     if superblock is not None:
-        _check_signer(report, head, superblock, signer)
+        check_signer(report, head, superblock, signer)
     check_keyring(files, report, head)
     audited = _check_segments(files, report, head, superblock, advance)
     try:
@@ -76,7 +76,7 @@ def _check_under(
         report.add(error, ".")
 
 
-def _check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
+def check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
     """Check who has signed the head, and whether it is who was given."""
     try:
         signer = superblock.signer(head.signer)
