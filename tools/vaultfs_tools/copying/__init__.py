@@ -5,7 +5,8 @@ keyless check, nothing else, so that whoever stores a vault can back it up. `dri
 engine on demand, to open what was restored.
 """
 
-from vaultfs_tools.copying.copier import Copied, Copier, Source
+from vaultfs_tools.copying.copier import Copied, Copier
 from vaultfs_tools.copying.restoring import restore
+from vaultfs_tools.copying.turn import Options, Source
 
-__all__ = ["Copied", "Copier", "Source", "restore"]
+__all__ = ["Copied", "Copier", "Options", "Source", "restore"]

@@ -1,4 +1,4 @@
-"""Whether a directory may take a copy of a vault: nothing else is written over, and nothing newer by something older."""
+"""Whether a directory may take a copy of a vault: nothing else is written over, nor anything newer."""
 
 from __future__ import annotations
 

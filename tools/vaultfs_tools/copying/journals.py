@@ -1,9 +1,9 @@
 """Live journals, the part files that they name, and access journals: read while a writer appends to them.
 
 What is read is what stands in whole groups, one after the other by their chain. Each journal is only ever appended to,
-and a successor is begun after the last group of the one before; so whatever the moments at which each was read, together
-they are a state that the vault was in, as long as none was removed meanwhile. That shows in the head, which is there
-before the first of them goes: the caller reads it again.
+and a successor is begun after the last group of the one before; so at whatever moments they were read, together they
+are a state that the vault was in, as long as none was removed meanwhile. That shows in the head, which is there before
+the first of them goes: the caller reads it again.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from pathlib import Path
 from vaultfs_format.act import ActKind
 
 from vaultfs_tools.copying import admission
-from vaultfs_tools.copying.copier import Copied, Copier, Options, Source
+from vaultfs_tools.copying.copier import Copied, Copier
 from vaultfs_tools.copying.errors import BundleUnfit, PlaceTaken
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.small import head_in
 from vaultfs_tools.copying.target import Target
+from vaultfs_tools.copying.turn import Options, Source
 from vaultfs_tools.keyless.acts import note
 from vaultfs_tools.keyless.durable import make_directory, sync_directory
 from vaultfs_tools.keyless.files import MARK, VaultFiles, copy_name
@@ -56,7 +57,7 @@ def restore(
         copied = Copier(source, target, Options(signer=signer), pace or Pace()).bring_up_to_date()
         for name in (MARK, copy_name(MARK)):
             target.remove(name)
-        note(target.files, copied.vault_id, ActKind.RESTORED, count=copied.bytes)
+        note(target.files, copied.report.vault_id, ActKind.RESTORED, count=copied.bytes)
         if new.exists() or new.is_symlink():
             raise PlaceTaken
         os.rename(building, new)

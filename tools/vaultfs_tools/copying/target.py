@@ -130,4 +130,3 @@ class Target:
         for name in self.files.walk():
             if name not in keep and (is_unfinished(name) or (is_vaults(name) and not unfinished_only)):
                 self.remove(name)
-
