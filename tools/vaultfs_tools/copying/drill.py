@@ -130,7 +130,7 @@ class Drill:
             "with_keys": self.key is not None,
             "equal": equal,
             "healed": len(healed),
-            "lost": sorted(one.error.code for one in restored.report.findings if one.severity is Severity.ERROR),
+            "lost": sorted({one.error.code for one in restored.report.findings if one.severity is Severity.ERROR}),
             "bytes": restored.bytes,
             "segments": restored.segments,
             "seconds": self.seconds,

@@ -9,7 +9,7 @@ the first of them goes: the caller reads it again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vaultfs_format.errors import VaultError
 from vaultfs_format.head import Head
@@ -20,7 +20,7 @@ from vaultfs_tools.copying.target import Target
 from vaultfs_tools.keyless.access import SUFFIX as ACCESS_SUFFIX
 from vaultfs_tools.keyless.durable import write_all
 from vaultfs_tools.keyless.files import JOURNALS, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import Report, Severity
+from vaultfs_tools.keyless.findings import Finding, Report, Severity
 from vaultfs_tools.keyless.journals import Journal, check_journals
 from vaultfs_tools.keyless.mirrors import Pair, opened
 
@@ -44,12 +44,18 @@ def look(files: VaultFiles, head: Head, pace: Pace) -> Live:
     """Return the live journals as they are now; an end that is not whole yet is no finding."""
     found = Report()
     journals = check_journals(files, found, head, pace)
-    report = Report(findings=[one for one in found.findings if one.severity is Severity.ERROR])
+    bad = (Severity.ERROR, Severity.UNSUPPORTED)
+    report = Report(findings=[as_copied(one) for one in found.findings if one.severity in bad])
     live = Live([journal for journal in journals if journal.scan is not None], report)
     for journal in live.journals:
         for segment_id, end in journal.scan.parts.items() if journal.scan else ():
             live.ends[segment_id] = max(end, live.ends.get(segment_id, 0))
     return live
+
+
+def as_copied(finding: Finding) -> Finding:
+    """Return a finding as it is of the copy: what another place has is healed there."""
+    return finding if finding.remedy is None else replace(finding, severity=Severity.CORRECTED)
 
 
 def durable_groups(live: Live) -> dict[bytes, int]:

@@ -13,7 +13,7 @@ from vaultfs_format.suite import DIGEST
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.copying import admission
-from vaultfs_tools.copying.journals import Live, access_journals, look, stage_access, stage_journal
+from vaultfs_tools.copying.journals import Live, access_journals, as_copied, look, stage_access, stage_journal
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.parts import Span, copy_part
 from vaultfs_tools.copying.segments import Made, is_whole, make_segment
@@ -30,7 +30,8 @@ from vaultfs_tools.copying.small import (
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.keyless.check import check_signer
 from vaultfs_tools.keyless.files import HEAD, MARK, README, VaultFiles, copy_name, part_name, segment_name
-from vaultfs_tools.keyless.findings import Finding, Report, Severity, SlicesDamaged
+from vaultfs_tools.keyless.findings import CopyStale, Finding, Report, Severity, SlicesDamaged
+from vaultfs_tools.keyless.pairs import check_head
 
 _BAD = frozenset({Severity.ERROR, Severity.UNSUPPORTED})
 
@@ -149,6 +150,7 @@ class Gatherer:
         turn = Turn(*inforce)
         if self._present is not None and not self._options.allow_older:
             admission.refuse_older(inforce, self._present)
+        self._check_heads(turn)
         superblock = self._vault_file(turn)
         self._small(turn, keyring_file(turn.head))
         turn.keep |= {HEAD, copy_name(HEAD), MARK, copy_name(MARK), README}
@@ -159,6 +161,12 @@ class Gatherer:
         if self._options.kind is CopyKind.WHOLE:
             self._access(turn)
         return turn
+
+    def _check_heads(self, turn: Turn) -> None:
+        found = Report()
+        check_head(self._source.keys, found)
+        # One that is behind the other may be in the middle of being written.
+        turn.report.findings += [as_copied(one) for one in found.findings if not isinstance(one.error, CopyStale)]
 
     def _vault_file(self, turn: Turn) -> Superblock | None:
         """Copy VAULT; return it, once it is known that its signer has signed the head."""
