@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from vaultfs_format.act import Act, ActKind
+from vaultfs_format.act import ActKind
 
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event, EventType, encode_event, sealable
 from vaultfs.engine import rebuild, reserve
-from vaultfs.engine.acts import EVENTS, read_acts
+from vaultfs.engine.acts import claims, read_acts
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
@@ -212,7 +212,8 @@ class Vault:
         engine.index.forget_dead_readers()
         self.note(EventType.VAULT_OPENED)
         self.merge_access_logs()
-        self._take_in(acts)
+        for intent in claims(engine, self.states, acts.values()):
+            self.commit(intent)
         if engine.older:
             self.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
         if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
@@ -221,15 +222,6 @@ class Vault:
             witness(engine.anchors, engine.head, engine.metrics)
         for path in acts:  # not before the head says what a restored vault needs it to say
             engine.vfs.unlink(path)
-
-    def _take_in(self, acts: Mapping[Path, Act]) -> None:
-        """Log what was done to the vault without keys."""
-        found = []
-        for act in acts.values():
-            about = act.about if any(act.about) else b""
-            found.append(Event(EVENTS[act.kind], act.time, _NOBODYS_SESSION, record=about, version=act.count))
-        if found:
-            self.record(found, durable=True)
 
     def _stamp(self) -> Stamp | None:
         """Return the stamp of the index if it is of this vault and this head; any other index is made anew."""
