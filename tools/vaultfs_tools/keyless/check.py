@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vaultfs_format import act, epoch, keyring, keytable, superblock, witness
+from vaultfs_format import act, copymark, epoch, keyring, keytable, superblock, witness
 from vaultfs_format import head as head_file
 from vaultfs_format.act import Act
+from vaultfs_format.copymark import CopyMark
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import BadMagic, Structure, VaultError
 from vaultfs_format.head import Head
@@ -152,6 +153,7 @@ _BY_MAGIC: dict[bytes, Callable[[bytes], object]] = {
     epoch.MAGIC: EpochSecret.decode,
     witness.MAGIC: Witnessed.decode,
     act.MAGIC: Act.decode,
+    copymark.MAGIC: CopyMark.decode,
 }
 
 
