@@ -23,7 +23,8 @@ def segment(vault: Path, kind: str = "RECORD") -> Path:
 
 def test_what_heals_is_whole_in_the_copy_and_as_it_was_in_the_vault(vault: Path, made: Path, tmp_path: Path) -> None:
     expected = vaults.tree(made)
-    vaults.flip(segment(vault), 4500)
+    path = segment(vault)
+    vaults.flip(path, 4500)
     vaults.flip(vault / "keyring.1", 100)
     vaults.flip(vault / "head", 100)
     vaults.flip(vault / "copies" / "VAULT.1", 100)
@@ -35,7 +36,7 @@ def test_what_heals_is_whole_in_the_copy_and_as_it_was_in_the_vault(vault: Path,
     found = vaults.tree(tmp_path / "new")
     assert errors(done) == []
     assert {one.file for one in done.report.findings if one.severity is Severity.CORRECTED} >= {
-        str(segment(vault).relative_to(vault)), "keyring.1", "head", str(journal.relative_to(vault)),
+        str(path.relative_to(vault)), "keyring.1", "head", str(journal.relative_to(vault)),
     }  # fmt: skip
     assert {n: d for n, d in found.items() if "copy" not in n} == {n: d for n, d in expected.items() if "copy" not in n}
     assert vaults.tree(vault) == damaged
@@ -78,8 +79,8 @@ def test_what_is_good_in_the_copy_stays_when_the_vault_has_lost_it(vault: Path, 
     lost(segment(vault), 1)
     for name in ("keyring.1", "copies/keyring.1"):
         vaults.flip(vault / name, 100)
-    for path in vaults.both(vaults.journals_of(vault)[-1]):
-        path.write_bytes(path.read_bytes()[:5000])
+    journal = vaults.journals_of(vault)[-1]
+    vaults.flip_both(journal, vaults.groups_of(journal)[0] + 50)
     copy(vault, made)
     copy(vault, made, verify=True)
     found = vaults.tree(made)

@@ -28,7 +28,7 @@ def in_a_child(act: Callable[[], object], before: Callable[[], object]) -> int:
             before()
             act()
             os._exit(0)
-        except BaseException:
+        finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from vaultfs_format.copymark import CopyKind, CopyMark
@@ -16,6 +15,7 @@ from vaultfs_tools.copying.small import InForce, head_in, superblock_of
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.keyless.files import MARK, copy_name
 from vaultfs_tools.keyless.findings import SignerUnknown
+from vaultfs_tools.keyless.litter import is_unfinished
 
 
 def keep_apart(one: Path, other: Path) -> None:
@@ -31,7 +31,7 @@ def keep_apart(one: Path, other: Path) -> None:
 
 
 def mark_of(target: Target, vault_id: bytes, kind: CopyKind) -> CopyMark | None:
-    """Return the mark of a copy of this vault; None for a directory that is empty, or is not there.
+    """Return the mark of a copy of this vault; None where there is no file but what a first run left unfinished.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def mark_of(target: Target, vault_id: bytes, kind: CopyKind) -> CopyMark | None:
         if (mark.vault_id, mark.kind) != (vault_id, kind):
             raise OtherCopy
         return mark
-    if any(os.scandir(target.root)):
+    if not all(is_unfinished(name) for name in target.files.walk()):
         raise OtherCopy
     return None
 

@@ -24,7 +24,7 @@ from vaultfs_format.errors import VaultError
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.copying import admission
-from vaultfs_tools.copying.errors import SourceChanging
+from vaultfs_tools.copying.errors import SourceChanging, SourceOlder
 from vaultfs_tools.copying.journals import Live
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.small import InForce
@@ -138,7 +138,11 @@ class Copier:
     def _refuse_shorter(self, turn: Turn, have: Live, present: InForce | None) -> None:
         same = present is not None and present.data == turn.data
         if same and turn.live is not None and not turn.errors() and not self._options.allow_older:
-            admission.refuse_shorter(turn.live, have, turn.head)
+            try:
+                admission.refuse_shorter(turn.live, have, turn.head)
+            except SourceOlder:
+                self._target.tidy()
+                raise
 
     def _commit(self, turn: Turn, mark: CopyMark, turns: int) -> Copied:
         """Put in force what was copied; first what the new head needs, last what only older ones did."""
