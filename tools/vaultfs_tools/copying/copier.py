@@ -19,7 +19,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from vaultfs_format.copymark import CopyMark
+from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.errors import VaultError
 from vaultfs_format.suite import DEFAULT
 
@@ -164,7 +164,7 @@ class Copier:
         if not damaged:
             self._write_mark(replace(mark, doubtful=False))
         report = replace(turn.report, vault_id=head.vault_id, generation=head.generation, epoch=head.epoch)
-        kept = len(head.segments) - turn.copied
+        kept = len(head.segments) - turn.copied if self._options.kind is CopyKind.WHOLE else 0
         return Copied(mark.copy_id, target.written, turn.copied, kept, turns, report)
 
     def _copy_readme(self) -> None:

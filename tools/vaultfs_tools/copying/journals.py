@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from vaultfs_format.errors import VaultError
 from vaultfs_format.head import Head
@@ -61,7 +62,7 @@ def as_copied(finding: Finding) -> Finding:
 def durable_groups(live: Live) -> dict[bytes, int]:
     """Return for each journal how many of its groups are known to be durable."""
     found: dict[bytes, int] = {}
-    for journal, following in zip(live.journals, [*live.journals[1:], None], strict=True):
+    for journal, following in zip_longest(live.journals, live.journals[1:]):
         if journal.scan is not None:
             known = following.header.predecessor_group if following is not None else journal.scan.durable
             found[journal.header.journal_id] = min(known, journal.scan.last_group)
