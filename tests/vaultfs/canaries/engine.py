@@ -275,7 +275,7 @@ def _not_opened(watch: Watch, path: Path) -> None:
         for file in files_of(copy.parent, victim):
             file.write_bytes(flipped(file.read_bytes(), -3) + bytes(4096))
         if victim == "*.vjrn":
-            for file in files_of(copy, victim):
+            for file in copy.rglob(victim):  # and the mirrors, from which it would be healed
                 file.write_bytes(TEXT("wrong").encode() * 300)
         with watch.failing():
             vaultfs.open(copy, unlock=SECRET)
