@@ -15,6 +15,7 @@ from tests.vaultfs.support import files_of, flipped, lost
 from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
 from vaultfs.metrics import Counter, Tally
+from vaultfs.storage.copies import copies_of
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.storage.scrub import round_of, scrub
 from vaultfs.storage.tables import heal_table
@@ -91,7 +92,7 @@ def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, reco
     watch.said(*(repair(vault.engine, row) for row in rows))
     watch.said(scrub(vault, seconds=60), round_of(vault), *(heal_table(vault.engine, row) for row in rows))
     maintained = vault.maintenance.run(60, period=0)
-    watch.said(maintained, *maintained.lost, vault.maintenance.overdue())
+    watch.said(maintained, *maintained.lost, vault.maintenance.overdue(), copies_of(vault))
     paths[0].write_bytes(whole)
     vault.engine.store.reopen(rows[0].segment_id)
 
