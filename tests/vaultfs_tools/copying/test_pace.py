@@ -6,7 +6,8 @@ from vaultfs_tools.copying.pace import Pace
 
 
 def test_whoever_is_ahead_of_the_rate_sleeps_until_he_is_not() -> None:
-    now, told = [100.0], []
+    now = [100.0]
+    told: list[int] = []
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
