@@ -35,6 +35,7 @@ AREAS = {
         "What `vaultfs-fsck` reports of the vault as a whole, beside the errors of the format.",
     ),
     92: ("Rescue", "What keeps `vaultfs-rescue` from its work, and why something is in its list of what is missing."),
+    93: ("Backup", "What keeps `vaultfs-backup` from copying a vault, or from restoring a copy."),
 }
 """The hundreds of the codes: a title, and what is in them."""
 

@@ -54,6 +54,8 @@ RULES = {
     Structure.SIGNER: "SGN",
     Structure.WITNESS: "WIT",
     Structure.ACT: "ACT",
+    Structure.COPY: "CPY",
+    Structure.REPORT: "RPT",
 }
 """The letters of the rules that SPEC.md has for a structure."""
 

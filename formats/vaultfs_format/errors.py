@@ -109,6 +109,8 @@ class Structure(Enum):
     SIGNER = 16
     WITNESS = 17
     ACT = 18
+    COPY = 19
+    REPORT = 20
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

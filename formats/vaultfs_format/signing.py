@@ -85,9 +85,20 @@ class Signer:
         ------
         SignatureInvalid
         """
+        self._verify_both(_framed(labels.HEAD_SIGNATURE, statement), signatures, structure)
+
+    def verify_report(self, report: bytes, signatures: bytes) -> None:
+        """Check both signatures of the report of a drill.
+
+        Raises
+        ------
+        SignatureInvalid
+        """
+        self._verify_both(_framed(labels.REPORT_SIGNATURE, report), signatures, Structure.REPORT)
+
+    def _verify_both(self, message: bytes, signatures: bytes, structure: Structure) -> None:
         from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
-        message = _framed(labels.HEAD_SIGNATURE, statement)
         _verify_ed25519(self.head_key, message, signatures[:SIGNATURE], structure)
         try:
             MLDSA44PublicKey.from_public_bytes(self.lattice_key).verify(signatures[SIGNATURE:], message)
@@ -127,7 +138,13 @@ class SigningKeys:
 
     def sign_head(self, statement: bytes) -> bytes:
         """Return both signatures of a head."""
-        message = _framed(labels.HEAD_SIGNATURE, statement)
+        return self._sign_both(_framed(labels.HEAD_SIGNATURE, statement))
+
+    def sign_report(self, report: bytes) -> bytes:
+        """Return both signatures of the report of a drill, by the keys for heads."""
+        return self._sign_both(_framed(labels.REPORT_SIGNATURE, report))
+
+    def _sign_both(self, message: bytes) -> bytes:
         return self._heads.sign(message) + self._lattice.sign(message)
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from vaultfs_format.access import access_keys
 from vaultfs_format.act import Act, ActKind
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, commitment
+from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.directory import HERE, decode_rows, encode_row
 from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
 from vaultfs_format.epoch import EpochSecret, epoch_root
@@ -187,6 +188,9 @@ def _check_head(data: bytes) -> object:
 ACT = Act(DEFAULT, ActKind.REPAIRED, 1_700_000_000_000_000, VAULT_ID, b"a" * 16, b"g" * 16, 3)
 
 
+MARK = CopyMark(DEFAULT, CopyKind.WHOLE, True, VAULT_ID, b"c" * 16)
+
+
 def _check_witness(data: bytes) -> object:
     found = Witnessed.decode(data)
     found.verify(SIGNING.signer)
@@ -355,6 +359,7 @@ EXAMPLES = [
     Example("head", HEAD.encode(EPOCH_ROOT), _check_head, with_digest),
     Example("witnessed head", Witnessed.of(HEAD).encode(), _check_witness, with_digest),
     Example("act", ACT.encode(), Act.decode),
+    Example("copy mark", MARK.encode(), CopyMark.decode),
     Example("frame", frame_bytes(RECORD_FRAME), _check_frame),
     Example("group", group_bytes(DRAFTS[0]), check_group, with_chain),
     Example(

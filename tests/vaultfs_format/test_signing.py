@@ -166,3 +166,19 @@ class TestVault:
         with pytest.raises(FieldInvalid) as refused:
             replace(SUPERBLOCK, public_keys=[PublicKey(INBOX, b""), *keys]).signers()
         assert refused.value.facts == {"structure": Structure.SUPERBLOCK, "rule": 5}
+
+
+def test_the_signatures_of_a_report_are_of_nothing_else() -> None:
+    statement = HEAD.statement()
+    SIGNING.signer.verify_report(statement, SIGNING.sign_report(statement))
+    with pytest.raises(SignatureInvalid) as caught:
+        SIGNING.signer.verify_report(statement, SIGNING.sign_head(statement))
+    assert caught.value.facts == {"structure": Structure.REPORT}
+    with pytest.raises(SignatureInvalid):
+        SIGNING.signer.verify_head(statement, SIGNING.sign_report(statement))
+    signatures = SIGNING.sign_report(statement)
+    for at in (3, 64, 2000):
+        with pytest.raises(SignatureInvalid):
+            SIGNING.signer.verify_report(
+                statement, signatures[:at] + bytes([signatures[at] ^ 1]) + signatures[at + 1 :]
+            )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from vaultfs_format import act, epoch, head, journal, keyring, keytable, segment, superblock, witness
+from vaultfs_format import act, copymark, epoch, head, journal, keyring, keytable, segment, superblock, witness
 from vaultfs_format.act import Act
+from vaultfs_format.copymark import CopyMark
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import Structure
 from vaultfs_format.head import Head
@@ -38,6 +39,7 @@ _MAGICS = {
         (keytable, Structure.KEY_TABLE),
         (witness, Structure.WITNESS),
         (act, Structure.ACT),
+        (copymark, Structure.COPY),
     )
 } | {segment.FOOTER_MAGIC: Structure.SEGMENT}
 
@@ -128,6 +130,10 @@ def _act(data: bytes) -> None:
     must(Act.decode(data).encode() == data, SAME_BYTES)
 
 
+def _mark(data: bytes) -> None:
+    must(CopyMark.decode(data).encode() == data, SAME_BYTES)
+
+
 def _sample(name: str) -> Callable[[], list[bytes]]:
     return lambda: [example.data for example in examples.EXAMPLES if example.name == name]
 
@@ -154,5 +160,6 @@ TARGETS = [
     Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),
     Target("head", _head, _heads, KEYED, forging.head),
     Target("act", _act, _sample("act"), KEYED, forging.with_digest),
+    Target("copy-mark", _mark, _sample("copy mark"), forge=forging.with_digest),
     Target("witnessed-head", _witness, _sample("witnessed head"), KEYED, forging.with_digest),
 ]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_format.errors import BadMagic, VaultError
-from vaultfs_format.suite import DIGEST
 
-from vaultfs_tools import cli
+from vaultfs_tools import cli, reports
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
 from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK
 from vaultfs_tools.keyless.findings import LeftOut
@@ -41,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.Parser(PROG, "Check a vault and heal its damaged copies.", epilog=EPILOG)
     parser.add_argument("vault", metavar="VAULT", type=Path, help="the vault's directory, or one file of a vault")
     parser.add_argument("-n", "--check-only", action="store_true", help="write nothing: report what could be healed")
-    parser.add_argument(
-        "--signer", metavar="FINGERPRINT", type=_fingerprint, help="whose signature the vault must have, 64 digits"
-    )
+    reports.add_signer_option(parser)
     parser.add_argument("--rebuild-index", action="store_true", help="make the index anew if it differs; needs keys")
     parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
     cli.add_passphrase_options(parser)
@@ -55,14 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fsck(args, cli.need_passphrase(args) if keyed else None)
 
     return cli.run(body, parser, argv)
-
-
-def _fingerprint(text: str) -> bytes:
-    """Return the bytes of a fingerprint, in which blanks and colons mean nothing."""
-    digits = text.replace(":", "").replace(" ", "")
-    if not re.fullmatch(f"[0-9a-fA-F]{{{2 * DIGEST}}}", digits):
-        raise ArgumentTypeError("a fingerprint has 64 hexadecimal digits")
-    return bytes.fromhex(digits)
 
 
 def _fsck(args: Namespace, passphrase: bytes | None) -> int:
@@ -87,7 +75,7 @@ def _fsck(args: Namespace, passphrase: bytes | None) -> int:
         else:
             with cli.Progress(files.total()) as progress:
                 failure = _check_with_keys(args, passphrase, report, progress.advance)
-    code = exit_code(report) | (cli.Exit.FAILED if failure is not None else 0)
+    code = reports.exit_code(report) | (cli.Exit.FAILED if failure is not None else 0)
     cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     if failure is not None:
         cli.show_error(PROG, failure, as_json=args.json)
@@ -107,7 +95,7 @@ def _fsck_file(args: Namespace) -> int:
             raise VaultMissing from None
         if not args.check_only and _healable(report):
             heal(files, report)
-    code, seconds = exit_code(report), time.monotonic() - began
+    code, seconds = reports.exit_code(report), time.monotonic() - began
     cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     return code
 
@@ -149,16 +137,6 @@ def _lock(descriptor: int, kind: int) -> None:
         from vaultfs.errors import WriterBusy
 
         raise WriterBusy from None
-
-
-def exit_code(report: Report) -> int:
-    """Return the exit code for a report: the sum of what was found, as e2fsck does."""
-    bits = {
-        Severity.CORRECTED: cli.Exit.ATTENTION,
-        Severity.ERROR: cli.Exit.DAMAGED,
-        Severity.UNSUPPORTED: cli.Exit.FAILED,
-    }
-    return sum(code for severity, code in bits.items() if report.count(severity))
 
 
 # With keys: through the engine. ------------------------------------------------------------------------------------
@@ -254,9 +232,7 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
     if report.opened:
         yield "every frame was opened with its key, and the index compared with the files"
     for finding in report.findings:
-        place = "" if finding.offset is None else f" at {finding.offset}"
-        healable = " [can be healed]" if finding.remedy and finding.severity is Severity.ERROR else ""
-        yield f"{finding.severity.value}: {finding.file}{place}: {finding.error.message()}{healable}"
+        yield reports.as_text(finding)
     if report.count(Severity.UNSUPPORTED) and any(finding.remedy for finding in report.findings):
         yield "nothing was healed: parts of the vault were written by a newer program, which knows what belongs there"
     if corrected := report.count(Severity.CORRECTED):
@@ -269,24 +245,9 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
 def _as_json(report: Report, code: int, seconds: float) -> dict[str, object]:
     shown = asdict(replace(report, findings=[]))
     return shown | {
-        "findings": [_finding_as_json(finding) for finding in report.findings],
+        "findings": [reports.as_json(finding) for finding in report.findings],
         "verdict": _verdict(report),
         "signed": bool(report.signer),
         "seconds": round(seconds, 3),
         "exit": code,
-    }
-
-
-def _finding_as_json(finding: Finding) -> dict[str, object]:
-    error = cli.described(finding.error)
-    return {
-        "severity": finding.severity.name.lower(),
-        "code": error["code"],
-        "name": error["name"],
-        "message": error["message"],
-        "structure": finding.structure.name.lower() if finding.structure else None,
-        "detail": error["facts"],
-        "file": finding.file,
-        "offset": finding.offset,
-        "healable": finding.remedy is not None,
     }

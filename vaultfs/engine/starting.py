@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultfs_format.act import Act, ActKind
+from vaultfs_format.act import ActKind
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType
+from vaultfs.audit.events import EventType
 from vaultfs.engine import rebuild, reserve
-from vaultfs.engine.acts import EVENTS, read_acts
+from vaultfs.engine.acts import claims, read_acts
 from vaultfs.engine.control import MIRRORING, ON
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import witness
@@ -54,7 +52,8 @@ def start(vault: Vault) -> None:
     engine.index.forget_dead_readers()
     vault.note(EventType.VAULT_OPENED)
     vault.merge_access_logs()
-    _take_in(vault, acts)
+    for intent in claims(engine, vault.states, acts.values()):
+        vault.commit(intent)
     engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
     if engine.older:
         vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
@@ -64,16 +63,6 @@ def start(vault: Vault) -> None:
         witness(engine.anchors, engine.head, engine.metrics)
     for path in acts:  # not before the head says what a restored vault needs it to say
         engine.vfs.unlink(path)
-
-
-def _take_in(vault: Vault, acts: Mapping[Path, Act]) -> None:
-    """Log what was done to the vault without keys."""
-    found = []
-    for act in acts.values():
-        about = act.about if any(act.about) else b""
-        found.append(Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count))
-    if found:
-        vault.record(found, durable=True)
 
 
 def _stamp(engine: Engine) -> Stamp | None:

@@ -111,6 +111,33 @@ class States:
         return State(version, value)
 
 
+def states_of(engine: View, namespace: str) -> dict[bytes, bytes]:
+    """Return the values of all states of a namespace by their keys, as the files have them.
+
+    Raises
+    ------
+    VaultDamaged
+    """
+    newest: dict[bytes, tuple[int, bytes]] = {}
+    with engine.lock:
+        engine.check()
+        for frame in _control_frames(engine):
+            body = frame.body()
+            for entry in frame.entries().entries:
+                stored, key, value = decode_state(body[entry.offset : entry.offset + entry.length])
+                if stored == namespace and entry.version > newest.get(key, (0, b""))[0]:
+                    newest[key] = entry.version, value
+    return {key: value for key, (_, value) in newest.items()}
+
+
+def _control_frames(engine: View) -> Iterator[FoundFrame]:
+    """Yield the frames of the files that may hold states."""
+    yield from (frame for frame in live_frames(engine) if frame.row.header.frame_class is FrameClass.CONTROL)
+    for row in engine.head.segments:
+        if row.frame_class is FrameClass.CONTROL:
+            yield from segment_frames(engine, row)
+
+
 def state_tokens(frame: FoundFrame) -> Iterator[bytes]:
     """Yield the tokens of the states that a frame holds."""
     if frame.row.header.frame_class is FrameClass.CONTROL:
@@ -129,12 +156,7 @@ class Census:
         if self._tokens is None:
             with self._engine.lock:
                 self._engine.check()
-                tokens = {token for frame in live_frames(self._engine) for token in state_tokens(frame)}
-                for row in self._engine.head.segments:
-                    if row.frame_class is FrameClass.CONTROL:
-                        for frame in segment_frames(self._engine, row):
-                            tokens.update(state_tokens(frame))
-                self._tokens = tokens
+                self._tokens = {token for frame in _control_frames(self._engine) for token in state_tokens(frame)}
         return self._tokens
 
     def learn(self, tokens: AbstractSet[bytes]) -> None:

@@ -17,9 +17,9 @@ CLAIMS = {EventType.REPAIR_CLAIMED, EventType.COPY_CLAIMED, EventType.RESTORE_CL
 AT = 1_700_000_000_000_000
 
 
-def leave(vault: Path, vault_id: bytes, kind: ActKind, about: bytes = bytes(16), count: int = 7) -> Path:
+def leave(vault: Path, vault_id: bytes, kind: ActKind, about: bytes = bytes(16), count: int = 7, at: int = AT) -> Path:
     """Leave an act in a vault."""
-    act = Act(DEFAULT, kind, AT, vault_id, os.urandom(16), about, count)
+    act = Act(DEFAULT, kind, at, vault_id, os.urandom(16), about, count)
     path = vault / "acts" / f"{act.act_id.hex()}.vact"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(act.encode())

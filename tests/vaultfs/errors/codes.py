@@ -129,6 +129,15 @@ NAMES = {
     9214: "StretchUnreadable",
     9215: "BytesUnnamed",
     9216: "JournalLost",
+    9300: "BackupError",
+    9301: "PlacesOverlap",
+    9302: "OtherCopy",
+    9303: "SourceOlder",
+    9304: "CopyBusy",
+    9305: "SourceChanging",
+    9306: "PlaceTaken",
+    9307: "BundleUnfit",
+    9308: "ReportInvalid",
 }
 
 RETIRED = {

@@ -40,9 +40,18 @@ def test_an_error_says_what_is_the_case_and_what_to_do(code: int) -> None:
 
 
 def test_what_may_simply_be_tried_again_is_what_another_one_stood_in_the_way_of() -> None:
-    """Each for its own reason: another transaction, another writer, another reader, somebody who writes to a source."""
+    """Each for its own reason: another transaction, another writer, another reader, somebody who writes to a source,
+    another program that copies, a writer that settles.
+    """
     retryable = {error.__name__ for error in ERRORS.values() if error.retryable}
-    assert retryable == {"TransactionConflict", "WriterBusy", "AccessLogBusy", "SourceChanged"}
+    assert retryable == {
+        "TransactionConflict",
+        "WriterBusy",
+        "AccessLogBusy",
+        "SourceChanged",
+        "CopyBusy",
+        "SourceChanging",
+    }
 
 
 def test_a_host_may_catch_what_python_has_a_name_for() -> None:

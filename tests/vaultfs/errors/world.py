@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultfs_format.stanza import Argon2Cost
-from vaultfs_tools import dump, fsck, import_, rescue
+from vaultfs_tools import backup, dump, fsck, import_, rescue
 
 import vaultfs
 from vaultfs.migrate.importer import Importer, ImportOptions
@@ -183,6 +183,10 @@ class World:
         lines = missing.read_text().splitlines() if missing.exists() else []
         self.watch.said(lines)
         return codes | set(_codes_in([json.loads(line) for line in lines]))
+
+    def backup(self, *words: object) -> set[int]:
+        """Run a command of backups; return the codes of findings and errors. What it writes should lie in `stored`."""
+        return self._codes(backup.main, *words)
 
     def import_command(self, *options: object) -> set[int]:
         """Run the import with its command; return the codes of errors."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vaultfs_format import act, epoch, keyring, keytable, superblock, witness
+from vaultfs_format import act, copymark, epoch, keyring, keytable, superblock, witness
 from vaultfs_format import head as head_file
 from vaultfs_format.act import Act
+from vaultfs_format.copymark import CopyMark
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import BadMagic, Structure, VaultError
 from vaultfs_format.head import Head
@@ -63,7 +64,7 @@ def _check_under(
 ) -> None:
     superblock = check_superblock(files, report, head)
     if superblock is not None:
-        _check_signer(report, head, superblock, signer)
+        check_signer(report, head, superblock, signer)
     check_keyring(files, report, head)
     audited = _check_segments(files, report, head, superblock, advance)
     try:
@@ -76,7 +77,7 @@ def _check_under(
         report.add(error, ".")
 
 
-def _check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
+def check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
     """Check who has signed the head, and whether it is who was given."""
     try:
         signer = superblock.signer(head.signer)
@@ -157,6 +158,7 @@ _BY_MAGIC: dict[bytes, Callable[[bytes], object]] = {
     epoch.MAGIC: EpochSecret.decode,
     witness.MAGIC: Witnessed.decode,
     act.MAGIC: Act.decode,
+    copymark.MAGIC: CopyMark.decode,
 }
 
 

@@ -30,6 +30,7 @@ SEGMENTS = "segments"
 LOCATION = "segments/main"
 COPIES = "copies"
 ACTS = "acts"
+MARK = "copy"
 
 _INDEXES = frozenset({INDEX, f"{INDEX}.new", f"{INDEX}.old"})
 

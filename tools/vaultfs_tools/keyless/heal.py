@@ -19,7 +19,7 @@ from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.acts import NOTHING, note
-from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
+from vaultfs_tools.keyless.durable import make_directory, sync_directory, write, write_all
 from vaultfs_tools.keyless.files import CHUNK, COPIES, Reader, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import Combined, Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
@@ -150,9 +150,9 @@ def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None
     try:
         read = Lenient(source)
         for at in range(0, source.size, CHUNK):
-            _write_all(descriptor, read(at, min(CHUNK, source.size - at)), at)
+            write_all(descriptor, read(at, min(CHUNK, source.size - at)), at)
         for patch in patches:
-            _write_all(descriptor, patch.data, patch.offset)
+            write_all(descriptor, patch.data, patch.offset)
         os.fsync(descriptor)
         os.rename(temporary, path)
     finally:
@@ -168,24 +168,17 @@ def _write_mended(path: Path, sliced: SlicedFile, patches: Iterable[Patch | Lost
     try:
         for at in range(0, footer.length, CHUNK):
             data = sliced.read(at, min(CHUNK, footer.length - at))
-            _write_all(descriptor, data, at)
+            write_all(descriptor, data, at)
         os.ftruncate(descriptor, footer.length)
         for patch in patches:
             if isinstance(patch, Lost):
                 return False
-            _write_all(descriptor, patch.data, patch.offset)
+            write_all(descriptor, patch.data, patch.offset)
         os.fsync(descriptor)
         found = SlicedFile(lambda offset, length: os.pread(descriptor, length, offset), footer)
         return found.right(found.leaves) and not examine(found, footer.length)
     finally:
         os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        view, offset = view[count:], offset + count
 
 
 def _healed(files: VaultFiles, finding: Finding, remedy: Remedy | Combined) -> Finding:

@@ -39,12 +39,13 @@ from vaultfs_tools.keyless.rows import read_rows
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
 _KNOWN = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
+    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
     rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
     rf"|(copies/)?{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
 )
 _UNFINISHED = re.compile(
-    rf"(copies/)?(head|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
+    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|README\.txt\.\d+\.tmp|"
+    rf"(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
     rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
     rf"|(copies/)?{_RANGE}/{_ID}((\.vkey\.\d+|\.vseg)(\.\d+)?)?\.tmp"
 )
@@ -60,6 +61,16 @@ _STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
 def has_structure(name: str) -> bool:
     """Return whether a file of this name is one that the format describes."""
     return name not in _STRUCTURELESS and _KNOWN.fullmatch(name) is not None
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether an interrupted write has left a file of this name: it counts for nothing."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
+def is_vaults(name: str) -> bool:
+    """Return whether a file of this name is what a copy of a vault may hold, and a newer one may not."""
+    return has_structure(name) and not name.startswith(f"{names.ACTS}/")
 
 
 def check_parts(files: VaultFiles, report: Report, head: Head, journals: Sequence[Journal]) -> set[str]:
@@ -126,7 +137,7 @@ def check_litter(
     segments = {names.segment_name(row) for row in head.segments}
     ring, block = names.keyring_name(head.epoch), names.superblock_name(head.superblock_generation)
     live = {journal.name for journal in journals}
-    paired = {names.HEAD, ring, block} | tables
+    paired = {names.HEAD, names.MARK, ring, block} | tables
     paired |= live | set(parts) | segments
     named = {names.LOCK, names.README, names.RESERVE, *paired, *map(names.copy_name, paired)}
     # A journal that cannot be read may name any part file.

@@ -1,0 +1,1 @@
+"""Tests of copying vaults, restoring copies, and drills."""

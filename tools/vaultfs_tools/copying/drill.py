@@ -1,0 +1,193 @@
+"""A drill: a copy is damaged, restored, opened and read, beside itself; COPY, VAULT and epoch store stay as they are.
+
+The copy is restored twice, as it is and after damage that must heal. Both must give the same: with keys every version
+of every record, without them every byte of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultfs_tools.copying import admission
+from vaultfs_tools.copying.copier import Copied
+from vaultfs_tools.copying.damage import Damager
+from vaultfs_tools.copying.errors import PlaceTaken
+from vaultfs_tools.copying.proof import REPORT, write_report
+from vaultfs_tools.copying.restoring import restore
+from vaultfs_tools.copying.small import head_in
+from vaultfs_tools.keyless.durable import make_directory
+from vaultfs_tools.keyless.files import ACTS, VaultFiles
+from vaultfs_tools.keyless.findings import Severity
+
+if TYPE_CHECKING:
+    from vaultfs_format.signing import SigningKeys
+
+    import vaultfs
+
+DAMAGE = 16
+"""Files that are damaged unless the caller says otherwise."""
+
+_CHUNK = 1 << 20
+
+Digests = dict[str, bytes]
+"""Digest of each version of each record, by its id and version; or of each file, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What opens the vault.
+
+    Parameters
+    ----------
+    store
+        The epoch store; it is copied, so that its anchors see nothing of the drill.
+    who, purpose
+        Who runs the drill and why, for the audit log of the vaults in the scratch directory.
+    """
+
+    passphrase: bytes = field(repr=False)
+    store: Path
+    who: str
+    purpose: str
+
+
+@dataclass(slots=True)
+class Drill:
+    """A drill in a scratch directory.
+
+    Parameters
+    ----------
+    scratch
+        A directory that is new or empty; its owner alone can enter it. It holds what the vault holds, and is left.
+    key
+        None: files are compared, and the report is not signed.
+    seed, damage
+        Of the damage, and how many files have some.
+    """
+
+    copy: Path
+    scratch: Path
+    key: Key | None
+    seed: int
+    damage: int = DAMAGE
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> dict[str, object]:
+        """Run the drill, write its report into the scratch directory, and return it.
+
+        Raises
+        ------
+        PlaceTaken, PlacesOverlap
+        VaultError
+            The copy cannot be restored or opened as it is.
+        """
+        self._begin()
+        with self._timed("restore"):
+            reference = restore(self.copy, self.scratch / "reference")
+        expected, signing = self._answers(self.scratch / "reference", "read")
+        damaged = self.scratch / "copy"
+        with self._timed("copy"):
+            shutil.copytree(self.copy, damaged)
+        with self._timed("damage"):
+            damager = Damager(damaged, head_in(VaultFiles(damaged)).head, self.seed, keyed=self.key is not None)
+            damager.run(self.damage)
+        with self._timed("restore damaged"):
+            restored = restore(damaged, self.scratch / "restored")
+        found, _ = self._answers(self.scratch / "restored", "read restored")
+        report = self._report(reference, restored, expected == found and _good(restored))
+        report |= {
+            "damage": {kind.name.lower(): count for kind, count in sorted(damager.done.items())},
+            "compared": len(expected.keys() | found.keys()),
+            "signer": signing.signer.number if signing is not None else None,
+        }
+        write_report(self.scratch / REPORT, report, signing)
+        return report
+
+    def _begin(self) -> None:
+        admission.keep_apart(self.copy, self.scratch)
+        there = self.scratch.exists() or self.scratch.is_symlink()
+        if there and (not self.scratch.is_dir() or any(self.scratch.iterdir())):
+            raise PlaceTaken
+        make_directory(self.scratch.absolute())
+        self.scratch.chmod(0o700)
+
+    def _report(self, reference: Copied, restored: Copied, equal: bool) -> dict[str, object]:
+        healed = [one.error.code for one in restored.report.findings if one.severity is Severity.CORRECTED]
+        return {
+            "report": "vaultfs-drill",
+            "vault_id": reference.report.vault_id.hex(),
+            "generation": reference.report.generation,
+            "time": time.time_ns() // 1000,
+            "seed": self.seed,
+            "with_keys": self.key is not None,
+            "equal": equal,
+            "healed": len(healed),
+            "lost": sorted({one.error.code for one in restored.report.findings if one.severity is Severity.ERROR}),
+            "bytes": restored.bytes,
+            "segments": restored.segments,
+            "seconds": self.seconds,
+        }
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[step] = round(time.monotonic() - began, 3)
+
+    def _answers(self, vault: Path, step: str) -> tuple[Digests, SigningKeys | None]:
+        """Return what a vault holds, and with keys those with which it signs."""
+        with self._timed(step):
+            if self.key is None:
+                return _of_files(vault), None
+            return _of_records(vault, self.key)
+
+
+def _good(restored: Copied) -> bool:
+    return not restored.report.count(Severity.ERROR) and not restored.report.count(Severity.UNSUPPORTED)
+
+
+def _of_files(vault: Path) -> Digests:
+    found = {}
+    for name in VaultFiles(vault).walk():
+        if not name.startswith(f"{ACTS}/"):
+            with (vault / name).open("rb") as file:
+                found[name] = _digest(file.read)
+    return found
+
+
+def _of_records(vault: Path, key: Key) -> tuple[Digests, SigningKeys]:
+    """Open a vault with a copy of the epoch store, and read every version of every record."""
+    import vaultfs
+
+    store = vault.with_name(f"{vault.name}.epoch")
+    shutil.copytree(key.store, store)
+    os.chmod(store, 0o700)
+    # The copy may be older than what the anchor in the store has seen, and is restored nowhere but here.
+    opened = vaultfs.open(
+        vault, unlock=vaultfs.Passphrase(key.passphrase), policy=vaultfs.PermitAll(), accept_older=True
+    )
+    with opened, opened.session(vaultfs.Principal(key.who), key.purpose) as session:
+        return dict(_versions(session)), opened.engine.signing
+
+
+def _versions(session: vaultfs.Session) -> Iterator[tuple[str, bytes]]:
+    for subject in session.all_subjects():
+        for info in session.find(subject=subject):
+            for version in session.versions(info.id):
+                with session.open(info.id, version.version) as file:
+                    yield f"{info.id.hex()}.{version.version}", _digest(file.read)
+
+
+def _digest(read: Callable[[int], bytes]) -> bytes:
+    hasher = hashlib.sha256()
+    while data := read(_CHUNK):
+        hasher.update(data)
+    return hasher.digest()
