@@ -323,3 +323,53 @@ def test_slices_that_are_lost_with_their_hashes_are_lost_and_nothing_else_is_tou
     patches = list(heal(file, examine(file, len(harmed))))
     assert [patch for patch in patches if isinstance(patch, Lost)] == [Lost(tuple(gone))]
     assert all(isinstance(patch, Lost) for patch in patches)
+
+
+# A copy of the file. -----------------------------------------------------------------------------------------------
+
+
+def with_copy(data: bytes | bytearray, copy: bytes | bytearray) -> SlicedFile:
+    """Return a segment file that has a copy."""
+    return SlicedFile(reading(data), SEVERAL_FOOTER, lambda: reading(copy))
+
+
+def every_second(data: bytes, first: int) -> bytearray:
+    """Return a segment of which every second slice is damaged: far more than parity gives back."""
+    changed, size = bytearray(data), SEVERAL_FOOTER.geometry.slice_size
+    for at in range(first * size + 7, len(data), 2 * size):
+        changed[at] ^= 1
+    return changed
+
+
+def test_slices_that_are_good_in_a_copy_are_taken_from_it() -> None:
+    for first in (0, 1):
+        harmed, copy = every_second(SEVERAL, first), every_second(SEVERAL, 1 - first)
+        file = with_copy(harmed, copy)
+        assert file.read_good(0, SEVERAL_FOOTER.head.covered) == SEVERAL[: SEVERAL_FOOTER.head.covered]
+        for patch in heal(file, examine(file, len(harmed))):
+            assert not isinstance(patch, Lost)
+            harmed[patch.offset : patch.offset + len(patch.data)] = patch.data
+        assert harmed == SEVERAL
+
+
+def test_leaf_hashes_that_are_damaged_in_both_places_are_taken_from_a_copy() -> None:
+    harmed = bytearray(SEVERAL)
+    for offset in SEVERAL_FOOTER.leaves_offsets:
+        harmed[offset : offset + SEVERAL_FOOTER.leaves_length] = bytes(SEVERAL_FOOTER.leaves_length)
+    harmed[5] ^= 1
+    file = with_copy(harmed, SEVERAL)
+    assert file.right(file.leaves)
+    assert examine(file, len(harmed)) == Damage((0,), (0, 1))
+    assert file.read_good(0, 100) == SEVERAL[:100]
+
+
+def test_what_is_damaged_in_a_copy_as_well_is_rebuilt_or_lost() -> None:
+    zone, size = SEVERAL_FOOTER.geometry.zones[0], SEVERAL_FOOTER.geometry.slice_size
+    slices = [*zone.data(0)]
+    for count, lost in ((zone.parity_pieces, False), (zone.parity_pieces + 1, True)):
+        harmed = bytearray(SEVERAL)
+        for number in slices[:count]:
+            harmed[number * size] ^= 1
+        file = with_copy(harmed, harmed)
+        found = list(heal(file, examine(file, len(harmed))))
+        assert any(isinstance(one, Lost) for one in found) is lost
