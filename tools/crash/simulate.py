@@ -60,6 +60,9 @@ class Sweep:
         One of so many images is opened on a recorded disk, and cut again while it recovers; 0 for none.
     worst
         Look at the first image of each moment only, in which everything is lost that was not synced.
+    most
+        Images of each moment, drawn beside that first one; 0 for all. Files that are never synced, as mirrors are not,
+        make for dozens.
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class Sweep:
     chances: int = 10
     again: int = 0
     worst: bool = False
+    most: int = 0
     seen: set[bytes] = field(default_factory=set)
     opened: int = 0
     twice: int = 0
@@ -94,8 +98,7 @@ class Sweep:
             disk.make(change)
             if moment < recording.start or (moment + first) % every or (only is not None and moment not in only):
                 continue
-            ways = cuts(disk, chances=self.chances, seed=moment)
-            for name, image in itertools.islice(ways, 1 if self.worst else None):
+            for name, image in self._ways(disk, moment):
                 digest = image.digest()
                 if digest in self.seen:
                     continue
@@ -106,6 +109,16 @@ class Sweep:
                 except Broken as broken:
                     place = f"{recording.name}, cut after change {moment} ({change.kind.value} {change.path}), {name}"
                     raise Broken(f"{place}: {broken}") from broken
+
+    def _ways(self, disk: Disk, moment: int) -> Iterator[tuple[str, Image]]:
+        """Yield the images that a cut at a moment may leave, as far as they are looked at."""
+        ways = iter(cuts(disk, chances=self.chances, seed=moment))
+        yield from itertools.islice(ways, 1)
+        if self.most:
+            others = list(ways)
+            yield from random.Random(moment).sample(others, min(self.most, len(others)))
+        elif not self.worst:
+            yield from ways
 
     def _look_at(self, recording: Recording, moment: int, name: str, image: Image) -> None:
         allowed = recording.history.allowed(self._clock(recording, moment))

@@ -44,9 +44,9 @@ def test_a_life_does_everything_that_changes_files(life: Recording) -> None:
 
 
 def test_cuts_anywhere_in_a_life_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
-    sweep = Sweep(in_memory, chances=2)
+    sweep = Sweep(in_memory, chances=2, most=6)
     sweep.run(life, every=17)
-    assert len(sweep.seen) > 150
+    assert len(sweep.seen) > 120
 
 
 @pytest.mark.parametrize("kind", [Operation.ADD_DIRECTORY, Operation.MOVE])
@@ -87,7 +87,7 @@ def _kill(life: Recording, place: Path, kills: Sequence[int]) -> None:
 @pytest.mark.parametrize("index", AfterKill.WAYS)
 def test_cuts_after_a_killed_process_keep_what_was_acknowledged(life: Recording, in_memory: Path, index: str) -> None:
     """The next process recovers, with the index as it was, without it or with an older one, and is cut off as well."""
-    sweep = Sweep(in_memory, chances=2)
+    sweep = Sweep(in_memory, chances=2, most=6)
     possible = moments(life)
     first = AfterKill.WAYS.index(index)
     for number in range(2):
@@ -97,7 +97,7 @@ def test_cuts_after_a_killed_process_keep_what_was_acknowledged(life: Recording,
 
 
 def test_cuts_after_processes_killed_in_recovery_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
-    sweep = Sweep(in_memory, chances=2)
+    sweep = Sweep(in_memory, chances=2, most=6)
     possible = moments(life)
     for number in range(2):
         kill = possible[(2 * number + 1) * len(possible) // 4]
@@ -106,7 +106,7 @@ def test_cuts_after_processes_killed_in_recovery_keep_what_was_acknowledged(life
 
 
 def test_cuts_while_recovering_from_a_cut_keep_what_was_acknowledged(life: Recording, in_memory: Path) -> None:
-    sweep, disk = Sweep(in_memory, chances=1), Disk()
+    sweep, disk = Sweep(in_memory, chances=1, most=6), Disk()
     for moment, change in enumerate(life.vfs.log, start=1):
         disk.make(change)
         if moment in moments(life)[50::160]:
