@@ -19,7 +19,8 @@ from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import heal_head, read_heads
-from vaultfs.engine.index import Container, ContainerKind, Stamp, abandon_build, build_index, open_index
+from vaultfs.engine.index import Container, ContainerKind, Stamp
+from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Opener, default_store
