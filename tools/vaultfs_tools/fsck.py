@@ -147,7 +147,7 @@ def _check_with_keys(
 ) -> VaultError | None:
     """Add what only the keys can tell; return the error that kept the check from being done."""
     import vaultfs
-    from vaultfs.engine import compare, index
+    from vaultfs.engine import compare, indexfiles
     from vaultfs.errors import IndexDamaged
 
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
@@ -163,7 +163,7 @@ def _check_with_keys(
             _add_index(report, error, corrected=args.rebuild_index)
             if not args.rebuild_index:
                 return None
-            index.discard(place)
+            indexfiles.discard(place)
             vault = opened()
         with vault:
             spared = []

@@ -20,9 +20,8 @@ from vaultfs.engine.index import (
     ContainerKind,
     Index,
     Place,
-    abandon_build,
-    build_index,
 )
+from vaultfs.engine.indexfiles import abandon_build, build_index
 from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.store import FrameStore

@@ -14,7 +14,8 @@ from vaultfs.audit.events import Event
 from vaultfs.engine.accesslog import AccessLog
 from vaultfs.engine.engine import Condition, Options, View
 from vaultfs.engine.following import Follower
-from vaultfs.engine.index import Index, discard
+from vaultfs.engine.index import Index
+from vaultfs.engine.indexfiles import discard
 from vaultfs.engine.opening import Opener, Unlocked
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.readable import index_for_reading

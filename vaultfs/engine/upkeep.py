@@ -14,7 +14,8 @@ from pathlib import Path
 from vaultfs_format import limits
 
 from vaultfs.engine.engine import Condition, Engine
-from vaultfs.engine.index import Index, copied, install
+from vaultfs.engine.index import Index
+from vaultfs.engine.indexfiles import copied, install
 from vaultfs.errors import VaultError
 
 _EVERY = 256

@@ -17,7 +17,7 @@ from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import heal_head, read_heads
-from vaultfs.engine.index import abandon_build, build_index, open_index
+from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout

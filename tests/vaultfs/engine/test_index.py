@@ -33,7 +33,8 @@ from tests.vaultfs.support import (
 )
 from vaultfs.engine import upkeep
 from vaultfs.engine.environments import identity
-from vaultfs.engine.index import Index, build_index, discard, install, open_index
+from vaultfs.engine.index import Index
+from vaultfs.engine.indexfiles import build_index, discard, install, open_index
 from vaultfs.engine.readable import index_for_reading
 from vaultfs.errors import (
     FormatError,
