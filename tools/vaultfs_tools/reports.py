@@ -39,7 +39,7 @@ def exit_code(report: Report) -> int:
 def as_text(finding: Finding) -> str:
     """Return a finding as a line."""
     place = "" if finding.offset is None else f" at {finding.offset}"
-    healable = " [a good copy exists]" if finding.remedy and finding.severity is Severity.ERROR else ""
+    healable = " [can be healed]" if finding.remedy and finding.severity is Severity.ERROR else ""
     return f"{finding.severity.value}: {finding.file}{place}: {finding.error.message()}{healable}"
 
 
