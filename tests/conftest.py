@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crash.places import memory
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
@@ -26,3 +29,10 @@ def samples(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         pytest.skip("sample data not present: --samples")
     return folder
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory that is quick to write to, for tests that make thousands of vaults."""
+    with tempfile.TemporaryDirectory(prefix="vaultfs-test-", dir=memory() or tmp_path) as name:
+        yield Path(name)

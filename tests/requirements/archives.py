@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -57,8 +59,20 @@ def opened(archive: Archive) -> vaultfs.Vault:
     return vaultfs.open(archive.path, unlock=RECIPIENT, policy=vaultfs.PermitAll())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return how long `work` takes by `clock`."""
+    with untraced():
+        begun = clock()
+        work()
+        return clock() - begun
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Let nobody count lines meanwhile: a measurement of coverage would be what is measured."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)

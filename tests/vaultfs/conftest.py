@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 import vaultfs
-from tests.vaultfs.support import create, memory, reopen
+from tests.vaultfs.support import create, reopen
 
 Open = Callable[..., vaultfs.Vault]
 
@@ -35,13 +34,6 @@ def opened(tmp_path: Path) -> Iterator[Open]:
     yield make
     for vault in vaults:
         vault.close()
-
-
-@pytest.fixture
-def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """Return a directory that is quick to write to, for tests that make thousands of vaults."""
-    with tempfile.TemporaryDirectory(prefix="vaultfs-test-", dir=memory() or tmp_path) as name:
-        yield Path(name)
 
 
 @pytest.fixture

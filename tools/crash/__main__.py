@@ -69,16 +69,22 @@ def _powercut(args: argparse.Namespace) -> str:
 
 
 def _inject(args: argparse.Namespace) -> str:
-    from crash.inject import LIMITS, Tally, base, counted, inject, injections, limited
+    from crash.injecting import LIMITS, Tally, counted, inject, injections, limited
+    from crash.upkeep import PROGRAMS
+    from crash.writing import Writing
 
-    tally, short = Tally(), Tally()
-    with _place() as place:
-        start = base(place / "base")
-        for injection in list(injections(counted(start, place / "run")))[:: args.every]:
-            inject(start, place / "run", injection, tally)
-        for limit in LIMITS[:: args.every]:
-            limited(start, place / "run", limit, short)
-    return f"{tally.injected} calls injected: {dict(tally.endings)}; {short.injected} limits: {dict(short.endings)}"
+    results = []
+    for name, make in {"writer": Writing, **PROGRAMS}.items():
+        tally, short = Tally(), Tally()
+        with _place() as place:
+            program = make(place / "start")
+            for injection in list(injections(counted(program, place / "run")))[:: args.every]:
+                inject(program, place / "run", injection, tally)
+            for limit in LIMITS[:: args.every]:
+                limited(program, place / "run", limit, short)
+        calls, limits = dict(tally.endings), dict(short.endings)
+        results.append(f"{name}: {tally.injected} calls injected: {calls}; {short.injected} limits: {limits}")
+    return "\n".join(results)
 
 
 def main() -> int:

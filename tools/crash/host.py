@@ -22,9 +22,11 @@ Act = Callable[[vaultfs.Transaction], Effect]
 """Stages something in a transaction, and returns its effect."""
 
 
-def open_vault(path: Path, vfs: Vfs | None = None) -> vaultfs.Vault:
-    """Open a vault of the crash tests."""
-    return vaultfs.open(path, unlock=PASSPHRASE, policy=vaultfs.PermitAll(), options=OPTIONS, vfs=vfs)
+def open_vault(path: Path, vfs: Vfs | None = None, *, older: bool = False) -> vaultfs.Vault:
+    """Open a vault of the crash tests, also if it is `older` than what an anchor has seen."""
+    return vaultfs.open(
+        path, unlock=PASSPHRASE, policy=vaultfs.PermitAll(), options=OPTIONS, accept_older=older, vfs=vfs
+    )
 
 
 class Host:

@@ -60,7 +60,14 @@ def _id(record: str) -> vaultfs.RecordId:
 
 
 def check(
-    path: Path, allowed: Allowed, history: History, moment: int, *, settle: bool = False, vfs: Vfs | None = None
+    path: Path,
+    allowed: Allowed,
+    history: History,
+    moment: int,
+    *,
+    settle: bool = False,
+    older: bool = False,
+    vfs: Vfs | None = None,
 ) -> int:
     """Open the vault that was left at `path` and check it; return the number of the allowed state that it is in.
 
@@ -70,6 +77,8 @@ def check(
         Gives the ids that are not to be given out again: those of before this moment.
     settle
         Also settle what is left.
+    older
+        Whether an anchor may have seen a newer state.
 
     Raises
     ------
@@ -77,7 +86,7 @@ def check(
     """
     known = history.known_at(moment)
     try:
-        vault = open_vault(path, vfs)
+        vault = open_vault(path, vfs, older=older)
     except VaultMissing:
         if None not in allowed:
             raise Broken("the vault is gone") from None

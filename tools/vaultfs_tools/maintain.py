@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def exit_code(done: Maintained) -> int:
     """Return the exit code for what was done."""
-    healed = bool(_healed(done)) or bool(done.scrubbed and done.scrubbed.tables) or done.rebuilt
+    healed = bool(_healed(done)) or bool(done.scrubbed and done.scrubbed.tables) or bool(done.copies) or done.rebuilt
     return (
         (cli.Exit.ATTENTION if healed else 0)
         | (cli.Exit.DAMAGED if done.lost or done.overdue else 0)
@@ -79,6 +79,8 @@ def _healed(done: Maintained) -> list[Repaired]:
 
 def _as_text(done: Maintained, state: Health) -> Iterator[str]:
     yield f"{done.events:,} events of readers merged, {done.segments:,} segments settled"
+    if done.copies:
+        yield f"copies of head, VAULT or keyring healed: {done.copies}"
     if done.scrubbed is None:
         yield "scrubbing is not due"
     else:
@@ -109,6 +111,7 @@ def _as_text(done: Maintained, state: Health) -> Iterator[str]:
 
 def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
     return {
+        "copies_healed": done.copies,
         "events_merged": done.events,
         "segments_settled": done.segments,
         "bytes_scrubbed": done.scrubbed.checked if done.scrubbed else 0,

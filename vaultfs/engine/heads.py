@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.engine.pairs import MAX_FILE, read_pair
+from vaultfs.engine.pairs import MAX_FILE, heal_pair, read_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultError, VaultMissing
 from vaultfs.keys.stores import Anchor
@@ -134,14 +135,14 @@ def read_superblock(vfs: Vfs, layout: Layout, head: Head) -> tuple[Superblock, b
     ------
     VaultMissing, VaultDamaged
     """
+    return read_pair(vfs, layout, layout.superblock(head.superblock_generation), partial(_superblock, head))
 
-    def parse(data: bytes) -> tuple[Superblock, bytes]:
-        superblock = Superblock.decode(data)
-        if head.suite.digest(data) != head.superblock_digest or superblock.vault_id != head.vault_id:
-            raise VaultDamaged
-        return superblock, data
 
-    return read_pair(vfs, layout, layout.superblock(head.superblock_generation), parse)
+def _superblock(head: Head, data: bytes) -> tuple[Superblock, bytes]:
+    superblock = Superblock.decode(data)
+    if head.suite.digest(data) != head.superblock_digest or superblock.vault_id != head.vault_id:
+        raise VaultDamaged
+    return superblock, data
 
 
 def read_keyring(vfs: Vfs, layout: Layout, head: Head) -> Keyring:
@@ -151,11 +152,30 @@ def read_keyring(vfs: Vfs, layout: Layout, head: Head) -> Keyring:
     ------
     VaultMissing, VaultDamaged
     """
+    return read_pair(vfs, layout, layout.keyring(head.epoch), partial(_keyring, head))
 
-    def parse(data: bytes) -> Keyring:
-        keyring = Keyring.decode(data)
-        if head.suite.digest(data) != head.keyring_digest or keyring.vault_id != head.vault_id:
-            raise VaultDamaged
-        return keyring
 
-    return read_pair(vfs, layout, layout.keyring(head.epoch), parse)
+def _keyring(head: Head, data: bytes) -> Keyring:
+    keyring = Keyring.decode(data)
+    if head.suite.digest(data) != head.keyring_digest or keyring.vault_id != head.vault_id:
+        raise VaultDamaged
+    return keyring
+
+
+def _same_head(head: Head, data: bytes) -> None:
+    found = Head.decode(data)
+    if (found.statement(), found.signatures) != (head.statement(), head.signatures):
+        raise VaultDamaged
+
+
+def heal_metadata(vfs: Vfs, layout: Layout, head: Head) -> int:
+    """Make both copies of the head in force, and of the superblock and keyring that it names, good.
+
+    Returns
+    -------
+    int
+        How many copies were not. Errors are those of `heal_pair`; what comes before the file they tell of is healed.
+    """
+    healed = heal_pair(vfs, layout, layout.head, partial(_same_head, head))
+    healed += heal_pair(vfs, layout, layout.superblock(head.superblock_generation), partial(_superblock, head))
+    return healed + heal_pair(vfs, layout, layout.keyring(head.epoch), partial(_keyring, head))

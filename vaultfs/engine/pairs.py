@@ -55,6 +55,40 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
     return combined[1]
 
 
+def heal_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], object]) -> int:
+    """Make the file and its copy good where `parse` finds them damaged or they are missing; return how many were not.
+
+    Raises
+    ------
+    Unsupported
+        One may be of a newer program: nothing is written.
+    VaultDamaged
+        Neither is good, nor what they give together.
+    StorageFull, StorageReadOnly, StorageFailed
+        Not both could be written.
+    """
+    good: bytes | None = None
+    copies: list[bytes] = []
+    bad: list[Path] = []
+    for place in (path, layout.copy_of(path)):
+        try:
+            data = vfs.read(place, MAX_FILE)
+            copies.append(data)
+            parse(data)
+            good = data
+        except (VaultMissing, FormatError, VaultDamaged, StorageFailed):
+            bad.append(place)
+    if good is None:
+        combined = combine(copies, parse)
+        if combined is None:
+            raise VaultDamaged
+        good = combined[0]
+    for place in bad:
+        vfs.make_directory(place.parent)
+        vfs.replace(place, good)
+    return len(bad)
+
+
 def part_path(layout: Layout, segment_id: bytes) -> Path:
     """Return where the bodies of an open blob segment lie: a settling that did not finish may have sealed it."""
     part = layout.part(segment_id)

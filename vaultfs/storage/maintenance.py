@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vaultfs.engine.heads import witness
+from vaultfs.engine.heads import heal_metadata, witness
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
 from vaultfs.storage.health import Concern, Health, Thresholds, health
@@ -25,6 +25,7 @@ _MICROSECONDS = 1_000_000
 class Step(StrEnum):
     """What maintenance does, in this order."""
 
+    COPIES = "look at both copies of head, VAULT and keyring"
     MERGE = "merge access logs"
     REPAIR = "repair what reads have met"
     SETTLE = "settle"
@@ -40,6 +41,8 @@ class Maintained:
 
     Parameters
     ----------
+    copies
+        Copies of head, VAULT and keyring that were healed.
     repaired
         Segments in which reads had met damage.
     scrubbed
@@ -54,6 +57,7 @@ class Maintained:
         Seconds by which a whole round of scrubbing is late.
     """
 
+    copies: int = 0
     events: int = 0
     segments: int = 0
     repaired: list[Repaired] = field(default_factory=list)
@@ -90,6 +94,7 @@ class _Run:
     def steps(self) -> dict[Step, Callable[[], None]]:
         """Return the steps in their order."""
         return {
+            Step.COPIES: self._copies,
             Step.MERGE: self._merge,
             Step.REPAIR: self._repair,
             Step.SETTLE: self._settle,
@@ -101,6 +106,11 @@ class _Run:
 
     def _left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
+
+    def _copies(self) -> None:
+        engine = self.vault.engine
+        with engine.lock:
+            self.done.copies = heal_metadata(engine.vfs, engine.layout, engine.head)
 
     def _merge(self) -> None:
         self.done.events = self.vault.merge_access_logs().events

@@ -7,8 +7,8 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DIGEST
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import MAX_FILE
-from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultMissing
+from vaultfs.engine.pairs import heal_pair
+from vaultfs.errors import VaultDamaged
 
 
 def heal_table(engine: Engine, row: SegmentRow) -> int:
@@ -17,24 +17,12 @@ def heal_table(engine: Engine, row: SegmentRow) -> int:
     Raises
     ------
     VaultDamaged
-        Neither is good.
+        Neither is good, nor what they give together.
     StorageFull, StorageFailed
     """
-    path = engine.layout.key_table(row)
-    good: bytes | None = None
-    bad = []
-    for place in (path, engine.layout.copy_of(path)):
-        try:
-            data = engine.vfs.read(place, MAX_FILE)
-            if KeyTable.decode(data).segment_id == row.segment_id and data[-DIGEST:] == row.table_digest:
-                good = data
-                continue
-        except (VaultMissing, FormatError, StorageFailed):
-            pass
-        bad.append(place)
-    if good is None:
-        raise VaultDamaged
-    for place in bad:
-        engine.vfs.make_directory(place.parent)
-        engine.vfs.replace(place, good)
-    return len(bad)
+
+    def parse(data: bytes) -> None:
+        if KeyTable.decode(data).segment_id != row.segment_id or data[-DIGEST:] != row.table_digest:
+            raise VaultDamaged
+
+    return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse)

@@ -7,33 +7,21 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from crash.inject import (
-    LIMITS,
-    WAYS,
-    Base,
-    Injection,
-    Outcome,
-    Tally,
-    base,
-    counted,
-    inject,
-    injections,
-    judge,
-    limited,
-)
+from crash.injecting import LIMITS, WAYS, Injection, Outcome, Tally, counted, inject, injections, judge, limited
 from crash.ledger import Broken
+from crash.writing import Writing
 
 STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Base:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Writing:
     """Return a vault to start from, whose process died."""
-    return base(tmp_path_factory.mktemp("base") / "v")
+    return Writing(tmp_path_factory.mktemp("base") / "v")
 
 
 @pytest.fixture(scope="module")
-def calls(start: Base, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
+def calls(start: Writing, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
     """Return how often the program makes each call."""
     return counted(start, tmp_path_factory.mktemp("calls") / "run")
 
@@ -47,7 +35,7 @@ def test_the_program_makes_all_kinds_of_calls(calls: Counter[str]) -> None:
 
 @STRACE
 @pytest.mark.parametrize("way", WAYS)
-def test_calls_may_fail_or_be_the_last(start: Base, calls: Counter[str], in_memory: Path, way: str) -> None:
+def test_calls_may_fail_or_be_the_last(start: Writing, calls: Counter[str], in_memory: Path, way: str) -> None:
     """One of eleven; the long test takes all."""
     tally = Tally()
     for injection in [one for one in injections(calls) if one.way == way][::11]:
@@ -57,7 +45,7 @@ def test_calls_may_fail_or_be_the_last(start: Base, calls: Counter[str], in_memo
 
 
 @STRACE
-def test_after_a_sync_that_failed_no_commit_succeeds(start: Base, calls: Counter[str], in_memory: Path) -> None:
+def test_after_a_sync_that_failed_no_commit_succeeds(start: Writing, calls: Counter[str], in_memory: Path) -> None:
     """The next sync of the same file, or of LMDB's, would report success for pages that are lost."""
     tally = Tally()
     for number in range(1, calls["fdatasync"] + 1, 3):
@@ -67,7 +55,7 @@ def test_after_a_sync_that_failed_no_commit_succeeds(start: Base, calls: Counter
     assert tally.endings["done"] <= 3
 
 
-def test_files_that_may_not_grow_lose_nothing(start: Base, in_memory: Path) -> None:
+def test_files_that_may_not_grow_lose_nothing(start: Writing, in_memory: Path) -> None:
     """Here writes are truly short, and end within a structure. One limit of nine; the long test takes all."""
     tally = Tally()
     for limit in LIMITS[::9]:
@@ -78,7 +66,7 @@ def test_files_that_may_not_grow_lose_nothing(start: Base, in_memory: Path) -> N
 @STRACE
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_each_call_may_fail_or_be_the_last(start: Base, calls: Counter[str], in_memory: Path) -> None:
+def test_each_call_may_fail_or_be_the_last(start: Writing, calls: Counter[str], in_memory: Path) -> None:
     tally = Tally()
     for injection in injections(calls):
         inject(start, in_memory / "run", injection, tally)
@@ -88,15 +76,15 @@ def test_each_call_may_fail_or_be_the_last(start: Base, calls: Counter[str], in_
 
 
 @pytest.mark.parametrize("how", ["broken: TypeError: x", ""])
-def test_the_judge_takes_no_other_ending(start: Base, in_memory: Path, how: str) -> None:
+def test_the_judge_takes_no_other_ending(start: Writing, in_memory: Path, how: str) -> None:
     """The control: an error that is not coded, and a program that died by itself."""
     with pytest.raises(Broken):
         judge(start, in_memory, how, [])
 
 
-def test_the_judge_misses_what_was_acknowledged(start: Base, in_memory: Path) -> None:
+def test_the_judge_misses_what_was_acknowledged(start: Writing, in_memory: Path) -> None:
     """The control: a vault without what the ledger says."""
-    shutil.copytree(start.path.parent, in_memory / "run")
+    shutil.copytree(start.start, in_memory / "run")
     outcome = Outcome()
     outcome.write(b'["begin", [["state", "b", "1"]]]\n["acknowledge", null]\n')
     outcome.end(b"done")

@@ -112,7 +112,9 @@ def test_zeros_at_the_end_of_a_journal_were_preallocated_and_are_nothing(left: L
 
 
 @pytest.mark.parametrize(
-    "junk", [b"\0" * 5000 + b"\1", b"VGRP" * 300, os.urandom(70), b"VGRP\0\1\0\0" + bytes(200) + b"\1"]
+    "junk",
+    [b"\0" * 5000 + b"\1", b"VGRP" * 300, os.urandom(70), b"VGRP\0\1\0\0" + bytes(200) + b"\1"],
+    ids=["zeros", "magic bytes", "random", "header"],
 )
 def test_what_follows_the_last_good_group_is_void_and_recorded(left: Left, junk: bytes) -> None:
     left.check(left.bytes + junk, len(left.groups))

@@ -116,6 +116,33 @@ def test_what_is_lost_is_told(vault: vaultfs.Vault) -> None:
     assert len([event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED]) == 1
 
 
+@pytest.mark.parametrize("copy", ["", "copies/"])
+def test_small_files_of_which_a_copy_is_damaged_or_gone_are_healed(vault: vaultfs.Vault, copy: str) -> None:
+    """Not only when the vault is opened, which may be years ago."""
+    places = [vault.path / copy / name for name in ("head", "VAULT.1", "keyring.1")]
+    whole = [place.read_bytes() for place in places]
+    places[0].write_bytes(flipped(whole[0], 300))
+    places[1].write_bytes(whole[1][:100])
+    places[2].unlink()
+    assert vault.maintenance.run(60).copies == 3
+    assert [place.read_bytes() for place in places] == whole
+    assert vault.maintenance.run(60).copies == 0
+
+
+def test_a_small_file_that_is_damaged_in_both_places_heals_or_is_told(vault: vaultfs.Vault) -> None:
+    places = [vault.path / "VAULT.1", vault.path / "copies/VAULT.1"]
+    (whole, _) = [place.read_bytes() for place in places]
+    for number, place in enumerate(places):
+        place.write_bytes(flipped(whole, 300 * (number + 1)))
+    assert vault.maintenance.run(60).copies == 2
+    assert [place.read_bytes() for place in places] == [whole, whole]
+    for place in places:
+        place.write_bytes(flipped(whole, 300))
+    done = vault.maintenance.run(60)
+    assert set(done.failed) == {Step.COPIES}
+    assert done.scrubbed is None or done.scrubbed.finished
+
+
 def test_a_step_that_fails_keeps_none_of_the_others_from_running(opened: Open, tmp_path: Path) -> None:
     vfs = FaultyVfs()
     vault = opened(vfs=vfs)

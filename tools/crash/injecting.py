@@ -1,6 +1,6 @@
-"""Failing system calls: a fixed program under strace, which fails or kills it at the n-th call of each kind.
+"""Failing system calls: programs under strace, which fails or kills them at the n-th call of each kind.
 
-The calls of LMDB are among them. The program and its judge share a ledger in memory, so that telling needs no call.
+The calls of LMDB are among them. A program and its judge share a ledger in memory, so that telling needs no call.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
+from typing import Protocol
 
-from crash.host import Host
-from crash.ledger import Allowed, Broken, History, Report
-from crash.oracle import BLOB, check, state_of
-from vaultfs.errors import CommitUnknown, VaultError, WriterPoisoned
+from crash.ledger import Broken
 
 CALLS = (
     "write", "pwrite64", "pwritev", "pwritev2", "ftruncate", "fdatasync", "fsync", "rename", "unlink", "fallocate",
@@ -55,42 +52,6 @@ class Injection:
         return f"{self.way} at {self.call} {self.number}"
 
 
-@dataclass
-class Base:
-    """A vault to start from, of which each run gets a copy: with segments, and a journal to recover."""
-
-    path: Path
-    allowed: Allowed
-    records: list[str]
-
-
-def base(place: Path) -> Base:
-    """Make a vault in the new directory `place`, and let its process die."""
-    place.mkdir()
-    history = History()
-    host = Host(place / "v", history)
-    host.create()
-    host.commit(host.put(300), host.put(BLOB, "two"))
-    host.vault.settle()
-    host.commit(host.put(200, "nobody"), host.put(BLOB, "two"), host.state("a", "1"))
-    host.vault.committer.sync()
-    host.die()
-    return Base(host.path, history.allowed(), host.records)
-
-
-def program(host: Host, records: list[str], allowed: Allowed) -> None:
-    """Do a bit of everything: open and recover, put, settle, delete, undelete, put anew, close."""
-    host.first_seed(1000)
-    host.open()
-    number, _ = state_of(host.vault, allowed, records)
-    host.ledger.resolve(number)
-    host.commit(host.put(400), host.put(BLOB, "two"), host.state("b", "1"))
-    host.commit(host.delete(records[0]))
-    host.vault.settle()
-    host.commit(host.undelete(records[0]), host.put(500, "one", records[0]), host.put(BLOB, "nobody"))
-    host.close()
-
-
 class Outcome:
     """Memory that a program and its judge share: first how it ended, then its ledger."""
 
@@ -114,33 +75,29 @@ class Outcome:
         return (lines[-1].decode().strip(), lines[:-1]) if self._memory[0] else ("", lines)
 
 
-def _play(path: Path, start: Base, outcome: Outcome) -> str:
-    """Run the program, and return how it ended."""
-    host = Host(path, Report(outcome.write))
-    try:
-        program(host, start.records, start.allowed)
-    except CommitUnknown:
-        return _poisoned(host)
-    except VaultError as error:
-        with suppress(VaultError):
-            host.close()
-        return f"coded {error.code}"
-    return "done"
+class Program(Protocol):
+    """What is run with failing calls, and how its end is judged.
 
+    Attributes
+    ----------
+    start
+        The directory that each run gets a copy of.
+    """
 
-def _poisoned(host: Host) -> str:
-    """See to it that a writer whose commit failed refuses the next one."""
-    try:
-        with host.session() as s, s.transaction() as txn:
-            host.put(10)(txn)
-    except WriterPoisoned:
-        return "poisoned"
-    except VaultError as error:
-        return f"broken: the next commit gives {error.code}"
-    else:
-        return "broken: the next commit succeeds"
-    finally:
-        host.die()
+    start: Path
+
+    def play(self, place: Path, outcome: Outcome, /) -> str:
+        """Run in a copy of the start; return how it ended: a word, and more behind a colon."""
+        ...
+
+    def judge(self, place: Path, lines: Sequence[bytes], /) -> None:
+        """Check what is left, whatever happened, by what was written to the outcome's ledger.
+
+        Raises
+        ------
+        Broken
+        """
+        ...
 
 
 def _forked(play: Callable[[], str], outcome: Outcome, go: int) -> int:
@@ -176,11 +133,15 @@ def _traced(child: int) -> None:
         time.sleep(0.001)
 
 
-def _run(start: Base, place: Path, options: list[str]) -> tuple[str, list[bytes]]:
-    """Play the program on a copy of the vault under strace; return how it ended, "" if it was killed."""
-    shutil.copytree(start.path.parent, place)
+def _played(program: Program, place: Path, outcome: Outcome) -> Callable[[], str]:
+    return lambda: program.play(place, outcome)
+
+
+def _run(program: Program, place: Path, options: list[str]) -> tuple[str, list[bytes]]:
+    """Run a program in a copy of its start under strace; return how it ended, "" if it was killed."""
+    shutil.copytree(program.start, place)
     outcome, (waiting, go) = Outcome(), os.pipe()
-    child = _forked(lambda: _play(place / "v", start, outcome), outcome, waiting)
+    child = _forked(_played(program, place, outcome), outcome, waiting)
     command = ["strace", "-qq", *options, "-p", str(child)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracer:
         _traced(child)
@@ -193,10 +154,10 @@ def _run(start: Base, place: Path, options: list[str]) -> tuple[str, list[bytes]
     return (how if ended else "broken: it hangs"), lines
 
 
-def counted(start: Base, place: Path) -> Counter[str]:
-    """Return how often the program makes each call."""
+def counted(program: Program, place: Path) -> Counter[str]:
+    """Return how often a program makes each call."""
     log = place.with_name("calls")
-    how, _ = _run(start, place, ["-e", f"trace={','.join(CALLS)}", "-o", str(log)])
+    how, _ = _run(program, place, ["-e", f"trace={','.join(CALLS)}", "-o", str(log)])
     if how != "done":
         raise Broken(how)
     calls = Counter(line.partition("(")[0] for line in log.read_text().splitlines() if "(" in line)
@@ -226,8 +187,8 @@ class Tally:
     endings: Counter[str] = field(default_factory=Counter)
 
 
-def inject(start: Base, place: Path, injection: Injection, tally: Tally) -> None:
-    """Run the program with one injection, and check what it left.
+def inject(program: Program, place: Path, injection: Injection, tally: Tally) -> None:
+    """Run a program with one injection, and check what it left.
 
     Raises
     ------
@@ -237,17 +198,17 @@ def inject(start: Base, place: Path, injection: Injection, tally: Tally) -> None
         "-e", f"trace={injection.call}", "-e", f"inject={injection.call}:{WAYS[injection.way]}:when={injection.number}",
         "-o", "/dev/null",
     ]  # fmt: skip
-    how, lines = _run(start, place, options)
+    how, lines = _run(program, place, options)
     tally.injected += 1
     tally.endings[how.partition(":")[0] or "killed"] += 1
     try:
-        judge(start, place, how, lines, killed=injection.way == "killed")
+        judge(program, place, how, lines, killed=injection.way == "killed")
     except Broken as broken:
         raise Broken(f"{injection}: {broken}") from broken
     shutil.rmtree(place)
 
 
-def judge(start: Base, place: Path, how: str, lines: list[bytes], *, killed: bool = False) -> None:
+def judge(program: Program, place: Path, how: str, lines: list[bytes], *, killed: bool = False) -> None:
     """Check how a program ended, and what it left.
 
     Raises
@@ -256,29 +217,26 @@ def judge(start: Base, place: Path, how: str, lines: list[bytes], *, killed: boo
     """
     if how.startswith("broken") or (not how and not killed):
         raise Broken(how or "it died")
-    history = History(allowed=start.allowed)
-    history.records = dict.fromkeys(start.records, 0)
-    history.read(lines)
-    check(place / "v", history.allowed(), history, 0, settle=True)
+    program.judge(place, lines)
 
 
 # Files that may not grow: writes that are truly short, and end in the middle of a structure.
 
 
-def limited(start: Base, place: Path, limit: int, tally: Tally) -> None:
-    """Run the program where no file may be longer than `limit` bytes, and check what it left.
+def limited(program: Program, place: Path, limit: int, tally: Tally) -> None:
+    """Run a program where no file may be longer than `limit` bytes, and check what it left.
 
     Raises
     ------
     Broken
     """
-    shutil.copytree(start.path.parent, place)
+    shutil.copytree(program.start, place)
     outcome, (waiting, go) = Outcome(), os.pipe()
 
     def play() -> str:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        return _play(place / "v", start, outcome)
+        return program.play(place, outcome)
 
     child = _forked(play, outcome, waiting)
     os.write(go, b"!")
@@ -287,9 +245,9 @@ def limited(start: Base, place: Path, limit: int, tally: Tally) -> None:
     os.close(go)
     how, lines = outcome.read()
     tally.injected += 1
-    tally.endings[how] += 1
+    tally.endings[how.partition(":")[0]] += 1
     try:
-        judge(start, place, how if ended else "broken: it hangs", lines)
+        judge(program, place, how if ended else "broken: it hangs", lines)
     except Broken as broken:
         raise Broken(f"no file longer than {limit:,} bytes: {broken}") from broken
     shutil.rmtree(place)
