@@ -27,7 +27,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "vaultfs-setup.json"
 CONSTRAINTS = ROOT / "constraints.txt"
 SAMPLE = ("sample.vault", "samples/legacy-export")
-TEST_COMMAND = ("pytest", "--json-report", "--json-report-file=pytest_results.json")
+TEST_COMMAND = ("pytest", "-n", "2", "--dist", "worksteal", "--json-report", "--json-report-file=pytest_results.json")
 
 
 def main(arguments: list[str]) -> int:

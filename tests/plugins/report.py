@@ -89,7 +89,9 @@ def pytest_json_modifyreport(json_report: dict[str, Any]) -> None:
     root = Path(json_report["root"])
     json_report["environment"] = {"Python": platform.python_version()}
     if "tests" in json_report:
-        json_report["tests"] = [condensed(test) for test in json_report["tests"]]
+        # Processes that share the work end it in any order.
+        tests = sorted(json_report["tests"], key=lambda test: str(test["nodeid"]))
+        json_report["tests"] = [condensed(test) for test in tests]
     clean = scrubbed(dict(json_report), places(root), platform.node())
     json_report.clear()
     json_report.update(clean)

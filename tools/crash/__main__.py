@@ -68,6 +68,19 @@ def _powercut(args: argparse.Namespace) -> str:
     return json.dumps({kind: asdict(result) for kind, result in results.items()})
 
 
+def _powercut_backup(args: argparse.Namespace) -> str:
+    from crash.powercut import own_mounts
+    from crash.powercut_backup import run
+
+    own_mounts()
+    results = {}
+    for kind in args.on:
+        result = results[kind] = run(kind, args.rounds, args.seed, args.engine)
+        if result.broken and args.engine == "sound":
+            raise Broken(result.broken)
+    return json.dumps({kind: asdict(result) for kind, result in results.items()})
+
+
 def _inject(args: argparse.Namespace) -> str:
     from crash.injecting import LIMITS, Tally, counted, inject, injections, limited
     from crash.upkeep import PROGRAMS
@@ -97,9 +110,13 @@ def main() -> int:
     simulate.set_defaults(run=_simulate)
     commands.add_parser("mutants", help="engines that the simulator must catch").set_defaults(run=_mutants)
     powercut = commands.add_parser("powercut", help="real power cuts on ext4 and XFS; needs root")
-    powercut.add_argument("--rounds", type=int, default=500, help="cuts on each file system")
-    powercut.add_argument("--on", nargs="+", default=["ext4", "xfs"], choices=["ext4", "xfs"], help="file systems")
-    powercut.add_argument("--seed", type=int, default=1)
+    of_backups = commands.add_parser("powercut-backup", help="the same, of the disk that backups are written to")
+    for parsing in (powercut, of_backups):
+        parsing.add_argument("--rounds", type=int, default=500, help="cuts on each file system")
+        parsing.add_argument("--on", nargs="+", default=["ext4", "xfs"], choices=["ext4", "xfs"], help="file systems")
+        parsing.add_argument("--seed", type=int, default=1)
+    of_backups.add_argument("--engine", default="sound", choices=["sound", "careless"])
+    of_backups.set_defaults(run=_powercut_backup)
     powercut.add_argument("--engine", default="sound", choices=["sound", "careless", "index-first"])
     powercut.set_defaults(run=_powercut)
     injecting = commands.add_parser("inject", help="failing system calls; needs strace")

@@ -31,6 +31,8 @@ UNNAMED = re.compile(r".*\.tmp")
 KEY_TABLE = re.compile(r"v/.*\.vkey\..*")
 SEGMENT = re.compile(r"v/segments/.*/\w+\.(tmp|part)")
 PART = re.compile(r"v/segments/.*\.part")
+UNSYNCED = re.compile(r"v/journal/\w+\.vjrn|v/copies/.*\.(vjrn|part)")
+"""The journal, and the mirrors, which are written meanwhile."""
 ANY = re.compile(r".*")
 NOTHING = re.compile(r"(?!)")
 Release = Callable[[Change], bool]
@@ -175,7 +177,7 @@ MUTANTS = {
     ),
     "the head is written before segments are durable": Mutant(_late(SEGMENT, _at_head)),
     "a group names bodies before they are synced": Mutant(
-        _late(PART, _on(Operation.SYNC, JOURNAL), unless=lambda change: not JOURNAL.fullmatch(change.path)),
+        _late(PART, _on(Operation.SYNC, JOURNAL), unless=lambda change: not UNSYNCED.fullmatch(change.path)),
         window=_on(Operation.SYNC, JOURNAL),
     ),
 }
@@ -200,7 +202,7 @@ def hunt(mutant: Mutant, place: Path, *, kills: int = 6, strides: Sequence[int] 
     possible: Sequence[int] = ()
     for number in range(1 + kills):
         moment = [possible[(2 * number - 1) * len(possible) // (2 * kills)]] if number else []
-        sweep = Sweep(place, chances=3)
+        sweep = Sweep(place, chances=3, most=8)
         made: list[Late] = []
 
         def make(root: Path, made: list[Late] = made) -> Late:

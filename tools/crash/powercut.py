@@ -46,8 +46,8 @@ _CLONE_NEWNS = 0x00020000
 
 @contextmanager
 def device(kind: str) -> Iterator[Path]:
-    """Yield a new file system in a file."""
-    with tempfile.TemporaryDirectory(prefix="vaultfs-powercut-", dir=memory()) as place:
+    """Yield a new file system in a file, whose directory tells the process that made it."""
+    with tempfile.TemporaryDirectory(prefix=f"vaultfs-powercut-{os.getpid()}-", dir=memory()) as place:
         image = Path(place) / "device"
         with image.open("wb") as file:
             file.truncate(SIZES[kind])
@@ -220,17 +220,36 @@ def _round(
 
 def _written(place: Path, allowed: Allowed, chance: random.Random, engine: str) -> list[bytes]:
     """Run a process that writes, and return what it said until the power was cut under it."""
-    inside = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    reading, writing = os.pipe()
     seed, patience = chance.randrange(1 << 30), chance.choice((0.0, 0.002, 0.01, 0.03)) * chance.random()
     commits = chance.randrange(8)
+
+    def write(say: Callable[[bytes], object]) -> None:
+        work(place / "v", Report(say), allowed, seed, ENGINES[engine]())
+
+    return cut_off(place, write, commits + 1, patience)
+
+
+def cut_off(
+    place: Path, act: Callable[[Callable[[bytes], object]], object], acknowledged: int, patience: float
+) -> list[bytes]:
+    """Let a process act on a file system until its power is cut; return the lines that it said.
+
+    Parameters
+    ----------
+    act
+        Is given what to say lines with, as a `Report` does.
+    acknowledged, patience
+        The power is cut so many seconds after so many lines that acknowledge something.
+    """
+    inside = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
-        _child(place, writing, allowed, seed, engine)
+        _child(act, writing)
     os.close(writing)
     try:
-        said = _await(reading, commits)
+        said = _await(reading, acknowledged)
         time.sleep(patience)
         cut(inside)
     finally:
@@ -242,12 +261,12 @@ def _written(place: Path, allowed: Allowed, chance: random.Random, engine: str) 
     return said.splitlines(keepends=True)
 
 
-def _child(place: Path, writing: int, allowed: Allowed, seed: int, engine: str) -> None:
-    """Write until the power is cut. Never returns."""
+def _child(act: Callable[[Callable[[bytes], object]], object], writing: int) -> None:
+    """Act until the power is cut. Never returns."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     status = 0
     try:
-        work(place / "v", Report(lambda line: os.write(writing, line)), allowed, seed, ENGINES[engine]())
+        act(lambda line: os.write(writing, line))
     except VaultError:
         pass  # what it says is judged, not how it ends
     except Broken as broken:
@@ -263,10 +282,10 @@ def _broken(what: str) -> bytes:
     return json.dumps(["broken", what]).encode() + b"\n"
 
 
-def _await(reading: int, commits: int) -> bytes:
-    """Return what was said until so many commits were acknowledged, or nothing is said any more."""
+def _await(reading: int, acknowledged: int) -> bytes:
+    """Return what was said until so much was acknowledged, or nothing is said any more."""
     said = b""
-    while said.count(b"acknowledge") <= commits and select.select([reading], [], [], 10)[0]:
+    while said.count(b"acknowledge") < acknowledged and select.select([reading], [], [], 10)[0]:
         more = os.read(reading, 1 << 16)
         if not more:
             break

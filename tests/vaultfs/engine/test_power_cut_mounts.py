@@ -49,9 +49,9 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "crash", *arguments]
 
 
-def powercut(kind: str, rounds: int, engine: str = "sound", seed: int = 1) -> dict[str, Any]:
+def powercut(kind: str, rounds: int, engine: str = "sound", seed: int = 1, of: str = "powercut") -> dict[str, Any]:
     """Cut the power a number of times, and return what came of it."""
-    arguments = ["powercut", "--on", kind, "--rounds", str(rounds), "--engine", engine, "--seed", str(seed)]
+    arguments = [of, "--on", kind, "--rounds", str(rounds), "--engine", engine, "--seed", str(seed)]
     done = subprocess.run(command(*arguments), env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)[kind]
@@ -73,32 +73,46 @@ def test_an_engine_that_breaks_the_rules_loses_data(kind: str, engine: str) -> N
     assert powercut(kind, 40, engine)["broken"] != ""
 
 
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_thirty_power_cuts_under_a_backup_leave_the_old_state_of_it_or_the_new(kind: str) -> None:
+    found = powercut(kind, 30, of="powercut-backup")
+    assert found["rounds"] == 30
+    assert 0 < found["acknowledged"] < 30
+    assert found["broken"] == ""
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_backup_that_syncs_nothing_loses_data(kind: str) -> None:
+    """The control."""
+    assert powercut(kind, 30, "careless", of="powercut-backup")["broken"] != ""
+
+
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_five_hundred_power_cuts_lose_nothing_that_was_acknowledged(kind: str) -> None:
-    assert powercut(kind, 500, seed=2)["broken"] == ""
+@pytest.mark.parametrize("of", ["powercut", "powercut-backup"])
+def test_five_hundred_power_cuts_lose_nothing_that_was_acknowledged(kind: str, of: str) -> None:
+    assert powercut(kind, 500, seed=2, of=of)["broken"] == ""
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_stays_mounted_when_the_run_is_interrupted(end: signal.Signals) -> None:
-    before = loops()
     with subprocess.Popen(command("powercut", "--on", "ext4"), env=environment(), stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + 60
-        while loops() <= before and time.monotonic() < deadline:
+        while not loops(run.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert loops() > before, "it mounts something"
+        assert loops(run.pid), "it mounts something"
         run.send_signal(end)
-    while loops() - before and time.monotonic() < deadline:
+    while loops(run.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert loops() <= before
-    assert "vaultfs-powercut" not in Path("/proc/mounts").read_text()
+    assert not loops(run.pid)
+    assert f"vaultfs-powercut-{run.pid}-" not in Path("/proc/mounts").read_text()
 
 
-def loops() -> set[str]:
-    """Return the files that loop devices stand for."""
+def loops(process: int) -> set[str]:
+    """Return the files of a process that loop devices stand for."""
     backing = Path("/sys/block").glob("loop*/loop/backing_file")
-    return {text for path in backing if "vaultfs-powercut" in (text := read(path))}
+    return {text for path in backing if f"vaultfs-powercut-{process}-" in (text := read(path))}
 
 
 def read(path: Path) -> str:

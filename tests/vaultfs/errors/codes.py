@@ -108,6 +108,7 @@ NAMES = {
     9152: "JournalOpen",
     9153: "JournalEmpty",
     9154: "SettlingUnfinished",
+    9155: "CopyingUnfinished",
     9160: "Remark",
     9161: "Superseded",
     9162: "Leftover",

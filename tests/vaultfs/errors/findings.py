@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
+from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs.errors.world import PLANTED, SECRET, World, cut, fill, flip, reaches
 from tests.vaultfs_tools import vaults
@@ -273,6 +275,13 @@ def _with_a_stray_table(world: World) -> set[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return world.fsck()
+
+
+@reaches("CopyingUnfinished")
+def a_copying_was_killed(world: World) -> set[int]:
+    mark = CopyMark(DEFAULT, CopyKind.WHOLE, False, vaults.head_of(world.path).vault_id, bytes(16))
+    (world.path / "copy").write_bytes(mark.encode())
+    return _with_a_stray_table(world)
 
 
 @reaches("NotNamed")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_tools.keyless import Severity
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, held_by, store_of
@@ -79,6 +80,7 @@ def each(vault: Path, made: Path, tmp_path: Path, step: int) -> int:
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
+        assert {one.severity for one in vaults.findings(target)} <= {Severity.REMARK, Severity.RECOVERY}, number
         found = records(held_by(target, store_of(vault), tmp_path / "x"))
         assert old.items() <= found.items() <= new.items(), number
         if judged % 3 == 0:

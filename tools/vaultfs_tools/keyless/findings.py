@@ -223,6 +223,13 @@ class SettlingUnfinished(Recovery):
     advice = "Open the vault for writing; the settling is done again and the file removed."
 
 
+class CopyingUnfinished(Recovery):
+    """Bringing this copy up to date was interrupted: the file is of the state before or of the one to come."""
+
+    code = 9155
+    advice = "Run vaultfs-backup copy again: it finishes the copy, and removes what is not needed."
+
+
 class Remark(CheckError):
     """The vault holds something that it does not need."""
 

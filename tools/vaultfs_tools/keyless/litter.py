@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
+from vaultfs_format.copymark import CopyMark
 from vaultfs_format.errors import DigestMismatch, Fact, Structure, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head
@@ -18,6 +21,7 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.keyless.findings import (
+    CopyingUnfinished,
     Disagreement,
     FileMissing,
     Foreign,
@@ -143,6 +147,7 @@ def check_litter(
     # A journal that cannot be read may name any part file.
     bad = (Severity.ERROR, Severity.UNSUPPORTED)
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)
+    judge = _Judge(head, bool(journals), _is_copy(files))
     strangers: Counter[str] = Counter()
     # What merging has taken in is removed tables first, so that a table without a segment is never of that kind.
     merged = _Merged(files, head)
@@ -159,11 +164,11 @@ def check_litter(
         elif not _KNOWN.fullmatch(name):
             strangers[_known_directory(name)] += 1
         elif name.endswith(".vseg"):
-            _stray_segment(files, report, head, name, bool(journals), merged)
+            _stray_segment(files, report, judge, name, merged)
         elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
             report.add(Superseded(structure=Structure.KEY_TABLE), name)
         elif ".vkey." in name:
-            report.add(SettlingUnfinished(structure=Structure.KEY_TABLE) if journals else NotNamed(), name)
+            report.add(judge.unnamed(structure=Structure.KEY_TABLE), name)
         elif name.endswith(".part"):
             if not unsure:
                 report.add(Leftover(structure=Structure.SEGMENT), name)
@@ -171,6 +176,34 @@ def check_litter(
             report.add(_other_generation(head, name), name)
     for directory, count in sorted(strangers.items()):
         report.add(Foreign(files=count), directory)
+
+
+def _is_copy(files: VaultFiles) -> bool:
+    """Return whether the directory is marked as a copy of a vault."""
+    for name in (names.MARK, names.copy_name(names.MARK)):
+        with suppress(VaultError):
+            CopyMark.decode(files.read(name))
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Tells what a segment or key table is that the head does not name."""
+
+    head: Head
+    journals: bool
+    copy: bool
+
+    def unnamed(self, written: int | None = None, **facts: Fact) -> VaultError:
+        """Return what a file is that was `written` under the head of a generation, as far as that is known."""
+        if self.copy:
+            return CopyingUnfinished(**facts)
+        if written is not None and written > self.head.generation:
+            return HeadOlder(**facts)
+        if written in {None, self.head.generation} and self.journals:
+            return SettlingUnfinished(**facts)
+        return NotNamed(**facts)
 
 
 class _Merged:
@@ -229,17 +262,14 @@ def _known_directory(name: str) -> str:
     return directory or "."
 
 
-def _stray_segment(files: VaultFiles, report: Report, head: Head, name: str, journals: bool, merged: _Merged) -> None:
+def _stray_segment(files: VaultFiles, report: Report, judge: _Judge, name: str, merged: _Merged) -> None:
     """Judge a segment that the head does not name by the generation under which it was written, and by its frames."""
     try:
         about = SegmentHead.decode(_beginning(files, name)[0])
     except VaultError as error:
         report.add(error, name, 0)
         return
-    facts: dict[str, Fact] = {"structure": Structure.SEGMENT, "generation": about.generation, "head": head.generation}
-    if about.generation > head.generation:
-        report.add(HeadOlder(**facts), name)
-    elif about.generation < head.generation:
-        report.add(Superseded(**facts) if merged.holds(name) else NotNamed(**facts), name)
-    else:
-        report.add(SettlingUnfinished(**facts) if journals else NotNamed(**facts), name)
+    generation, current = about.generation, judge.head.generation
+    facts: dict[str, Fact] = {"structure": Structure.SEGMENT, "generation": generation, "head": current}
+    superseded = generation < current and merged.holds(name)
+    report.add(Superseded(**facts) if superseded else judge.unnamed(generation, **facts), name)
