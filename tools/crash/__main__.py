@@ -81,6 +81,17 @@ def _powercut_backup(args: argparse.Namespace) -> str:
     return json.dumps({kind: asdict(result) for kind, result in results.items()})
 
 
+def _flips(args: argparse.Namespace) -> str:
+    from crash.flips import made, sweep
+
+    with _place() as place:
+        total = 0
+        for one in sweep(made(place), args.every, args.first):
+            print(f"{one.kind} of {one.bytes:,} bytes: {one.bits:,} bits flipped, all found, all healed", flush=True)
+            total += one.bits
+    return f"{total:,} bits"
+
+
 def _inject(args: argparse.Namespace) -> str:
     from crash.injecting import LIMITS, Tally, counted, inject, injections, limited
     from crash.upkeep import PROGRAMS
@@ -119,6 +130,10 @@ def main() -> int:
     of_backups.set_defaults(run=_powercut_backup)
     powercut.add_argument("--engine", default="sound", choices=["sound", "careless", "index-first"])
     powercut.set_defaults(run=_powercut)
+    flipping = commands.add_parser("flips", help="every bit of the smallest file of each kind")
+    flipping.add_argument("--every", type=int, default=1, help="one of so many bits")
+    flipping.add_argument("--first", type=int, default=0, help="the bit to begin with")
+    flipping.set_defaults(run=_flips)
     injecting = commands.add_parser("inject", help="failing system calls; needs strace")
     injecting.add_argument("--every", type=int, default=1, help="one of so many injections")
     injecting.set_defaults(run=_inject)
