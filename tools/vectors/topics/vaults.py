@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.errors import Structure, UnsupportedVersion
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import DEFAULT
@@ -348,6 +349,24 @@ def _strays(checks: Checks) -> None:
         "damage",
         (9115, 9115, 9114),
         breaks="HED-22",
+    )
+    mark = CopyMark(DEFAULT, CopyKind.WHOLE, False, world.VAULT_ID, bytes(range(16))).encode()
+    checks.check(
+        "copying-unfinished",
+        "The same in a copy: bringing it up to date was interrupted.",
+        settled | later.files() | {"copy": mark, "copies/copy": mark},
+        "recovery",
+        (9155, 9155, 9155),
+        holds="CPY-26",
+    )
+    broken = mark[:-1] + bytes([mark[-1] ^ 1])
+    checks.check(
+        "copying-unfinished-mark-broken",
+        "Nothing says that it is a copy.",
+        settled | later.files() | {"copy": broken, "copies/copy": broken},
+        "damage",
+        (9115, 9115, 9114),
+        breaks="CPY-26",
     )
     extra = {"Patient Example.txt": b"", "segments/main/record/notes.txt": b""}
     checks.check(
