@@ -68,12 +68,6 @@ class Mirror:
             except VaultError:
                 self._writing = False
 
-    def begin_writing(self, offset: int, length: int) -> None:
-        """Let the kernel write these bytes soon."""
-        if self._writing and self._file is not None:
-            with suppress(VaultError):
-                self._file.begin_writing(offset, length)
-
     def truncate(self, length: int) -> None:
         """Cut off what was cut off from the file."""
         if self._writing and self._file is not None:

@@ -23,7 +23,10 @@ MAX_PART_FILE = 4 * limits.GIB
 """A part file is given up for a new one at this size."""
 
 WRITE_BEHIND = 8 * limits.MIB
-"""Bytes after which the disk begins to work, beside those who go on sealing: so little is left to do for a sync."""
+"""Bytes after which the disk begins to work, beside those who go on sealing: so little is left to do for a sync.
+
+Not on mirrors: nobody syncs them but at the end, and most are removed with their file before the disk has got to them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,6 @@ class PartFiles:
             part.pinned[landed.offset] = landed.length
             if part.end - part.begun >= WRITE_BEHIND:
                 part.file.begin_writing(part.begun, part.end - part.begun)
-                part.mirror.begin_writing(part.begun, part.end - part.begun)
                 part.begun = part.end
             return landed
 
