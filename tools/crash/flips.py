@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -91,12 +90,13 @@ def _flipped(good: bytes, bit: int) -> bytes:
 
 
 def _pair(decode: Callable[[bytes], object], good: bytes, flipped: bytes) -> bytes | None:
-    """Heal a small file from its two copies, of which the other one is damaged as well, at another place."""
+    """Heal a small file from its two copies, of which the other one is damaged as well, half of the file away."""
     try:
         decode(flipped)
     except VaultError:
-        other = _flipped(good, random.Random(flipped).randrange(8 * len(good)))
-        found = combine([flipped, other], decode) if other != flipped else (good, None)
+        damaged = next(at for at, byte in enumerate(good) if flipped[at] != byte)
+        other = _flipped(good, 8 * ((damaged + len(good) // 2) % len(good)))
+        found = combine([flipped, other], decode)
         return None if found is None else found[0]
     return None
 

@@ -20,6 +20,7 @@ from vaultfs_tools.keyless import check as check_without_keys
 
 from crash.host import Host
 from crash.ledger import Allowed, Broken, History, Report
+from crash.model import Model
 from crash.oracle import BLOB, check
 from crash.places import memory
 from crash.powercut import ROUNDS_A_LIFE, Result, cut_off, device, mounted
@@ -69,16 +70,20 @@ class _Life:
             self._copy(place)
         self._allowed: Allowed = self._history.allowed()
 
-    def _grow(self) -> None:
+    def _grow(self) -> list[Model | None]:
+        """Let the vault go on; return the states that it was in meanwhile."""
         host, chance = self._host, self._chance
+        states: list[Model | None] = []
         for _ in range(chance.randrange(1, 4)):
             size = BLOB if chance.random() < 0.3 else chance.randrange(1, 2000)
             host.commit(host.put(size, chance.choice(("one", "two", "nobody"))))
+            states += self._history.allowed()
             if chance.random() < 0.4:
                 host.vault.settle()
         if chance.random() < 0.2:
             host.reopen()
         host.vault.committer.sync()
+        return states
 
     def _copy(self, place: Path) -> None:
         files = VaultFiles(self._host.path)
@@ -91,9 +96,7 @@ class _Life:
         ------
         Broken
         """
-        self._grow()
-        (new,) = self._history.allowed()
-
+        states = self._grow()
         with mounted(self._image) as place:
 
             def copy(say: Callable[[bytes], object]) -> None:
@@ -103,10 +106,10 @@ class _Life:
                     Report(say).acknowledge()
 
             said = cut_off(place, copy, 0, LONGEST * self._chance.random())
-        told = History(allowed=(new,))
+        told = History(allowed=states[-1:])
         told.read(said)
         done = bool(said)
-        self._allowed = (new,) if done else (*self._allowed, new)
+        self._allowed = states[-1:] if done else [*self._allowed, *states]
         if self._chance.random() < 0.3:
             return done  # the next copy goes on from whatever is there
         with mounted(self._image) as place:
@@ -119,7 +122,7 @@ class _Life:
             except VaultError as error:
                 raise Broken(f"it cannot be restored: {error!r}") from error
             shutil.copytree(self._host.path.with_name("v.epoch"), held / "v.epoch")
-        if bad := [found for found in report.findings if found.severity is Severity.ERROR]:
+        if bad := [found for found in report.findings if found.severity is Severity.ERROR and not found.remedy]:
             raise Broken(f"fsck of the copy: {[(found.file, found.error.code) for found in bad]}")
         number = check(held / "v", self._allowed, self._history, 0, older=True)
         self._allowed = (self._allowed[number],)

@@ -74,7 +74,7 @@ def test_an_engine_that_breaks_the_rules_loses_data(kind: str, engine: str) -> N
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_thirty_power_cuts_under_a_backup_leave_the_old_state_of_it_or_the_new(kind: str) -> None:
+def test_thirty_power_cuts_under_a_backup_leave_a_state_that_the_vault_was_in(kind: str) -> None:
     found = powercut(kind, 30, of="powercut-backup")
     assert found["rounds"] == 30
     assert 0 < found["acknowledged"] < 30
