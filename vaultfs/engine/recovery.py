@@ -21,7 +21,7 @@ from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
-from vaultfs.engine.mirrors import DAMAGE, Mirror, copy_file, first_good, open_part
+from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, copy_file, first_good, open_part
 from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.paths import Layout
 from vaultfs.errors import FormatError, MacMismatch, NotAuthentic, StorageReadOnly, VaultDamaged, VaultMissing
@@ -162,11 +162,11 @@ def _restore_lost(engine: Engine) -> None:
 
 def _never_used(engine: Engine, path: Path) -> bool:
     """Return whether a journal whose header is not good holds nothing: its header is synced before its first group."""
-    file = engine.vfs.open(path)
+    found = Doubled(engine.vfs.open(path), Mirror(engine.vfs, engine.layout.copy_of(path)))
     try:
-        return file.size() <= HEADER_SIZE
+        return all(one.size() <= HEADER_SIZE for one in found)
     finally:
-        file.close()
+        found.close()
 
 
 def in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:

@@ -12,6 +12,7 @@ import pytest
 from vaultfs_format.group import group_sizes
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_tools import fsck
+from vaultfs_tools.cli import Exit
 
 import vaultfs
 from tests.vaultfs.support import (
@@ -27,8 +28,9 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
-from vaultfs.errors import StorageFailed, VaultDamaged
+from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
 from vaultfs.metrics import Counter, Tally
+from vaultfs.testing.quota import QuotaVfs
 from vaultfs.vfs import Buffer, File, Vfs
 
 Opened = vaultfs.Vault
@@ -113,6 +115,54 @@ def test_damage_to_both_copies_of_one_group_is_damage(filled: vaultfs.Vault, tmp
     flip(mirror_of(copy, journal), at)
     with pytest.raises(VaultDamaged):
         reopen(copy)
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_groups_that_only_the_mirror_shows_to_be_durable_are_not_given_up(
+    filled: vaultfs.Vault, tmp_path: Path, kept: int
+) -> None:
+    """The file ends after some groups, and the mirror is damaged in the next one alone: keys and none find damage."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    offsets = groups_of(journal.read_bytes())
+    os.truncate(journal, offsets[kept])
+    flip(mirror_of(copy, journal), offsets[kept] + 100)
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
+    assert fsck.main([str(copy), "-n"]) == Exit.DAMAGED
+
+
+def test_a_torn_mirror_of_a_torn_journal_is_no_damage(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    """The last group is in neither: nobody says that it was durable."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    last = groups_of(journal.read_bytes())[-2]
+    os.truncate(journal, last)
+    flip(mirror_of(copy, journal), last + 100)
+    with reopen(copy) as again, session(again) as s:
+        assert len(s.find(subject=MRN)) == 5
+
+
+def test_a_journal_whose_mirror_has_groups_was_used(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    """The file is torn in its header, and the header of the mirror is damaged, too: the groups are not given up."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    os.truncate(journal, 100)
+    flip(mirror_of(copy, journal), 30)
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
+    assert journal.exists()
+
+
+def test_what_only_the_mirror_has_is_not_given_up_for_want_of_space(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    before = answers(filled)
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    os.truncate(journal, HEADER_SIZE)
+    with pytest.raises(StorageFull):
+        reopen(copy, vfs=QuotaVfs(0))
+    with reopen(copy) as again:
+        assert answers(again) == before
 
 
 @pytest.mark.parametrize("pattern", ["*.vjrn", "*.part"])
