@@ -15,6 +15,7 @@ from vaultfs_tools import fsck
 from vaultfs_tools.cli import Exit
 
 import vaultfs
+from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import (
     MRN,
     PASSPHRASE,
@@ -282,6 +283,63 @@ def test_a_mirror_that_cannot_be_written_keeps_nobody_from_anything(tmp_path: Pa
         assert [get(vault, record) for record in records] == data
         vault.settle()
         assert [get(vault, record) for record in records] == data
+
+
+class _OtherDisk(QuotaVfs):
+    """A disk for the second copies alone that has a size."""
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return super().file(descriptor, path) if "copies" in path.parts else File(descriptor)
+
+
+@pytest.fixture
+def other() -> _OtherDisk:
+    """Return a disk for second copies, with space."""
+    return _OtherDisk(1 << 30)
+
+
+def test_a_mirror_keeps_what_it_has_when_its_disk_is_full(opened: Open, other: _OtherDisk) -> None:
+    vault = opened(vfs=other)
+    for _ in range(4):
+        put(vault, os.urandom(20_000))
+    (journal,) = files_of(vault.path, "*.vjrn")
+    mirror = mirror_of(vault.path, journal)
+    held = mirror.read_bytes()
+    assert held == journal.read_bytes()
+    other.left = -(1 << 30)  # what is removed makes no space for anybody
+    put(vault, b"more")
+    vault.close()
+    assert mirror.read_bytes() == held
+
+
+def test_a_mirror_goes_on_where_it_ended_when_there_is_space_again(opened: Open, other: _OtherDisk) -> None:
+    vault = opened(vfs=other)
+    (journal,) = files_of(vault.path, "*.vjrn")
+    mirror = mirror_of(vault.path, journal)
+    put(vault, b"before")
+    other.left = 500
+    for _ in range(3):
+        put(vault, os.urandom(5_000))
+    os.link(mirror, vault.path / "held")
+    assert len(mirror.read_bytes()) < len(journal.read_bytes())
+    other.left = 1 << 30
+    vault.close()
+    assert mirror.read_bytes() == journal.read_bytes()
+    assert mirror.samefile(vault.path / "held")
+
+
+def test_a_file_that_rots_is_not_written_over_its_mirror(opened: Open, tmp_path: Path, other: _OtherDisk) -> None:
+    """Of what has rotted in the file the mirror has the only good copy."""
+    vault = opened(vfs=other)
+    records = [put(vault, b"%d" % number) for number in range(4)]
+    (journal,) = files_of(vault.path, "*.vjrn")
+    other.left = 0
+    records.append(put(vault, b"4"))
+    other.left = 1 << 30
+    flip(journal, groups_of(journal.read_bytes())[2] + 100)
+    vault.close()
+    with reopen(crashed(vault.path, tmp_path / "copy", index=False)) as again:
+        assert [get(again, record) for record in records] == [b"%d" % number for number in range(5)]
 
 
 def test_a_mirror_of_a_settled_journal_does_not_bring_it_back(filled: vaultfs.Vault, tmp_path: Path) -> None:
