@@ -23,7 +23,7 @@ from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
 from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, copy_file, first_good, open_part
 from vaultfs.engine.pairs import open_named, part_path
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.paths import COPIES, Layout
 from vaultfs.errors import FormatError, MacMismatch, NotAuthentic, StorageReadOnly, VaultDamaged, VaultMissing
 from vaultfs.vfs import File, Vfs, converted
 
@@ -32,6 +32,7 @@ def secure_names(vfs: Vfs, layout: Layout) -> None:
     """Sync every directory of a vault whose lock is held, and the one that it lies in.
 
     A process that died may have made names that no sync has followed; what is written below them would go with them.
+    The second copies may lie on another disk, behind a link.
     """
 
     def fail(error: OSError) -> None:
@@ -39,11 +40,13 @@ def secure_names(vfs: Vfs, layout: Layout) -> None:
 
     with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
         vfs.sync_directory(layout.root.parent)
+    copies = layout.root / COPIES
     with converted():
-        for name, below, _ in os.walk(layout.root, onerror=fail):
-            vfs.sync_directory(Path(name))
-            if Path(name) == layout.root:
-                below[:] = [one for one in below if not one.startswith(layout.index.name)]
+        for top in (layout.root, copies) if copies.is_symlink() and copies.is_dir() else (layout.root,):
+            for name, below, _ in os.walk(top, onerror=fail):
+                vfs.sync_directory(Path(name))
+                if Path(name) == layout.root:
+                    below[:] = [one for one in below if not one.startswith(layout.index.name)]
 
 
 def open_journals(engine: Engine, stamp: Stamp | None) -> tuple[int, bool]:
