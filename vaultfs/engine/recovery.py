@@ -24,7 +24,15 @@ from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
 from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, copy_file, first_good, open_part
 from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.paths import COPIES, Layout
-from vaultfs.errors import FormatError, MacMismatch, NotAuthentic, StorageReadOnly, VaultDamaged, VaultMissing
+from vaultfs.errors import (
+    FormatError,
+    MacMismatch,
+    NotAuthentic,
+    StorageReadOnly,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
 from vaultfs.vfs import File, Vfs, converted
 
 
@@ -32,21 +40,28 @@ def secure_names(vfs: Vfs, layout: Layout) -> None:
     """Sync every directory of a vault whose lock is held, and the one that it lies in.
 
     A process that died may have made names that no sync has followed; what is written below them would go with them.
-    The second copies may lie on another disk, behind a link.
+    The second copies may lie on another disk, behind a link: that one may fail.
     """
+    with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
+        vfs.sync_directory(layout.root.parent)
+    _sync_below(vfs, layout.root, layout.index.name)
+    copies = layout.root / COPIES
+    with suppress(VaultError), converted():
+        if copies.is_symlink():
+            _sync_below(vfs, copies)
+
+
+def _sync_below(vfs: Vfs, top: Path, but: str | None = None) -> None:
+    """Sync a directory and all below it, leaving out those directly in it whose names begin with `but`."""
 
     def fail(error: OSError) -> None:
         raise error
 
-    with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
-        vfs.sync_directory(layout.root.parent)
-    copies = layout.root / COPIES
     with converted():
-        for top in (layout.root, copies) if copies.is_symlink() and copies.is_dir() else (layout.root,):
-            for name, below, _ in os.walk(top, onerror=fail):
-                vfs.sync_directory(Path(name))
-                if Path(name) == layout.root:
-                    below[:] = [one for one in below if not one.startswith(layout.index.name)]
+        for name, below, _ in os.walk(top, onerror=fail):
+            vfs.sync_directory(Path(name))
+            if but is not None and Path(name) == top:
+                below[:] = [one for one in below if not one.startswith(but)]
 
 
 def open_journals(engine: Engine, stamp: Stamp | None) -> tuple[int, bool]:

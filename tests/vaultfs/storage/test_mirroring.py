@@ -16,7 +16,7 @@ from vaultfs_tools import fsck
 import vaultfs
 from tests.vaultfs.support import answers, event_types, files_of, get, put, reopen
 from vaultfs import EventType
-from vaultfs.errors import StorageFull
+from vaultfs.errors import StorageFailed, StorageFull
 from vaultfs.storage.mirroring import missing_mirrors
 from vaultfs.testing.quota import QuotaVfs
 from vaultfs.vfs import Buffer, File, Vfs
@@ -229,6 +229,26 @@ def test_names_on_the_disk_of_the_copies_are_secured_before_anything_is_written(
     directories = {Path(name).resolve() for name, _, _ in os.walk(tmp_path / "v" / "copies")}
     assert len(directories) > 4
     assert directories <= vfs.synced
+
+
+def test_a_disk_of_the_copies_that_cannot_secure_names_keeps_nobody_from_opening(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with vaultfs.create(tmp_path / "v", **_OPTIONS, copies=elsewhere) as vault:
+        record = put(vault, b"kept")
+    with reopen(tmp_path / "v", vfs=_Unsecured(elsewhere / "journal")) as vault:
+        assert get(vault, record) == b"kept"
+
+
+class _Unsecured(Vfs):
+    """A disk of which one directory cannot be synced."""
+
+    def __init__(self, broken: Path) -> None:
+        self._broken = broken
+
+    def sync_directory(self, path: Path) -> None:
+        if path.resolve() == self._broken:
+            raise StorageFailed
+        super().sync_directory(path)
 
 
 _OPTIONS: dict[str, Any] = {
