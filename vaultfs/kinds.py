@@ -17,6 +17,7 @@ from vaultfs_format.registry import (
     OWN,
     builtin_kinds,
     builtin_media_types,
+    named,
     numbered,
     own_names,
     well_formed,
@@ -52,7 +53,7 @@ class Registry:
 
     def __init__(self, builtin: dict[str, int], own: Sequence[str]) -> None:
         self._numbers = numbered(builtin, own)
-        self._names = {number: name for name, number in self._numbers.items()}
+        self._names = named(builtin, own)
 
     def number(self, name: str) -> int:
         """Return the number of a name.

@@ -112,3 +112,8 @@ def well_formed(names: Sequence[str]) -> bool:
 def numbered(builtin: dict[str, int], own: Sequence[str]) -> dict[str, int]:
     """Return the number of every name, those of a vault's own included."""
     return builtin | {name: HOST_FIRST + i for i, name in enumerate(own)}
+
+
+def named(builtin: dict[str, int], own: Sequence[str]) -> dict[int, str]:
+    """Return the name of every number. A name that was built in after a vault had registered it has two numbers."""
+    return {number: name for names in (builtin, numbered(builtin, own)) for name, number in names.items()}

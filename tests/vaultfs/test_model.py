@@ -143,6 +143,16 @@ class TestKinds:
         with pytest.raises(KindUnknown):
             kinds.name(40_000)
 
+    def test_a_name_that_was_built_in_later_keeps_the_number_that_the_vault_gave_it(self) -> None:
+        """The built-in number means it, too: another program may have written it."""
+        kinds, media = decode_names(b"a.B\nPatient\n\nimage/png")
+        assert (kinds.number("Patient"), media.number("image/png")) == (32_769, 32_768)
+        for registry, name, builtin in (
+            (kinds, "Patient", builtin_kinds()),
+            (media, "image/png", builtin_media_types()),
+        ):
+            assert registry.name(registry.number(name)) == registry.name(builtin[name]) == name
+
     @pytest.mark.parametrize(
         "names",
         [[""], ["x" * 65], ["Patient"], ["a", "a"], ["ä"], ["a\n"], ["a\0"],

@@ -22,6 +22,15 @@ def test_a_vaults_own_names_are_numbered_in_their_order() -> None:
     assert registry.own_names(b"") == ([], [])
 
 
+def test_a_name_has_every_number_that_means_it() -> None:
+    assert registry.named({"Account": 1, "acme.note": 2}, ["acme.plan", "acme.note"]) == {
+        1: "Account",
+        2: "acme.note",
+        32_768: "acme.plan",
+        32_769: "acme.note",
+    }
+
+
 @pytest.mark.parametrize("data", [b"acme.note", b"\xff\n\n", b"a\na\n\n", b"\n" + b"x" * 65, b"a\n\n\tb"])
 def test_what_is_no_registry_is_refused(data: bytes) -> None:
     with pytest.raises(FieldInvalid):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -182,3 +183,117 @@ def test_the_signatures_of_a_report_are_of_nothing_else() -> None:
             SIGNING.signer.verify_report(
                 statement, signatures[:at] + bytes([signatures[at] ^ 1]) + signatures[at + 1 :]
             )
+
+
+_KEY = "88aa55e6afeed8960a3191de78600347db8acd0a3795412f275f049b86260488"
+_R = "3e54c441927f9f0ee5e13e34f0b0404c5043651a8f4b7ef087a1c42262a85d0a"
+_S = "2767bde76ba0141e6ef5829ea0422d1911a91836b21397ec0724774e2af74006"
+_LOG_R = "2e77a7db3b2f65a47efd3cf9bbe5f05486e88756c8cc06c7691f6d5679727502"
+_MIXED = "99555efe5dbf5b50b6fb4d8c38ee05c4ea8a97011c08e11366e8c8c00e8ce5d5"
+_ZERO = "00" * 32
+_ONE = "01" + "00" * 31
+_SIGNED_ONE = "01" + "00" * 30 + "80"
+_P = "ed" + "ff" * 30 + "7f"
+_ONE_AND_P = "ee" + "ff" * 30 + "7f"
+"""Of the points the neutral one has y = 1, and one of order 4 has y = 0.
+
+P is the prime of the field; LOG_R is what R is of the base point; MIXED is KEY and a point of order 8.
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "statement", "key", "point", "scalar"),
+    [
+        pytest.param(True, b"so it is", _KEY, _R, _S, id="a signature"),
+        pytest.param(
+            False,
+            b"so it is",
+            _KEY,
+            _R,
+            "143bb3448603277644927a417f3c0c2e11a91836b21397ec0724774e2af74016",
+            id="S and the order",
+        ),
+        pytest.param(
+            False,
+            b"so it is",
+            _ONE,
+            _ONE,
+            "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
+            id="S is the order",
+        ),
+        pytest.param(True, b"so it is", _ONE, _ONE, _ZERO, id="all of small order"),
+        pytest.param(
+            True,
+            b"so it is",
+            _ONE_AND_P,
+            _R,
+            _LOG_R,
+            id="y of the key is not below the prime",
+        ),
+        pytest.param(
+            True,
+            b"so it is",
+            _SIGNED_ONE,
+            _R,
+            _LOG_R,
+            id="the key has a sign and no x",
+        ),
+        pytest.param(False, b"so it is", _ONE, _ONE_AND_P, _ZERO, id="y of R is not below the prime"),
+        pytest.param(False, b"so it is", _ONE, _SIGNED_ONE, _ZERO, id="R has a sign and no x"),
+        pytest.param(
+            False,
+            b"so it is",
+            _KEY,
+            "5b61c2e3b93e6c06450f327ea72cdfeb8cde6aa020d2dd827ab3f86e708c8393",
+            "5c72092cb189cd6f18a4755b65b589e3971b447b5329ffed492a32d6f48a5607",
+            id="R has a part of small order",
+        ),
+        pytest.param(
+            True,
+            b"6",
+            _MIXED,
+            _R,
+            "47417f5d715f6367c904b82e6735d63c10eaef5a0cf6d2f435baea7ae56c9400",
+            id="the key has a part of small order, and k none of it",
+        ),
+        pytest.param(
+            False,
+            b"0",
+            _MIXED,
+            _R,
+            "95cd754e78b36922e3b5b63c2d86a3ba56b3a435ee130a0bc987016e8e082b0b",
+            id="the key has a part of small order",
+        ),
+        pytest.param(
+            True,
+            b"0",
+            _P,
+            _R,
+            _LOG_R,
+            id="k is made of the key as it stands",
+        ),
+        pytest.param(
+            False,
+            b"4",
+            _P,
+            _R,
+            _LOG_R,
+            id="k is made of the key as it should be",
+        ),
+        pytest.param(
+            False,
+            b"so it is",
+            "0200000000000000000000000000000000000000000000000000000000000000",
+            _R,
+            _S,
+            id="the key is no point",
+        ),
+    ],
+)
+def test_signatures_are_right_as_the_specification_says(
+    right: bool, statement: bytes, key: str, point: str, scalar: str
+) -> None:
+    """Where verifiers of Ed25519 are known to differ: the cofactor, and encodings that are not canonical."""
+    signer = Signer(1, bytes.fromhex(key), bytes(32), bytes(1312))
+    with nullcontext() if right else pytest.raises(SignatureInvalid):
+        signer.verify_segment(statement, bytes.fromhex(point + scalar))

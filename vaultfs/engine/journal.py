@@ -22,6 +22,7 @@ from vaultfs_format.group import (
     verify_trailer,
 )
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys
+from vaultfs_format.searching import occurrences
 
 from vaultfs.engine.mirrors import Mirror, first_good
 from vaultfs.errors import FormatError, MacMismatch, StorageFailed, StorageFull, VaultDamaged
@@ -212,6 +213,8 @@ class JournalFile:
         ------
         VaultDamaged
             A good group follows the closing record.
+        StorageFull
+            What only the mirror has found no space in the file.
         """
         mended = False
         while stop_group is None or self.last_group < stop_group:
@@ -222,10 +225,7 @@ class JournalFile:
             if self.closed:
                 raise VaultDamaged(group=group.number)
             if from_mirror and self._mend:
-                try:
-                    self.file.append([data], self.end)
-                except StorageFull:
-                    break
+                self.file.append([data], self.end)
                 mended = True
             offset = self.end
             self.end += group.size
@@ -275,35 +275,30 @@ class JournalFile:
         Raises
         ------
         VaultDamaged
-            Durable groups are missing: the bytes are damaged, not torn.
+            Durable groups are missing: the bytes are damaged, not torn. The file says so, or its mirror.
         """
-        tail = self.file.size() - self.end
-        if self.last_group < floor:
+        lost = self.last_group < floor
+        if lost or self._claims_durable(self.file) or self._claims_durable(self.mirror):
             raise VaultDamaged(group=self.last_group + 1)
-        at, kept, void = self.end, b"", 0
-        while at < self.end + tail:
-            piece = self.file.read(at, limits.MIB)
-            if written := len(piece.rstrip(b"\0")):
+        void = 0
+        for at in range(self.end, self.file.size(), limits.MIB):
+            if written := len(self.file.read(at, limits.MIB).rstrip(b"\0")):
                 void = at + written - self.end
-            data = kept + piece
-            position = data.find(GROUP_MAGIC)
-            while position >= 0:
-                if self._claims_durable(data[position : position + GROUP.size], at - len(kept) + position):
-                    raise VaultDamaged(group=self.last_group + 1)
-                position = data.find(GROUP_MAGIC, position + 1)
-            at += limits.MIB
-            kept = data[-(GROUP.size - 1) :]
         return void
 
-    def _claims_durable(self, header: bytes, offset: int) -> bool:
+    def _claims_durable(self, source: File | Mirror) -> bool:
         """Return whether a later group of this journal says that the one after the last good group was durable.
 
         Its trailer must be authentic: blocks that the file has grown over may hold groups of a journal that is gone.
         """
+        return any(self._claims(source, at) for at in occurrences(source.read, GROUP_MAGIC, self.end, source.size()))
+
+    def _claims(self, source: File | Mirror, offset: int) -> bool:
+        header = source.read(offset, GROUP.size)
         try:
             sizes = group_sizes(header)
             _, _, _, _, number, last_durable, *_ = GROUP.unpack(header)
-            trailer = self.file.read(offset + sizes.total - TRAILER, TRAILER)
+            trailer = source.read(offset + sizes.total - TRAILER, TRAILER)
             verify_trailer(self.header.suite, trailer, number, self.header.journal_id, self.keys)
         except (FormatError, MacMismatch):
             return False

@@ -11,7 +11,7 @@ from vaultfs_format import limits
 
 from vaultfs.engine.pairs import open_named, part_path
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, NotAuthentic, StorageFailed, VaultDamaged, VaultError
+from vaultfs.errors import FormatError, NotAuthentic, StorageFailed, VaultDamaged, VaultError, VaultMissing
 from vaultfs.vfs import Buffer, File, Vfs
 
 R = TypeVar("R")
@@ -48,17 +48,27 @@ class Mirror:
         return mirror
 
     def complete(self, original: File, length: int) -> None:
-        """Have the first `length` bytes of the file, where it did not take all that was written to it."""
+        """Have the first `length` bytes of the file, where it did not take all that was written to it.
+
+        What it has stays, and is added to if the file has the same: of a file that rots it may be the only good copy.
+        """
         if self._writing or self._path is None:
             return
         with suppress(VaultError):
             self.close()
             self._vfs.make_directory(self._path.parent)
-            self._vfs.unlink(self._path)
-            self._file = self._vfs.create(self._path)
-            self._writing, self._named = True, False
-            for at in range(0, length, limits.MIB):
-                self.append([original.read(at, min(limits.MIB, length - at))], at)
+            self._file = self._opened(self._path)
+            self._named = False
+            at = self._file.size()
+            self._writing = _same(self._file, original, min(at, length))
+            for start in range(at, length, limits.MIB):
+                self.append([original.read(start, min(limits.MIB, length - start))], start)
+
+    def _opened(self, path: Path) -> File:
+        try:
+            return self._vfs.open(path, writable=True)
+        except VaultMissing:
+            return self._vfs.create(path)
 
     def append(self, pieces: Sequence[Buffer], offset: int) -> None:
         """Write what was written to the file."""
@@ -111,6 +121,12 @@ class Mirror:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _same(one: File, other: File, length: int) -> bool:
+    """Return whether two files begin with the same `length` bytes."""
+    pieces = ((at, min(limits.MIB, length - at)) for at in range(0, length, limits.MIB))
+    return all(one.read(at, size) == other.read(at, size) for at, size in pieces)
 
 
 class Doubled(NamedTuple):

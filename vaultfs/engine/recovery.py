@@ -21,10 +21,18 @@ from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
-from vaultfs.engine.mirrors import DAMAGE, Mirror, copy_file, first_good, open_part
+from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, copy_file, first_good, open_part
 from vaultfs.engine.pairs import open_named, part_path
-from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, MacMismatch, NotAuthentic, StorageReadOnly, VaultDamaged, VaultMissing
+from vaultfs.engine.paths import COPIES, Layout
+from vaultfs.errors import (
+    FormatError,
+    MacMismatch,
+    NotAuthentic,
+    StorageReadOnly,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
 from vaultfs.vfs import File, Vfs, converted
 
 
@@ -32,18 +40,28 @@ def secure_names(vfs: Vfs, layout: Layout) -> None:
     """Sync every directory of a vault whose lock is held, and the one that it lies in.
 
     A process that died may have made names that no sync has followed; what is written below them would go with them.
+    The second copies may lie on another disk, behind a link: that one may fail.
     """
+    with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
+        vfs.sync_directory(layout.root.parent)
+    _sync_below(vfs, layout.root, layout.index.name)
+    copies = layout.root / COPIES
+    with suppress(VaultError), converted():
+        if copies.is_symlink():
+            _sync_below(vfs, copies)
+
+
+def _sync_below(vfs: Vfs, top: Path, but: str | None = None) -> None:
+    """Sync a directory and all below it, leaving out those directly in it whose names begin with `but`."""
 
     def fail(error: OSError) -> None:
         raise error
 
-    with suppress(StorageReadOnly):  # where only the vault itself may be read, others see to its name
-        vfs.sync_directory(layout.root.parent)
     with converted():
-        for name, below, _ in os.walk(layout.root, onerror=fail):
+        for name, below, _ in os.walk(top, onerror=fail):
             vfs.sync_directory(Path(name))
-            if Path(name) == layout.root:
-                below[:] = [one for one in below if not one.startswith(layout.index.name)]
+            if but is not None and Path(name) == top:
+                below[:] = [one for one in below if not one.startswith(but)]
 
 
 def open_journals(engine: Engine, stamp: Stamp | None) -> tuple[int, bool]:
@@ -162,11 +180,11 @@ def _restore_lost(engine: Engine) -> None:
 
 def _never_used(engine: Engine, path: Path) -> bool:
     """Return whether a journal whose header is not good holds nothing: its header is synced before its first group."""
-    file = engine.vfs.open(path)
+    found = Doubled(engine.vfs.open(path), Mirror(engine.vfs, engine.layout.copy_of(path)))
     try:
-        return file.size() <= HEADER_SIZE
+        return all(one.size() <= HEADER_SIZE for one in found)
     finally:
-        file.close()
+        found.close()
 
 
 def in_order(journals: Sequence[JournalFile]) -> list[JournalFile]:

@@ -12,8 +12,10 @@ import pytest
 from vaultfs_format.group import group_sizes
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_tools import fsck
+from vaultfs_tools.cli import Exit
 
 import vaultfs
+from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import (
     MRN,
     PASSPHRASE,
@@ -27,8 +29,9 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
-from vaultfs.errors import StorageFailed, VaultDamaged
+from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
 from vaultfs.metrics import Counter, Tally
+from vaultfs.testing.quota import QuotaVfs
 from vaultfs.vfs import Buffer, File, Vfs
 
 Opened = vaultfs.Vault
@@ -113,6 +116,54 @@ def test_damage_to_both_copies_of_one_group_is_damage(filled: vaultfs.Vault, tmp
     flip(mirror_of(copy, journal), at)
     with pytest.raises(VaultDamaged):
         reopen(copy)
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_groups_that_only_the_mirror_shows_to_be_durable_are_not_given_up(
+    filled: vaultfs.Vault, tmp_path: Path, kept: int
+) -> None:
+    """The file ends after some groups, and the mirror is damaged in the next one alone: keys and none find damage."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    offsets = groups_of(journal.read_bytes())
+    os.truncate(journal, offsets[kept])
+    flip(mirror_of(copy, journal), offsets[kept] + 100)
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
+    assert fsck.main([str(copy), "-n"]) == Exit.DAMAGED
+
+
+def test_a_torn_mirror_of_a_torn_journal_is_no_damage(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    """The last group is in neither: nobody says that it was durable."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    last = groups_of(journal.read_bytes())[-2]
+    os.truncate(journal, last)
+    flip(mirror_of(copy, journal), last + 100)
+    with reopen(copy) as again, session(again) as s:
+        assert len(s.find(subject=MRN)) == 5
+
+
+def test_a_journal_whose_mirror_has_groups_was_used(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    """The file is torn in its header, and the header of the mirror is damaged, too: the groups are not given up."""
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    os.truncate(journal, 100)
+    flip(mirror_of(copy, journal), 30)
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
+    assert journal.exists()
+
+
+def test_what_only_the_mirror_has_is_not_given_up_for_want_of_space(filled: vaultfs.Vault, tmp_path: Path) -> None:
+    before = answers(filled)
+    copy = crashed(filled.path, tmp_path / "copy", index=False)
+    (journal,) = files_of(copy, "*.vjrn")
+    os.truncate(journal, HEADER_SIZE)
+    with pytest.raises(StorageFull):
+        reopen(copy, vfs=QuotaVfs(0))
+    with reopen(copy) as again:
+        assert answers(again) == before
 
 
 @pytest.mark.parametrize("pattern", ["*.vjrn", "*.part"])
@@ -232,6 +283,63 @@ def test_a_mirror_that_cannot_be_written_keeps_nobody_from_anything(tmp_path: Pa
         assert [get(vault, record) for record in records] == data
         vault.settle()
         assert [get(vault, record) for record in records] == data
+
+
+class _OtherDisk(QuotaVfs):
+    """A disk for the second copies alone that has a size."""
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return super().file(descriptor, path) if "copies" in path.parts else File(descriptor)
+
+
+@pytest.fixture
+def other() -> _OtherDisk:
+    """Return a disk for second copies, with space."""
+    return _OtherDisk(1 << 30)
+
+
+def test_a_mirror_keeps_what_it_has_when_its_disk_is_full(opened: Open, other: _OtherDisk) -> None:
+    vault = opened(vfs=other)
+    for _ in range(4):
+        put(vault, os.urandom(20_000))
+    (journal,) = files_of(vault.path, "*.vjrn")
+    mirror = mirror_of(vault.path, journal)
+    held = mirror.read_bytes()
+    assert held == journal.read_bytes()
+    other.left = -(1 << 30)  # what is removed makes no space for anybody
+    put(vault, b"more")
+    vault.close()
+    assert mirror.read_bytes() == held
+
+
+def test_a_mirror_goes_on_where_it_ended_when_there_is_space_again(opened: Open, other: _OtherDisk) -> None:
+    vault = opened(vfs=other)
+    (journal,) = files_of(vault.path, "*.vjrn")
+    mirror = mirror_of(vault.path, journal)
+    put(vault, b"before")
+    other.left = 500
+    for _ in range(3):
+        put(vault, os.urandom(5_000))
+    os.link(mirror, vault.path / "held")
+    assert len(mirror.read_bytes()) < len(journal.read_bytes())
+    other.left = 1 << 30
+    vault.close()
+    assert mirror.read_bytes() == journal.read_bytes()
+    assert mirror.samefile(vault.path / "held")
+
+
+def test_a_file_that_rots_is_not_written_over_its_mirror(opened: Open, tmp_path: Path, other: _OtherDisk) -> None:
+    """Of what has rotted in the file the mirror has the only good copy."""
+    vault = opened(vfs=other)
+    records = [put(vault, b"%d" % number) for number in range(4)]
+    (journal,) = files_of(vault.path, "*.vjrn")
+    other.left = 0
+    records.append(put(vault, b"4"))
+    other.left = 1 << 30
+    flip(journal, groups_of(journal.read_bytes())[2] + 100)
+    vault.close()
+    with reopen(crashed(vault.path, tmp_path / "copy", index=False)) as again:
+        assert [get(again, record) for record in records] == [b"%d" % number for number in range(5)]
 
 
 def test_a_mirror_of_a_settled_journal_does_not_bring_it_back(filled: vaultfs.Vault, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from vaultfs_tools import fsck
 import vaultfs
 from tests.vaultfs.support import answers, event_types, files_of, get, put, reopen
 from vaultfs import EventType
-from vaultfs.errors import StorageFull
+from vaultfs.errors import StorageFailed, StorageFull
 from vaultfs.storage.mirroring import missing_mirrors
 from vaultfs.testing.quota import QuotaVfs
+from vaultfs.vfs import Buffer, File, Vfs
 
 
 def mirrors(vault: vaultfs.Vault) -> dict[SegmentRow, Path]:
@@ -181,6 +183,72 @@ def test_the_copies_may_lie_on_another_disk(tmp_path: Path) -> None:
     shutil.copytree(elsewhere, tmp_path / "v")
     with reopen(tmp_path / "v") as vault:
         assert {record: get(vault, record) for record in records} == records
+
+
+class _Noted(Vfs):
+    """Notes the directories that are synced before any file changes."""
+
+    def __init__(self) -> None:
+        self.synced: set[Path] = set()
+        self.changed = False
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        if not self.changed:
+            self.synced.add(path.resolve())
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return _NotedFile(descriptor, self)
+
+    def move(self, source: Path, target: Path) -> None:
+        self.changed = True
+        super().move(source, target)
+
+
+class _NotedFile(File):
+    def __init__(self, descriptor: int, vfs: _Noted) -> None:
+        super().__init__(descriptor)
+        self._vfs = vfs
+
+    def append(self, pieces: Sequence[Buffer], offset: int) -> int:
+        self._vfs.changed = True
+        return super().append(pieces, offset)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_names_on_the_disk_of_the_copies_are_secured_before_anything_is_written(tmp_path: Path, linked: bool) -> None:
+    """A process that was killed may have made them, and not have synced them any more."""
+    elsewhere = tmp_path / "elsewhere" if linked else None
+    with vaultfs.create(tmp_path / "v", **_OPTIONS, copies=elsewhere) as vault:
+        put(vault)
+        vault.settle()
+        put(vault)
+    vfs = _Noted()
+    with reopen(tmp_path / "v", vfs=vfs) as vault:
+        put(vault)
+    directories = {Path(name).resolve() for name, _, _ in os.walk(tmp_path / "v" / "copies")}
+    assert len(directories) > 4
+    assert directories <= vfs.synced
+
+
+def test_a_disk_of_the_copies_that_cannot_secure_names_keeps_nobody_from_opening(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with vaultfs.create(tmp_path / "v", **_OPTIONS, copies=elsewhere) as vault:
+        record = put(vault, b"kept")
+    with reopen(tmp_path / "v", vfs=_Unsecured(elsewhere / "journal")) as vault:
+        assert get(vault, record) == b"kept"
+
+
+class _Unsecured(Vfs):
+    """A disk of which one directory cannot be synced."""
+
+    def __init__(self, broken: Path) -> None:
+        self._broken = broken
+
+    def sync_directory(self, path: Path) -> None:
+        if path.resolve() == self._broken:
+            raise StorageFailed
+        super().sync_directory(path)
 
 
 _OPTIONS: dict[str, Any] = {

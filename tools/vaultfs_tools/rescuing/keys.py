@@ -133,8 +133,8 @@ def open_names(keyrings: Sequence[bytes], keys: Keys) -> Names | None:
         kinds, media_types = registry.own_names(values[Tag.REGISTRY])
         return Names(
             values[Tag.RECORD_ID_KEY],
-            _by_number(registry.builtin_kinds(), kinds),
-            _by_number(registry.builtin_media_types(), media_types),
+            registry.named(registry.builtin_kinds(), kinds),
+            registry.named(registry.builtin_media_types(), media_types),
         )
     return None
 
@@ -163,8 +163,4 @@ def _values(data: Buffer, keys: Keys) -> Values:
 
 def builtin_names() -> Names:
     """Return what is known of kinds where every keyring is lost."""
-    return Names(b"", _by_number(registry.builtin_kinds(), []), _by_number(registry.builtin_media_types(), []))
-
-
-def _by_number(builtin: dict[str, int], own: Sequence[str]) -> dict[int, str]:
-    return {number: name for name, number in registry.numbered(builtin, own).items()}
+    return Names(b"", registry.named(registry.builtin_kinds(), []), registry.named(registry.builtin_media_types(), []))

@@ -161,6 +161,15 @@ def keyring_cases() -> list[Case]:
         epoch_root=EPOCH_ROOT,
         compartments=[1],
     )
+    topic.good(
+        "tag-of-a-later-version",
+        "A tag that this version does not define, behind those that it does.",
+        "keyring",
+        "KRG-4",
+        data=world.keyring({1: world.VALUES[1] | {200: b"later"}}),
+        epoch_root=EPOCH_ROOT,
+        compartments=[1],
+    )
     sealed_at = KEYRING_HEADER.size + COMPARTMENT.size + _length(data, KEYRING_HEADER.size) + COMPARTMENT.size
     broken = with_digest(flipped(data, sealed_at + 5))
     topic.good(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs_tools.keyless.files import copy_name
 
@@ -178,9 +179,16 @@ def _not_needed(checks: Checks) -> None:
     checks.open("settled-journal", "It does not bring the journal back.", settled, "FIL-26", records=4)
 
 
-def _refused(checks: Checks, name: str, comment: str, files: Mapping[str, bytes], codes: tuple[int, ...]) -> None:
-    checks.check(name, comment, files, "damage", codes, breaks="FIL-26")
-    checks.topic.bad(f"open-{name}", "It does not open.", "open-vault", "FIL-26", VaultDamaged, vault=files, **KEYS)
+def _refused(
+    checks: Checks,
+    name: str,
+    comment: str,
+    files: Mapping[str, bytes],
+    codes: tuple[int, ...],
+    breaks: str = "FIL-26",
+) -> None:
+    checks.check(name, comment, files, "damage", codes, breaks=breaks)
+    checks.topic.bad(f"open-{name}", "It does not open.", "open-vault", breaks, VaultDamaged, vault=files, **KEYS)
 
 
 def _neither(checks: Checks) -> None:
@@ -193,12 +201,29 @@ def _neither(checks: Checks) -> None:
         harmed(FILES, (name, FIRST), (MIRROR, FIRST)),
         (1107, 9113),
     )
+    cut = {name: WHOLE.data[:HEADER_SIZE]}
+    _refused(
+        checks,
+        "durable-groups-of-mirror",
+        "The journal ends after its header, the mirror is damaged in the first group: later ones show it was durable.",
+        harmed(FILES | cut, (MIRROR, FIRST)),
+        (1102, 9113),
+        "FIL-26 RCV-22",
+    )
     _refused(
         checks,
         "header-of-neither",
         "The header is damaged in both copies, at different places.",
         harmed(FILES, (name, 50), (MIRROR, 60)),
         (1106,),
+    )
+    _refused(
+        checks,
+        "groups-of-mirror-alone",
+        "The journal ends in its header, and the header of the mirror is damaged: the mirror has groups, it was used.",
+        harmed(FILES | {name: WHOLE.data[:100]}, (MIRROR, 60)),
+        (1102,),
+        "FIL-26 RCV-26",
     )
     strange = journal(journal_header("another"), DRAFTS)
     _refused(
