@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vaultfs_format.head import Head
 
-from vaultfs.engine.opening import holders
+from vaultfs.engine.opening import holders, last_seen
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultError
 from vaultfs.keys.stores import Anchor
+from vaultfs.metrics import Metrics
 from vaultfs.storage.copies import copies_of
 from vaultfs.storage.mirroring import missing_mirrors
 from vaultfs.storage.scrub import PERIOD, overdue, round_of
@@ -114,7 +113,7 @@ def health(
             len(missing_mirrors(engine)),
             holders(engine.stores, head),
             len(engine.anchors),
-            sum(not _has_seen(anchor, head) for anchor in engine.anchors),
+            sum(not _has_seen(anchor, head, engine.metrics) for anchor in engine.anchors),
             {copy: (now - at) / _MICROSECONDS for copy, at in copies_of(vault).items()},
         )
     judged = replace(found, concerns=tuple(_concerns(found, limits)))
@@ -124,11 +123,9 @@ def health(
     return judged
 
 
-def _has_seen(anchor: Anchor, head: Head) -> bool:
-    with suppress(VaultError):
-        last = anchor.last(head.vault_id)
-        return last is not None and last.generation >= head.generation
-    return False
+def _has_seen(anchor: Anchor, head: Head, metrics: Metrics) -> bool:
+    last = last_seen(anchor, head.vault_id, metrics)
+    return last is not None and last.generation >= head.generation
 
 
 def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
