@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vaultfs_format.act import ActKind
 from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs.conftest import Open
+from tests.vaultfs.engine.test_acts import leave
 from tests.vaultfs.support import (
     MRN,
     PASSPHRASE,
@@ -154,6 +156,42 @@ def test_accepting_can_be_interrupted(
         reopen(path)
     with reopen(path, accept_older=True) as vault:
         assert get(vault, kept) == b"kept"
+
+
+def test_the_head_that_accepts_is_written_before_anything_else_is_committed(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What readers have logged, what other programs claim and the opening itself come after it."""
+    vault = opened()
+    record = put(vault)
+    vault.settle()
+    with read_only(vault.path) as reader:
+        vault.close()
+        get(reader, record)
+    leave(vault.path, vault.id, ActKind.COPIED, about=bytes(range(16)))
+    copy = copied(vault.path, tmp_path / "copy")
+    with reopen(vault.path) as again:
+        put(again)
+        again.settle()
+    put_back(copy, vault.path)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vaultfs.engine.settle.stage_head", die)
+        with pytest.raises(KeyboardInterrupt):
+            reopen(vault.path, accept_older=True)
+    with reopen(vault.path, accept_older=True) as again:
+        found = event_types(again)
+    accepted = found.index(EventType.ROLLBACK_ACCEPTED)
+    assert found[accepted - 1 : accepted + 3] == [
+        EventType.VAULT_CLOSED,
+        EventType.ROLLBACK_ACCEPTED,
+        EventType.ROLLBACK_ACCEPTED,
+        EventType.VAULT_OPENED,
+    ]
+    assert {EventType.RECORD_READ, EventType.COPY_CLAIMED} <= set(found[accepted + 3 :])
 
 
 def test_another_vault_of_the_same_generation_is_refused(opened: Open, tmp_path: Path) -> None:
