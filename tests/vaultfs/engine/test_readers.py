@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,8 @@ from vaultfs.errors import (
     IndexDamaged,
     IndexMissing,
     NoRecipientMatches,
-    NotAuthentic,
     NotFound,
     ReadOnly,
-    RolledBack,
     VaultDamaged,
     VaultError,
     VaultMissing,
@@ -377,65 +374,6 @@ class TestOtherVaults:
             with pytest.raises(VaultError) as failure:
                 get(reader, record)
             assert isinstance(failure.value, VaultMissing)
-
-
-class TestHeads:
-    """A reader that goes on holds every head against the signer's key and against the one that it has."""
-
-    @pytest.fixture
-    def reader(self, impatient: None, vault: vaultfs.Vault, read: Read) -> vaultfs.Reader:
-        """Return a reader of a vault that has been settled twice, the second time after the reader was opened."""
-        self.record = put(vault)
-        vault.settle()
-        self.older = (vault.path / "head").read_bytes()
-        reader = read(vault.path)
-        late = put(vault, b"late")
-        vault.settle()
-        assert get(reader, late) == b"late"
-        return reader
-
-    def swap(self, vault: vaultfs.Vault, data: bytes, *names: str) -> None:
-        """Put something in the place of the head, in a way that a reader looks at it."""
-        for name in names or ("head", "copies/head"):
-            (vault.path / name).write_bytes(data)
-        (vault.path / "journal" / os.urandom(4).hex()).touch()
-
-    def forged(self, vault: vaultfs.Vault) -> bytes:
-        """Return a head that a process can write that has what readers have: the key of its MAC, and no other."""
-        head = vault.engine.head
-        made = replace(head, generation=head.generation + 5, signatures=bytes(len(head.signatures)))
-        return made.encode(vault.engine.chain.epoch_root)
-
-    def test_a_head_that_nobody_has_signed_is_not_gone_on_with(
-        self, vault: vaultfs.Vault, reader: vaultfs.Reader
-    ) -> None:
-        good = (vault.path / "head").read_bytes()
-        self.swap(vault, self.forged(vault))
-        with pytest.raises(NotAuthentic):
-            get(reader, self.record)
-        assert reader.engine.head.statement() == vault.engine.head.statement()
-        self.swap(vault, good)
-        assert get(reader, self.record) == b"data"
-
-    @pytest.mark.parametrize("name", ["head", "copies/head"])
-    def test_it_gives_way_to_the_other_copy(self, vault: vaultfs.Vault, reader: vaultfs.Reader, name: str) -> None:
-        self.swap(vault, self.forged(vault), name)
-        assert get(reader, self.record) == b"data"
-        assert reader.engine.head.statement() == vault.engine.head.statement()
-
-    def test_a_reader_does_not_go_back(self, vault: vaultfs.Vault, reader: vaultfs.Reader) -> None:
-        """To an older head, or to another of the generation that it has; it goes on when the newest one is back."""
-        head, good = vault.engine.head, (vault.path / "head").read_bytes()
-        other = replace(head, next_number=head.next_number + 1)
-        other = replace(other, signatures=vault.engine.signing.sign_head(other.statement()))
-        for swapped, generation in ((self.older, 2), (other.encode(vault.engine.chain.epoch_root), 3)):
-            self.swap(vault, swapped)
-            with pytest.raises(RolledBack) as refused:
-                get(reader, self.record)
-            assert refused.value.facts == {"generation": generation, "seen": 3}
-            assert reader.engine.head.statement() == head.statement()
-            self.swap(vault, good)
-            assert get(reader, self.record) == b"data"
 
 
 class TestIndexElsewhere:
