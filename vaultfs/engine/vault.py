@@ -146,7 +146,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         choice = options or Options()
         opener = Opener(files, layout, unlock, epoch_stores, anchors, choice.metrics)
         unlocked = opener.unlock(accept_older=accept_older)
-        heal_head(files, layout, unlocked.data)
+        heal_head(files, layout, unlocked.data, choice.metrics)
         held = opener.held(unlocked)
         choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
         return Vault(files, layout, held, where, lock, policy or DenyAll(), choice)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from vaultfs_format.head import Head
 
+from vaultfs.engine.heads import unpaired
 from vaultfs.engine.opening import holders, last_seen
 from vaultfs.engine.vault import Vault
 from vaultfs.keys.stores import Anchor
@@ -26,6 +27,7 @@ class Concern(StrEnum):
     LOST = "something is lost that neither parity nor a mirror gives back"
     DAMAGED = "damage was read and waits for repair"
     MIRRORS_MISSING = "segments lack their mirrors"
+    COPIES_MISSING = "head, VAULT, keyring or key tables lack their second copies"
     SINGLE_EPOCH_STORE = "too few epoch stores hold the epoch secret"
     UNSEEN = "an anchor has not seen the newest head"
     COPY_OVERDUE = "the newest copy of the vault is too old, or there is none"
@@ -65,6 +67,9 @@ class Health:
         Seconds by which a whole round of scrubbing is late.
     mirrors_missing
         Segments without the mirror that they should have; 0 where mirrors are not wanted.
+    unpaired
+        Of head, VAULT, keyring and key tables, those of which one of the two copies is missing, cannot be read, or is
+        another one.
     epoch_stores
         Stores that hold the epoch secret.
     anchors, unseen
@@ -79,6 +84,7 @@ class Health:
     damaged: frozenset[bytes]
     overdue: float
     mirrors_missing: int
+    unpaired: int
     epoch_stores: int
     anchors: int
     unseen: int
@@ -111,6 +117,7 @@ def health(
             frozenset(engine.store.damaged),
             overdue(vault, limits.scrub_period),
             len(missing_mirrors(engine)),
+            len(unpaired(engine.vfs, engine.layout, head)),
             holders(engine.stores, head),
             len(engine.anchors),
             sum(not _has_seen(anchor, head, engine.metrics) for anchor in engine.anchors),
@@ -134,6 +141,7 @@ def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
         Concern.LOST: bool(found.lost),
         Concern.DAMAGED: bool(found.damaged),
         Concern.MIRRORS_MISSING: found.mirrors_missing > 0,
+        Concern.COPIES_MISSING: found.unpaired > 0,
         Concern.SINGLE_EPOCH_STORE: found.epoch_stores < limits.epoch_stores,
         Concern.UNSEEN: found.unseen > 0,
         Concern.COPY_OVERDUE: limits.copy_age is not None and (newest is None or newest > limits.copy_age),
