@@ -38,6 +38,7 @@ class Counter(StrEnum):
     ANCHORS_MISSED = "vaultfs.anchors.missed"
     HEALED_READS = "vaultfs.reads.healed"
     MIRRORS_MISSED = "vaultfs.mirrors.missed"
+    COPIES_MISSED = "vaultfs.copies.missed"
 
 
 class Timing(StrEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -196,6 +197,14 @@ class Vfs:
         finally:
             file.close()
 
+    def size(self, path: Path) -> int:
+        """Return the size of a file in bytes."""
+        file = self.open(path)
+        try:
+            return file.size()
+        finally:
+            file.close()
+
     def replace(self, path: Path, data: bytes) -> None:
         """Make `path` hold `data`, durably: the old or the new content is there at any time, never a mixture."""
         self.rename(self.stage(path, data), path)
@@ -247,6 +256,17 @@ class Vfs:
         """Create a directory if it does not exist. Not durable before its parent is synced."""
         with converted():
             path.mkdir(mode=0o700, exist_ok=True)
+
+    def apart(self, path: Path, other: Path) -> bool:
+        """Return whether a directory may fail alone: a link, or of another file system, or it cannot be looked at."""
+        try:
+            found = os.lstat(path)
+            return stat.S_ISLNK(found.st_mode) or found.st_dev != os.lstat(other).st_dev
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            forget_paths(error)
+            return True
 
     def link(self, target: Path, path: Path) -> None:
         """Let `path` lead to a directory elsewhere, durably."""

@@ -166,6 +166,18 @@ class TestWriterLock:
         os.close(descriptor)
 
 
+def test_a_directory_that_may_fail_alone_is_told_from_one_that_cannot(tmp_path: Path) -> None:
+    """A link, even one that leads nowhere; another file system; and one whose file system does not answer."""
+    vfs, vault = Vfs(), tmp_path / "v"
+    (vault / "below").mkdir(parents=True)
+    (vault / "link").symlink_to(tmp_path / "nowhere")
+    assert not vfs.apart(vault / "below", vault)
+    assert not vfs.apart(vault / "absent", vault)
+    assert vfs.apart(vault / "link", vault)
+    assert vfs.apart(Path("/proc"), vault)
+    assert vfs.apart(vault / ("long" * 100), vault)
+
+
 class TestFaults:
     def test_calls_are_counted_and_fail_when_told(self, tmp_path: Path) -> None:
         vfs = FaultyVfs()

@@ -21,6 +21,7 @@ from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Container, ContainerKind
+from vaultfs.engine.pairs import drop_copy
 from vaultfs.engine.sealed import open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
@@ -169,5 +170,6 @@ def discard_segment(engine: Engine, row: SegmentRow) -> None:
     """Remove the files of a segment that the head does not name any more, so that what is left tells what it was."""
     table = engine.layout.key_table(row)
     segment = engine.layout.segment(row)
-    for path in (engine.layout.copy_of(table), table, engine.layout.copy_of(segment), segment):
+    for path in (table, segment):
+        drop_copy(engine.vfs, engine.layout, path, engine.metrics)
         engine.vfs.unlink(path)

@@ -16,10 +16,9 @@ from vaultfs_format.frame import FrameClass, open_entries
 
 from vaultfs.engine.engine import View
 from vaultfs.engine.environments import Identity, identity
-from vaultfs.engine.heads import read_heads
 from vaultfs.engine.index import ContainerKind, Index, Stamp
 from vaultfs.engine.journal import SUFFIX, JournalFile
-from vaultfs.engine.opening import Opener
+from vaultfs.engine.opening import Opener, Unlocked
 from vaultfs.engine.readable import index_for_reading
 from vaultfs.engine.replay import segment_frames
 from vaultfs.engine.state import state_tokens
@@ -28,7 +27,6 @@ from vaultfs.errors import (
     IndexDamaged,
     IndexMissing,
     MacMismatch,
-    NotAuthentic,
     StorageReadOnly,
     VaultMissing,
 )
@@ -43,6 +41,8 @@ class Follower:
     ----------
     path
         Where the index lies that the writer keeps.
+    unlocked
+        What the view was opened with.
 
     Attributes
     ----------
@@ -50,10 +50,11 @@ class Follower:
         Changes whenever the view has got another index, which numbers the files otherwise.
     """
 
-    def __init__(self, view: View, path: Path, opener: Opener) -> None:
+    def __init__(self, view: View, path: Path, opener: Opener, unlocked: Unlocked) -> None:
         self._view = view
         self._path = path
         self._opener = opener
+        self._unlocked = unlocked
         self._signs: Signs | None = None
         self._uncovered: dict[str, JournalFile] = {}
         """Live journals that the index does not name yet: nothing in them may be of its matter."""
@@ -88,6 +89,8 @@ class Follower:
         ------
         IndexDamaged
             Head, files and index do not fit together: the writer is in the middle of a change, or will never be.
+        RolledBack
+            The head that is there is older than the view's, or another of its generation: the view stays as it is.
         VaultMissing, EpochSecretMissing, NoRecipientMatches, NotAuthentic, VaultDamaged
         """
         signs = self.signs()
@@ -195,22 +198,12 @@ class Follower:
 
     def _follow_head(self, stamp: Stamp) -> None:
         """Take the newest authentic head; it must not be older than what the index covers."""
-        view = self._view
-        head, data = read_heads(view.vfs, view.layout)[0]
-        if head.vault_id != view.vault_id:
-            raise VaultMissing
-        if head.generation != view.head.generation:
-            same_keys = (head.epoch, head.keyring_digest) == (view.head.epoch, view.head.keyring_digest)
-            try:
-                if not same_keys:
-                    raise NotAuthentic
-                head.verify(data, view.chain.epoch_root)
-                view.head = head
-            except NotAuthentic:
-                unlocked = self._opener.unlock()
-                chain, _ = self._opener.keys(unlocked)
-                view.head, view.chain = unlocked.head, chain
-                view.store.use(chain)
+        view, last = self._view, self._unlocked
+        unlocked = self._opener.follow(last)
+        if unlocked.epoch_root != last.epoch_root or unlocked.head.keyring_digest != last.head.keyring_digest:
+            view.chain, _ = self._opener.keys(unlocked)
+            view.store.use(view.chain)
+        view.head, self._unlocked = unlocked.head, unlocked
         if stamp.vault_id != view.vault_id or stamp.generation > view.head.generation:
             raise IndexDamaged
 

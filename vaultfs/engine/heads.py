@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,9 @@ from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.engine.pairs import MAX_FILE, heal_pair, read_pair
+from vaultfs.engine.pairs import MAX_FILE, heal_pair, read_pair, spare
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, StorageFailed, VaultDamaged, VaultError, VaultMissing
+from vaultfs.errors import FormatError, StorageFailed, StorageReadOnly, VaultDamaged, VaultError, VaultMissing
 from vaultfs.keys.stores import Anchor
 from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import Vfs
@@ -47,7 +48,7 @@ def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
             continue
         except FormatError:
             failure = VaultDamaged()
-        except StorageFailed as error:
+        except (StorageFailed, StorageReadOnly) as error:
             failure = error
     if not found:
         combined = combine(copies, Head.decode)
@@ -58,19 +59,20 @@ def read_heads(vfs: Vfs, layout: Layout) -> list[tuple[Head, bytes]]:
     return newest_first if newest_first[0][1] != newest_first[-1][1] else newest_first[:1]
 
 
-def heal_head(vfs: Vfs, layout: Layout, data: bytes) -> None:
-    """Make both copies of the head hold `data`, the newest good one.
+def heal_head(vfs: Vfs, layout: Layout, data: bytes, metrics: Metrics) -> None:
+    """Make both copies of the head hold `data`, the newest good one; the second one where its place is there.
 
     A lagging copy is more than lost redundancy: were it the last one left, it would bring the old live set back.
     """
     for path in (layout.copy_of(layout.head), layout.head):
         try:
             same = vfs.read(path, MAX_FILE) == data
-        except (VaultMissing, StorageFailed):
+        except (VaultMissing, StorageFailed, StorageReadOnly):
             same = False
         if not same:
-            vfs.make_directory(path.parent)
-            vfs.replace(path, data)
+            with spare(vfs, layout, metrics if path != layout.head else None):
+                vfs.make_directory(path.parent)
+                vfs.replace(path, data)
 
 
 class StagedHead(NamedTuple):
@@ -79,21 +81,31 @@ class StagedHead(NamedTuple):
     Parameters
     ----------
     names
-        The temporary name and the name of the copy, and those of the head.
+        The temporary name and the name of the copy, where it could be written, and those of the head.
     """
 
     head: Head
     names: Sequence[tuple[Path, Path]]
 
-    def publish(self, vfs: Vfs) -> Head:
+    def publish(self, vfs: Vfs, layout: Layout, metrics: Metrics | None = None) -> Head:
         """Put the head in force: first the copy, then the head itself. Return it."""
-        for temporary, name in self.names:
-            vfs.rename(temporary, name)
+        *copies, own = self.names
+        for temporary, name in copies:
+            with spare(vfs, layout, metrics):
+                vfs.rename(temporary, name)
+        vfs.rename(*own)
         return self.head
 
 
-def stage_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> StagedHead:
+def stage_head(
+    vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys, metrics: Metrics | None = None
+) -> StagedHead:
     """Sign a head and write it beside those in force: what needs space is done when this returns.
+
+    Parameters
+    ----------
+    metrics
+        Counts a copy whose place fails (`spare`); without it that is an error.
 
     Raises
     ------
@@ -105,8 +117,9 @@ def stage_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing:
     staged: list[tuple[Path, Path]] = []
     try:
         for name in (layout.copy_of(layout.head), layout.head):
-            vfs.make_directory(name.parent)
-            staged.append((vfs.stage(name, data), name))
+            with spare(vfs, layout, metrics if name != layout.head else None):
+                vfs.make_directory(name.parent)
+                staged.append((vfs.stage(name, data), name))
     except BaseException:
         for temporary, _ in staged:
             vfs.unlink(temporary)
@@ -116,15 +129,15 @@ def stage_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing:
 
 def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> Head:
     """Write a head, signed, durably. Return it as it was signed."""
-    return stage_head(vfs, layout, head, epoch_root, signing).publish(vfs)
+    return stage_head(vfs, layout, head, epoch_root, signing).publish(vfs, layout)
 
 
 def witness(anchors: Iterable[Anchor], head: Head, metrics: Metrics) -> None:
-    """Show the head that is in force to all anchors; one that cannot be reached sees the next one."""
+    """Show the head that is in force to all anchors; one that cannot be reached sees the next one. Never raises."""
     for anchor in anchors:
         try:
             anchor.see(Witnessed.of(head))
-        except VaultError:
+        except Exception:  # noqa: BLE001 - a host's own anchor fails in its own ways, and the head is in force
             metrics.add(Counter.ANCHORS_MISSED)
 
 
@@ -179,3 +192,20 @@ def heal_metadata(vfs: Vfs, layout: Layout, head: Head) -> int:
     healed = heal_pair(vfs, layout, layout.head, partial(_same_head, head))
     healed += heal_pair(vfs, layout, layout.superblock(head.superblock_generation), partial(_superblock, head))
     return healed + heal_pair(vfs, layout, layout.keyring(head.epoch), partial(_keyring, head))
+
+
+def unpaired(vfs: Vfs, layout: Layout, head: Head) -> list[Path]:
+    """Return those of the head, and of the small files that it names, that are not there in two like copies.
+
+    Key tables are held against each other by their size alone: scrubbing looks into them.
+    """
+    whole = [layout.head, layout.superblock(head.superblock_generation), layout.keyring(head.epoch)]
+    found = [path for path in whole if not _alike(path, layout.copy_of(path), lambda one: vfs.read(one, MAX_FILE))]
+    tables = [layout.key_table(row) for row in head.segments]
+    return found + [path for path in tables if not _alike(path, layout.copy_of(path), vfs.size)]
+
+
+def _alike(path: Path, copy: Path, look: Callable[[Path], object]) -> bool:
+    with suppress(VaultError):
+        return look(path) == look(copy)
+    return False

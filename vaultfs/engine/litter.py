@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from vaultfs_format.directory import decode_rows
@@ -10,7 +12,8 @@ from vaultfs_format.frame import FrameClass
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs.engine.engine import Engine
-from vaultfs.errors import FormatError
+from vaultfs.engine.pairs import drop_copy, spare
+from vaultfs.errors import FormatError, VaultError
 from vaultfs.vfs import converted
 
 
@@ -18,7 +21,8 @@ def sweep(engine: Engine) -> int:
     """Remove unfinished files under ``segments`` and their copies; return how many. Call before anything is written.
 
     A segment that the head does not name is litter if it was written under this head, whose journals still hold its
-    frames, or if a segment that the head names has taken its frames in; any other is left for fsck to report.
+    frames, or if a segment that the head names has taken its frames in; any other is left for fsck to report. So is a
+    mirror whose segment is gone, unless the segments that the head names have taken its frames in.
     """
     named = {engine.layout.segment(row) for row in engine.head.segments}
     tables = {engine.layout.key_table(row) for row in engine.head.segments}
@@ -33,23 +37,46 @@ def sweep(engine: Engine) -> int:
         ):
             litter.add(path.name.partition(".")[0])
             if path.suffix == ".vseg":
-                engine.vfs.unlink(engine.layout.copy_of(path))
+                drop_copy(engine.vfs, engine.layout, path, engine.metrics)
             engine.vfs.unlink(path)
             removed += 1
     copies = engine.layout.copy_of(engine.layout.segments)
-    for path in [*_files(engine.layout.segments), *_files(copies)]:
-        original = (
-            engine.layout.root / path.relative_to(engine.layout.root / "copies") if copies in path.parents else path
-        )
-        if path is not original and path.suffix == ".part" and original not in parts:
+    for path in _left_mirrors(engine, _files(copies), named):
+        with spare(engine.vfs, engine.layout, engine.metrics):
             engine.vfs.unlink(path)
             removed += 1
+    for path in [*_files(engine.layout.segments), *_files(copies)]:
+        original = engine.layout.original_of(path) if copies in path.parents else path
+        done_with = path is not original and path.suffix == ".part" and original not in parts
         stem = path.name.partition(".")[0]
         unnamed = ".vkey." in path.name and original not in tables
         if unnamed and (stem in litter or stem in {part.stem for part in parts} or _orphan(engine, original)):
-            engine.vfs.unlink(path)
-            removed += 1
+            done_with = True
+        if done_with:
+            with spare(engine.vfs, engine.layout, engine.metrics if path is not original else None):
+                engine.vfs.unlink(path)
+                removed += 1
     return removed
+
+
+def _left_mirrors(engine: Engine, copies: Iterable[Path], named: set[Path]) -> list[Path]:
+    """Return the mirrors of segments that are gone and whose frames stand in segments that the head names.
+
+    Their place was not there when those were merged.
+    """
+    left: dict[Path, set[bytes]] = {}
+    for path in copies:
+        original = engine.layout.original_of(path)
+        if path.suffix == ".vseg" and original not in named and original.name not in engine.vfs.names(original.parent):
+            with suppress(VaultError):
+                if _head(engine, path).vault_id == engine.vault_id:
+                    left[path] = _frame_ids(engine, path)
+    for row in engine.head.segments if left else ():
+        with suppress(VaultError):
+            held = _frame_ids(engine, engine.layout.segment(row))
+            for frames in left.values():
+                frames.difference_update(held)
+    return [path for path, frames in left.items() if not frames]
 
 
 def _files(root: Path) -> list[Path]:

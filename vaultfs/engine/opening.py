@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +16,22 @@ from vaultfs_format.witness import Witnessed
 
 from vaultfs.engine.heads import read_heads, read_keyring, read_superblock
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import EpochSecretMissing, NotAuthentic, RolledBack, VaultDamaged, VaultError, VaultMissing
+from vaultfs.errors import (
+    EpochSecretMissing,
+    FormatError,
+    NoRecipientMatches,
+    NotAuthentic,
+    NotEnoughMemory,
+    RolledBack,
+    StorageFailed,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
 from vaultfs.keys.chain import KeyChain, open_inbox, open_signing
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
+from vaultfs.metrics import Counter, Metrics, NoMetrics
 from vaultfs.vfs import Vfs
 
 
@@ -36,7 +48,7 @@ class Unlocked(NamedTuple):
     seen
         Generation of the newest head that an anchor has seen, 0 where none has.
     older
-        Whether that is newer than this head, or another one.
+        Whether any of them has seen a newer head than this one, or another of its generation.
     """
 
     head: Head
@@ -86,12 +98,14 @@ class Opener:
         unlock: Passphrase,
         stores: Sequence[EpochStore],
         anchors: Sequence[Anchor] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self.vfs = vfs
         self.layout = layout
         self._unlock = unlock
         self._stores = stores or [DirectoryStore(default_store(layout.root), vfs)]
         self.anchors: list[Anchor] = [*self._stores, *anchors]
+        self._metrics = metrics or NoMetrics()
 
     def unlock(self, *, accept_older: bool = False) -> Unlocked:
         """Return the newest head that was written with the vault's keys.
@@ -99,39 +113,95 @@ class Opener:
         Raises
         ------
         VaultMissing, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
+        StorageFailed
+            No epoch store gave the secret, and one could not be asked.
         RolledBack
             A newer one, or another of the same generation, was seen, and `accept_older` is not set.
         """
         failures: list[VaultError] = []
-        for head, data in read_heads(self.vfs, self.layout):
+        heads = read_heads(self.vfs, self.layout)
+        for head, data in heads:
             try:
-                superblock, superblock_data = read_superblock(self.vfs, self.layout, head)
-                root_key = self._unlock.unlock(superblock)
-                superblock.verify(superblock_data, root_key)
-                top = epoch_root(head.suite, root_key, self._secret(head), head.vault_id, head.epoch)
-                head.verify(data, top)
-                head.verify_signatures(superblock.signer(head.signer))
-            except (NotAuthentic, VaultDamaged, VaultMissing) as error:
+                superblock, top = self._authenticate(head, data)
+            except _NOT_THIS_ONE as error:
                 failures.append(error)
-            else:
-                seen = self._newest_seen(superblock)
-                generation = seen.generation if seen else 0
-                older = seen is not None and _rolled_back(head, seen)
-                if older and not accept_older:
-                    raise RolledBack(generation=head.generation, seen=generation)
-                return Unlocked(head, data, superblock, top, generation, older)
+                continue
+            witnessed = list(self._witnessed(superblock))
+            older = any(_rolled_back(head, one) for one in witnessed)
+            seen = max((one.generation for one in witnessed), default=0)
+            if older and not accept_older:
+                if read_heads(self.vfs, self.layout) != heads:  # a writer has gone on, and shown its head, meanwhile
+                    return self.unlock()
+                raise RolledBack(generation=head.generation, seen=seen)
+            return Unlocked(head, data, superblock, top, seen, older)
         raise failures[0]
 
-    def _newest_seen(self, superblock: Superblock) -> Witnessed | None:
-        """Return the newest head that any anchor has seen and the vault's signer has signed."""
-        newest: Witnessed | None = None
+    def follow(self, last: Unlocked) -> Unlocked:
+        """Return the newest authentic head, which must not be older than the last one that was found.
+
+        Raises
+        ------
+        VaultMissing
+            Another vault is there.
+        RolledBack
+            The head is older than the last one, or another of its generation.
+        NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported, StorageFailed
+        """
+        head, data = read_heads(self.vfs, self.layout)[0]
+        if data == last.data:
+            return last
+        if head.vault_id != last.head.vault_id:
+            raise VaultMissing
+        try:
+            if _opened_by(head) != _opened_by(last.head):
+                raise NotAuthentic
+            head.verify(data, last.epoch_root)
+            head.verify_signatures(last.superblock.signer(head.signer))
+            found = last._replace(head=head, data=data)
+        except NotAuthentic:
+            found = self.unlock()
+        if _rolled_back(found.head, Witnessed.of(last.head)):
+            raise RolledBack(generation=found.head.generation, seen=last.head.generation)
+        return found
+
+    def _authenticate(self, head: Head, data: bytes) -> tuple[Superblock, bytes]:
+        """Return the superblock and the epoch root of a head, if it was written with the vault's keys."""
+        superblock, superblock_data = read_superblock(self.vfs, self.layout, head)
+        root_key = self._unlock.unlock(superblock)
+        superblock.verify(superblock_data, root_key)
+        top = self._epoch_root(head, data, root_key)
+        head.verify_signatures(superblock.signer(head.signer))
+        return superblock, top
+
+    def _epoch_root(self, head: Head, data: bytes, root_key: bytes) -> bytes:
+        """Return the epoch root by the first store whose secret is that of the head: no other store keeps it back."""
+        wrong: VaultError | None = None
+        failure: VaultError = EpochSecretMissing(epoch=head.epoch)
+        for store in self._stores:
+            try:
+                secret = store.get(head.vault_id, head.epoch).secret
+                top = epoch_root(head.suite, root_key, secret, head.vault_id, head.epoch)
+                head.verify(data, top)
+            except EpochSecretMissing:
+                continue
+            except NotAuthentic as error:
+                wrong = error
+            except VaultError as error:
+                failure = error
+            except Exception:  # noqa: BLE001 - of a host's own store, whose text may hold anything
+                failure = StorageFailed()
+            else:
+                return top
+        raise wrong or failure
+
+    def _witnessed(self, superblock: Superblock) -> Iterator[Witnessed]:
+        """Yield what each anchor has seen last, as far as the vault's signer has signed it."""
         for anchor in self.anchors:
-            with suppress(VaultError):
-                found = anchor.last(superblock.vault_id)
-                if found is not None and (newest is None or found.generation > newest.generation):
+            found = last_seen(anchor, superblock.vault_id, self._metrics)
+            if found is not None:
+                with suppress(VaultError):
                     found.verify(superblock.signer(found.signer))
-                    newest = found
-        return newest
+                    yield found
 
     def keys(self, unlocked: Unlocked) -> tuple[KeyChain, Keyring]:
         """Return the key chain of an unlocked vault, and its keyring."""
@@ -144,13 +214,25 @@ class Opener:
         inbox, signing = open_inbox(keyring, unlocked.epoch_root), open_signing(keyring, unlocked.epoch_root)
         return Held(unlocked.head, chain, inbox, signing, self._stores, self.anchors, unlocked.seen, unlocked.older)
 
-    def _secret(self, head: Head) -> bytes:
-        for store in self._stores:
-            try:
-                return store.get(head.vault_id, head.epoch).secret
-            except EpochSecretMissing:
-                continue
-        raise EpochSecretMissing(epoch=head.epoch)
+
+_NOT_THIS_ONE = (
+    EpochSecretMissing,
+    FormatError,
+    NoRecipientMatches,
+    NotAuthentic,
+    NotEnoughMemory,
+    VaultDamaged,
+    VaultMissing,
+)
+"""What opening by a forged head can end in: whoever writes one copy must not keep the vault from opening by the other.
+
+Not an error of a device: were it passing, an older head would be taken for the newest.
+"""
+
+
+def _opened_by(head: Head) -> tuple[int, bytes, int, bytes]:
+    """Return what of a head says with which keys and by whose signatures it is judged."""
+    return head.epoch, head.keyring_digest, head.superblock_generation, head.superblock_digest
 
 
 def _rolled_back(head: Head, seen: Witnessed) -> bool:
@@ -158,11 +240,20 @@ def _rolled_back(head: Head, seen: Witnessed) -> bool:
     return head.generation <= seen.generation and not same
 
 
+def last_seen(anchor: Anchor, vault_id: bytes, metrics: Metrics) -> Witnessed | None:
+    """Return the newest head that an anchor has seen; None where it has seen none, or cannot be reached."""
+    try:
+        return anchor.last(vault_id)
+    except Exception:  # noqa: BLE001 - a host's own anchor fails in its own ways
+        metrics.add(Counter.ANCHORS_MISSED)
+        return None
+
+
 def holders(stores: Sequence[EpochStore], head: Head) -> int:
     """Return how many of the epoch stores hold the vault's secret: with one, losing it loses everything."""
     found = 0
     for store in stores:
-        with suppress(VaultError):
+        with suppress(Exception):
             store.get(head.vault_id, head.epoch)
             found += 1
     return found

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from vaultfs_format.combining import combine
 
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import FormatError, StorageFailed, Unsupported, VaultDamaged, VaultError, VaultMissing
+from vaultfs.errors import (
+    FormatError,
+    StorageFailed,
+    StorageReadOnly,
+    Unsupported,
+    VaultDamaged,
+    VaultError,
+    VaultMissing,
+)
+from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import File, Vfs, converted
 
 T = TypeVar("T")
@@ -18,11 +28,37 @@ MAX_FILE = 1 << 30
 """Largest small file that is read whole."""
 
 
-def write_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes) -> None:
-    """Write `data` to `path` and to its copy, each durable before the next begins."""
+@contextmanager
+def spare(vfs: Vfs, layout: Layout, metrics: Metrics | None) -> Iterator[None]:
+    """Let what is done to a second copy fail, and count it, if the copies have a place of their own.
+
+    Maintenance makes them good when that place is there again. Want of space is an error like any other.
+
+    Parameters
+    ----------
+    metrics
+        None: nothing may fail.
+    """
+    try:
+        yield
+    except (StorageFailed, StorageReadOnly, VaultMissing):
+        if metrics is None or not vfs.apart(layout.copy_of(layout.root), layout.root):
+            raise
+        metrics.add(Counter.COPIES_MISSED)
+
+
+def write_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metrics | None = None) -> None:
+    """Write `data` to `path` and to its copy, each durable before the next begins.
+
+    Parameters
+    ----------
+    metrics
+        Counts a copy whose place fails (`spare`); without it that is an error.
+    """
     copy = layout.copy_of(path)
-    vfs.make_directory(copy.parent)
-    vfs.replace(copy, data)
+    with spare(vfs, layout, metrics):
+        vfs.make_directory(copy.parent)
+        vfs.replace(copy, data)
     vfs.make_directory(path.parent)
     vfs.replace(path, data)
 
@@ -34,7 +70,7 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
 
     Raises
     ------
-    Unsupported, StorageFailed
+    Unsupported, StorageFailed, StorageReadOnly
         Neither is good, and one may be of a newer program, or cannot be read.
     VaultDamaged
         Neither is good.
@@ -47,7 +83,7 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
             return parse(copies[-1])
         except (VaultMissing, FormatError, VaultDamaged):
             continue
-        except (Unsupported, StorageFailed) as error:
+        except (Unsupported, StorageFailed, StorageReadOnly) as error:
             failure = error
     combined = combine(copies, parse)
     if combined is None:
@@ -55,8 +91,15 @@ def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T])
     return combined[1]
 
 
-def heal_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], object]) -> int:
-    """Make the file and its copy good where `parse` finds them damaged or they are missing; return how many were not.
+def heal_pair(
+    vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], object], metrics: Metrics | None = None
+) -> int:
+    """Make the file and its copy good where `parse` finds them damaged or they are missing; return how many were made.
+
+    Parameters
+    ----------
+    metrics
+        As of `write_pair`.
 
     Raises
     ------
@@ -76,17 +119,26 @@ def heal_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], obj
             copies.append(data)
             parse(data)
             good = data
-        except (VaultMissing, FormatError, VaultDamaged, StorageFailed):
+        except (VaultMissing, FormatError, VaultDamaged, StorageFailed, StorageReadOnly):
             bad.append(place)
     if good is None:
         combined = combine(copies, parse)
         if combined is None:
             raise VaultDamaged
         good = combined[0]
+    healed = 0
     for place in bad:
-        vfs.make_directory(place.parent)
-        vfs.replace(place, good)
-    return len(bad)
+        with spare(vfs, layout, metrics if place != path else None):
+            vfs.make_directory(place.parent)
+            vfs.replace(place, good)
+            healed += 1
+    return healed
+
+
+def drop_copy(vfs: Vfs, layout: Layout, path: Path, metrics: Metrics) -> None:
+    """Remove the copy or the mirror of a file, if its place is there."""
+    with spare(vfs, layout, metrics):
+        vfs.unlink(layout.copy_of(path))
 
 
 def part_path(layout: Layout, segment_id: bytes) -> Path:

@@ -87,3 +87,7 @@ class Layout:
     def copy_of(self, path: Path) -> Path:
         """Where the second copy of a small file lies."""
         return self.root / COPIES / path.relative_to(self.root)
+
+    def original_of(self, copy: Path) -> Path:
+        """Where the file lies of which this is the second copy."""
+        return self.root / copy.relative_to(self.root / COPIES)

@@ -90,10 +90,10 @@ def open_reader(
     with converted():
         if not place.is_dir():
             raise VaultMissing
-    opener = Opener(files, layout, unlock, epoch_stores, anchors)
+    choice = options or Options()
+    opener = Opener(files, layout, unlock, epoch_stores, anchors, choice.metrics)
     unlocked = opener.unlock()
     chain, _ = opener.keys(unlocked)
-    choice = options or Options()
     source = _Source(files, layout, opener, unlocked, chain, choice)
     with ExitStack() as stack:
         followed = source.follow([layout.index] if own is None else [own, layout.index])
@@ -208,13 +208,13 @@ class _Source:
         self._vfs = vfs
         self._layout = layout
         self._opener = opener
-        self._head = unlocked.head
+        self._unlocked = unlocked
         self._chain = chain
         self._options = options
 
     def _view(self, index: Index) -> View:
         names = decode_names(self._chain.registry)
-        return View(self._vfs, self._layout, self._head, self._chain, names, index, self._options)
+        return View(self._vfs, self._layout, self._unlocked.head, self._chain, names, index, self._options)
 
     def follow(self, paths: Sequence[Path]) -> _Followed | VaultError:
         """Return a view by the first index that the writer keeps, or why there is none."""
@@ -225,7 +225,7 @@ class _Source:
             except (IndexMissing, IndexDamaged, StorageReadOnly) as error:
                 failure = error
                 continue
-            followed = _Followed(view, Follower(view, path, self._opener))
+            followed = _Followed(view, Follower(view, path, self._opener, self._unlocked))
             try:
                 followed.steady(followed.renew)
             except VaultError as error:
@@ -240,8 +240,8 @@ class _Source:
         failure: VaultError = IndexDamaged()
         for wait in WAITS:
             time.sleep(wait)
-            self._head = self._opener.unlock().head
-            path = private_path(self._head.vault_id, directory)
+            self._unlocked = self._opener.follow(self._unlocked)
+            path = private_path(self._unlocked.head.vault_id, directory)
             index = Index(path)
             view = self._view(index)
             try:

@@ -22,7 +22,7 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.journal import SUFFIX, JournalFile, Scanned
 from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror, copy_file, first_good, open_part
-from vaultfs.engine.pairs import open_named, part_path
+from vaultfs.engine.pairs import drop_copy, open_named, part_path, spare
 from vaultfs.engine.paths import COPIES, Layout
 from vaultfs.errors import (
     FormatError,
@@ -157,14 +157,17 @@ def _find(engine: Engine, found: list[JournalFile]) -> None:
         if generation < engine.head.generation:
             found.pop().close()
             engine.vfs.unlink(path)
-            engine.vfs.unlink(engine.layout.copy_of(path))
+            drop_copy(engine.vfs, engine.layout, path, engine.metrics)
 
 
 def _restore_lost(engine: Engine) -> None:
     """Make journals from their mirrors that are lost as files; remove mirrors of journals that were settled."""
     vfs, layout = engine.vfs, engine.layout
     mirrors = layout.copy_of(layout.journals)
-    for name in sorted({*vfs.names(mirrors)} - {*vfs.names(layout.journals)}):
+    names: set[str] = set()
+    with spare(engine.vfs, engine.layout, engine.metrics):
+        names.update(vfs.names(mirrors))
+    for name in sorted(names - {*vfs.names(layout.journals)}):
         if name.endswith(SUFFIX):
             try:
                 data = vfs.read(mirrors / name, HEADER_SIZE)[:HEADER_SIZE]
@@ -173,7 +176,7 @@ def _restore_lost(engine: Engine) -> None:
             except (FormatError, NotAuthentic):
                 continue  # nothing in it can be opened, or be trusted
             if header.generation < engine.head.generation:
-                vfs.unlink(mirrors / name)
+                drop_copy(vfs, layout, layout.journals / name, engine.metrics)
             elif name == f"{header.journal_id.hex()}{SUFFIX}":
                 copy_file(vfs, mirrors / name, layout.journals / name)
 

@@ -238,7 +238,7 @@ def _finish(
         footer.root,
         table[-DIGEST:],
     )
-    write_pair(engine.vfs, engine.layout, engine.layout.key_table(row), table)
+    write_pair(engine.vfs, engine.layout, engine.layout.key_table(row), table, engine.metrics)
     file.sync()
     _read_back(engine, file, row, keys)
     engine.vfs.rename(path, engine.layout.segment(row))

@@ -40,6 +40,7 @@ from vaultfs.engine.packing import (
     by_years,
     span,
 )
+from vaultfs.engine.pairs import drop_copy
 from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
@@ -123,11 +124,13 @@ def settle(engine: Engine) -> int:
             try:
                 leaves = _write_all(engine, changes, busy)
                 head = _next_head(engine, leaves, changes)
-                staged = stage_head(engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing)
+                staged = stage_head(
+                    engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing, engine.metrics
+                )
             except StorageFull:
                 _undo(engine, changes)
                 raise
-            head = staged.publish(engine.vfs)
+            head = staged.publish(engine.vfs, engine.layout, engine.metrics)
             _take_over(engine, head, changes)
         except BaseException as error:
             if not (isinstance(error, StorageFull) and changes.undone):
@@ -140,7 +143,7 @@ def settle(engine: Engine) -> int:
             part = engine.layout.part(segment_id)
             if segment_id not in changes.sealed:
                 engine.vfs.unlink(part)
-            engine.vfs.unlink(engine.layout.copy_of(part))
+            drop_copy(engine.vfs, engine.layout, part, engine.metrics)
         return len(changes.segments)
 
 
@@ -191,8 +194,8 @@ def _undo(engine: Engine, changes: _Changes) -> None:
     layout, vfs = engine.layout, engine.vfs
     for row in (*changes.segments.values(), *(one.row for one in changes.merged)):
         if row.segment_id in changes.parts:
-            for path in (layout.key_table(row), layout.copy_of(layout.key_table(row))):
-                vfs.unlink(path)
+            vfs.unlink(layout.key_table(row))
+            drop_copy(vfs, layout, layout.key_table(row), engine.metrics)
         else:
             discard_segment(engine, row)
     restore_parts(engine, changes.parts)  # also the one that had its new name already when the failure came
@@ -374,7 +377,7 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
         live.journal.close()
         path = engine.layout.journal(live.journal.header.journal_id)
         engine.vfs.unlink(path)
-        engine.vfs.unlink(engine.layout.copy_of(path))
+        drop_copy(engine.vfs, engine.layout, path, engine.metrics)
     engine.vfs.sync_directory(engine.layout.journals)
     for row in (source for one in changes.merged for source in one.sources):
         discard_segment(engine, row)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vaultfs_format.act import ActKind
+from vaultfs_format.act import Act, ActKind
 
 from vaultfs.audit.events import EventType
 from vaultfs.engine import rebuild, reserve
@@ -16,13 +17,18 @@ from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.recovery import open_journals
+from vaultfs.engine.settle import settle
 from vaultfs.errors import IndexDamaged, StorageFull
+from vaultfs.metrics import Counter
 
 if TYPE_CHECKING:
     from vaultfs.engine.vault import Vault
 
 MAX_LIVE_JOURNALS = 16
 """Journals of earlier processes after which opening settles them."""
+
+_NEVER = 1 << 63
+"""A size that no journals reach."""
 
 
 def start(vault: Vault) -> None:
@@ -47,22 +53,33 @@ def start(vault: Vault) -> None:
         vault.rebuild_index()
     else:
         _resume_index(vault, stamp, known)
+    engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
+    if engine.accepting:
+        _accept(vault, acts.values())
     if void:
         vault.note(EventType.RECOVERED, void)
     engine.index.forget_dead_readers()
     vault.note(EventType.VAULT_OPENED)
     vault.merge_access_logs()
-    for intent in claims(engine, vault.states, acts.values()):
+    for intent in claims(engine, vault.states, [act for act in acts.values() if act.kind is not ActKind.RESTORED]):
         vault.commit(intent)
-    engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
-    if engine.older:
-        vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
-    if engine.accepting or len(engine.live) > MAX_LIVE_JOURNALS:
+    if len(engine.live) > MAX_LIVE_JOURNALS:
         vault.settle()
     elif engine.head.generation > engine.seen:
         witness(engine.anchors, engine.head, engine.metrics)
     for path in acts:  # not before the head says what a restored vault needs it to say
         engine.vfs.unlink(path)
+
+
+def _accept(vault: Vault, acts: Iterable[Act]) -> None:
+    """Write the head from which on an older vault is the vault, before anything is committed but what says so."""
+    engine = vault.engine
+    engine.settle_at = _NEVER
+    if engine.older:
+        vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
+    for intent in claims(engine, vault.states, [act for act in acts if act.kind is ActKind.RESTORED]):
+        vault.commit(intent)
+    engine.metrics.add(Counter.SEGMENTS_WRITTEN, settle(engine))
 
 
 def _stamp(engine: Engine) -> Stamp | None:

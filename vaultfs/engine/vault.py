@@ -143,10 +143,10 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     lock.acquire(wait)
     try:
         secure_names(files, layout)
-        opener = Opener(files, layout, unlock, epoch_stores, anchors)
-        unlocked = opener.unlock(accept_older=accept_older)
-        heal_head(files, layout, unlocked.data)
         choice = options or Options()
+        opener = Opener(files, layout, unlock, epoch_stores, anchors, choice.metrics)
+        unlocked = opener.unlock(accept_older=accept_older)
+        heal_head(files, layout, unlocked.data, choice.metrics)
         held = opener.held(unlocked)
         choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
         return Vault(files, layout, held, where, lock, policy or DenyAll(), choice)

@@ -14,7 +14,10 @@ from vaultfs.vfs import Vfs, absolute
 
 
 class Anchor(Protocol):
-    """A place outside of the vault that keeps the newest head it has seen, so that an older one is not taken for it."""
+    """A place outside of the vault that keeps the newest head it has seen, so that an older one is not taken for it.
+
+    One that raises anything counts as one that cannot be reached, and keeps nobody from anything.
+    """
 
     def last(self, vault_id: bytes) -> Witnessed | None:
         """Return the newest head that was seen, None where there is none, or nothing that can be read."""
@@ -26,7 +29,10 @@ class Anchor(Protocol):
 
 
 class EpochStore(Anchor, Protocol):
-    """A place for epoch secrets, found by vault id; it is an anchor, too."""
+    """A place for epoch secrets, found by vault id; it is an anchor, too.
+
+    When a vault is opened the others are asked where one does not have the secret, or raises anything else.
+    """
 
     def put(self, secret: EpochSecret) -> None:
         """Keep `secret`, durably."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vaultfs_format.head import Head
 
-from vaultfs.engine.opening import holders
+from vaultfs.engine.heads import unpaired
+from vaultfs.engine.opening import holders, last_seen
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultError
 from vaultfs.keys.stores import Anchor
+from vaultfs.metrics import Metrics
 from vaultfs.storage.copies import copies_of
 from vaultfs.storage.mirroring import missing_mirrors
 from vaultfs.storage.scrub import PERIOD, overdue, round_of
@@ -27,6 +27,7 @@ class Concern(StrEnum):
     LOST = "something is lost that neither parity nor a mirror gives back"
     DAMAGED = "damage was read and waits for repair"
     MIRRORS_MISSING = "segments lack their mirrors"
+    COPIES_MISSING = "head, VAULT, keyring or key tables lack their second copies"
     SINGLE_EPOCH_STORE = "too few epoch stores hold the epoch secret"
     UNSEEN = "an anchor has not seen the newest head"
     COPY_OVERDUE = "the newest copy of the vault is too old, or there is none"
@@ -66,6 +67,9 @@ class Health:
         Seconds by which a whole round of scrubbing is late.
     mirrors_missing
         Segments without the mirror that they should have; 0 where mirrors are not wanted.
+    unpaired
+        Of head, VAULT, keyring and key tables, those of which one of the two copies is missing, cannot be read, or is
+        another one.
     epoch_stores
         Stores that hold the epoch secret.
     anchors, unseen
@@ -80,6 +84,7 @@ class Health:
     damaged: frozenset[bytes]
     overdue: float
     mirrors_missing: int
+    unpaired: int
     epoch_stores: int
     anchors: int
     unseen: int
@@ -112,9 +117,10 @@ def health(
             frozenset(engine.store.damaged),
             overdue(vault, limits.scrub_period),
             len(missing_mirrors(engine)),
+            len(unpaired(engine.vfs, engine.layout, head)),
             holders(engine.stores, head),
             len(engine.anchors),
-            sum(not _has_seen(anchor, head) for anchor in engine.anchors),
+            sum(not _has_seen(anchor, head, engine.metrics) for anchor in engine.anchors),
             {copy: (now - at) / _MICROSECONDS for copy, at in copies_of(vault).items()},
         )
     judged = replace(found, concerns=tuple(_concerns(found, limits)))
@@ -124,11 +130,9 @@ def health(
     return judged
 
 
-def _has_seen(anchor: Anchor, head: Head) -> bool:
-    with suppress(VaultError):
-        last = anchor.last(head.vault_id)
-        return last is not None and last.generation >= head.generation
-    return False
+def _has_seen(anchor: Anchor, head: Head, metrics: Metrics) -> bool:
+    last = last_seen(anchor, head.vault_id, metrics)
+    return last is not None and last.generation >= head.generation
 
 
 def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
@@ -137,6 +141,7 @@ def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
         Concern.LOST: bool(found.lost),
         Concern.DAMAGED: bool(found.damaged),
         Concern.MIRRORS_MISSING: found.mirrors_missing > 0,
+        Concern.COPIES_MISSING: found.unpaired > 0,
         Concern.SINGLE_EPOCH_STORE: found.epoch_stores < limits.epoch_stores,
         Concern.UNSEEN: found.unseen > 0,
         Concern.COPY_OVERDUE: limits.copy_age is not None and (newest is None or newest > limits.copy_age),

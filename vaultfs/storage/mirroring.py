@@ -15,7 +15,7 @@ from vaultfs.engine.control import MIRRORING, OFF, ON, control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultDamaged, VaultMissing
+from vaultfs.errors import StorageFailed, StorageReadOnly, VaultDamaged, VaultMissing
 
 
 def set_mirroring(vault: Vault, *, on: bool) -> None:
@@ -40,13 +40,9 @@ def missing_mirrors(engine: Engine) -> list[SegmentRow]:
 
 def _size(engine: Engine, row: SegmentRow) -> int:
     try:
-        file = engine.vfs.open(engine.layout.copy_of(engine.layout.segment(row)))
-    except VaultMissing:
+        return engine.vfs.size(engine.layout.copy_of(engine.layout.segment(row)))
+    except (VaultMissing, StorageFailed, StorageReadOnly):
         return -1
-    try:
-        return file.size()
-    finally:
-        file.close()
 
 
 def complete_mirrors(vault: Vault, seconds: float) -> int:

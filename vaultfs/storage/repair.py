@@ -19,6 +19,7 @@ from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, heal
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.pairs import spare
 from vaultfs.engine.sealed import SealedSegment, open_segment, write_whole
 from vaultfs.engine.store import read_table
 from vaultfs.errors import NotAuthentic, StorageFailed, VaultDamaged, VaultError
@@ -80,7 +81,8 @@ def repair(engine: Engine, row: SegmentRow, advance: Advance = lambda _: None) -
             write_whole(engine.vfs, path, segment.sliced, damage)
             healed = max(1, len(damage.slices))
         if engine.mirroring:
-            healed += _repair_mirror(engine, path, segment, advance)
+            with spare(engine.vfs, engine.layout, engine.metrics):
+                healed += _repair_mirror(engine, path, segment, advance)
     finally:
         segment.close()
     if healed:

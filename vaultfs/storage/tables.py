@@ -12,7 +12,7 @@ from vaultfs.errors import VaultDamaged
 
 
 def heal_table(engine: Engine, row: SegmentRow) -> int:
-    """Make both copies of a key table good; return how many were not.
+    """Make both copies of a key table good, the second where its place is there; return how many were made.
 
     Raises
     ------
@@ -25,4 +25,4 @@ def heal_table(engine: Engine, row: SegmentRow) -> int:
         if KeyTable.decode(data).segment_id != row.segment_id or data[-DIGEST:] != row.table_digest:
             raise VaultDamaged
 
-    return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse)
+    return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse, engine.metrics)

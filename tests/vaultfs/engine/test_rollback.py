@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vaultfs_format.act import ActKind
+from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, PASSPHRASE, create, event_types, events, get, put, read_only, reopen, seen
+from tests.vaultfs.engine.test_acts import leave
+from tests.vaultfs.support import (
+    MRN,
+    PASSPHRASE,
+    WHO,
+    Opened,
+    create,
+    event_types,
+    events,
+    get,
+    put,
+    read_only,
+    reopen,
+    seen,
+)
 from vaultfs.audit.events import EventType
 from vaultfs.errors import RolledBack, VaultDamaged
+from vaultfs.keys.stores import Anchor, EpochStore
+from vaultfs.metrics import Counter, Tally
 
 
 def copied(vault: Path, target: Path) -> Path:
@@ -25,6 +44,50 @@ def put_back(copy: Path, vault: Path) -> None:
     """Put an older copy in the place of a vault."""
     shutil.rmtree(vault)
     shutil.copytree(copy, vault)
+
+
+def records(vault: Opened) -> list[vaultfs.RecordId]:
+    """Return the records of the subject."""
+    with vault.session(WHO, "TREAT") as s:
+        return [info.id for info in s.find(subject=MRN)]
+
+
+class FailingAnchor:
+    """An anchor of a host that fails as it likes."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def last(self, vault_id: bytes) -> Witnessed | None:
+        raise self._error
+
+    def see(self, witnessed: Witnessed) -> None:
+        raise self._error
+
+
+class Slow:
+    """An anchor that is asked for so long that something happens meanwhile, once."""
+
+    def __init__(self, anchor: Anchor, meanwhile: Callable[[], object]) -> None:
+        self._anchor = anchor
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def last(self, vault_id: bytes) -> Witnessed | None:
+        if self._meanwhile is not None:
+            act, self._meanwhile = self._meanwhile, None
+            act()
+        return self._anchor.last(vault_id)
+
+    def see(self, witnessed: Witnessed) -> None:
+        self._anchor.see(witnessed)
+
+
+class OwnStore:
+    """An epoch store of a host: secrets in one place, heads in another."""
+
+    def __init__(self, secrets: EpochStore, heads: Anchor) -> None:
+        self.put, self.get = secrets.put, secrets.get
+        self.last, self.see = heads.last, heads.see
 
 
 @pytest.fixture
@@ -93,6 +156,42 @@ def test_accepting_can_be_interrupted(
         reopen(path)
     with reopen(path, accept_older=True) as vault:
         assert get(vault, kept) == b"kept"
+
+
+def test_the_head_that_accepts_is_written_before_anything_else_is_committed(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What readers have logged, what other programs claim and the opening itself come after it."""
+    vault = opened()
+    record = put(vault)
+    vault.settle()
+    with read_only(vault.path) as reader:
+        vault.close()
+        get(reader, record)
+    leave(vault.path, vault.id, ActKind.COPIED, about=bytes(range(16)))
+    copy = copied(vault.path, tmp_path / "copy")
+    with reopen(vault.path) as again:
+        put(again)
+        again.settle()
+    put_back(copy, vault.path)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vaultfs.engine.settle.stage_head", die)
+        with pytest.raises(KeyboardInterrupt):
+            reopen(vault.path, accept_older=True)
+    with reopen(vault.path, accept_older=True) as again:
+        found = event_types(again)
+    accepted = found.index(EventType.ROLLBACK_ACCEPTED)
+    assert found[accepted - 1 : accepted + 3] == [
+        EventType.VAULT_CLOSED,
+        EventType.ROLLBACK_ACCEPTED,
+        EventType.ROLLBACK_ACCEPTED,
+        EventType.VAULT_OPENED,
+    ]
+    assert {EventType.RECORD_READ, EventType.COPY_CLAIMED} <= set(found[accepted + 3 :])
 
 
 def test_another_vault_of_the_same_generation_is_refused(opened: Open, tmp_path: Path) -> None:
@@ -166,6 +265,64 @@ class TestAnchors:
         newest = vaultfs.DirectoryStore(tmp_path / "v.epoch").last(vault.id)
         assert newest is not None
         assert newest.generation == vault.engine.head.generation
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_each_anchor_is_heard_whatever_the_others_have_seen(self, tmp_path: Path, first: bool) -> None:
+        """Of two copies that went on apart, as far as each other, each has a store that knows it; an anchor saw one."""
+        anchor = vaultfs.DirectoryAnchor(tmp_path / "elsewhere")
+        create(tmp_path / "one" / "v").close()
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        for name, anchors in (("one", [anchor]), ("two", [])):
+            with reopen(tmp_path / name / "v", anchors=anchors) as vault:
+                put(vault, name.encode())
+                vault.settle()
+        place = tmp_path / "two"
+        store = vaultfs.DirectoryStore(place / "v.epoch")
+        everyone = {"anchors": [anchor]} if first else {"epoch_stores": [store, OwnStore(store, anchor)]}
+        for act in (reopen, read_only):
+            with pytest.raises(RolledBack) as refused:
+                act(place / "v", **everyone)
+            assert refused.value.facts == {"generation": 2, "seen": 2}
+        with reopen(place / "v", accept_older=True, **everyone) as vault:
+            assert vault.engine.head.generation == 3
+        with reopen(place / "v", **everyone) as vault:
+            assert vault.engine.head.incarnation == 1
+
+    def test_a_reader_is_not_told_that_a_vault_is_older_because_it_grew_meanwhile(self, tmp_path: Path) -> None:
+        """The writer shows its next head to an anchor between the reader's look at the head and that at the anchor."""
+        with create(tmp_path / "v") as vault:
+            record = put(vault)
+            store = vaultfs.DirectoryStore(tmp_path / "v.epoch")
+            with read_only(tmp_path / "v", anchors=[Slow(store, vault.settle)]) as reader:
+                assert get(reader, record) == b"data"
+                assert reader.engine.head.generation == vault.engine.head.generation == 2
+
+    @pytest.mark.parametrize("error", [ConnectionError("https://user:secret@host"), ValueError(), RolledBack()])
+    def test_an_anchor_of_the_host_may_fail_in_its_own_way(self, tmp_path: Path, error: Exception) -> None:
+        """What was acknowledged stays acknowledged, and nothing that comes after a head is left out."""
+        tally = Tally()
+        anchor = FailingAnchor(error)
+        create(tmp_path / "v").close()
+        with reopen(
+            tmp_path / "v", anchors=[anchor], options=vaultfs.Options(settle_bytes=20_000, metrics=tally)
+        ) as vault:
+            assert tally.counts[Counter.ANCHORS_MISSED] == 1
+            for _ in range(6):
+                put(vault, os.urandom(9_000))
+            put(vault, os.urandom(100_000))
+            vault.settle()
+            assert len(records(vault)) == 7
+            assert not list((tmp_path / "v").rglob("*.part"))
+            assert vault.maintenance.health().unseen == 1
+        assert tally.counts[Counter.ANCHORS_MISSED] > 2
+        with read_only(tmp_path / "v", anchors=[anchor]) as reader:
+            assert len(records(reader)) == 7
+
+    def test_an_anchor_does_not_swallow_that_somebody_stops_the_program(self, tmp_path: Path) -> None:
+        create(tmp_path / "v").close()
+        anchor = FailingAnchor(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            reopen(tmp_path / "v", anchors=[anchor])
 
     def test_an_anchor_that_cannot_be_reached_keeps_nobody_from_writing(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")

@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.head import Head
+from vaultfs_format.superblock import Superblock
+from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import (
-    PASSPHRASE,
-    create,
-    flipped,
-    reopen,
-)
+from tests.vaultfs.support import PASSPHRASE, create, flipped, get, newer, put, read_only, reopen
 from vaultfs.errors import (
     EpochSecretMissing,
     NoRecipientMatches,
     NotAuthentic,
+    StorageFailed,
+    UnsupportedVersion,
     VaultDamaged,
+    VaultError,
     VaultMissing,
 )
+from vaultfs.keys.stores import EpochStore
 
 MIB = 1024 * 1024
+
+
+class FailingStore:
+    """An epoch store of a host that fails as it likes."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def put(self, secret: EpochSecret) -> None:
+        raise self._error
+
+    def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
+        raise self._error
+
+    def last(self, vault_id: bytes) -> Witnessed | None:
+        raise self._error
+
+    def see(self, witnessed: Witnessed) -> None:
+        raise self._error
+
+
+def spoil(store: EpochStore, secret: Path, harm: str) -> tuple[EpochStore, type[VaultError]]:
+    """Harm a store; return it, or what takes its place, and what a vault that has no other is refused with."""
+    if harm == "fails":
+        return FailingStore(StorageFailed(errno=errno.EIO)), StorageFailed
+    if harm == "fails to connect":
+        return FailingStore(ConnectionError("https://user:secret@host")), StorageFailed
+    data = secret.read_bytes()
+    secret.unlink()
+    if harm == "directory":
+        secret.mkdir()
+        return store, StorageFailed
+    if harm == "newer":
+        secret.write_bytes(newer(data))
+        return store, UnsupportedVersion
+    if harm == "wrong":
+        secret.write_bytes(replace(EpochSecret.decode(data), secret=bytes(32)).encode())
+        return store, NotAuthentic
+    return store, EpochSecretMissing
 
 
 class TestUnlocking:
@@ -69,16 +114,52 @@ class TestUnlocking:
             reopen(vault.path)
 
     def test_a_secret_that_is_well_formed_and_wrong_is_not_authentic(self, opened: Open) -> None:
-        from dataclasses import replace
-
-        from vaultfs_format.epoch import EpochSecret
-
         vault = opened()
         vault.close()
         (file,) = vault.path.with_name("v.epoch").rglob("secret.1")
         file.write_bytes(replace(EpochSecret.decode(file.read_bytes()), secret=bytes(32)).encode())
         with pytest.raises(NotAuthentic):
             reopen(vault.path)
+
+    @pytest.mark.parametrize("harm", ["directory", "newer", "wrong", "fails", "fails to connect", "removed"])
+    def test_a_store_that_fails_does_not_keep_the_others_back(self, tmp_path: Path, harm: str) -> None:
+        """Two stores are for the day when one is lost, in whatever way."""
+        good, bad = vaultfs.DirectoryStore(tmp_path / "good"), vaultfs.DirectoryStore(tmp_path / "bad")
+        with create(tmp_path / "v", epoch_stores=[bad, good]) as vault:
+            record = put(vault)
+        stores, alone = spoil(bad, next((tmp_path / "bad").rglob("secret.1")), harm)
+        for act in (reopen, read_only):
+            with act(tmp_path / "v", epoch_stores=[stores, good]) as opened:
+                assert get(opened, record) == b"data"
+        with reopen(tmp_path / "v", epoch_stores=[good, stores]) as vault:
+            assert vault.maintenance.health().epoch_stores == (2 if harm == "wrong" else 1)
+        with pytest.raises(alone) as refused:
+            reopen(tmp_path / "v", epoch_stores=[stores])
+        assert not isinstance(refused.value.__context__, ConnectionError), "its text may hold anything"
+
+    @pytest.mark.parametrize("name", ["head", "copies/head"])
+    @pytest.mark.parametrize("changes", [{"epoch": 7}, {"superblock_generation": 7}, {"signer": 7}])
+    def test_a_forged_head_with_a_higher_generation_gives_way_to_the_vaults_own(
+        self, opened: Open, name: str, changes: dict[str, Any]
+    ) -> None:
+        """Whoever can write one file of the vault cannot keep it from being opened."""
+        vault = opened()
+        record = put(vault)
+        vault.close()
+        own = (vault.path / name).read_bytes()
+        forged = replace(Head.decode(own), generation=9, **changes)
+        (vault.path / name).write_bytes(forged.encode(bytes(32)))
+        if "superblock_generation" in changes:
+            stranger = Superblock.decode((vault.path / "VAULT.1").read_bytes())
+            other = vaultfs.Passphrase(b"the forger's", PASSPHRASE.cost)
+            stanza = other.stanza(stranger.suite, stranger.vault_id, bytes(32), bytes(32))
+            data = replace(stranger, generation=7, stanzas=[stanza]).encode(bytes(32))
+            (vault.path / "VAULT.7").write_bytes(data)
+            forged = replace(forged, superblock_digest=stranger.suite.digest(data))
+            (vault.path / name).write_bytes(forged.encode(bytes(32)))
+        vault = opened(fresh=True)
+        assert get(vault, record) == b"data"
+        assert (vault.path / name).read_bytes() == own
 
     @pytest.mark.parametrize("name", ["head", "VAULT.1", "keyring.1"])
     def test_a_file_of_another_vault_is_refused(self, opened: Open, tmp_path: Path, name: str) -> None:
