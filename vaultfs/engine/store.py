@@ -346,6 +346,11 @@ class FrameStore:
         self._note_damage(frame.place.body_container)
         return opened
 
+    def note_damaged(self, file_id: bytes) -> None:
+        """Take note of a file that is damaged: a segment waits for repair from now on."""
+        with self._lock:
+            self.damaged.add(file_id)
+
     def _note_damage(self, number: int) -> None:
         with self._lock:
             self.damaged.add(self._container(number).file_id)

@@ -14,9 +14,12 @@ from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, answers, crashed, index_content, session
+from tests.vaultfs.support import MRN, answers, crashed, index_content, put, session
 from vaultfs.audit.log import read_leaves
+from vaultfs.engine.compaction import FAN
+from vaultfs.engine.starting import MAX_LIVE_JOURNALS
 from vaultfs.errors import VaultError
+from vaultfs.storage.health import Concern
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
 DAYS = 200
@@ -116,3 +119,35 @@ def test_a_source_that_could_not_be_removed_is_removed_when_the_vault_is_opened(
     vault = opened(fresh=True)
     assert {path.stem for path in _segments(vault)} == {row.segment_id.hex() for row in vault.engine.head.segments}
     assert said.keys() <= answers(vault).keys()
+
+
+@pytest.mark.parametrize("frame_class", ["RECORD", "AUDIT"])
+def test_a_segment_that_is_lost_stays_out_of_merging_and_keeps_nobody_from_the_vault(
+    opened: Open, frame_class: str
+) -> None:
+    """All others are merged, the vault settles and opens, and what is lost is told by its health."""
+    vault = opened()
+
+    def store(days: int) -> None:
+        for _ in range(days):
+            put(vault, os.urandom(400), subject=None)
+            vault.settle()
+
+    store(FAN - 1)
+    gone = next(row for row in vault.engine.head.segments if row.frame_class.name == frame_class)
+    path = vault.engine.layout.segment(gone)
+    vault.close()
+    path.unlink()
+    vault = opened()
+    store(FAN + 1)
+    assert vault.condition is vaultfs.Condition.OPEN
+    named = [row for row in vault.engine.head.segments if row.frame_class.name == frame_class]
+    assert gone in named
+    assert len(named) <= FAN + 1
+    assert Concern.DAMAGED in vault.maintenance.health().concerns
+    assert [one.segment_id for one in vault.maintenance.run(0).repaired] == [gone.segment_id]
+    assert Concern.LOST in vault.maintenance.health().concerns
+    for _ in range(MAX_LIVE_JOURNALS + 2):
+        vault = opened(fresh=True)
+        put(vault, subject=None)
+    assert len(vault.engine.live) <= MAX_LIVE_JOURNALS
