@@ -102,8 +102,8 @@ def _footer_of(row: SegmentRow, read: Read, size: int) -> SegmentFooter | None:
     return footer if found == (row.root, row.frames, row.segment_id) else None
 
 
-def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
-    """Write a whole segment over one that is damaged or missing.
+def stage_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Path:
+    """Write a whole segment beside one that is damaged or missing, durably; return where.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Non
     Raises
     ------
     VaultDamaged
-        Something is lost, or what was written is not the segment: the file is as it was.
+        Something is lost, or what was written is not the segment: nothing is left of it.
     StorageFull, StorageReadOnly, StorageFailed
-        The file is as it was.
+        Nothing is left of it.
     """
     footer = sliced.footer
     temporary = path.with_suffix(".tmp")
@@ -138,12 +138,22 @@ def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Non
         written = SlicedFile(file.read, footer)
         if not written.right(written.leaves) or examine(written, file.size()):
             raise VaultDamaged
-        vfs.rename(temporary, path)
     except BaseException:
         vfs.unlink(temporary)
         raise
     finally:
         file.close()
+    return temporary
+
+
+def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
+    """Write a whole segment over one that is damaged or missing. Parameters and errors are those of `stage_whole`."""
+    temporary = stage_whole(vfs, path, sliced, damage)
+    try:
+        vfs.rename(temporary, path)
+    except BaseException:
+        vfs.unlink(temporary)
+        raise
 
 
 def mirror_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> None:

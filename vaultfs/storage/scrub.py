@@ -139,6 +139,8 @@ def scrub(
 ) -> Portion:
     """Go on with the round for some time, segment by segment; begin another where one was completed.
 
+    Others may read, write and settle meanwhile; another scrubbing waits until this one is done.
+
     Parameters
     ----------
     seconds
@@ -151,9 +153,13 @@ def scrub(
     StorageFull, StorageFailed, WriterPoisoned, Closed
         What was healed is healed; the segment at which it stopped comes again.
     """
-    engine, portion, pace = vault.engine, Portion(), _Pace(rate, sleep)
-    present = round_of(vault)
     deadline = time.monotonic() + seconds
+    with vault.engine.maintained():
+        return _scrub(vault, deadline, _Pace(rate, sleep))
+
+
+def _scrub(vault: Vault, deadline: float, pace: _Pace) -> Portion:
+    engine, portion, present = vault.engine, Portion(), round_of(vault)
     if not present.began or not present.after:
         present = msgspec.structs.replace(present, began=engine.options.clock(), after=b"")
     while True:
@@ -185,18 +191,18 @@ def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
     """Commit how far the round has come, together with what was found; return it with what is lost."""
     engine = vault.engine
     now = engine.options.clock()
-    found = [
-        Event(
-            EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
-            version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
-        )
-        for one in done
-        if one.healed or one.lost
-    ]  # fmt: skip
     with engine.lock:
         named = {row.segment_id for row in engine.head.segments}
-        lost = {*present.lost} & named - {one.segment_id for one in done}
-        lost |= {one.segment_id for one in done if one.lost}
+        gone = {one.segment_id for one in done if one.lost} & named
+        found = [
+            Event(
+                EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
+                version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
+            )
+            for one in done
+            if one.healed or one.segment_id in gone
+        ]  # fmt: skip
+        lost = {*present.lost} & named - {one.segment_id for one in done} | gone
         present = msgspec.structs.replace(present, lost=tuple(sorted(lost)))
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
         events = sealable([encode_event(event) for event in found])

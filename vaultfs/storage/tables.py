@@ -12,17 +12,19 @@ from vaultfs.errors import VaultDamaged
 
 
 def heal_table(engine: Engine, row: SegmentRow) -> int:
-    """Make both copies of a key table good; return how many were not.
+    """Make both copies of a key table good; return how many were not. One that the head names no more is let be.
 
     Raises
     ------
     VaultDamaged
         Neither is good, nor what they give together.
-    StorageFull, StorageFailed
+    StorageFull, StorageFailed, Closed, Forked, WriterPoisoned
     """
 
     def parse(data: bytes) -> None:
         if KeyTable.decode(data).segment_id != row.segment_id or data[-DIGEST:] != row.table_digest:
             raise VaultDamaged
 
-    return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse)
+    with engine.lock:
+        engine.check_writable()
+        return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse) if engine.names(row) else 0
