@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vaultfs_format.act import ActKind
-
 from vaultfs.audit.events import EventType
 from vaultfs.engine import rebuild, reserve
-from vaultfs.engine.acts import claims, read_acts
+from vaultfs.engine.acts import Acts
 from vaultfs.engine.control import MIRRORING, ON
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import witness
@@ -37,8 +35,6 @@ def start(vault: Vault) -> None:
     known = engine.index.containers() if stamp else {}
     engine.next_container = max(known, default=0) + 1
     engine.next_handle = engine.index.next_handle() if stamp else 1
-    acts = read_acts(engine.vfs, engine.layout, engine.vault_id)
-    engine.accepting |= any(act.kind is ActKind.RESTORED for act in acts.values())
     void, outdated = open_journals(engine, stamp)
     sweep(engine)
     with suppress(StorageFull):
@@ -47,12 +43,15 @@ def start(vault: Vault) -> None:
         vault.rebuild_index()
     else:
         _resume_index(vault, stamp, known)
+    acts = Acts(engine, lambda namespace, key: vault.steady(lambda: vault.states.read(namespace, key)))
+    left = acts.left()
+    engine.accepting |= left.restored
     if void:
         vault.note(EventType.RECOVERED, void)
     engine.index.forget_dead_readers()
     vault.note(EventType.VAULT_OPENED)
     vault.merge_access_logs()
-    for intent in claims(engine, vault.states, acts.values()):
+    for intent in acts.claims(left):
         vault.commit(intent)
     engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
     if engine.older:
@@ -61,8 +60,9 @@ def start(vault: Vault) -> None:
         vault.settle()
     elif engine.head.generation > engine.seen:
         witness(engine.anchors, engine.head, engine.metrics)
-    for path in acts:  # not before the head says what a restored vault needs it to say
-        engine.vfs.unlink(path)
+    for intent in acts.remove(left):  # not before the head says what a restored vault needs it to say
+        with suppress(StorageFull):  # then they are logged again
+            vault.commit(intent)
 
 
 def _stamp(engine: Engine) -> Stamp | None:
