@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
+from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import FieldInvalid, Structure, VaultDamaged
+from vaultfs.errors import FieldInvalid, FormatError, NotAuthentic, Structure, VaultDamaged
 from vaultfs.storage.repair import Repaired, repair
 from vaultfs.storage.tables import heal_table
 
@@ -106,7 +107,8 @@ def round_of(vault: Vault) -> Round:
 def overdue(vault: Vault, period: float = PERIOD) -> float:
     """Return by how many seconds a whole round is late, 0 if it is not.
 
-    Of a vault that was never scrubbed whole, the time counts from when its first round began.
+    Of a vault that was never scrubbed whole, the time counts from when it was created, as its log says; where the
+    beginning of the log is lost, from when its first round began, and without one it is as late as can be.
 
     Parameters
     ----------
@@ -114,8 +116,15 @@ def overdue(vault: Vault, period: float = PERIOD) -> float:
         Seconds within which every byte is to be looked at.
     """
     present = round_of(vault)
-    since = present.completed or present.began
-    return max(0.0, (vault.engine.options.clock() - since) / _MICROSECONDS - period) if since else 0.0
+    since = present.completed or _created(vault) or present.began
+    return max(0.0, (vault.engine.options.clock() - since) / _MICROSECONDS - period)
+
+
+def _created(vault: Vault) -> int:
+    """Return when the first event was logged, 0 if that cannot be read."""
+    with suppress(VaultDamaged, NotAuthentic, FormatError):
+        return next((event.at for _, event in read_events(vault)), 0)
+    return 0
 
 
 def decode_round(data: bytes) -> Round:

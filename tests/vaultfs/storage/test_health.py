@@ -99,6 +99,33 @@ def test_scrubbing_that_is_late_is_a_concern(vault: vaultfs.Vault, clock: Clock)
     assert vault.maintenance.health(QUIET).overdue == DAY
 
 
+def test_a_vault_that_was_never_scrubbed_is_late_from_when_it_was_created(opened: Open, clock: Clock) -> None:
+    """As long as no whole round was completed, whether one was begun or not, and whoever has opened the vault."""
+    options = vaultfs.Options(clock=clock)
+    vault = opened(options=options)
+    put(vault, os.urandom(60_000))
+    vault.settle()
+    clock.seconds += 29 * DAY
+    vault = opened(fresh=True, options=options)
+    assert concerns(vault) == set()
+    clock.seconds += 3 * DAY
+    assert concerns(vault) == {Concern.SCRUB_OVERDUE}
+    assert vault.maintenance.run(0).overdue == 2 * DAY
+    vault.maintenance.run(60)
+    assert concerns(vault) == set()
+
+
+def test_a_vault_that_was_never_scrubbed_is_late_if_the_beginning_of_its_log_is_lost(
+    opened: Open, clock: Clock
+) -> None:
+    options = vaultfs.Options(clock=clock)
+    vault = opened(options=options)
+    vault.settle()
+    (row,) = [row for row in vault.engine.head.segments if row.frame_class.name == "AUDIT"]
+    vault.engine.layout.segment(row).unlink()
+    assert concerns(opened(fresh=True, options=options)) == {Concern.SCRUB_OVERDUE}
+
+
 def test_mirrors_that_are_missing_are_a_concern(vault: vaultfs.Vault) -> None:
     vault.maintenance.mirror_segments(on=True)
     assert vault.maintenance.health(QUIET).mirrors_missing == len(vault.engine.head.segments)
