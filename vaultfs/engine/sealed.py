@@ -44,12 +44,14 @@ class SealedSegment:
         Whether the segment is.
     footer
         Where everything lies in it.
+    harmed
+        Whether it is missing, or something that was read of it was healed.
     """
 
     def __init__(self, file: File, mirror: Mirror, row: SegmentRow, *, missing: bool) -> None:
         self.file = file
         self.mirror = mirror
-        self.missing = missing
+        self.missing = self.harmed = missing
         footer = _footer_of(row, lenient(file), file.size()) or _footer_of(row, mirror.read, mirror.size())
         if footer is None:
             raise VaultDamaged
@@ -83,9 +85,11 @@ class SealedSegment:
         if None not in sliced.leaves and not self._right:
             raise VaultDamaged
         try:
-            return sliced.read_good(offset, length)
+            data = sliced.read_good(offset, length)
         except SlicesLost:
             raise VaultDamaged from None
+        self.harmed = self.harmed or sliced.read(offset, length) != data
+        return data
 
     def close(self) -> None:
         """Close the file and the mirror."""

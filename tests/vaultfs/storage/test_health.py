@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -76,6 +78,32 @@ def test_damage_is_a_concern_until_it_is_repaired(vault: vaultfs.Vault) -> None:
     if row.segment_id in vault.maintenance.health(QUIET).damaged:
         assert concerns(vault) == {Concern.DAMAGED}
     vault.maintenance.run(60, period=0)
+    assert concerns(vault) == set()
+
+
+@pytest.mark.parametrize("how", ["missing", "directory", "beyond"])
+def test_damage_to_anything_that_a_read_needs_is_a_concern(vault: vaultfs.Vault, opened: Open, how: str) -> None:
+    """Also where the mirror serves the read, or what was damaged are the rows that tell where everything is."""
+    options = vaultfs.Options(clock=Clock())
+    vault.maintenance.mirror_segments(on=True)
+    record = put(vault, os.urandom(50_000), date=date(1980, 1, 1))
+    vault.settle()
+    vault.maintenance.run(60)
+    (row,) = [row for row in vault.engine.head.segments if row.first_year == 1980]
+    path = vault.engine.layout.segment(row)
+    whole = path.read_bytes()
+    vault.close()
+    at = SegmentFooter.decode(whole[-FOOTER_SIZE:]).directory_offset
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(flipped(whole, at + 3) if how == "directory" else whole[:at])
+    vault = opened(fresh=True, options=options)
+    assert len(get(vault, record)) == 50_000
+    assert concerns(vault) == {Concern.DAMAGED}
+    assert [one.segment_id for one in vault.maintenance.run(0).repaired] == [row.segment_id]
+    assert path.read_bytes() == whole
+    assert get(vault, record)
     assert concerns(vault) == set()
 
 
