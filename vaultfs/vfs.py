@@ -61,7 +61,10 @@ def converted() -> Iterator[None]:
     except OSError as error:
         failure = coded(error)
         forget_paths(error)
-        raise failure from None
+        try:
+            raise failure from None
+        finally:
+            del failure  # it would hold this frame, which its traceback holds
 
 
 def absolute(path: Path | str) -> Path:

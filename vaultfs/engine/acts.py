@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from vaultfs_format.act import FILE, Act, ActKind
 
@@ -11,20 +12,23 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Sealable, en
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.state import States
-from vaultfs.errors import FormatError, Unsupported, VaultError
-from vaultfs.vfs import Vfs
+from vaultfs.engine.state import State
+from vaultfs.errors import VaultError
 
 MAX_ACTS = 4096
-"""Most that are taken at a time: whoever can write to the directory can leave any number."""
+"""Most that are taken at a time, and remembered: whoever can write to the directory can leave any number."""
 
 SUFFIX = ".vact"
 
 COPIES = "vaultfs.copies"
 """Namespace of control states: id of a copy to when it was last brought up to date, in microseconds (`u64`)."""
 
+LOGGED = ("vaultfs.acts", b"logged")
+"""Control state: what remains of the digests of the names of acts that were logged and could not be removed."""
+
 _TIME = 8
+_NAME = 8
+"""Bytes of such a digest, so that those of as many names as are taken at a time fit into a state."""
 
 EVENTS = {
     ActKind.REPAIRED: EventType.REPAIR_CLAIMED,
@@ -33,40 +37,131 @@ EVENTS = {
 }
 
 
-def read_acts(vfs: Vfs, layout: Layout, vault_id: bytes) -> dict[Path, Act]:
-    """Return the acts that are left in a vault; others, and files that are none, are passed over."""
-    found: dict[Path, Act] = {}
-    for name in vfs.names(layout.acts):
-        if name.endswith(SUFFIX) and len(found) < MAX_ACTS:
-            try:
-                act = Act.decode(vfs.read(layout.acts / name, FILE.size))
-            except (FormatError, Unsupported, VaultError):
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The acts that are left in a vault.
+
+    Parameters
+    ----------
+    files
+        The names of those that are to be logged and removed.
+    acts
+        What they say, as far as they can be read.
+    unreadable
+        How many cannot be: what they said is not known, so that each counts as one of a vault that was restored.
+    more
+        Whether there are others, which the next opening takes: one of them may say that the vault was restored.
+    """
+
+    files: tuple[str, ...] = ()
+    acts: tuple[Act, ...] = ()
+    unreadable: int = 0
+    more: bool = False
+
+    @property
+    def restored(self) -> bool:
+        """Whether the vault may have been restored from a copy."""
+        return self.more or self.unreadable > 0 or any(act.kind is ActKind.RESTORED for act in self.acts)
+
+    def parted(self) -> tuple[Left, Left]:
+        """Return those that say so, and the others."""
+        restored = tuple(act for act in self.acts if act.kind is ActKind.RESTORED)
+        others = tuple(act for act in self.acts if act.kind is not ActKind.RESTORED)
+        return replace(self, acts=restored), replace(self, acts=others, unreadable=0, more=False)
+
+
+class Acts:
+    """The acts in a vault that is open for writing. Call under the engine's lock, or when idle.
+
+    Each is logged once: one that cannot be removed, because it is another account's, is remembered by its name.
+
+    Parameters
+    ----------
+    read
+        Returns a control state.
+    """
+
+    def __init__(self, engine: Engine, read: Callable[[str, bytes], State]) -> None:
+        self._engine = engine
+        self._read = read
+
+    def left(self) -> Left:
+        """Return the acts that are left, but for those that were logged before; others' files are passed over.
+
+        A time that is yet to come is taken for now: whoever claims it must not be believed until then.
+        """
+        engine = self._engine
+        there = self._there()
+        logged = self._logged() if there else set()
+        room, now = MAX_ACTS - len(logged & there.keys()), engine.options.clock()
+        files: list[str] = []
+        acts: list[Act] = []
+        unreadable = 0
+        for digest, name in there.items():
+            if digest in logged:
                 continue
-            if act.vault_id == vault_id:
-                found[layout.acts / name] = act
-    return found
+            if len(files) == room:
+                return Left(tuple(files), tuple(acts), unreadable, more=True)
+            try:
+                act = Act.decode(engine.vfs.read(engine.layout.acts / name, FILE.size))
+            except VaultError:
+                unreadable += 1
+                files.append(name)
+                continue
+            if act.vault_id == engine.vault_id:
+                acts.append(replace(act, time=min(act.time, now)))
+                files.append(name)
+        return Left(tuple(files), tuple(acts), unreadable)
+
+    def claims(self, left: Left) -> Iterator[Intent]:
+        """Yield what logs acts: an event of each, and in the same commit as those of a copy when it was last made."""
+        engine, now = self._engine, self._engine.options.clock()
+        of_copies: dict[bytes, list[Act]] = {}
+        unknown = Event(EventType.RESTORE_CLAIMED, now, NOBODYS_SESSION)
+        others = [unknown] * (left.unreadable + left.more)
+        for act in left.acts:
+            if act.kind is ActKind.COPIED and any(act.about):
+                of_copies.setdefault(act.about, []).append(act)
+            else:
+                others.append(_event(act))
+        if others:
+            yield Intent([], _sealable(others))
+        for copy, made in sorted(of_copies.items()):
+            state = self._read(COPIES, copy)
+            newest = min(now, max(int.from_bytes(state.value or b"", "little"), *(act.time for act in made)))
+            events = _sealable([_event(act) for act in made])
+            yield control_intent(engine, COPIES, copy, newest.to_bytes(_TIME, "little"), state.version, events)
+
+    def remove(self, left: Left) -> Iterator[Intent]:
+        """Remove acts that were logged; yield what remembers those that cannot be."""
+        engine = self._engine
+        stay: set[str] = set()
+        for name in left.files:
+            try:
+                engine.vfs.unlink(engine.layout.acts / name)
+            except VaultError:
+                stay.add(name)
+        if stay:
+            logged = self._logged()
+            known = [digest for digest, name in self._there().items() if digest in logged or name in stay]
+            value = b"".join(known)
+            yield control_intent(engine, *LOGGED, value, self._read(*LOGGED).version, _sealable([]))
+
+    def _there(self) -> dict[bytes, str]:
+        """Return the names of all acts, by what is remembered of a name."""
+        engine = self._engine
+        names = [name for name in engine.vfs.names(engine.layout.acts) if name.endswith(SUFFIX)]
+        return {engine.suite.digest(os.fsencode(name))[:_NAME]: name for name in names}
+
+    def _logged(self) -> set[bytes]:
+        value = self._read(*LOGGED).value or b""
+        return {value[at : at + _NAME] for at in range(0, len(value), _NAME)}
 
 
-def claims(engine: Engine, states: States, acts: Iterable[Act]) -> Iterator[Intent]:
-    """Yield what logs acts: an event of each, and in the same commit as those of a copy when it was last made."""
-    of_copies: dict[bytes, list[Act]] = {}
-    others = []
-    for act in acts:
-        if act.kind is ActKind.COPIED and any(act.about):
-            of_copies.setdefault(act.about, []).append(act)
-        else:
-            others.append(act)
-    if others:
-        yield Intent([], _events(others))
-    for copy, made in sorted(of_copies.items()):
-        state = states.read(COPIES, copy)
-        newest = max(int.from_bytes(state.value or b"", "little"), *(act.time for act in made))
-        yield control_intent(engine, COPIES, copy, newest.to_bytes(_TIME, "little"), state.version, _events(made))
+def _event(act: Act) -> Event:
+    about = act.about if any(act.about) else b""
+    return Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count)
 
 
-def _events(acts: Iterable[Act]) -> Sealable:
-    found = []
-    for act in acts:
-        about = act.about if any(act.about) else b""
-        found.append(Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count))
-    return sealable([encode_event(event) for event in found])
+def _sealable(events: Iterable[Event]) -> Sealable:
+    return sealable([encode_event(event) for event in events])

@@ -21,16 +21,22 @@ from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.index import Container, ContainerKind
+from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy
 from vaultfs.engine.sealed import open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
+from vaultfs.errors import Unsupported
 
 FAN = 8
 """Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
 
 MERGE_LIMIT = 16 * limits.MIB
 """Segments of this size and more are left alone; the others are held in memory while they are merged."""
+
+
+_UNREADABLE = (*DAMAGE, Unsupported)
+"""What reading a segment, or its key table, may raise where it is damaged."""
 
 
 class _Source(NamedTuple):
@@ -91,67 +97,98 @@ class Merged:
 def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> Iterator[Merged]:
     """Merge what there is to merge among the segments of a coming head; yield each merging when it is written.
 
+    A segment that cannot be read whole is left out, and noted as damaged.
+
     Raises
     ------
     StorageFull, StorageFailed, VaultDamaged
+        The merged segment could not be written, or is not what was written.
     """
-    for sources in _plan(engine, rows):
-        yield _merged(engine, sources)
+    left = _Candidates(engine, rows)
+    while chosen := left.choose():
+        sources = [source for row in chosen if (source := left.source(row)) is not None]
+        if len(sources) == len(chosen):
+            left.drop(chosen)
+            yield _merged(engine, chosen, sources)
 
 
-def _plan(engine: Engine, rows: Iterable[SegmentRow]) -> list[list[SegmentRow]]:
-    """Return which segments to merge with each other. Audit entries stay consecutive; the undated stay apart."""
-    groups: dict[tuple[FrameClass, bool, int], list[SegmentRow]] = {}
-    for row in rows:
-        if row.length < MERGE_LIMIT:
+class _Candidates:
+    """Segments that may be merged: those that are small, but for those that were found damaged, or merged already."""
+
+    def __init__(self, engine: Engine, rows: Iterable[SegmentRow]) -> None:
+        self._engine = engine
+        self._rows = {row for row in rows if row.length < MERGE_LIMIT}
+        self._first_leaves: dict[SegmentRow, tuple[int, int]] = {}
+
+    def drop(self, rows: Iterable[SegmentRow]) -> None:
+        """Leave segments out from now on."""
+        self._rows.difference_update(rows)
+
+    def choose(self) -> list[SegmentRow]:
+        """Return segments to merge with each other, none if there are none.
+
+        Audit entries stay consecutive; the undated stay apart.
+        """
+        groups: dict[tuple[FrameClass, bool, int], list[SegmentRow]] = {}
+        for row in self._rows:
             size = (row.length // SUPERBLOCK_SIZE).bit_length() // (FAN.bit_length() - 1)
             groups.setdefault((row.frame_class, row.first_year == NO_YEAR, size), []).append(row)
-    plan = []
-    for (frame_class, *_), members in sorted(groups.items()):
-        if len(members) < FAN:
-            continue
-        if frame_class is FrameClass.AUDIT:
-            plan += _consecutive(engine, members)
-        else:
-            members.sort(key=lambda row: (row.first_year, row.last_year, row.segment_id))
-            plan += [members[at : at + FAN] for at in range(0, len(members) - FAN + 1, FAN)]
-    return plan
+        for (frame_class, *_), members in sorted(groups.items()):
+            if frame_class is FrameClass.AUDIT and len(members) >= FAN:
+                chosen = self._consecutive(members)
+            else:
+                chosen = sorted(members, key=lambda row: (row.first_year, row.last_year, row.segment_id))[:FAN]
+            if len(chosen) >= FAN:
+                return chosen
+        return []
+
+    def _consecutive(self, members: Iterable[SegmentRow]) -> list[SegmentRow]:
+        """Return audit segments of which each begins with the leaf after the last one of the segment before."""
+        run: list[SegmentRow] = []
+        following = -1
+        leaves = [(found, row) for row in members if (found := self._leaves(row)) is not None]
+        for (first, end), row in sorted(leaves):
+            if first != following:
+                if len(run) >= FAN:
+                    break
+                run = []
+            run.append(row)
+            following = end
+        return run
+
+    def _leaves(self, row: SegmentRow) -> tuple[int, int] | None:
+        """Return the first leaf of an audit segment, and the one after its last; None if that cannot be read."""
+        if row not in self._first_leaves:
+            try:
+                with closing(open_segment(self._engine.vfs, self._engine.layout, row)) as segment:
+                    footer = segment.footer
+            except _UNREADABLE:
+                self._leave(row)
+                return None
+            end = footer.first_leaf + footer.audit_length // ENTRY.size
+            self._first_leaves[row] = footer.first_leaf, end
+        return self._first_leaves[row]
+
+    def source(self, row: SegmentRow) -> _Source | None:
+        """Return a segment, read whole as it was written; None if it cannot be."""
+        engine = self._engine
+        try:
+            with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+                footer = segment.footer
+                data = segment.read(0, footer.leaves_offset)
+            table = read_table(engine.vfs, engine.layout, engine.chain, row)
+            return _Source(row, footer, memoryview(data), list(table.keys()))
+        except _UNREADABLE:
+            self._leave(row)
+            return None
+
+    def _leave(self, row: SegmentRow) -> None:
+        self.drop([row])
+        self._engine.store.note_damaged(row.segment_id)
 
 
-def _consecutive(engine: Engine, members: Sequence[SegmentRow]) -> list[list[SegmentRow]]:
-    """Return runs of audit segments of which each begins with the leaf after the last one of the segment before."""
-    runs: list[list[SegmentRow]] = []
-    following = -1
-    for footer, row in sorted(((_footer(engine, row), row) for row in members), key=lambda pair: pair[0].first_leaf):
-        if footer.first_leaf != following:
-            runs.append([])
-        runs[-1].append(row)
-        following = footer.first_leaf + footer.audit_length // ENTRY.size
-    return [run for run in runs if len(run) >= FAN]
-
-
-def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
-    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        return segment.footer
-
-
-def _source(engine: Engine, row: SegmentRow) -> _Source:
-    """Return a segment, read whole as it was written.
-
-    Raises
-    ------
-    VaultDamaged
-    """
-    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        footer = segment.footer
-        data = segment.read(0, footer.leaves_offset)
-    table = read_table(engine.vfs, engine.layout, engine.chain, row)
-    return _Source(row, footer, memoryview(data), list(table.keys()))
-
-
-def _merged(engine: Engine, rows: Sequence[SegmentRow]) -> Merged:
+def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Source]) -> Merged:
     """Write one segment with all that is in `rows`; the bodies and the frame rows of each stay together."""
-    sources = [_source(engine, row) for row in rows]
     frames = [frame for source in sources for frame in source.frames()]
     first = rows[0]
     years = (min(row.first_year for row in rows), max(row.last_year for row in rows))

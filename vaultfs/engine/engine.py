@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
-from vaultfs_format.head import Head
+from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import Suite
 
@@ -151,6 +152,10 @@ class View:
         if self.closed:
             raise Closed
 
+    def names(self, row: SegmentRow) -> bool:
+        """Return whether the head names a segment. Call under `lock`, which keeps a settling from taking it away."""
+        return row in self.head.segments
+
     def open_journal(self, name: str, *, mend: bool = False) -> JournalFile:
         """Open a writer's journal for scanning. Parameters and errors are those of `JournalFile.open`."""
         path = self.layout.journals / name
@@ -191,6 +196,7 @@ class Engine(View):
         self.leaves = head.tree_size - 1
         """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
         self.last_commit = head.last_commit
+        self._maintaining = threading.RLock()
         self.claims = 0
         """Changes after a group whose commits assert identifiers has been indexed: until then nobody has come first."""
         self.settle_at = options.settle_bytes
@@ -209,6 +215,19 @@ class Engine(View):
         self.check()
         if self.poisoned:
             raise WriterPoisoned
+
+    @contextmanager
+    def maintained(self) -> Iterator[None]:
+        """Maintain the vault: one thread at a time does, others wait. Enter it before `lock` is taken, or not at all.
+
+        Raises
+        ------
+        Closed, Forked, WriterPoisoned
+        """
+        self.check_writable()
+        with self._maintaining:
+            self.check_writable()
+            yield
 
     def writable(self) -> bool:
         """Return whether `check_writable` has nothing against this process writing."""

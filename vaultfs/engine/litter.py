@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 
 from vaultfs_format.directory import decode_rows
 from vaultfs_format.frame import FrameClass
+from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy, spare
-from vaultfs.errors import FormatError, VaultError
+from vaultfs.engine.sealed import open_segment
+from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
+
+_UNREADABLE = (*DAMAGE, StorageReadOnly, Unsupported, VaultMissing)
 
 
 def sweep(engine: Engine) -> int:
@@ -22,115 +26,132 @@ def sweep(engine: Engine) -> int:
 
     A segment that the head does not name is litter if it was written under this head, whose journals still hold its
     frames, or if a segment that the head names has taken its frames in; any other is left for fsck to report. So is a
-    mirror whose segment is gone, unless the segments that the head names have taken its frames in.
+    mirror, and one whose segment is gone if the segments that the head names have all of its frames.
     """
-    named = {engine.layout.segment(row) for row in engine.head.segments}
-    tables = {engine.layout.key_table(row) for row in engine.head.segments}
-    parts = _live_parts(engine)
-    removed = 0
-    litter: set[str] = set()
-    for path in _files(engine.layout.segments):
+    return _Sweeping(engine).run()
+
+
+class _Sweeping:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        layout = engine.layout
+        self._named = {layout.segment(row) for row in engine.head.segments}
+        self._tables = {layout.key_table(row) for row in engine.head.segments}
+        self._parts = {layout.part(segment_id) for live in engine.live for segment_id in live.parts}
+        self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
+        self._removed = 0
+
+    def run(self) -> int:
+        layout = self._engine.layout
+        litter: set[str] = set()
+        for path in _files(layout.segments):
+            if self._is_litter(path, path):
+                litter.add(_stem(path))
+                if path.suffix == ".vseg":
+                    drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
+                self._remove(path)
+        litter |= {_stem(part) for part in self._parts}
+        for path in _files(layout.copy_of(layout.segments)):
+            original = layout.original_of(path)
+            if self._is_litter(path, original) or self._is_left(path, original) or self._is_loose(original, litter):
+                with spare(self._engine.vfs, layout, self._engine.metrics):
+                    self._remove(path)
+        for path in _files(layout.segments):
+            if self._is_loose(path, litter):
+                self._remove(path)
+        return self._removed
+
+    def _remove(self, path: Path) -> None:
+        self._engine.vfs.unlink(path)
+        self._removed += 1
+
+    def _is_litter(self, path: Path, original: Path) -> bool:
+        """Return whether a file, which is `original` or its copy, is unfinished, or was made for nothing."""
+        if path.suffix == ".part":
+            return original not in self._parts
+        if path.suffix == ".vseg":
+            return original not in self._named and self._is_superseded(path)
+        return path.suffix == ".tmp"
+
+    def _is_loose(self, table: Path, litter: set[str]) -> bool:
+        """Return whether a file is a key table of litter, or of a segment that was never named."""
+        if ".vkey." not in table.name or table in self._tables:
+            return False
+        if _stem(table) in litter:
+            return True
+        with converted():
+            return bool(self._engine.live) and not table.with_name(_stem(table) + ".vseg").exists()
+
+    def _is_left(self, mirror: Path, original: Path) -> bool:
+        """Return whether the segment of a mirror is gone, and the head names others that have all of its frames.
+
+        The place of the mirror was not there when they took them in.
+        """
         if (
-            path.suffix == ".tmp"
-            or (path.suffix == ".part" and path not in parts)
-            or (path.suffix == ".vseg" and path not in named and _superseded(engine, path))
+            mirror.suffix != ".vseg"
+            or original in self._named
+            or original.name in self._engine.vfs.names(original.parent)
         ):
-            litter.add(path.name.partition(".")[0])
-            if path.suffix == ".vseg":
-                drop_copy(engine.vfs, engine.layout, path, engine.metrics)
-            engine.vfs.unlink(path)
-            removed += 1
-    copies = engine.layout.copy_of(engine.layout.segments)
-    for path in _left_mirrors(engine, _files(copies), named):
-        with spare(engine.vfs, engine.layout, engine.metrics):
-            engine.vfs.unlink(path)
-            removed += 1
-    for path in [*_files(engine.layout.segments), *_files(copies)]:
-        original = engine.layout.original_of(path) if copies in path.parents else path
-        done_with = path is not original and path.suffix == ".part" and original not in parts
-        stem = path.name.partition(".")[0]
-        unnamed = ".vkey." in path.name and original not in tables
-        if unnamed and (stem in litter or stem in {part.stem for part in parts} or _orphan(engine, original)):
-            done_with = True
-        if done_with:
-            with spare(engine.vfs, engine.layout, engine.metrics if path is not original else None):
-                engine.vfs.unlink(path)
-                removed += 1
-    return removed
+            return False
+        return self._is_taken_in(mirror, lately=False)
 
+    def _is_superseded(self, path: Path) -> bool:
+        """Return whether the frames of a segment that the head does not name stand elsewhere."""
+        engine = self._engine
+        try:
+            head = self._head(path)
+        except _UNREADABLE:
+            return False
+        if head.vault_id == engine.vault_id and head.generation == engine.head.generation:
+            return bool(engine.live)
+        return self._is_taken_in(path, lately=True)
 
-def _left_mirrors(engine: Engine, copies: Iterable[Path], named: set[Path]) -> list[Path]:
-    """Return the mirrors of segments that are gone and whose frames stand in segments that the head names.
+    def _is_taken_in(self, path: Path, *, lately: bool) -> bool:
+        """Return whether segments that the head names, or those of the last settling, have all frames of another."""
+        try:
+            head = self._head(path)
+            found = self._frame_ids(path) if head.vault_id == self._engine.vault_id else None
+        except _UNREADABLE:
+            return False
+        return found is not None and found <= self._held(head.frame_class, lately=lately)
 
-    Their place was not there when those were merged.
-    """
-    left: dict[Path, set[bytes]] = {}
-    for path in copies:
-        original = engine.layout.original_of(path)
-        if path.suffix == ".vseg" and original not in named and original.name not in engine.vfs.names(original.parent):
-            with suppress(VaultError):
-                if _head(engine, path).vault_id == engine.vault_id:
-                    left[path] = _frame_ids(engine, path)
-    for row in engine.head.segments if left else ():
-        with suppress(VaultError):
-            held = _frame_ids(engine, engine.layout.segment(row))
-            for frames in left.values():
-                frames.difference_update(held)
-    return [path for path, frames in left.items() if not frames]
+    def _head(self, path: Path) -> SegmentHead:
+        return SegmentHead.decode(self._engine.vfs.read(path, SUPERBLOCK_SIZE)[:SUPERBLOCK_SIZE])
+
+    def _frame_ids(self, path: Path) -> set[bytes]:
+        with closing(self._engine.vfs.open(path)) as file:
+            length = file.size()
+            footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
+            return _ids(file.read(footer.directory_offset, footer.directory_length), footer)
+
+    def _held(self, frame_class: FrameClass, *, lately: bool) -> set[bytes]:
+        """Return the ids of the frames in segments of a class that the head names, or that the last settling wrote."""
+        known = frame_class, lately
+        if known not in self._taken:
+            rows = [row for row in self._engine.head.segments if row.frame_class is frame_class]
+            self._taken[known] = {frame_id for row in rows for frame_id in self._ids_in(row, lately=lately)}
+        return self._taken[known]
+
+    def _ids_in(self, row: SegmentRow, *, lately: bool) -> set[bytes]:
+        """Return the ids of the frames in a segment; none if it is lost, or must be of the last settling and is not."""
+        engine = self._engine
+        try:
+            with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+                footer = segment.footer
+                if lately and footer.head.generation != engine.head.generation - 1:
+                    return set()
+                return _ids(segment.read(footer.directory_offset, footer.directory_length), footer)
+        except _UNREADABLE:
+            return set()
 
 
 def _files(root: Path) -> list[Path]:
     return [Path(directory) / name for directory, _, names in os.walk(root) for name in sorted(names)]
 
 
-def _live_parts(engine: Engine) -> set[Path]:
-    parts = set()
-    for live in engine.live:
-        for segment_id in live.parts:
-            parts.add(engine.layout.part(segment_id))
-    return parts
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
-def _superseded(engine: Engine, path: Path) -> bool:
-    """Return whether the frames of a segment that the head does not name stand elsewhere."""
-    try:
-        head = _head(engine, path)
-        if head.vault_id != engine.vault_id:
-            return False
-        if head.generation == engine.head.generation:
-            return bool(engine.live)
-        return _frame_ids(engine, path) <= _merged(engine, head.frame_class)
-    except FormatError:
-        return False
-
-
-def _head(engine: Engine, path: Path) -> SegmentHead:
-    return SegmentHead.decode(engine.vfs.read(path, SUPERBLOCK_SIZE)[:SUPERBLOCK_SIZE])
-
-
-def _merged(engine: Engine, frame_class: FrameClass) -> set[bytes]:
-    """Return the ids of the frames in segments of a class that the last settling has written."""
-    found: set[bytes] = set()
-    for row in engine.head.segments:
-        path = engine.layout.segment(row)
-        if row.frame_class is frame_class and _head(engine, path).generation == engine.head.generation - 1:
-            found |= _frame_ids(engine, path)
-    return found
-
-
-def _frame_ids(engine: Engine, path: Path) -> set[bytes]:
-    file = engine.vfs.open(path)
-    try:
-        length = file.size()
-        footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
-        data = file.read(footer.directory_offset, footer.directory_length)
-    finally:
-        file.close()
-    return {row.header.frame_id for row in decode_rows(data, footer.frames)}
-
-
-def _orphan(engine: Engine, table: Path) -> bool:
-    """Return whether a key table has no segment beside it while journals live: its segment was never named."""
-    segment = table.with_name(table.name.partition(".")[0] + ".vseg")
-    with converted():
-        return bool(engine.live) and not segment.exists()
+def _ids(directory: bytes, footer: SegmentFooter) -> set[bytes]:
+    return {row.header.frame_id for row in decode_rows(directory, footer.frames)}

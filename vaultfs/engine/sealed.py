@@ -44,12 +44,14 @@ class SealedSegment:
         Whether the segment is.
     footer
         Where everything lies in it.
+    harmed
+        Whether it is missing, or something that was read of it was healed.
     """
 
     def __init__(self, file: File, mirror: Mirror, row: SegmentRow, *, missing: bool) -> None:
         self.file = file
         self.mirror = mirror
-        self.missing = missing
+        self.missing = self.harmed = missing
         footer = _footer_of(row, lenient(file), file.size()) or _footer_of(row, mirror.read, mirror.size())
         if footer is None:
             raise VaultDamaged
@@ -83,9 +85,11 @@ class SealedSegment:
         if None not in sliced.leaves and not self._right:
             raise VaultDamaged
         try:
-            return sliced.read_good(offset, length)
+            data = sliced.read_good(offset, length)
         except SlicesLost:
             raise VaultDamaged from None
+        self.harmed = self.harmed or sliced.read(offset, length) != data
+        return data
 
     def close(self) -> None:
         """Close the file and the mirror."""
@@ -102,8 +106,8 @@ def _footer_of(row: SegmentRow, read: Read, size: int) -> SegmentFooter | None:
     return footer if found == (row.root, row.frames, row.segment_id) else None
 
 
-def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
-    """Write a whole segment over one that is damaged or missing.
+def stage_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Path:
+    """Write a whole segment beside one that is damaged or missing, durably; return where.
 
     Parameters
     ----------
@@ -113,9 +117,9 @@ def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Non
     Raises
     ------
     VaultDamaged
-        Something is lost, or what was written is not the segment: the file is as it was.
+        Something is lost, or what was written is not the segment: nothing is left of it.
     StorageFull, StorageReadOnly, StorageFailed
-        The file is as it was.
+        Nothing is left of it.
     """
     footer = sliced.footer
     temporary = path.with_suffix(".tmp")
@@ -138,12 +142,22 @@ def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Non
         written = SlicedFile(file.read, footer)
         if not written.right(written.leaves) or examine(written, file.size()):
             raise VaultDamaged
-        vfs.rename(temporary, path)
     except BaseException:
         vfs.unlink(temporary)
         raise
     finally:
         file.close()
+    return temporary
+
+
+def write_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> None:
+    """Write a whole segment over one that is damaged or missing. Parameters and errors are those of `stage_whole`."""
+    temporary = stage_whole(vfs, path, sliced, damage)
+    try:
+        vfs.rename(temporary, path)
+    except BaseException:
+        vfs.unlink(temporary)
+        raise
 
 
 def mirror_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vaultfs_format.act import Act, ActKind
-
 from vaultfs.audit.events import EventType
 from vaultfs.engine import rebuild, reserve
-from vaultfs.engine.acts import claims, read_acts
+from vaultfs.engine.acts import Acts
 from vaultfs.engine.control import MIRRORING, ON
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.litter import sweep
@@ -43,8 +42,6 @@ def start(vault: Vault) -> None:
     known = engine.index.containers() if stamp else {}
     engine.next_container = max(known, default=0) + 1
     engine.next_handle = engine.index.next_handle() if stamp else 1
-    acts = read_acts(engine.vfs, engine.layout, engine.vault_id)
-    engine.accepting |= any(act.kind is ActKind.RESTORED for act in acts.values())
     void, outdated = open_journals(engine, stamp)
     sweep(engine)
     with suppress(StorageFull):
@@ -54,30 +51,35 @@ def start(vault: Vault) -> None:
     else:
         _resume_index(vault, stamp, known)
     engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
+    acts = Acts(engine, lambda namespace, key: vault.steady(lambda: vault.states.read(namespace, key)))
+    left = acts.left()
+    restored, rest = left.parted()
+    engine.accepting |= left.restored
     if engine.accepting:
-        _accept(vault, acts.values())
+        _accept(vault, acts.claims(restored))
     if void:
         vault.note(EventType.RECOVERED, void)
     engine.index.forget_dead_readers()
     vault.note(EventType.VAULT_OPENED)
     vault.merge_access_logs()
-    for intent in claims(engine, vault.states, [act for act in acts.values() if act.kind is not ActKind.RESTORED]):
+    for intent in acts.claims(rest):
         vault.commit(intent)
     if len(engine.live) > MAX_LIVE_JOURNALS:
         vault.settle()
     elif engine.head.generation > engine.seen:
         witness(engine.anchors, engine.head, engine.metrics)
-    for path in acts:  # not before the head says what a restored vault needs it to say
-        engine.vfs.unlink(path)
+    for intent in acts.remove(left):  # not before the head says what a restored vault needs it to say
+        with suppress(StorageFull):  # then they are logged again
+            vault.commit(intent)
 
 
-def _accept(vault: Vault, acts: Iterable[Act]) -> None:
+def _accept(vault: Vault, claims: Iterable[Intent]) -> None:
     """Write the head from which on an older vault is the vault, before anything is committed but what says so."""
     engine = vault.engine
     engine.settle_at = _NEVER
     if engine.older:
         vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
-    for intent in claims(engine, vault.states, [act for act in acts if act.kind is ActKind.RESTORED]):
+    for intent in claims:
         vault.commit(intent)
     engine.metrics.add(Counter.SEGMENTS_WRITTEN, settle(engine))
 

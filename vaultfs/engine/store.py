@@ -346,6 +346,11 @@ class FrameStore:
         self._note_damage(frame.place.body_container)
         return opened
 
+    def note_damaged(self, file_id: bytes) -> None:
+        """Take note of a file that is damaged: a segment waits for repair from now on."""
+        with self._lock:
+            self.damaged.add(file_id)
+
     def _note_damage(self, number: int) -> None:
         with self._lock:
             self.damaged.add(self._container(number).file_id)
@@ -368,10 +373,14 @@ class FrameStore:
             home = self._home(container)
             # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
             first = home.spare if isinstance(home.spare, SealedSegment) else home.file
-            return first_good(first, home.spare, loaded)
+            frame = first_good(first, home.spare, loaded)
         except (FormatError, NotAuthentic, VaultDamaged):
             # Whether the index or the file is wrong is told by making the index from the files.
             raise IndexDamaged from None
+        if isinstance(first, SealedSegment) and first.harmed:
+            first.harmed = False
+            self._note_damage(place.container)
+        return frame
 
     def _key(self, place: Place, container: Container) -> bytes:
         journal = self._journals.get(container.file_id)

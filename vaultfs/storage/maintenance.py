@@ -1,6 +1,7 @@
 """Maintenance: what a vault needs from time to time, in portions, so that a host or a timer can run it at any moment.
 
-Each step may be interrupted and run again. A step that fails keeps none of the others from running.
+Each step may be interrupted and run again. A step that fails keeps none of the others from running. Others may read,
+write and settle meanwhile; of two that maintain a vault the second waits for the first.
 """
 
 from __future__ import annotations
@@ -116,9 +117,9 @@ class _Run:
         self.done.events = self.vault.merge_access_logs().events
 
     def _repair(self) -> None:
-        self.done.repaired = repair_queue(self.vault.engine)
-        if self.done.repaired:
-            keep(self.vault, round_of(self.vault), self.done.repaired)
+        for one in repair_queue(self.vault.engine):
+            self.done.repaired.append(one)
+            keep(self.vault, round_of(self.vault), [one])
 
     def _settle(self) -> None:
         self.done.segments = self.vault.settle()
@@ -138,7 +139,8 @@ class _Run:
 
     def _anchor(self) -> None:
         engine = self.vault.engine
-        witness(engine.anchors, engine.head, engine.metrics)
+        with engine.lock:
+            witness(engine.anchors, engine.head, engine.metrics)
 
 
 class Maintenance:
@@ -155,12 +157,13 @@ class Maintenance:
         rate: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Maintained:
-        """Do what is due.
+        """Do what is due, once no other thread maintains the vault.
 
         Parameters
         ----------
         seconds
-            After which nothing more is begun. A step that was begun is finished: at least one segment is scrubbed.
+            After which nothing more is begun, from when this was called. A step that was begun is finished: at least
+            one segment is scrubbed.
         period
             Seconds within which every byte is to be looked at.
         rate
@@ -172,6 +175,13 @@ class Maintenance:
             All else is told in what is returned.
         """
         run = _Run(self._vault, time.monotonic() + seconds, period, rate, sleep)
+        with self._vault.engine.maintained():
+            self._steps(run)
+        run.done.overdue = overdue(self._vault, period)
+        return run.done
+
+    @staticmethod
+    def _steps(run: _Run) -> None:
         for step, act in run.steps().items():
             try:
                 act()
@@ -179,8 +189,6 @@ class Maintenance:
                 raise
             except VaultError as error:
                 run.done.failed[step] = error
-        run.done.overdue = overdue(self._vault, period)
-        return run.done
 
     def health(self, thresholds: Thresholds | None = None, alarm: Callable[[Concern], None] | None = None) -> Health:
         """Return the health of the vault. Parameters and errors are those of `vaultfs.storage.health.health`."""

@@ -59,9 +59,14 @@ def complete_mirrors(vault: Vault, seconds: float) -> int:
         A segment is too damaged to be copied; the others have their mirrors.
     StorageFull, StorageReadOnly, StorageFailed, Closed
     """
-    engine, done = vault.engine, 0
-    damaged: set[bytes] = set()
     deadline = time.monotonic() + seconds
+    with vault.engine.maintained():
+        return _complete(vault.engine, deadline)
+
+
+def _complete(engine: Engine, deadline: float) -> int:
+    done = 0
+    damaged: set[bytes] = set()
     while True:
         with engine.lock:
             engine.check_writable()

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
+from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import FieldInvalid, Structure, VaultDamaged
+from vaultfs.errors import FieldInvalid, FormatError, NotAuthentic, Structure, VaultDamaged
 from vaultfs.storage.repair import Repaired, repair
 from vaultfs.storage.tables import heal_table
 
@@ -106,7 +107,8 @@ def round_of(vault: Vault) -> Round:
 def overdue(vault: Vault, period: float = PERIOD) -> float:
     """Return by how many seconds a whole round is late, 0 if it is not.
 
-    Of a vault that was never scrubbed whole, the time counts from when its first round began.
+    Of a vault that was never scrubbed whole, the time counts from when it was created, as its log says; where the
+    beginning of the log is lost, from when its first round began, and without one it is as late as can be.
 
     Parameters
     ----------
@@ -114,8 +116,15 @@ def overdue(vault: Vault, period: float = PERIOD) -> float:
         Seconds within which every byte is to be looked at.
     """
     present = round_of(vault)
-    since = present.completed or present.began
-    return max(0.0, (vault.engine.options.clock() - since) / _MICROSECONDS - period) if since else 0.0
+    since = present.completed or _created(vault) or present.began
+    return max(0.0, (vault.engine.options.clock() - since) / _MICROSECONDS - period)
+
+
+def _created(vault: Vault) -> int:
+    """Return when the first event was logged, 0 if that cannot be read."""
+    with suppress(VaultDamaged, NotAuthentic, FormatError):
+        return next((event.at for _, event in read_events(vault)), 0)
+    return 0
 
 
 def decode_round(data: bytes) -> Round:
@@ -139,6 +148,8 @@ def scrub(
 ) -> Portion:
     """Go on with the round for some time, segment by segment; begin another where one was completed.
 
+    Others may read, write and settle meanwhile; another scrubbing waits until this one is done.
+
     Parameters
     ----------
     seconds
@@ -151,9 +162,13 @@ def scrub(
     StorageFull, StorageFailed, WriterPoisoned, Closed
         What was healed is healed; the segment at which it stopped comes again.
     """
-    engine, portion, pace = vault.engine, Portion(), _Pace(rate, sleep)
-    present = round_of(vault)
     deadline = time.monotonic() + seconds
+    with vault.engine.maintained():
+        return _scrub(vault, deadline, _Pace(rate, sleep))
+
+
+def _scrub(vault: Vault, deadline: float, pace: _Pace) -> Portion:
+    engine, portion, present = vault.engine, Portion(), round_of(vault)
     if not present.began or not present.after:
         present = msgspec.structs.replace(present, began=engine.options.clock(), after=b"")
     while True:
@@ -185,18 +200,18 @@ def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
     """Commit how far the round has come, together with what was found; return it with what is lost."""
     engine = vault.engine
     now = engine.options.clock()
-    found = [
-        Event(
-            EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
-            version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
-        )
-        for one in done
-        if one.healed or one.lost
-    ]  # fmt: skip
     with engine.lock:
         named = {row.segment_id for row in engine.head.segments}
-        lost = {*present.lost} & named - {one.segment_id for one in done}
-        lost |= {one.segment_id for one in done if one.lost}
+        gone = {one.segment_id for one in done if one.lost} & named
+        found = [
+            Event(
+                EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
+                version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
+            )
+            for one in done
+            if one.healed or one.segment_id in gone
+        ]  # fmt: skip
+        lost = {*present.lost} & named - {one.segment_id for one in done} | gone
         present = msgspec.structs.replace(present, lost=tuple(sorted(lost)))
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
         events = sealable([encode_event(event) for event in found])

@@ -14,15 +14,20 @@ from vaultfs.errors import VaultDamaged
 def heal_table(engine: Engine, row: SegmentRow) -> int:
     """Make both copies of a key table good, the second where its place is there; return how many were made.
 
+    One that the head names no more is let be.
+
     Raises
     ------
     VaultDamaged
         Neither is good, nor what they give together.
-    StorageFull, StorageFailed
+    StorageFull, StorageFailed, Closed, Forked, WriterPoisoned
     """
 
     def parse(data: bytes) -> None:
         if KeyTable.decode(data).segment_id != row.segment_id or data[-DIGEST:] != row.table_digest:
             raise VaultDamaged
 
-    return heal_pair(engine.vfs, engine.layout, engine.layout.key_table(row), parse, engine.metrics)
+    path = engine.layout.key_table(row)
+    with engine.lock:
+        engine.check_writable()
+        return heal_pair(engine.vfs, engine.layout, path, parse, engine.metrics) if engine.names(row) else 0

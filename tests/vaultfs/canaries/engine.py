@@ -83,7 +83,7 @@ def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, reco
     rows = vault.engine.head.segments
     paths = [vault.engine.layout.segment(row) for row in rows]
     acts: tuple[Callable[[], list[Repaired]], ...] = (
-        lambda: repair_queue(vault.engine),
+        lambda: list(repair_queue(vault.engine)),
         lambda: [repair(vault.engine, row) for row in rows],
     )
     for act in acts:

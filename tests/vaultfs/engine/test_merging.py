@@ -14,9 +14,12 @@ from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, answers, crashed, index_content, session
+from tests.vaultfs.support import MRN, answers, crashed, get, index_content, put, session
 from vaultfs.audit.log import read_leaves
+from vaultfs.engine.compaction import FAN
+from vaultfs.engine.starting import MAX_LIVE_JOURNALS
 from vaultfs.errors import VaultError
+from vaultfs.storage.health import Concern
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
 DAYS = 200
@@ -116,3 +119,83 @@ def test_a_source_that_could_not_be_removed_is_removed_when_the_vault_is_opened(
     vault = opened(fresh=True)
     assert {path.stem for path in _segments(vault)} == {row.segment_id.hex() for row in vault.engine.head.segments}
     assert said.keys() <= answers(vault).keys()
+
+
+@pytest.mark.parametrize("frame_class", ["RECORD", "AUDIT"])
+def test_a_segment_that_is_lost_stays_out_of_merging_and_keeps_nobody_from_the_vault(
+    opened: Open, frame_class: str
+) -> None:
+    """All others are merged, the vault settles and opens, and what is lost is told by its health."""
+    vault = opened()
+
+    def store(days: int) -> None:
+        for _ in range(days):
+            put(vault, os.urandom(400), subject=None)
+            vault.settle()
+
+    store(FAN - 1)
+    gone = next(row for row in vault.engine.head.segments if row.frame_class.name == frame_class)
+    path = vault.engine.layout.segment(gone)
+    vault.close()
+    path.unlink()
+    vault = opened()
+    store(FAN + 1)
+    assert vault.condition is vaultfs.Condition.OPEN
+    named = [row for row in vault.engine.head.segments if row.frame_class.name == frame_class]
+    assert gone in named
+    assert len(named) <= FAN + 1
+    assert Concern.DAMAGED in vault.maintenance.health().concerns
+    assert [one.segment_id for one in vault.maintenance.run(0).repaired] == [gone.segment_id]
+    assert Concern.LOST in vault.maintenance.health().concerns
+    for _ in range(MAX_LIVE_JOURNALS + 2):
+        vault = opened(fresh=True)
+        put(vault, subject=None)
+    assert len(vault.engine.live) <= MAX_LIVE_JOURNALS
+
+
+def test_what_a_crash_has_left_of_merged_segments_goes_though_another_is_missing(opened: Open) -> None:
+    """Mirrors and unfinished files beside them go, too. What is missing is read from its mirror, and keeps it."""
+    vault = opened()
+    vault.maintenance.mirror_segments(on=True)
+    kept = [put(vault, os.urandom(20_000), subject=None, date=date(1980, 1, 1)) for _ in range(20)]
+    vault.settle()
+    (large,) = [row for row in vault.engine.head.segments if row.frame_class.name == "RECORD"]
+    for _ in range(FAN - 1):
+        put(vault, os.urandom(400), subject=None)
+        vault.settle()
+    layout = vault.engine.layout
+    rows = [row for row in vault.engine.head.segments if row.frame_class.name == "RECORD" and row != large]
+    sources = [path for row in rows for path in (layout.segment(row), layout.copy_of(layout.segment(row)))]
+    before = {path: path.read_bytes() for path in sources}
+    put(vault, os.urandom(400), subject=None)
+    vault.settle()
+    assert set(rows).isdisjoint(vault.engine.head.segments)
+    vault.close()
+    litter = {path: data for number, (path, data) in enumerate(before.items()) if number % 3 != 1}
+    litter |= {path.with_suffix(".tmp"): b"unfinished" for path in sources[:4]}
+    for path, data in litter.items():
+        path.write_bytes(data)
+    data = layout.segment(large).read_bytes()
+    layout.segment(large).unlink()
+    vault = opened()
+    assert [path for path in litter if path.exists()] == []
+    assert layout.copy_of(layout.segment(large)).read_bytes() == data
+    assert all(len(get(vault, record)) == 20_000 for record in kept)
+
+
+@pytest.mark.parametrize("data", [b"", bytes(4096), None])
+def test_a_stranger_among_segments_and_mirrors_is_left_for_fsck(opened: Open, data: bytes | None) -> None:
+    vault = opened()
+    put(vault, os.urandom(400), subject=None)
+    vault.settle()
+    other = opened(vault.path.with_name("other"))
+    put(other, os.urandom(400), subject=None)
+    other.settle()
+    path = next(iter(_segments(other)))
+    strangers = [vault.path / top / path.relative_to(other.path) for top in ("", "copies")]
+    vault.close()
+    for stranger in strangers:
+        stranger.parent.mkdir(parents=True, exist_ok=True)
+        stranger.write_bytes(path.read_bytes() if data is None else data)
+    opened(vault.path)
+    assert all(stranger.exists() for stranger in strangers)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -79,6 +81,32 @@ def test_damage_is_a_concern_until_it_is_repaired(vault: vaultfs.Vault) -> None:
     assert concerns(vault) == set()
 
 
+@pytest.mark.parametrize("how", ["missing", "directory", "beyond"])
+def test_damage_to_anything_that_a_read_needs_is_a_concern(vault: vaultfs.Vault, opened: Open, how: str) -> None:
+    """Also where the mirror serves the read, or what was damaged are the rows that tell where everything is."""
+    options = vaultfs.Options(clock=Clock())
+    vault.maintenance.mirror_segments(on=True)
+    record = put(vault, os.urandom(50_000), date=date(1980, 1, 1))
+    vault.settle()
+    vault.maintenance.run(60)
+    (row,) = [row for row in vault.engine.head.segments if row.first_year == 1980]
+    path = vault.engine.layout.segment(row)
+    whole = path.read_bytes()
+    vault.close()
+    at = SegmentFooter.decode(whole[-FOOTER_SIZE:]).directory_offset
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(flipped(whole, at + 3) if how == "directory" else whole[:at])
+    vault = opened(fresh=True, options=options)
+    assert len(get(vault, record)) == 50_000
+    assert concerns(vault) == {Concern.DAMAGED}
+    assert [one.segment_id for one in vault.maintenance.run(0).repaired] == [row.segment_id]
+    assert path.read_bytes() == whole
+    assert get(vault, record)
+    assert concerns(vault) == set()
+
+
 def test_what_is_lost_stays_a_concern_over_reopening_until_it_is_restored(opened: Open, vault: vaultfs.Vault) -> None:
     path = largest(vault)
     whole = path.read_bytes()
@@ -97,6 +125,33 @@ def test_scrubbing_that_is_late_is_a_concern(vault: vaultfs.Vault, clock: Clock)
     assert concerns(vault) == {Concern.SCRUB_OVERDUE}
     assert concerns(vault, Thresholds(copy_age=None, epoch_stores=1, scrub_period=40 * DAY)) == set()
     assert vault.maintenance.health(QUIET).overdue == DAY
+
+
+def test_a_vault_that_was_never_scrubbed_is_late_from_when_it_was_created(opened: Open, clock: Clock) -> None:
+    """As long as no whole round was completed, whether one was begun or not, and whoever has opened the vault."""
+    options = vaultfs.Options(clock=clock)
+    vault = opened(options=options)
+    put(vault, os.urandom(60_000))
+    vault.settle()
+    clock.seconds += 29 * DAY
+    vault = opened(fresh=True, options=options)
+    assert concerns(vault) == set()
+    clock.seconds += 3 * DAY
+    assert concerns(vault) == {Concern.SCRUB_OVERDUE}
+    assert vault.maintenance.run(0).overdue == 2 * DAY
+    vault.maintenance.run(60)
+    assert concerns(vault) == set()
+
+
+def test_a_vault_that_was_never_scrubbed_is_late_if_the_beginning_of_its_log_is_lost(
+    opened: Open, clock: Clock
+) -> None:
+    options = vaultfs.Options(clock=clock)
+    vault = opened(options=options)
+    vault.settle()
+    (row,) = [row for row in vault.engine.head.segments if row.frame_class.name == "AUDIT"]
+    vault.engine.layout.segment(row).unlink()
+    assert concerns(opened(fresh=True, options=options)) == {Concern.SCRUB_OVERDUE}
 
 
 def test_mirrors_that_are_missing_are_a_concern(vault: vaultfs.Vault) -> None:

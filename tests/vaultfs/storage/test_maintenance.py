@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import WHO, events, flipped, get, lost, put, read_only
 from vaultfs.audit.events import EventType
 from vaultfs.errors import Closed, StorageFailed, WriterPoisoned
-from vaultfs.storage.maintenance import Step
+from vaultfs.storage.maintenance import Maintained, Step
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 DAY = 86_400
@@ -157,6 +158,50 @@ def test_a_step_that_fails_keeps_none_of_the_others_from_running(opened: Open, t
     assert set(done.failed) == {Step.REPAIR}
     assert done.scrubbed is not None
     assert done.scrubbed.healed
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_repair_that_fails_keeps_no_other_from_being_made_and_recorded(opened: Open, number: int) -> None:
+    vfs = FaultyVfs()
+    vault = opened(vfs=vfs)
+    records = []
+    for _ in range(2):
+        records.append(put(vault, os.urandom(40_000), subject=None))
+        vault.settle()
+    vault.maintenance.run(60)
+    rows = [row for row in vault.engine.head.segments if row.frame_class.name == "RECORD"]
+    for row in rows:
+        path = vault.engine.layout.segment(row)
+        path.write_bytes(flipped(path.read_bytes(), 5000))
+    for record in records:
+        get(vault, record)
+    vfs.fail(Operation.CREATE, error=28, number=number)
+    done = vault.maintenance.run(60)
+    assert set(done.failed) == {Step.REPAIR}
+    (repaired,) = done.repaired
+    assert [event.record for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED] == [
+        repaired.segment_id
+    ]
+    assert vault.maintenance.health().damaged == {row.segment_id for row in rows} - {repaired.segment_id}
+    vfs.heal()
+    assert len(vault.maintenance.run(60).repaired) == 1
+
+
+def test_of_two_that_maintain_a_vault_at_once_the_second_waits(vault: vaultfs.Vault) -> None:
+    """So it finds that the round was completed meanwhile, and the files of neither are in the other's way."""
+    found: list[Maintained] = []
+    second = Thread(target=lambda: found.append(vault.maintenance.run(60)))
+
+    def begin(_: float) -> None:
+        if second.ident is None:
+            second.start()
+            second.join(1)
+
+    first = vault.maintenance.run(60, rate=1, sleep=begin)
+    second.join(60)
+    assert first.scrubbed is not None
+    assert first.scrubbed.finished
+    assert [(one.scrubbed, one.failed) for one in found] == [(None, {})]
 
 
 def test_a_writer_that_has_failed_is_not_maintained(opened: Open) -> None:

@@ -14,7 +14,9 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, get, lost, put, read_only, session
+from vaultfs.engine.compaction import FAN
 from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
+from vaultfs.storage.maintenance import Step
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
@@ -101,7 +103,7 @@ def test_what_a_read_has_met_is_repaired(opened: Open, records: dict[str, vaultf
     assert damaged
     assert {done.segment_id for done in repair_queue(vault.engine)} == damaged
     assert vault.engine.store.damaged == set()
-    assert repair_queue(vault.engine) == []
+    assert list(repair_queue(vault.engine)) == []
     for row in vault.engine.head.segments:
         if row.segment_id in damaged:
             assert not repair(vault.engine, row).healed
@@ -120,6 +122,26 @@ def test_a_reader_in_another_place_goes_on_while_a_segment_is_repaired(
             for row in vault.engine.head.segments:
                 assert repair(vault.engine, row).healed
             assert get(reader, records["small"]) == b"small"
+
+
+@pytest.mark.parametrize("mirrors", [False, True])
+def test_a_segment_that_is_merged_while_it_is_repaired_does_not_come_back(opened: Open, mirrors: bool) -> None:
+    vault = opened()
+    vault.maintenance.mirror_segments(on=mirrors)
+    for _ in range(FAN - 1):
+        put(vault, os.urandom(3000), subject=None)
+        vault.settle()
+    row = next(row for row in vault.engine.head.segments if row.frame_class.name == "RECORD")
+    harm(path_of(vault, row), 4200)
+
+    def merge(_: int) -> None:
+        if row in vault.engine.head.segments:
+            put(vault, os.urandom(3000), subject=None)
+            vault.settle()
+
+    assert repair(vault.engine, row, merge) == Repaired(row.segment_id)
+    assert row not in vault.engine.head.segments
+    assert list(vault.path.rglob(f"*{row.segment_id.hex()}*")) == []
 
 
 class TestLoss:
@@ -172,6 +194,27 @@ class TestLoss:
         assert path_of(vault, row).read_bytes() == data
         path_of(vault, row).unlink()
         assert not repair(vault.engine, row).complete
+
+    def test_a_part_of_a_blob_is_lost_whose_records_are_too(self, opened: Open) -> None:
+        """Nothing says any more which records all these are, and the round of scrubbing is completed all the same."""
+        vault = opened()
+        put(vault, os.urandom(30 * KIB), date=date(1990, 1, 1))
+        put(vault, os.urandom(3000 * KIB), date=date(2000, 1, 1))
+        vault.settle()
+        paths = {row.frame_class.name: (row.segment_id, path_of(vault, row)) for row in vault.engine.head.segments}
+        vault.close()
+        paths["RECORD"][1].unlink()
+        lost(paths["BLOB"][1], 20)
+        vault = opened()
+        done = vault.maintenance.run(60)
+        assert done.failed.keys() <= {Step.INDEX}
+        assert done.scrubbed is not None
+        assert done.scrubbed.finished
+        assert {one.segment_id: one.complete for one in done.lost} == {
+            paths["RECORD"][0]: False,
+            paths["BLOB"][0]: False,
+        }
+        assert vault.maintenance.health().lost == {paths["RECORD"][0], paths["BLOB"][0]}
 
 
 class TestFaults:

@@ -13,6 +13,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import OTHER, crashed, events, flipped, get, lost, put, reopen, session
 from vaultfs.audit.events import EventType, Outcome
+from vaultfs.engine.compaction import FAN
 from vaultfs.errors import FieldInvalid
 from vaultfs.storage.scrub import KEY, NAMESPACE, Portion, Round, round_of, scrub
 
@@ -141,6 +142,25 @@ def test_a_rate_is_kept(filled: tuple[vaultfs.Vault, list[vaultfs.RecordId]]) ->
     slept.clear()
     scrub(vault, seconds=60, sleep=slept.append)
     assert slept == []
+
+
+def test_segments_that_are_merged_while_a_round_goes_on_are_not_lost(opened: Open) -> None:
+    vault = opened()
+    for _ in range(FAN - 1):
+        put(vault, os.urandom(3000), subject=None)
+        vault.settle()
+    before = set(vault.engine.head.segments)
+
+    def merge(_: float) -> None:
+        if before <= set(vault.engine.head.segments):
+            put(vault, os.urandom(3000), subject=None)
+            vault.settle()
+
+    portion = scrub(vault, seconds=60, rate=1, sleep=merge)
+    assert before.isdisjoint(vault.engine.head.segments)
+    assert (portion.finished, portion.lost, portion.tables) == (True, [], 0)
+    assert [event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED] == []
+    assert vault.maintenance.health().lost == frozenset()
 
 
 def test_an_empty_vault_has_nothing_to_scrub(opened: Open) -> None:
