@@ -24,7 +24,7 @@ from vaultfs_format.errors import VaultError
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.copying import admission
-from vaultfs_tools.copying.errors import SourceChanging, SourceOlder
+from vaultfs_tools.copying.errors import SourceChanging, SourceOlder, SourceUnproved
 from vaultfs_tools.copying.journals import Live
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.small import InForce
@@ -87,7 +87,7 @@ class Copier:
         Raises
         ------
         PlacesOverlap, OtherCopy, CopyBusy
-        SourceOlder, SignerUnknown, SignatureInvalid
+        CopyUnreadable, SourceOlder, SourceUnproved, SignerUnknown, SignatureInvalid
             The vault is not what may take the place of what the copy holds, which stays as it is.
         SourceChanging
         OSError
@@ -109,7 +109,9 @@ class Copier:
         before: object = None
         for number in range(1, TURNS + 1):
             heads = self._source.heads()
-            settled = gatherer.gather(heads[0])
+            settled = self._gathered(gatherer, heads)
+            if settled is None:
+                continue
             whole = gatherer.with_live(settled) if self._source.heads() == heads else None
             if whole is not None and self._source.heads() == heads:
                 # What is missing may have gone with a head that was there already; so it is looked for twice.
@@ -121,10 +123,19 @@ class Copier:
                 return self._commit(settled, mark, number)
         raise SourceChanging
 
+    def _gathered(self, gatherer: Gatherer, heads: tuple[InForce, InForce]) -> Turn | None:
+        """Return what a head names; None where it was replaced meanwhile, and VAULT removed that belongs to it."""
+        try:
+            return gatherer.gather(heads[0])
+        except SourceUnproved:
+            if self._source.heads() == heads:
+                raise
+            return None
+
     def _begin(self, vault_id: bytes) -> tuple[CopyMark, InForce | None]:
         """Return the mark of the copy, and its head if it has one; what an earlier run has left undone is gone."""
         mark = admission.mark_of(self._target, vault_id, self._options.kind)
-        present = admission.head_of(self._target) if mark else None
+        present = admission.head_of(self._target, replaceable=self._options.allow_older) if mark else None
         self._target.begin()
         self._target.tidy()
         if mark is None:

@@ -66,7 +66,8 @@ class Options:
     allow_older
         Copy a vault that is older than the copy. While that is done, a kill leaves neither the one nor the other.
     signer
-        Fingerprint of the signer that the vault must have; None to take the one that VAULT names.
+        Fingerprint of the signer that the vault must have; None for the one that has signed the copy's head, or where
+        there is none yet, for the one that VAULT names.
     """
 
     kind: CopyKind = CopyKind.WHOLE
@@ -145,7 +146,7 @@ class Gatherer:
 
         Raises
         ------
-        SourceOlder, SignerUnknown, SignatureInvalid, OSError
+        SourceOlder, SignerUnknown, SignatureInvalid, SourceUnproved, OSError
         """
         turn = Turn(*inforce)
         if self._present is not None and not self._options.allow_older:
@@ -169,17 +170,21 @@ class Gatherer:
         turn.report.findings += [as_copied(one) for one in found.findings if not isinstance(one.error, CopyStale)]
 
     def _vault_file(self, turn: Turn) -> Superblock | None:
-        """Copy VAULT; return it, once it is known that its signer has signed the head."""
+        """Copy VAULT; return it, once it is known that its signer has signed the head.
+
+        Nothing else is copied before: what a head names that nobody has signed takes the place of nothing.
+        """
         small = superblock_file(turn.head)
         data = self._small(turn, small)
         if data is None or not small.right(data):
+            admission.refuse_unproved(InForce(turn.head, turn.data), self._present, self._options.signer)
             return None
         superblock, signed = Superblock.decode(data), Report()
         check_signer(signed, turn.head, superblock, self._options.signer)
         for finding in signed.findings:
             raise finding.error
-        if self._present is not None:
-            admission.refuse_other_signer(superblock, self._present, self._target)
+        if self._present is not None and self._options.signer is None:
+            admission.refuse_other_signer(turn.head, superblock, self._present)
         turn.report.signer, turn.report.pinned = signed.signer, signed.pinned
         return superblock
 
