@@ -131,14 +131,14 @@ def _pace(args: Namespace, files: VaultFiles) -> Iterator[Pace]:
 
 
 def _run_copy(args: Namespace, kind: CopyKind) -> int:
-    files, began = VaultFiles(args.vault), time.monotonic()
+    source, began = Source.of_vault(args.vault), time.monotonic()
     options = Options(kind, args.verify, args.allow_older, args.signer)
-    with _pace(args, files) as pace:
-        done = Copier(Source(files, files), Target(args.copy.absolute()), options, pace).run()
+    with _pace(args, source.files) as pace:
+        done = Copier(source, Target(args.copy.absolute()), options, pace).run()
     shown: dict[str, object] = {}
     text = []
     if kind is CopyKind.WHOLE:
-        shown["noted"] = _noted(files, done)
+        shown["noted"] = _noted(source.files, done)
         if not shown["noted"]:
             text.append("VAULT cannot be written to: its audit log will not tell of this copy")
     return _show(args, done, time.monotonic() - began, shown, text)

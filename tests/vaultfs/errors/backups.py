@@ -98,3 +98,11 @@ def a_vault_has_lost_whom_it_is_signed_by(world: World) -> set[int]:
     for path in world.path.rglob("VAULT.1"):
         path.unlink()
     return world.backup("copy", world.path, world.stored / "copy", "--signer", signer)
+
+
+@reaches("DirectoryLinked")
+def a_directory_of_a_copy_leads_elsewhere(world: World) -> set[int]:
+    world.backup("copy", world.path, world.stored / "copy")
+    (world.stored / "copy" / "journal").rename(world.stored / "away")
+    (world.stored / "copy" / "journal").symlink_to(world.stored / "away")
+    return world.backup("copy", world.path, world.stored / "copy")

@@ -141,6 +141,7 @@ NAMES = {
     9308: "ReportInvalid",
     9309: "CopyUnreadable",
     9310: "SourceUnproved",
+    9311: "DirectoryLinked",
 }
 
 RETIRED = {

@@ -95,7 +95,7 @@ class Drill:
         expected, signing = self._answers(self.scratch / "reference", "read")
         damaged = self.scratch / "copy"
         with self._timed("copy"):
-            shutil.copytree(self.copy, damaged)
+            shutil.copytree(self.copy, damaged, ignore=_links)
         with self._timed("damage"):
             damager = Damager(damaged, head_in(VaultFiles(damaged)).head, self.seed, keyed=self.key is not None)
             damager.run(self.damage)
@@ -148,6 +148,11 @@ class Drill:
             if self.key is None:
                 return _of_files(vault), None
             return _of_records(vault, self.key)
+
+
+def _links(directory: str, names: list[str]) -> list[str]:
+    """Return which of the names in a directory are links: in a copy they count for nothing."""
+    return [name for name in names if Path(directory, name).is_symlink()]
 
 
 def _good(restored: Copied) -> bool:

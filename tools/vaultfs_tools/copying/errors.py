@@ -93,3 +93,13 @@ class SourceUnproved(BackupError):
         "The copy stays as it is. Heal the vault with vaultfs-fsck, or put VAULT in its place from another copy. A new"
         " copy, in another directory, can be made of it as it is."
     )
+
+
+class DirectoryLinked(BackupError):
+    """A directory of the copy is a link to another one."""
+
+    code = 9311
+    advice = (
+        "Look who made the link, and remove it: what is written to a copy stays in its directory. Only a vault may have"
+        " its directory `copies` elsewhere."
+    )

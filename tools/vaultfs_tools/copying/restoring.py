@@ -17,7 +17,7 @@ from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.turn import Options, Source
 from vaultfs_tools.keyless.acts import note
 from vaultfs_tools.keyless.durable import make_directory, sync_directory
-from vaultfs_tools.keyless.files import MARK, VaultFiles, copy_name
+from vaultfs_tools.keyless.files import MARK, copy_name
 
 
 def restore(
@@ -46,7 +46,7 @@ def restore(
     """
     if new.exists() or new.is_symlink():
         raise PlaceTaken
-    source = Source(VaultFiles(bundle or copy), VaultFiles(copy))
+    source = Source.of_copy(copy, bundle)
     for place in (copy, bundle or copy):
         admission.keep_apart(place, new)
     _check_bundle(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from vaultfs_format.copymark import CopyKind
@@ -28,8 +29,9 @@ from vaultfs_tools.copying.small import (
     table_file,
 )
 from vaultfs_tools.copying.target import Target
+from vaultfs_tools.copying.unlinked import Unlinked
 from vaultfs_tools.keyless.check import check_signer
-from vaultfs_tools.keyless.files import HEAD, MARK, README, VaultFiles, copy_name, part_name, segment_name
+from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name, part_name, segment_name
 from vaultfs_tools.keyless.findings import CopyStale, Finding, Report, Severity, SlicesDamaged
 from vaultfs_tools.keyless.pairs import check_head
 
@@ -47,8 +49,19 @@ class Source(NamedTuple):
         The vault.
     """
 
-    keys: VaultFiles
-    files: VaultFiles
+    keys: Unlinked
+    files: Unlinked
+
+    @classmethod
+    def of_vault(cls, vault: Path) -> Source:
+        """Return a vault as what is copied."""
+        files = Unlinked(vault, copies=True)
+        return cls(files, files)
+
+    @classmethod
+    def of_copy(cls, copy: Path, bundle: Path | None = None) -> Source:
+        """Return a copy as what is restored, with the keys of a bundle if there is one."""
+        return cls(Unlinked(bundle or copy), Unlinked(copy))
 
     def heads(self) -> tuple[InForce, InForce]:
         """Return the head that is copied, and that of the vault: while both stay, nothing that they need goes."""
@@ -284,10 +297,13 @@ class Gatherer:
     def _part(self, turn: Turn, segment_id: bytes, end: int) -> None:
         name = part_name(segment_id)
         turn.keep |= {name, copy_name(name)}
-        start = max(SUPERBLOCK_SIZE, self.have.ends.get(segment_id, 0), self._parts.get(segment_id, 0))
-        if start < end or self._target.files.size(name) < end:
+        known = self.have.ends.get(segment_id, 0)
+        start = self._parts.get(segment_id, SUPERBLOCK_SIZE if self._verify else max(SUPERBLOCK_SIZE, known))
+        there = min(self._target.files.size(place) for place in (name, copy_name(name)))
+        if start < end or there < end:
+            span = Span(segment_id, start, end, known)
             try:
-                copy_part(self._source.files, self._target, turn.head, Span(segment_id, start, end), self._pace)
+                copy_part(self._source.files, self._target, turn.head, span, self._pace)
                 self._parts[segment_id] = end
             except VaultError as error:
                 turn.report.add(error, name)
