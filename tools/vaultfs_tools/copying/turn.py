@@ -30,9 +30,10 @@ from vaultfs_tools.copying.small import (
 )
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.unlinked import Unlinked
+from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.check import check_signer
 from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name, part_name, segment_name
-from vaultfs_tools.keyless.findings import CopyStale, Finding, Report, Severity, SlicesDamaged
+from vaultfs_tools.keyless.findings import CopyStale, FileMissing, Finding, Report, Severity, SlicesDamaged
 from vaultfs_tools.keyless.pairs import check_head
 
 _BAD = frozenset({Severity.ERROR, Severity.UNSUPPORTED})
@@ -309,12 +310,22 @@ class Gatherer:
                 turn.report.add(error, name)
 
     def _access(self, turn: Turn) -> None:
-        """Stage the access journals: before the journals, which have the events of those that are gone."""
-        for name in access_journals(self._source.files):
+        """Stage the access journals: before the journals, which have the events of those that are gone.
+
+        What is damaged is reported; what the copy has of it stays.
+        """
+        files, found = self._source.files, Report()
+        check_access(files, found, turn.head, self._pace)
+        gone = [one for one in found.findings if isinstance(one.error, FileMissing)]  # merged meanwhile
+        turn.report.findings += [one for one in found.findings if one.severity in _BAD and one not in gone]
+        for name in access_journals(files):
+            staged = None
             try:
-                staged = stage_access(self._source.files, self._target, name)
+                staged = stage_access(files, self._target, name)
+            except FileMissing:
+                continue
             except VaultError:
-                continue  # merged meanwhile, or just begun: no read was released whose event is not elsewhere
+                pass  # found above; or just begun, and no read was released whose event it should have
             turn.keep.add(name)
             if staged is not None:
                 turn.access[staged] = name
