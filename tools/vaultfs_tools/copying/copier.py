@@ -31,7 +31,7 @@ from vaultfs_tools.copying.small import InForce
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.turn import Gatherer, Options, Source, Turn
 from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name
-from vaultfs_tools.keyless.findings import Report
+from vaultfs_tools.keyless.findings import Report, Severity
 
 TURNS = 32
 """Most turns; each has only to copy what was written during the one before."""
@@ -64,6 +64,11 @@ class Copied:
     kept: int
     turns: int
     report: Report
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is in it, and good."""
+        return not self.report.count(Severity.ERROR) and not self.report.count(Severity.UNSUPPORTED)
 
 
 class Copier:
