@@ -1,4 +1,4 @@
-"""Making a vault of a copy: proved and healed as it is made, and there only when it is complete."""
+"""Making a vault of a copy: proved and healed as it is made, and there only once all that the copy gives is in it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def restore(
     copy: Path, new: Path, bundle: Path | None = None, *, signer: bytes | None = None, pace: Pace | None = None
 ) -> Copied:
     """Make a vault of a copy, and leave in it the act that says so.
+
+    Of a copy that has lost something a vault is made all the same: the report names what is missing or damaged.
 
     Parameters
     ----------

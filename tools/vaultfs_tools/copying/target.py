@@ -108,17 +108,18 @@ class Target:
             write(self.root / name, data)
             self.written += len(data)
 
-    def put_pair(self, name: str, data: bytes, *, committed: bool) -> None:
-        """Write a small file to both of its places.
+    def put_both(self, name: str, data: bytes) -> None:
+        """Write a small file to both of its places, the second one first."""
+        self.put(copy_name(name), data)
+        self.put(name, data)
 
-        Parameters
-        ----------
-        committed
-            Whether the head that names it is in force here. Before, what stands in the first place under that name
-            stays: the head in force may name it.
+    def put_beside(self, name: str, data: bytes) -> None:
+        """Write a small file to its second place, and to the first one where nothing is.
+
+        What is there stays: the head in force may name it, and not what is written.
         """
         self.put(copy_name(name), data)
-        if committed or not (self.root / name).exists():
+        if not os.path.lexists(self.root / name):
             self.put(name, data)
 
     @contextmanager
