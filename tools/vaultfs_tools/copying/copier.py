@@ -92,7 +92,7 @@ class Copier:
 
         Raises
         ------
-        PlacesOverlap, OtherCopy, CopyBusy
+        PlacesOverlap, OtherCopy, DirectoryLinked, CopyBusy
         CopyUnreadable, SourceOlder, SourceUnproved, SignerUnknown, SignatureInvalid
             The vault is not what may take the place of what the copy holds, which stays as it is.
         SourceChanging
