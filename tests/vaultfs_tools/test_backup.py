@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from vaultfs_tools import backup, cli
+from vaultfs_tools.copying.proof import write_report
 
 import vaultfs
 from tests.vaultfs.support import lost
@@ -63,7 +64,7 @@ def test_a_vault_that_cannot_be_written_to_is_copied(run: Run, vault: Path, tmp_
     (vault / "acts").touch()
     code, output, _ = run("copy", vault, tmp_path / "copy")
     assert code == 0
-    assert output.endswith("VAULT cannot be written to: its audit log will not tell of this copy\n")
+    assert output.endswith("VAULT cannot be written to: the vault's audit log will not tell of this copy\n")
 
 
 def test_damage_decides_how_it_ends(run: Run, vault: Path, tmp_path: Path) -> None:
@@ -74,8 +75,18 @@ def test_damage_decides_how_it_ends(run: Run, vault: Path, tmp_path: Path) -> No
     assert f"corrected: {segment.relative_to(vault)}: VFS-9107" in output
     lost(segment, 1)
     code, output, _ = run("copy", vault, tmp_path / "two")
-    assert (code, output.splitlines()[-1]) == (cli.Exit.DAMAGED, "something is damaged or missing")
+    assert (code, "\nsomething is damaged or missing\n" in output) == (cli.Exit.DAMAGED, True)
     assert f"error: {segment.relative_to(vault)}: VFS-1108" in output
+
+
+def test_a_copy_that_is_not_complete_is_claimed_nowhere(run: Run, vault: Path, tmp_path: Path) -> None:
+    segment = max(vault.rglob("*.vseg"), key=lambda path: path.stat().st_size)
+    lost(segment, 1)
+    code, output, _ = run("copy", vault, tmp_path / "copy")
+    assert code == cli.Exit.DAMAGED
+    assert output.endswith("DEST is not complete: the vault's audit log will not tell of this copy\n")
+    assert json.loads(run("copy", vault, tmp_path / "copy", "--json")[1])["noted"] is False
+    assert not (vault / "acts").exists()
 
 
 def test_a_copy_is_restored_with_a_bundle_and_says_what_it_needs(run: Run, vault: Path, tmp_path: Path) -> None:
@@ -99,11 +110,19 @@ def test_a_drill_is_run_signed_and_verified(run: Run, vault: Path, tmp_path: Pat
     assert output.endswith("all equal\nsigned\n")
     report = tmp_path / "keyed" / "report.json"
     code, output, _ = run("verify-report", report, "--vault", vault)
-    assert (code, output.startswith("signed by "), output.endswith(", which was not given\n")) == (0, True, True)
+    assert (code, output.startswith("signed by "), ", which was not given\n" in output) == (0, True, True)
+    assert output.endswith("the drill found all equal\n")
     report.write_bytes(report.read_bytes().replace(b'"seed": 3', b'"seed": 4'))
     assert run("verify-report", report, "--vault", vault)[0] == cli.Exit.DAMAGED
     code, output, _ = run("drill", tmp_path / "copy", tmp_path / "keyless")
     assert (code, output.endswith("all equal\nnot signed: that needs the passphrase\n")) == (0, True)
+
+
+def test_the_report_of_a_drill_that_found_differences_says_so(run: Run, vault: Path, tmp_path: Path) -> None:
+    told = {"vault_id": vaults.head_of(vault).vault_id.hex(), "equal": False, "signer": 1}
+    write_report(tmp_path / "report.json", told, vaults.signing_of(vault))
+    code, output, _ = run("verify-report", tmp_path / "report.json", "--vault", vault)
+    assert (code, output.splitlines()[-1]) == (cli.Exit.DAMAGED, "the drill did not find all equal")
 
 
 def test_what_is_no_vault_is_not_copied(run: Run, tmp_path: Path) -> None:

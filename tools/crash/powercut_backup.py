@@ -86,8 +86,7 @@ class _Life:
         return states
 
     def _copy(self, place: Path) -> None:
-        files = VaultFiles(self._host.path)
-        Copier(Source(files, files), Target(place / "copy"), Options(), Pace()).run()
+        Copier(Source.of_vault(self._host.path), Target(place / "copy"), Options(), Pace()).run()
 
     def round(self) -> bool:
         """Copy what is new, cut the power meanwhile, and look at what is left; return whether the copy was done.

@@ -95,7 +95,8 @@ def _drill(argv: Sequence[str]) -> int:
 
 
 def _verify_report(argv: Sequence[str]) -> int:
-    parser = cli.Parser(f"{PROG} verify-report", "Check who has signed the report of a drill; needs no key.")
+    about = "Check who has signed the report of a drill, and what it says; needs no key."
+    parser = cli.Parser(f"{PROG} verify-report", about, epilog=EPILOG)
     parser.add_argument("report", metavar="REPORT", type=Path, help=f"the file {REPORT}, with its signature beside it")
     parser.add_argument("--vault", metavar="VAULT", type=Path, required=True, help="the vault, a copy, or a key bundle")
     reports.add_signer_option(parser)
@@ -131,16 +132,17 @@ def _pace(args: Namespace, files: VaultFiles) -> Iterator[Pace]:
 
 
 def _run_copy(args: Namespace, kind: CopyKind) -> int:
-    files, began = VaultFiles(args.vault), time.monotonic()
+    source, began = Source.of_vault(args.vault), time.monotonic()
     options = Options(kind, args.verify, args.allow_older, args.signer)
-    with _pace(args, files) as pace:
-        done = Copier(Source(files, files), Target(args.copy.absolute()), options, pace).run()
+    with _pace(args, source.files) as pace:
+        done = Copier(source, Target(args.copy.absolute()), options, pace).run()
     shown: dict[str, object] = {}
     text = []
     if kind is CopyKind.WHOLE:
-        shown["noted"] = _noted(files, done)
+        shown["noted"] = done.complete and _noted(source.files, done)
         if not shown["noted"]:
-            text.append("VAULT cannot be written to: its audit log will not tell of this copy")
+            reason = "VAULT cannot be written to" if done.complete else "DEST is not complete"
+            text.append(f"{reason}: the vault's audit log will not tell of this copy")
     return _show(args, done, time.monotonic() - began, shown, text)
 
 
@@ -188,10 +190,14 @@ def _run_drill(args: Namespace) -> int:
 def _run_verify_report(args: Namespace) -> int:
     report, signer = verified_report(args.report, args.vault, args.signer)
     pinned = args.signer is not None
+    equal = report.get("equal") is True
     shown = {"report": report, "fingerprint": signer.fingerprint, "pinned": pinned}
-    text = [f"signed by {signer.fingerprint.hex()}" + ("" if pinned else ", which was not given")]
+    text = [
+        f"signed by {signer.fingerprint.hex()}" + ("" if pinned else ", which was not given"),
+        "the drill found all equal" if equal else "the drill did not find all equal",
+    ]
     cli.emit(args, shown, text)
-    return cli.Exit.DONE
+    return cli.Exit.DONE if equal else cli.Exit.DAMAGED
 
 
 # Showing. ----------------------------------------------------------------------------------------------------------
@@ -224,4 +230,4 @@ def _as_text(done: Copied, seconds: float) -> Iterator[str]:
         yield f"signed by {done.report.signer.hex()}"
     for finding in done.report.findings:
         yield reports.as_text(finding)
-    yield "complete" if not reports.exit_code(done.report) & ~cli.Exit.ATTENTION else "something is damaged or missing"
+    yield "complete" if done.complete else "something is damaged or missing"

@@ -8,7 +8,7 @@ import pytest
 from vaultfs_tools.copying import turn
 from vaultfs_tools.copying.small import InForce
 
-from tests.vaultfs.errors.world import World, make, reaches
+from tests.vaultfs.errors.world import World, flip, make, reaches
 
 
 @reaches("PlacesOverlap")
@@ -82,3 +82,27 @@ def a_report_is_no_report(world: World) -> set[int]:
     report = world.stored / "report.json"
     report.write_bytes(b"all is well")
     return world.backup("verify-report", report, "--vault", world.path)
+
+
+@reaches("CopyUnreadable")
+def the_heads_of_a_copy_have_rotted(world: World) -> set[int]:
+    world.backup("copy", world.path, world.stored / "copy")
+    for name in ("head", "copies/head"):
+        flip(world.stored / "copy" / name, 200)
+    return world.backup("copy", world.path, world.stored / "copy")
+
+
+@reaches("SourceUnproved")
+def a_vault_has_lost_whom_it_is_signed_by(world: World) -> set[int]:
+    signer = "0" * 64
+    for path in world.path.rglob("VAULT.1"):
+        path.unlink()
+    return world.backup("copy", world.path, world.stored / "copy", "--signer", signer)
+
+
+@reaches("DirectoryLinked")
+def a_directory_of_a_copy_leads_elsewhere(world: World) -> set[int]:
+    world.backup("copy", world.path, world.stored / "copy")
+    (world.stored / "copy" / "journal").rename(world.stored / "away")
+    (world.stored / "copy" / "journal").symlink_to(world.stored / "away")
+    return world.backup("copy", world.path, world.stored / "copy")

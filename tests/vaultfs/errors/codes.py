@@ -139,6 +139,9 @@ NAMES = {
     9306: "PlaceTaken",
     9307: "BundleUnfit",
     9308: "ReportInvalid",
+    9309: "CopyUnreadable",
+    9310: "SourceUnproved",
+    9311: "DirectoryLinked",
 }
 
 RETIRED = {

@@ -9,7 +9,6 @@ from typing import Any
 from vaultfs_tools.copying import Copied, Copier, Options, Source, restore
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.target import Target
-from vaultfs_tools.keyless import VaultFiles
 from vaultfs_tools.keyless.findings import Severity
 
 import vaultfs
@@ -19,8 +18,7 @@ from tests.vaultfs_tools import vaults
 
 def copy(vault: Path, target: Path, **options: Any) -> Copied:
     """Bring a copy of a vault up to date."""
-    files = VaultFiles(vault)
-    return Copier(Source(files, files), Target(target), Options(**options), Pace()).run()
+    return Copier(Source.of_vault(vault), Target(target), Options(**options), Pace()).run()
 
 
 def errors(done: Copied) -> list[tuple[str, int]]:

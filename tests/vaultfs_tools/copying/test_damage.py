@@ -127,3 +127,30 @@ def test_files_that_are_missing_are_named(vault: Path, tmp_path: Path) -> None:
     done = copy(vault, tmp_path / "new")
     assert errors(done) == [(name, 9101)]
     assert done.turns == 2
+
+
+def log_of(place: Path) -> Path:
+    """Return the access journal of a vault."""
+    return next((place / "journal").glob("*.vacc"))
+
+
+@pytest.mark.parametrize("at", [100, 600])
+def test_an_access_journal_that_is_damaged_is_named_and_stays_in_the_copy(vault: Path, made: Path, at: int) -> None:
+    """In the header, or in the first of its groups that were durable."""
+    good = log_of(vault).read_bytes()
+    name = f"journal/{log_of(vault).name}"
+    vaults.flip(log_of(vault), at)
+    for _ in range(2):
+        assert [file for file, _ in errors(copy(vault, made))] == [name]
+        assert log_of(made).read_bytes() == good
+    log_of(vault).write_bytes(good)
+    assert errors(copy(vault, made)) == []
+    assert log_of(made).read_bytes() == good
+
+
+def test_an_access_journal_that_was_merged_goes_and_one_that_was_just_begun_is_none(vault: Path, made: Path) -> None:
+    vaults.opened(vault).close()
+    begun = vault / "journal" / f"{'0' * 32}.vacc"
+    begun.write_bytes(b"\x89VFS")
+    assert errors(copy(vault, made)) == []
+    assert not list(made.rglob("*.vacc"))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from vaultfs_tools.keyless import Severity
+from vaultfs_tools.keyless.findings import CopyStale
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, held_by, store_of
@@ -80,9 +81,10 @@ def each(vault: Path, made: Path, tmp_path: Path, step: int) -> int:
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
-        assert {one.severity for one in vaults.findings(target)} <= {Severity.REMARK, Severity.RECOVERY}, number
-        found = records(held_by(target, store_of(vault), tmp_path / "x"))
-        assert old.items() <= found.items() <= new.items(), number
+        found = [one for one in vaults.findings(target) if not isinstance(one.error, CopyStale)]  # a head may be behind
+        assert {one.severity for one in found} <= {Severity.REMARK, Severity.RECOVERY}, number
+        held = records(held_by(target, store_of(vault), tmp_path / "x"))
+        assert old.items() <= held.items() <= new.items(), number
         if judged % 3 == 0:
             copy(vault, target)
             assert records(held_by(target, store_of(vault), tmp_path / "x")) == new

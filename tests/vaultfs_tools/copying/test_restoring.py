@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from vaultfs_format.copymark import CopyKind
-from vaultfs_format.errors import FormatError, SignatureInvalid
+from vaultfs_format.errors import FormatError, NoRecipientMatches, SignatureInvalid
 from vaultfs_tools.copying import restore
 from vaultfs_tools.copying.drill import Drill, Key
 from vaultfs_tools.copying.errors import BundleUnfit, PlaceTaken, ReportInvalid
@@ -111,6 +112,29 @@ def test_a_drill_finds_all_equal_and_changes_nothing(
     assert (vaults.tree(made), vaults.tree(store_of(vault))) == (before, store)
     assert json.loads((tmp_path / "scratch" / "report.json").read_bytes()) == report
     assert (tmp_path / "scratch" / "report.sig").exists() is keyed
+
+
+def test_a_drill_reads_deleted_records_too(vault: Path, made: Path, tmp_path: Path) -> None:
+    """What is hidden is still to be there: whoever undeletes it must find it."""
+    before = Drill(made, tmp_path / "one", key(vault), 1).run()["compared"]
+    with vaults.opened(vault) as opened, opened.session(vaults.WHO, "TREAT") as session:
+        for info in session.find(subject=vaults.PATIENT):
+            with session.transaction() as txn:
+                txn.delete(info.id)
+    copy(vault, made)
+    report = Drill(made, tmp_path / "two", key(vault), 1).run()
+    assert (report["equal"], report["compared"]) == (True, before)
+
+
+@pytest.mark.parametrize("secret", [vaults.SECRET, b"another one"])
+def test_a_drill_leaves_no_copy_of_the_epoch_store(vault: Path, made: Path, tmp_path: Path, secret: bytes) -> None:
+    """A secret that is given up later, so that what it opens is erased, must not lie there still."""
+    with nullcontext() if secret == vaults.SECRET else pytest.raises(NoRecipientMatches):
+        Drill(made, tmp_path / "scratch", Key(secret, store_of(vault), "tester", "HSYSADMIN"), 1).run()
+    kept = {path.read_bytes() for path in store_of(vault).rglob("*") if path.is_file()}
+    assert kept
+    left = [path.read_bytes() for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
+    assert kept.isdisjoint(left)
 
 
 def test_the_same_seed_does_the_same_damage(vault: Path, made: Path, tmp_path: Path) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from vaultfs_format.copymark import CopyKind, CopyMark
-from vaultfs_format.errors import VaultError
+from vaultfs_format.errors import SignatureInvalid, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.copying.errors import OtherCopy, PlacesOverlap, SourceOlder
+from vaultfs_tools.copying.errors import CopyUnreadable, OtherCopy, PlacesOverlap, SourceOlder, SourceUnproved
 from vaultfs_tools.copying.journals import Live, durable_groups
-from vaultfs_tools.copying.small import InForce, head_in, superblock_of
+from vaultfs_tools.copying.small import InForce, head_in
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.keyless.files import MARK, copy_name
-from vaultfs_tools.keyless.findings import SignerUnknown
+from vaultfs_tools.keyless.findings import FileMissing, SignerUnknown
 from vaultfs_tools.keyless.litter import is_unfinished
 
 
@@ -55,12 +56,27 @@ def mark_of(target: Target, vault_id: bytes, kind: CopyKind) -> CopyMark | None:
     return None
 
 
-def head_of(target: Target) -> InForce | None:
-    """Return the head of a copy; None where there is none yet, or none is good."""
+def head_of(target: Target, *, replaceable: bool) -> InForce | None:
+    """Return the head of a copy; None where there is none yet.
+
+    Parameters
+    ----------
+    replaceable
+        Whether None is to be returned, too, where no head is good.
+
+    Raises
+    ------
+    CopyUnreadable
+        No head is good: whatever the copy holds cannot be compared with the vault.
+    """
     try:
         return head_in(target.files)
-    except VaultError:
+    except FileMissing:
         return None
+    except VaultError:
+        if replaceable:
+            return None
+        raise CopyUnreadable from None
 
 
 def refuse_older(source: InForce, present: InForce) -> None:
@@ -93,21 +109,34 @@ def refuse_shorter(source: Live, present: Live, head: Head) -> None:
             raise SourceOlder(generation=head.generation, copy=head.generation)
 
 
-def refuse_other_signer(superblock: Superblock, present: InForce, target: Target) -> None:
-    """Refuse a VAULT that does not name the signer of the copy's head: who wrote the one did not write the other.
+def refuse_other_signer(head: Head, superblock: Superblock, present: InForce) -> None:
+    """Refuse a head of another signer than has signed the copy's: VAULT names whom its writer wants it to name.
+
+    The signatures of the copy's head show whose they are, whatever has become of VAULT in the copy.
 
     Raises
     ------
     SignerUnknown
     """
-    number = present.head.signer
-    try:
-        known = superblock_of([target.files], present.head).signer(number)
-    except VaultError:
-        return  # what the copy had is damaged, and proves nothing
-    try:
-        if superblock.signer(number) == known:
+    if head.signer == present.head.signer:
+        with suppress(SignatureInvalid):
+            present.head.verify_signatures(superblock.signer(head.signer))
             return
-    except VaultError:
-        pass
-    raise SignerUnknown(number=number)
+    raise SignerUnknown(number=head.signer)
+
+
+def refuse_unproved(head: InForce, present: InForce | None, pin: bytes | None) -> None:
+    """Refuse a head whose signer is not known, unless it replaces none, and nobody has said who it must be.
+
+    Parameters
+    ----------
+    pin
+        Fingerprint of the signer that the vault must have.
+
+    Raises
+    ------
+    SourceUnproved
+    """
+    same = present is None or present.data == head.data
+    if pin is not None or not same:
+        raise SourceUnproved

@@ -21,17 +21,18 @@ from dataclasses import dataclass, replace
 
 from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.errors import VaultError
+from vaultfs_format.head import Head
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.copying import admission
-from vaultfs_tools.copying.errors import SourceChanging, SourceOlder
+from vaultfs_tools.copying.errors import SourceChanging, SourceOlder, SourceUnproved
 from vaultfs_tools.copying.journals import Live
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.small import InForce
 from vaultfs_tools.copying.target import Target
-from vaultfs_tools.copying.turn import Gatherer, Options, Source, Turn
+from vaultfs_tools.copying.turn import Gatherer, Journaled, Options, Source, Turn
 from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name
-from vaultfs_tools.keyless.findings import Report
+from vaultfs_tools.keyless.findings import Report, Severity
 
 TURNS = 32
 """Most turns; each has only to copy what was written during the one before."""
@@ -65,6 +66,11 @@ class Copied:
     turns: int
     report: Report
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything is in it, and good."""
+        return not self.report.count(Severity.ERROR) and not self.report.count(Severity.UNSUPPORTED)
+
 
 class Copier:
     """Copies a vault into a directory.
@@ -86,8 +92,8 @@ class Copier:
 
         Raises
         ------
-        PlacesOverlap, OtherCopy, CopyBusy
-        SourceOlder, SignerUnknown, SignatureInvalid
+        PlacesOverlap, OtherCopy, DirectoryLinked, CopyBusy
+        CopyUnreadable, SourceOlder, SourceUnproved, SignerUnknown, SignatureInvalid
             The vault is not what may take the place of what the copy holds, which stays as it is.
         SourceChanging
         OSError
@@ -109,22 +115,35 @@ class Copier:
         before: object = None
         for number in range(1, TURNS + 1):
             heads = self._source.heads()
-            settled = gatherer.gather(heads[0])
-            whole = gatherer.with_live(settled) if self._source.heads() == heads else None
-            if whole is not None and self._source.heads() == heads:
+            settled = self._gathered(gatherer, heads)
+            if settled is None:
+                continue
+            journaled = gatherer.gather_journals(settled.head) if self._source.heads() == heads else None
+            if journaled is not None and self._source.heads() == heads:
                 # What is missing may have gone with a head that was there already; so it is looked for twice.
-                if not whole.errors() or (heads, whole.errors()) == before:
-                    self._refuse_shorter(whole, gatherer.have, present)
-                    return self._commit(whole, mark, number)
-                before = heads, whole.errors()
+                errors = settled.errors() + journaled.errors()
+                if not errors or (heads, errors) == before:
+                    if not errors and present is not None and present.data == settled.data:
+                        self._refuse_shorter(journaled.live, gatherer.have, settled.head)
+                    return self._commit(settled, journaled, mark, number)
+                before = heads, errors
             elif number > PATIENCE and not settled.errors() and settled.head.generation > first.generation:
-                return self._commit(settled, mark, number)
+                return self._commit(settled, Journaled(), mark, number)
         raise SourceChanging
+
+    def _gathered(self, gatherer: Gatherer, heads: tuple[InForce, InForce]) -> Turn | None:
+        """Return what a head names; None where it was replaced meanwhile, and VAULT removed that belongs to it."""
+        try:
+            return gatherer.gather(heads[0])
+        except SourceUnproved:
+            if self._source.heads() == heads:
+                raise
+            return None
 
     def _begin(self, vault_id: bytes) -> tuple[CopyMark, InForce | None]:
         """Return the mark of the copy, and its head if it has one; what an earlier run has left undone is gone."""
         mark = admission.mark_of(self._target, vault_id, self._options.kind)
-        present = admission.head_of(self._target) if mark else None
+        present = admission.head_of(self._target, replaceable=self._options.allow_older) if mark else None
         self._target.begin()
         self._target.tidy()
         if mark is None:
@@ -133,37 +152,38 @@ class Copier:
         return mark, present
 
     def _write_mark(self, mark: CopyMark) -> None:
-        self._target.put_pair(MARK, mark.encode(), committed=True)
+        self._target.put_both(MARK, mark.encode())
 
-    def _refuse_shorter(self, turn: Turn, have: Live, present: InForce | None) -> None:
-        same = present is not None and present.data == turn.data
-        if same and turn.live is not None and not turn.errors() and not self._options.allow_older:
+    def _refuse_shorter(self, live: Live, have: Live, head: Head) -> None:
+        if not self._options.allow_older:
             try:
-                admission.refuse_shorter(turn.live, have, turn.head)
+                admission.refuse_shorter(live, have, head)
             except SourceOlder:
                 self._target.tidy()
                 raise
 
-    def _commit(self, turn: Turn, mark: CopyMark, turns: int) -> Copied:
+    def _commit(self, turn: Turn, journaled: Journaled, mark: CopyMark, turns: int) -> Copied:
         """Put in force what was copied; first what the new head needs, last what only older ones did."""
-        target, head, damaged = self._target, turn.head, bool(turn.errors())
+        target, head, damaged = self._target, turn.head, bool(turn.errors() or journaled.errors())
         if damaged and not mark.doubtful:
             self._write_mark(replace(mark, doubtful=True))
         for staged, name in turn.segments.items():
             target.publish(staged, name)
         for name, data in turn.small.items():
-            target.put_pair(name, data, committed=False)
+            target.put_beside(name, data)
         target.put(copy_name(HEAD), turn.data)
         target.put(HEAD, turn.data)
         for name, data in turn.small.items():
-            target.put_pair(name, data, committed=True)
-        for staged, name in (turn.access | turn.journals).items():
+            target.put_both(name, data)
+        for staged, name in (turn.access | journaled.staged).items():
             target.publish(staged, name)
         self._copy_readme()
-        target.clear(turn.keep, unfinished_only=damaged)
+        target.clear(turn.keep | journaled.keep, unfinished_only=damaged)
         if not damaged:
             self._write_mark(replace(mark, doubtful=False))
-        report = replace(turn.report, vault_id=head.vault_id, generation=head.generation, epoch=head.epoch)
+        report = turn.report
+        report.findings += journaled.report.findings
+        report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
         kept = len(head.segments) - turn.copied if self._options.kind is CopyKind.WHOLE else 0
         return Copied(mark.copy_id, target.written, turn.copied, kept, turns, report)
 

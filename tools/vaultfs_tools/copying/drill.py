@@ -1,7 +1,7 @@
 """A drill: a copy is damaged, restored, opened and read, beside itself; COPY, VAULT and epoch store stay as they are.
 
 The copy is restored twice, as it is and after damage that must heal. Both must give the same: with keys every version
-of every record, without them every byte of every file.
+of every record, visible or deleted, without them every byte of every file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ DAMAGE = 16
 """Files that are damaged unless the caller says otherwise."""
 
 _CHUNK = 1 << 20
+_RECORDS = 1000
+"""Records that are undeleted in one transaction."""
 
 Digests = dict[str, bytes]
 """Digest of each version of each record, by its id and version; or of each file, by its name."""
@@ -48,7 +50,7 @@ class Key:
     Parameters
     ----------
     store
-        The epoch store; it is copied, so that its anchors see nothing of the drill.
+        The epoch store; it is copied, so that its anchors see nothing of the drill, and the copy removed.
     who, purpose
         Who runs the drill and why, for the audit log of the vaults in the scratch directory.
     """
@@ -66,7 +68,8 @@ class Drill:
     Parameters
     ----------
     scratch
-        A directory that is new or empty; its owner alone can enter it. It holds what the vault holds, and is left.
+        A directory that is new or empty; its owner alone can enter it. It holds what the vault holds, and is left, but
+        for the copies of the epoch store.
     key
         None: files are compared, and the report is not signed.
     seed, damage
@@ -95,14 +98,14 @@ class Drill:
         expected, signing = self._answers(self.scratch / "reference", "read")
         damaged = self.scratch / "copy"
         with self._timed("copy"):
-            shutil.copytree(self.copy, damaged)
+            shutil.copytree(self.copy, damaged, ignore=_links)
         with self._timed("damage"):
             damager = Damager(damaged, head_in(VaultFiles(damaged)).head, self.seed, keyed=self.key is not None)
             damager.run(self.damage)
         with self._timed("restore damaged"):
             restored = restore(damaged, self.scratch / "restored")
         found, _ = self._answers(self.scratch / "restored", "read restored")
-        report = self._report(reference, restored, expected == found and _good(restored))
+        report = self._report(reference, restored, expected == found and restored.complete)
         report |= {
             "damage": {kind.name.lower(): count for kind, count in sorted(damager.done.items())},
             "compared": len(expected.keys() | found.keys()),
@@ -150,8 +153,9 @@ class Drill:
             return _of_records(vault, self.key)
 
 
-def _good(restored: Copied) -> bool:
-    return not restored.report.count(Severity.ERROR) and not restored.report.count(Severity.UNSUPPORTED)
+def _links(directory: str, names: list[str]) -> list[str]:
+    """Return which of the names in a directory are links: in a copy they count for nothing."""
+    return [name for name in names if Path(directory, name).is_symlink()]
 
 
 def _of_files(vault: Path) -> Digests:
@@ -164,26 +168,52 @@ def _of_files(vault: Path) -> Digests:
 
 
 def _of_records(vault: Path, key: Key) -> tuple[Digests, SigningKeys]:
-    """Open a vault with a copy of the epoch store, and read every version of every record."""
+    """Open a vault with a copy of the epoch store, and read every version of every record, of deleted ones too.
+
+    The copy of the store is removed: what was erased by giving up a secret must not stay readable in SCRATCH.
+    """
     import vaultfs
 
     store = vault.with_name(f"{vault.name}.epoch")
-    shutil.copytree(key.store, store)
-    os.chmod(store, 0o700)
-    # The copy may be older than what the anchor in the store has seen, and is restored nowhere but here.
-    opened = vaultfs.open(
-        vault, unlock=vaultfs.Passphrase(key.passphrase), policy=vaultfs.PermitAll(), accept_older=True
-    )
-    with opened, opened.session(vaultfs.Principal(key.who), key.purpose) as session:
-        return dict(_versions(session)), opened.engine.signing
+    try:
+        shutil.copytree(key.store, store)
+        os.chmod(store, 0o700)
+        # The copy may be older than what the anchor in the store has seen, and is restored nowhere but here.
+        opened = vaultfs.open(
+            vault, unlock=vaultfs.Passphrase(key.passphrase), policy=vaultfs.PermitAll(), accept_older=True
+        )
+        with opened, opened.session(vaultfs.Principal(key.who), key.purpose) as session:
+            visible = [info.id for subject in session.all_subjects() for info in session.find(subject=subject)]
+            found = dict(_versions(session, visible))
+            deleted = _undeleted(opened, session, set(visible))
+            found |= {f"deleted {name}": digest for name, digest in _versions(session, deleted)}
+            return found, opened.engine.signing
+    finally:
+        if store.exists():
+            shutil.rmtree(store)
 
 
-def _versions(session: vaultfs.Session) -> Iterator[tuple[str, bytes]]:
-    for subject in session.all_subjects():
-        for info in session.find(subject=subject):
-            for version in session.versions(info.id):
-                with session.open(info.id, version.version) as file:
-                    yield f"{info.id.hex()}.{version.version}", _digest(file.read)
+def _versions(session: vaultfs.Session, records: Iterable[vaultfs.RecordId]) -> Iterator[tuple[str, bytes]]:
+    for record in records:
+        for version in session.versions(record):
+            with session.open(record, version.version) as file:
+                yield f"{record.hex()}.{version.version}", _digest(file.read)
+
+
+def _undeleted(
+    vault: vaultfs.Vault, session: vaultfs.Session, visible: set[vaultfs.RecordId]
+) -> list[vaultfs.RecordId]:
+    """Undelete the records that the audit log says were deleted and are not visible; return which these are."""
+    import vaultfs
+    from vaultfs.audit.log import read_events
+
+    deleted = {event.record for _, event in read_events(vault) if event.type == vaultfs.EventType.RECORD_DELETED}
+    hidden = sorted({vaultfs.RecordId(record) for record in deleted} - visible)
+    for start in range(0, len(hidden), _RECORDS):
+        with session.transaction() as txn:
+            for record in hidden[start : start + _RECORDS]:
+                txn.undelete(record)
+    return hidden
 
 
 def _digest(read: Callable[[int], bytes]) -> bytes:

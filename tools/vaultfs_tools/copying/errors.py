@@ -73,3 +73,33 @@ class ReportInvalid(BackupError, FormatError):
 
     code = 9308
     advice = "Take the report from where the drill has written it; what was edited proves nothing."
+
+
+class CopyUnreadable(BackupError):
+    """There is a head in the copy, and none that this program can read: damaged, or of a newer version."""
+
+    code = 9309
+    advice = (
+        "What the copy holds may be newer than the vault: keep it, check it with the newest vaultfs-fsck, and copy to"
+        " another directory. Use --allow-older only if you are sure that nothing in the copy is needed."
+    )
+
+
+class SourceUnproved(BackupError):
+    """VAULT is damaged or missing, so that nothing shows who has signed the head."""
+
+    code = 9310
+    advice = (
+        "The copy stays as it is. Heal the vault with vaultfs-fsck, or put VAULT in its place from another copy. A new"
+        " copy, in another directory, can be made of it as it is."
+    )
+
+
+class DirectoryLinked(BackupError):
+    """A directory of the copy is a link to another one."""
+
+    code = 9311
+    advice = (
+        "Look who made the link, and remove it: what is written to a copy stays in its directory. Only a vault may have"
+        " its directory `copies` elsewhere."
+    )

@@ -1,4 +1,4 @@
-"""Making a vault of a copy: proved and healed as it is made, and there only when it is complete."""
+"""Making a vault of a copy: proved and healed as it is made, and there only once all that the copy gives is in it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.turn import Options, Source
 from vaultfs_tools.keyless.acts import note
 from vaultfs_tools.keyless.durable import make_directory, sync_directory
-from vaultfs_tools.keyless.files import MARK, VaultFiles, copy_name
+from vaultfs_tools.keyless.files import MARK, copy_name
 
 
 def restore(
     copy: Path, new: Path, bundle: Path | None = None, *, signer: bytes | None = None, pace: Pace | None = None
 ) -> Copied:
     """Make a vault of a copy, and leave in it the act that says so.
+
+    Of a copy that has lost something a vault is made all the same: the report names what is missing or damaged.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def restore(
     """
     if new.exists() or new.is_symlink():
         raise PlaceTaken
-    source = Source(VaultFiles(bundle or copy), VaultFiles(copy))
+    source = Source.of_copy(copy, bundle)
     for place in (copy, bundle or copy):
         admission.keep_apart(place, new)
     _check_bundle(source)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from vaultfs_format.combining import combine
 from vaultfs_format.errors import DigestMismatch, Structure, Unsupported, VaultError
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.suite import DIGEST
@@ -38,7 +39,7 @@ class Small(NamedTuple):
 
 
 def head_in(files: VaultFiles) -> InForce:
-    """Return the newest of the two heads of a directory.
+    """Return the newest of the two heads of a directory, or what two damaged ones give together.
 
     Raises
     ------
@@ -48,10 +49,12 @@ def head_in(files: VaultFiles) -> InForce:
         Neither is good.
     """
     found: list[InForce] = []
+    read: list[bytes] = []
     failure: VaultError = FileMissing(structure=Structure.HEAD)
     for name in (HEAD, copy_name(HEAD)):
         try:
             data = files.read(name)
+            read.append(data)
             found.append(InForce(Head.decode(data), data))
         except Unsupported:
             raise
@@ -59,9 +62,12 @@ def head_in(files: VaultFiles) -> InForce:
             continue
         except VaultError as error:
             failure = error
-    if not found:
+    if found:
+        return max(found, key=lambda one: one.head.generation)
+    combined = combine(read, Head.decode)
+    if combined is None:
         raise failure
-    return max(found, key=lambda one: one.head.generation)
+    return InForce(combined[1], combined[0])
 
 
 def superblock_file(head: Head) -> Small:

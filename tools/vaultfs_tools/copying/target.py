@@ -1,4 +1,8 @@
-"""The directory of a copy: files appear in it whole and durably, and one process at a time writes to it."""
+"""The directory of a copy: files appear in it whole and durably, and one process at a time writes to it.
+
+Nothing is read or written through a link: one that has the name of a file is replaced by it, and a directory that is
+one is refused before anything is written.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,16 @@ import fcntl
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vaultfs_format.errors import VaultError
 from vaultfs_format.searching import Read
 
-from vaultfs_tools.copying.errors import CopyBusy
+from vaultfs_tools.copying.errors import CopyBusy, DirectoryLinked
+from vaultfs_tools.copying.unlinked import Unlinked
 from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
-from vaultfs_tools.keyless.files import JOURNALS, SEGMENTS, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import FileMissing
+from vaultfs_tools.keyless.files import COPIES, JOURNALS, SEGMENTS, copy_name
 from vaultfs_tools.keyless.litter import is_unfinished, is_vaults
 from vaultfs_tools.keyless.segments import Lenient
 
@@ -34,7 +38,7 @@ class Target:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = VaultFiles(root)
+        self.files = Unlinked(root)
         self.written = 0
 
     @contextmanager
@@ -47,7 +51,7 @@ class Target:
         """
         self.root.parent.mkdir(parents=True, exist_ok=True)
         place = self.root.with_name(f"{self.root.name}.lock")
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,11 +62,25 @@ class Target:
             os.close(descriptor)
 
     def begin(self) -> None:
-        """Make the directory, private to its owner."""
+        """Make the directory, private to its owner.
+
+        Raises
+        ------
+        DirectoryLinked
+        """
         make_directory(self.root)
+        self._refuse_links()
         self.root.chmod(_PRIVATE)
         for name in (JOURNALS, SEGMENTS):
             make_directory(self.root / name)
+
+    def _refuse_links(self) -> None:
+        for name in (COPIES, JOURNALS, SEGMENTS):
+            if (self.root / name).is_symlink():
+                raise DirectoryLinked
+            for where, directories, _ in os.walk(self.root / name):
+                if any((Path(where) / directory).is_symlink() for directory in directories):
+                    raise DirectoryLinked
 
     def tidy(self) -> None:
         """Remove what an interrupted run has left, but for segments that wait to be named: they are looked at again."""
@@ -77,11 +95,12 @@ class Target:
     @contextmanager
     def present(self, name: str) -> Iterator[Read]:
         """Yield what reads the file that has a name now; where there is none, or no more bytes, it returns fewer."""
-        try:
-            with self.files.open(name) as file:
-                yield Lenient(file)
-        except FileMissing:
-            yield lambda _, __: b""
+        with ExitStack() as stack:
+            try:
+                read: Read = Lenient(stack.enter_context(self.files.open(name)))
+            except VaultError:
+                read = read_nothing
+            yield read
 
     def put(self, name: str, data: bytes) -> None:
         """Make a file hold `data`, unless it does."""
@@ -89,17 +108,18 @@ class Target:
             write(self.root / name, data)
             self.written += len(data)
 
-    def put_pair(self, name: str, data: bytes, *, committed: bool) -> None:
-        """Write a small file to both of its places.
+    def put_both(self, name: str, data: bytes) -> None:
+        """Write a small file to both of its places, the second one first."""
+        self.put(copy_name(name), data)
+        self.put(name, data)
 
-        Parameters
-        ----------
-        committed
-            Whether the head that names it is in force here. Before, what stands in the first place under that name
-            stays: the head in force may name it.
+    def put_beside(self, name: str, data: bytes) -> None:
+        """Write a small file to its second place, and to the first one where nothing is.
+
+        What is there stays: the head in force may name it, and not what is written.
         """
         self.put(copy_name(name), data)
-        if committed or not (self.root / name).exists():
+        if not os.path.lexists(self.root / name):
             self.put(name, data)
 
     @contextmanager
@@ -107,12 +127,20 @@ class Target:
         """Yield the descriptor of a new file that gets its name only by `publish`; durable when this returns."""
         path = self.root / name
         make_directory(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
+        path.unlink(missing_ok=True)
+        with _durable(path, os.O_EXCL) as descriptor:
             yield descriptor
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+    @contextmanager
+    def in_place(self, name: str) -> Iterator[int]:
+        """Yield the descriptor of a file that is written where it is; durable, with its name, when this returns."""
+        path = self.root / name
+        make_directory(path.parent)
+        if path.is_symlink():
+            path.unlink()
+        with _durable(path, 0) as descriptor:
+            yield descriptor
+        sync_directory(path.parent)
 
     def publish(self, staged: str, name: str) -> None:
         """Give a staged file its name, durably."""
@@ -130,3 +158,18 @@ class Target:
         for name in self.files.walk():
             if name not in keep and (is_unfinished(name) or (is_vaults(name) and not unfinished_only)):
                 self.remove(name)
+
+
+@contextmanager
+def _durable(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    try:
+        yield descriptor
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_nothing(_: int, __: int) -> bytes:
+    """Read a file that is not there."""
+    return b""

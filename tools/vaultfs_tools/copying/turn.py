@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from vaultfs_format.copymark import CopyKind
@@ -28,9 +29,11 @@ from vaultfs_tools.copying.small import (
     table_file,
 )
 from vaultfs_tools.copying.target import Target
+from vaultfs_tools.copying.unlinked import Unlinked
+from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.check import check_signer
-from vaultfs_tools.keyless.files import HEAD, MARK, README, VaultFiles, copy_name, part_name, segment_name
-from vaultfs_tools.keyless.findings import CopyStale, Finding, Report, Severity, SlicesDamaged
+from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name, part_name, segment_name
+from vaultfs_tools.keyless.findings import CopyStale, FileMissing, Finding, Report, Severity, SlicesDamaged
 from vaultfs_tools.keyless.pairs import check_head
 
 _BAD = frozenset({Severity.ERROR, Severity.UNSUPPORTED})
@@ -47,8 +50,19 @@ class Source(NamedTuple):
         The vault.
     """
 
-    keys: VaultFiles
-    files: VaultFiles
+    keys: Unlinked
+    files: Unlinked
+
+    @classmethod
+    def of_vault(cls, vault: Path) -> Source:
+        """Return a vault as what is copied."""
+        files = Unlinked(vault, copies=True)
+        return cls(files, files)
+
+    @classmethod
+    def of_copy(cls, copy: Path, bundle: Path | None = None) -> Source:
+        """Return a copy as what is restored, with the keys of a bundle if there is one."""
+        return cls(Unlinked(bundle or copy), Unlinked(copy))
 
     def heads(self) -> tuple[InForce, InForce]:
         """Return the head that is copied, and that of the vault: while both stay, nothing that they need goes."""
@@ -62,11 +76,13 @@ class Options:
     Parameters
     ----------
     verify
-        Look at every slice that the copy has already; else a segment of the right name and length is taken for good.
+        Look at every byte that the copy has already; else a segment of the right name and length is taken for good, and
+        of a part file what the journals of the copy name.
     allow_older
         Copy a vault that is older than the copy. While that is done, a kill leaves neither the one nor the other.
     signer
-        Fingerprint of the signer that the vault must have; None to take the one that VAULT names.
+        Fingerprint of the signer that the vault must have; None for the one that has signed the copy's head, or where
+        there is none yet, for the one that VAULT names.
     """
 
     kind: CopyKind = CopyKind.WHOLE
@@ -77,18 +93,16 @@ class Options:
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn has found to copy.
+    """What one turn has found to copy, but for the live journals.
 
     Parameters
     ----------
     small
         VAULT, keyring and key tables that are written with the head, by their names.
-    segments, access, journals
+    segments, access
         Names of files, by those under which they wait.
     keep
         Names of all files that the copy needs then.
-    live
-        The journals, once they were looked at.
     """
 
     head: Head
@@ -97,14 +111,38 @@ class Turn:
     small: dict[str, bytes] = field(default_factory=dict)
     segments: dict[str, str] = field(default_factory=dict)
     access: dict[str, str] = field(default_factory=dict)
-    journals: dict[str, str] = field(default_factory=dict)
     keep: set[str] = field(default_factory=set)
     copied: int = 0
-    live: Live | None = None
 
     def errors(self) -> list[tuple[str, int]]:
         """Return what could not be copied as it must be."""
-        return [(one.file, one.error.code) for one in self.report.findings if one.severity in _BAD]
+        return _errors(self.report)
+
+
+@dataclass(slots=True)
+class Journaled:
+    """What one look at the live journals has found to copy: they, and the part files that they name.
+
+    Parameters
+    ----------
+    staged
+        Names of journals, by those under which they wait.
+    keep
+        Names of all files that the copy needs for them.
+    """
+
+    live: Live = field(default_factory=lambda: Live([], Report()))
+    report: Report = field(default_factory=Report)
+    staged: dict[str, str] = field(default_factory=dict)
+    keep: set[str] = field(default_factory=set)
+
+    def errors(self) -> list[tuple[str, int]]:
+        """Return what could not be copied as it must be."""
+        return _errors(self.report)
+
+
+def _errors(report: Report) -> list[tuple[str, int]]:
+    return [(one.file, one.error.code) for one in report.findings if one.severity in _BAD]
 
 
 class Gatherer:
@@ -145,7 +183,7 @@ class Gatherer:
 
         Raises
         ------
-        SourceOlder, SignerUnknown, SignatureInvalid, OSError
+        SourceOlder, SignerUnknown, SignatureInvalid, SourceUnproved, OSError
         """
         turn = Turn(*inforce)
         if self._present is not None and not self._options.allow_older:
@@ -169,50 +207,59 @@ class Gatherer:
         turn.report.findings += [as_copied(one) for one in found.findings if not isinstance(one.error, CopyStale)]
 
     def _vault_file(self, turn: Turn) -> Superblock | None:
-        """Copy VAULT; return it, once it is known that its signer has signed the head."""
-        small = superblock_file(turn.head)
-        data = self._small(turn, small)
-        if data is None or not small.right(data):
+        """Copy VAULT; return it if it is good, once it is known that its signer has signed the head.
+
+        Nothing else is copied before: what a head names that nobody has signed takes the place of nothing.
+        """
+        data = self._small(turn, superblock_file(turn.head))
+        if data is None:
+            admission.refuse_unproved(InForce(turn.head, turn.data), self._present, self._options.signer)
             return None
         superblock, signed = Superblock.decode(data), Report()
         check_signer(signed, turn.head, superblock, self._options.signer)
         for finding in signed.findings:
             raise finding.error
-        if self._present is not None:
-            admission.refuse_other_signer(superblock, self._present, self._target)
+        if self._present is not None and self._options.signer is None:
+            admission.refuse_other_signer(turn.head, superblock, self._present)
         turn.report.signer, turn.report.pinned = signed.signer, signed.pinned
         return superblock
 
     def _small(self, turn: Turn, small: Small) -> bytes | None:
-        """Take in a small file for the commit; return it."""
-        data = self._read_small(turn, small)
+        """Take in a small file for the commit, where it is good nowhere as it is; return it if it is good."""
+        turn.keep |= {small.name, copy_name(small.name)}
+        good = self._good(turn, small)
+        data = self._damaged(small) if good is None else good
         if data is not None:
             turn.small[small.name] = data
-        return data
+        return good
 
-    def _read_small(self, turn: Turn, small: Small) -> bytes | None:
-        """Return a small file from where it is good; where it is nowhere, as it is, if the copy has none."""
-        turn.keep |= {small.name, copy_name(small.name)}
+    def _good(self, turn: Turn, small: Small) -> bytes | None:
+        """Return a small file from wherever it is good; None where it is nowhere, which is reported."""
         try:
             data, reason = read_small([*self._source, self._target.files], small)
         except VaultError as error:
             turn.report.add(error, small.name)
-            there = (self._target.read(name) for name in (small.name, copy_name(small.name)))
-            return None if any(data is not None for data in there) else first_readable(self._source, small.name)
+            return None
         if reason is not None:
             turn.report.findings.append(Finding(Severity.CORRECTED, reason, small.name))
         return data
+
+    def _damaged(self, small: Small) -> bytes | None:
+        """Return a small file as the vault has it; None where the copy has one, which may be better, or neither has."""
+        if any(self._target.read(name) is not None for name in (small.name, copy_name(small.name))):
+            return None
+        return first_readable(self._source, small.name)
 
     def _table(self, turn: Turn, row: SegmentRow) -> None:
         """Copy a key table: its name tells its segment and epoch, so it may be there before the head."""
         small = table_file(turn.head, row)
         turn.keep |= {small.name, copy_name(small.name)}
         if not all(self._has_table(name, small, row) for name in (small.name, copy_name(small.name))):
-            data = self._read_small(turn, small)
+            data = self._small(turn, small)
             if data is not None:
-                self._target.put_pair(small.name, data, committed=False)
-                if not self._has_table(small.name, small, row):  # the head in force may name what is there
-                    turn.small[small.name] = data
+                self._target.put_beside(small.name, data)
+                if self._has_table(small.name, small, row):
+                    del turn.small[small.name]
 
     def _has_table(self, name: str, small: Small, row: SegmentRow) -> bool:
         if self._verify:
@@ -259,41 +306,53 @@ class Gatherer:
             return True
         return False
 
-    def with_live(self, turn: Turn) -> Turn:
-        """Return a turn together with the live journals: they are staged, and the part files that they name copied."""
-        if self._options.kind is not CopyKind.WHOLE:
-            return replace(turn, live=Live([], Report()))
-        live = look(self._source.files, turn.head, self._pace)
-        findings = [*turn.report.findings, *live.report.findings]
-        turn = replace(turn, report=replace(turn.report, findings=findings), keep={*turn.keep}, live=live)
-        for segment_id, end in live.ends.items():
-            self._part(turn, segment_id, end)
-        for journal in live.journals:
-            turn.keep |= {journal.name, copy_name(journal.name)}
-            try:
-                turn.journals.update(stage_journal(self._source.files, self._target, journal))
-            except VaultError as error:
-                turn.report.add(error, journal.name)
-        return turn
+    def gather_journals(self, head: Head) -> Journaled:
+        """Copy the live journals under a head: they are staged, and the part files that they name written."""
+        found = Journaled()
+        if self._options.kind is CopyKind.WHOLE:
+            found.live = look(self._source.files, head, self._pace)
+            found.report.findings += found.live.report.findings
+            for segment_id, end in found.live.ends.items():
+                self._part(found, head, segment_id, end)
+            for journal in found.live.journals:
+                found.keep |= {journal.name, copy_name(journal.name)}
+                try:
+                    found.staged |= stage_journal(self._source.files, self._target, journal)
+                except VaultError as error:
+                    found.report.add(error, journal.name)
+        return found
 
-    def _part(self, turn: Turn, segment_id: bytes, end: int) -> None:
+    def _part(self, found: Journaled, head: Head, segment_id: bytes, end: int) -> None:
         name = part_name(segment_id)
-        turn.keep |= {name, copy_name(name)}
-        start = max(SUPERBLOCK_SIZE, self.have.ends.get(segment_id, 0), self._parts.get(segment_id, 0))
-        if start < end or self._target.files.size(name) < end:
+        found.keep |= {name, copy_name(name)}
+        known = self.have.ends.get(segment_id, 0)
+        start = self._parts.get(segment_id, SUPERBLOCK_SIZE if self._verify else max(SUPERBLOCK_SIZE, known))
+        there = min(self._target.files.size(place) for place in (name, copy_name(name)))
+        if start < end or there < end:
+            span = Span(segment_id, start, end, known)
             try:
-                copy_part(self._source.files, self._target, turn.head, Span(segment_id, start, end), self._pace)
+                copy_part(self._source.files, self._target, head, span, self._pace)
                 self._parts[segment_id] = end
             except VaultError as error:
-                turn.report.add(error, name)
+                found.report.add(error, name)
 
     def _access(self, turn: Turn) -> None:
-        """Stage the access journals: before the journals, which have the events of those that are gone."""
-        for name in access_journals(self._source.files):
+        """Stage the access journals: before the journals, which have the events of those that are gone.
+
+        What is damaged is reported; what the copy has of it stays.
+        """
+        files, found = self._source.files, Report()
+        check_access(files, found, turn.head, self._pace)
+        gone = [one for one in found.findings if isinstance(one.error, FileMissing)]  # merged meanwhile
+        turn.report.findings += [one for one in found.findings if one.severity in _BAD and one not in gone]
+        for name in access_journals(files):
+            staged = None
             try:
-                staged = stage_access(self._source.files, self._target, name)
+                staged = stage_access(files, self._target, name)
+            except FileMissing:
+                continue
             except VaultError:
-                continue  # merged meanwhile, or just begun: no read was released whose event is not elsewhere
+                pass  # found above; or just begun, and no read was released whose event it should have
             turn.keep.add(name)
             if staged is not None:
                 turn.access[staged] = name
