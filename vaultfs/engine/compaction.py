@@ -20,10 +20,12 @@ from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.index import Container, ContainerKind
-from vaultfs.engine.sealed import open_segment
+from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
+from vaultfs.errors import FormatError, NotAuthentic
 
 FAN = 8
 """Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
@@ -130,8 +132,22 @@ def _consecutive(engine: Engine, members: Sequence[SegmentRow]) -> list[list[Seg
 
 
 def _footer(engine: Engine, row: SegmentRow) -> SegmentFooter:
-    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+    with closing(_opened(engine, row)) as segment:
         return segment.footer
+
+
+def _opened(engine: Engine, row: SegmentRow) -> SealedSegment:
+    """Open a segment by a footer that is signed: not all of what it says is under the root, and it is signed anew."""
+    superblock, _ = read_superblock(engine.vfs, engine.layout, engine.head)
+
+    def signed(footer: SegmentFooter) -> bool:
+        try:
+            footer.verify(superblock.signer(footer.signer))
+        except (FormatError, NotAuthentic):
+            return False
+        return True
+
+    return open_segment(engine.vfs, engine.layout, row, signed)
 
 
 def _source(engine: Engine, row: SegmentRow) -> _Source:
@@ -141,7 +157,7 @@ def _source(engine: Engine, row: SegmentRow) -> _Source:
     ------
     VaultDamaged
     """
-    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+    with closing(_opened(engine, row)) as segment:
         footer = segment.footer
         data = segment.read(0, footer.leaves_offset)
     table = read_table(engine.vfs, engine.layout, engine.chain, row)

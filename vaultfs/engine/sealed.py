@@ -8,7 +8,7 @@ from pathlib import Path
 from vaultfs_format import limits
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
+from vaultfs_format.healing import Damage, Lost, Right, SlicedFile, examine, find_footer, heal
 from vaultfs_format.searching import Read, read_through
 from vaultfs_format.segment import SegmentFooter
 
@@ -46,11 +46,11 @@ class SealedSegment:
         Where everything lies in it.
     """
 
-    def __init__(self, file: File, mirror: Mirror, row: SegmentRow, *, missing: bool) -> None:
+    def __init__(self, file: File, mirror: Mirror, right: Right, *, missing: bool) -> None:
         self.file = file
         self.mirror = mirror
         self.missing = missing
-        self.footer: SegmentFooter = _footer_of(row, file, mirror)
+        self.footer: SegmentFooter = _footer_of(right, file, mirror)
 
     @cached_property
     def sliced(self) -> SlicedFile:
@@ -88,12 +88,12 @@ class SealedSegment:
         self.mirror.close()
 
 
-def _footer_of(row: SegmentRow, file: File, mirror: Mirror) -> SegmentFooter:
-    """Return the footer that the file or its mirror has, if it is that of the segment."""
+def _footer_of(right: Right, file: File, mirror: Mirror) -> SegmentFooter:
+    """Return the footer that the file or its mirror has, if it is the right one."""
     failure: VaultError = VaultDamaged()
     for read, size in ((lenient(file), file.size), (mirror.read, mirror.size)):
         try:
-            footer = find_footer(read, size(), row.names)
+            footer = find_footer(read, size(), right)
         except Unsupported as error:
             failure = error
             continue
@@ -171,8 +171,13 @@ def _opened_mirror(vfs: Vfs, path: Path, failure: StorageFailed) -> File:
         raise failure from None
 
 
-def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
+def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow, right: Right = lambda _: True) -> SealedSegment:
     """Open a segment that the head names.
+
+    Parameters
+    ----------
+    right
+        Judges its footers, beyond what the head says of it.
 
     Raises
     ------
@@ -192,7 +197,7 @@ def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
     except StorageFailed as error:
         file, missing = _opened_mirror(vfs, layout.copy_of(path), error), True
     try:
-        return SealedSegment(file, mirror, row, missing=missing)
+        return SealedSegment(file, mirror, lambda one: row.names(one) and right(one), missing=missing)
     except BaseException:
         file.close()
         mirror.close()

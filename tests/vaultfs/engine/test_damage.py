@@ -146,6 +146,11 @@ def with_commit(data: bytes, commit: int, *, doubtful: bool) -> bytes:
     return bytes(changed)
 
 
+def footer_of(path: Path) -> SegmentFooter:
+    """Return the footer at the end of a segment."""
+    return SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
+
+
 def segment_of(vault: vaultfs.Vault, path: Path) -> SegmentRow:
     """Return the row of the segment at a place."""
     (row,) = [row for row in vault.engine.head.segments if row.segment_id.hex() == path.stem]
@@ -277,6 +282,33 @@ class TestDamagedSegments:
             footer = SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
             rows = decode_rows(path.read_bytes()[footer.directory_offset : footer.audit_offset], footer.frames)
             assert 77 not in {commit for row in rows for _, commit in row.runs}
+
+    @pytest.mark.parametrize("both", [False, True])
+    def test_a_leaf_index_that_was_changed_is_not_believed_by_merging(self, opened: Open, *, both: bool) -> None:
+        """It stands in the footers alone, and no root covers it: only the signature tells."""
+        vault = opened()
+        for number in range(8):
+            if number:
+                vault.settle()
+            put(vault, b"%d" % number, date=date(2001, 1, 1))
+        vault.close()
+        audits = {*(vault.path / "segments/main/audit").rglob("*.vseg")}
+        first = min(footer_of(path).first_leaf for path in audits)
+        for path in audits:
+            footer = footer_of(path)
+            with path.open("r+b") as file:
+                for place in footer.footer_offsets[0 if both else 1 :]:
+                    file.seek(place)
+                    file.write(replace(footer, first_leaf=footer.first_leaf + 5).encode())
+        vault = opened()
+        if both:
+            with pytest.raises(VaultDamaged):
+                vault.settle()
+        else:
+            vault.settle()
+        after = {*(vault.path / "segments/main/audit").rglob("*.vseg")}
+        assert (first in {footer_of(path).first_leaf for path in after - audits}) is not both
+        assert (after >= audits) is both
 
     def test_a_directory_that_is_healed_waits_for_repair(
         self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]
