@@ -22,7 +22,13 @@ class Sums(Protocol):
     """Sums of multiples of pieces, one for each output."""
 
     def add(self, factors: Sequence[int], piece: Buffer) -> None:
-        """Add `factors[i]` times `piece` to output i."""
+        """Add `factors[i]` times `piece` to output i.
+
+        Raises
+        ------
+        ValueError
+            The piece is longer than the outputs.
+        """
         ...
 
     def finish(self) -> list[bytes]:
@@ -42,6 +48,8 @@ class PureSums:
         self._sums = [[0] * 8 for _ in range(outputs)]
 
     def add(self, factors: Sequence[int], piece: Buffer) -> None:
+        if len(piece) > self._length:
+            raise ValueError("a piece is longer than the sums")
         value = int.from_bytes(piece, "little")
         for powers, factor in zip(self._sums, factors, strict=True):
             for power in _POWERS[factor]:

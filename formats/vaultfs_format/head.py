@@ -17,7 +17,7 @@ from vaultfs_format.errors import DigestMismatch, LimitExceeded, MacMismatch, Si
 from vaultfs_format.frame import CLASSES, FrameClass
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
-from vaultfs_format.segment import years_valid
+from vaultfs_format.segment import SegmentFooter, years_valid
 from vaultfs_format.signing import HEAD_SIGNATURES, Signer
 from vaultfs_format.suite import DIGEST, KEY, Suite, same
 
@@ -89,6 +89,13 @@ class SegmentRow(NamedTuple):
     entries: int
     root: bytes
     table_digest: bytes
+
+    def names(self, footer: SegmentFooter) -> bool:
+        """Return whether a footer is that of the segment."""
+        about = footer.head
+        kind = (about.segment_id, about.frame_class, about.disposition, about.first_year, about.last_year)
+        held = (footer.length, footer.frames, footer.entries, footer.root)
+        return (kind, held) == (self[:5], (self.length, self.frames, self.entries, self.root))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from vaultfs_format import erasure, limits, merkle
 from vaultfs_format.errors import FormatError, SlicesLost, Structure, Unsupported
 from vaultfs_format.geometry import Geometry, Zone
+from vaultfs_format.leaves import Half, Leaves, settled
+from vaultfs_format.prefix import PREFIX, check_prefix
 from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.segment import (
     FOOTER_MAGIC,
     FOOTER_SIZE,
+    MAGIC,
     SUPERBLOCK_SIZE,
     SegmentFooter,
     SegmentHead,
     footer_offsets,
 )
-from vaultfs_format.slices import tree_root
-from vaultfs_format.suite import DIGEST
 
 Advance = Callable[[int], None]
+
+_KEPT = 8 * limits.MIB
+"""Bytes of rebuilt slices that are kept: as many as a zone can lose, since slices of one stripe lie far apart."""
 
 
 class Patch(NamedTuple):
@@ -49,8 +54,8 @@ class Damage:
     length
         Whether the file is longer or shorter than it must be.
     roots
-        Whether the leaf hashes are not those of the footer, as far as they are known: nothing here tells which slices
-        were changed.
+        Whether leaf hashes that are all known are not those over which the footer has the root: nothing here tells
+        which slices were changed.
     """
 
     slices: tuple[int, ...] = ()
@@ -64,34 +69,53 @@ class Damage:
 
 
 class Lost(NamedTuple):
-    """Slices of a stripe of which too many are damaged to rebuild any."""
+    """Slices that nothing gives back, or that nothing proves."""
 
-    slices: tuple[int, ...]
+    slices: Sequence[int]
 
 
-def find_footer(read: Read, size: int) -> SegmentFooter | None:
+Right = Callable[[SegmentFooter], bool]
+
+
+def find_footer(read: Read, size: int, right: Right = lambda _: True) -> SegmentFooter | None:
     """Return the footer of a segment: the one at the end, the one that the superblock leads to, or any that is found.
+
+    Parameters
+    ----------
+    right
+        Judges footers: one that it refuses counts as damaged, and the next is looked at.
 
     Raises
     ------
     Unsupported
-        The segment is of a newer kind.
+        There is none, and the segment is of a newer kind: by its superblock, or by a footer if that is damaged.
     """
-    for at in _likely(read, size):
-        footer = _footer_at(read, at)
-        if footer is not None:
+    newer: Unsupported | None = None
+    try:
+        check_prefix(Structure.SEGMENT, MAGIC, read(0, PREFIX.size))
+        damaged = False
+    except FormatError:
+        damaged = True
+    except Unsupported as error:
+        newer, damaged = error, False
+    for at in chain(_likely(read, size), occurrences(read, FOOTER_MAGIC, 0, size)):
+        try:
+            footer = _footer_at(read, at)
+        except Unsupported as error:
+            newer = error if damaged else newer
+            continue
+        if footer is not None and right(footer):
             return footer
-    found = (_footer_at(read, at) for at in occurrences(read, FOOTER_MAGIC, 0, size))
-    return next((footer for footer in found if footer is not None), None)
+    if newer is not None:
+        raise newer
+    return None
 
 
 def _likely(read: Read, size: int) -> Iterator[int]:
     yield max(0, size - FOOTER_SIZE)
     try:
         covered = SegmentHead.decode(read(0, SUPERBLOCK_SIZE)).covered
-    except Unsupported:
-        raise
-    except FormatError:
+    except (FormatError, Unsupported):
         return
     if covered:
         yield from footer_offsets(covered)
@@ -118,8 +142,14 @@ class SlicedFile:
 
     Attributes
     ----------
+    halves
+        The slices of the covered bytes, and those of the parity, each with the root that their leaf hashes must have.
     leaves
-        The leaf hash of every slice; None where none of the two copies can be believed.
+        The leaf hash of every slice; None where nothing tells which of two is right, or that either is.
+    unproved
+        Which halves do not have their roots: what their slices hold may have been changed along with their hashes.
+    healed
+        How often a slice was given out that is not good in the file.
     """
 
     def __init__(self, read: Read, footer: SegmentFooter, spare: Callable[[], Read] | None = None) -> None:
@@ -128,21 +158,33 @@ class SlicedFile:
         self._open_spare = spare
         self.geometry: Geometry = footer.geometry
         self.count = self.geometry.slices + self.geometry.parity_slices
+        self.healed = 0
         self._healed: dict[int, bytes] = {}
-        self._copies = self._stored(read)
-        right = next((copy for copy in self._copies if self.right(copy)), None)
-        if right is None and self._spare is not None:
-            right = next((copy for copy in self._stored(self._spare) if self.right(copy)), None)
-        self.leaves: list[bytes | None] = list(right) if right is not None else self._merged()
+        self.leaves = Leaves(self.count)
+        border = self.geometry.slices
+        self.halves = (Half(range(border), footer.root), Half(range(border, self.count), footer.parity_root))
+        self.unproved = [half for half in self.halves if not self._stored(half)]
+        if self.unproved:
+            self.unproved = settled(self, self.unproved)
 
     @cached_property
     def _spare(self) -> Read | None:
         return None if self._open_spare is None else self._open_spare()
 
-    def _stored(self, read: Read) -> list[list[bytes]]:
-        """Return the two copies of the leaf hashes that a file holds."""
-        copies = [read(offset, self.footer.leaves_length) for offset in self.footer.leaves_offsets]
-        return [[data[at : at + DIGEST] for at in range(0, DIGEST * self.count, DIGEST)] for data in copies]
+    def _files(self) -> Iterator[Read]:
+        """Yield what reads the file, and what reads its copy."""
+        yield self.read
+        if self._spare is not None:
+            yield self._spare
+
+    def _stored(self, half: Half) -> bool:
+        """Take leaf hashes as they lie where they have the root; return whether there is such a place."""
+        for read in self._files():
+            for offset in self.footer.leaves_offsets:
+                self.leaves.put(half, read(offset + half.offset, half.length))
+                if self.leaves.prove(half, self.footer.head.suite):
+                    return True
+        return False
 
     def _borrowed(self, number: int) -> bytes | None:
         """Return a slice of the copy, if there is one and the slice is good."""
@@ -151,47 +193,30 @@ class SlicedFile:
         data = self._spare(self.offset_of(number), self.length_of(number))
         return data if self.good(number, data) else None
 
-    def right(self, leaves: Sequence[bytes | None]) -> bool:
+    @property
+    def proved(self) -> bool:
+        """Whether the leaf hashes of the covered bytes have their root."""
+        return self.halves[0] not in self.unproved
+
+    def right(self, leaves: Leaves) -> bool:
         """Return whether these are the leaf hashes over which the footer has the roots."""
-        return all(self._has_root(half, root) for half, root in self._halves(leaves))
+        return not leaves.unknown and all(leaves.prove(half, self.footer.head.suite) for half in self.halves)
 
-    def _halves(self, leaves: Sequence[bytes | None]) -> list[tuple[Sequence[bytes | None], bytes]]:
-        """Return the leaf hashes of the covered bytes, and those of the parity, each with the root it must have."""
-        slices = self.geometry.slices
-        return [(leaves[:slices], self.footer.root), (leaves[slices:], self.footer.parity_root)]
-
-    def _has_root(self, leaves: Sequence[bytes | None], root: bytes) -> bool:
-        known = [leaf for leaf in leaves if leaf is not None]
-        return len(known) == len(leaves) and tree_root(self.footer.head.suite, known) == root
-
-    def _merged(self) -> list[bytes | None]:
-        """Return leaf hashes where neither copy is right as a whole: of the covered bytes, and of the parity."""
-        count = self.geometry.slices
-        ranges = (range(count), range(count, self.count))
-        merged: list[bytes | None] = []
-        for numbers, root in zip(ranges, (self.footer.root, self.footer.parity_root), strict=True):
-            merged += self._merged_half(numbers, root)
-        return merged
-
-    def _merged_half(self, numbers: range, root: bytes) -> list[bytes | None]:
-        """Return the hashes that both copies have, and those that slices have where the root says that they fit.
-
-        Where nothing fits, a slice and its hash may have been changed alike: then what one copy alone says counts only
-        if its slice has it, and the other says nothing that could be.
-        """
-        stated = [(self._copies[0][number], self._copies[1][number]) for number in numbers]
-        agreed = [one if one == other else None for one, other in stated]
-        computed = [self.leaf_of(number, self.stored(number)) for number in numbers]
-        found = [computed[at] if leaf is None else leaf for at, leaf in enumerate(agreed)]
-        for leaves in (found, computed):
-            if self._has_root(leaves, root):
-                return list(leaves)
-        believed = [one if one in both else None for one, both in zip(found, stated, strict=True)]
-        return believed if None in believed else agreed
+    def rebuilds(self, half: Half, unknown: set[int]) -> bool:
+        """Take the hashes of these slices from what their stripes give; return whether the root proves them."""
+        self.leaves.forget(unknown)
+        for one in self.rebuilt(sorted(unknown), unproved=True):
+            if isinstance(one, Lost):
+                return False
+            if one[0] in unknown:
+                self.leaves[one[0]] = self.leaf_of(*one)
+        return self.leaves.prove(half, self.footer.head.suite)
 
     def damaged_copies(self) -> tuple[int, ...]:
         """Return which copies of the leaf hashes differ from them."""
-        return tuple(number for number, copy in enumerate(self._copies) if copy != self.leaves)
+        stated = None if self.leaves.unknown else bytes(self.leaves)
+        places = enumerate(self.footer.leaves_offsets)
+        return tuple(number for number, at in places if self.read(at, self.footer.leaves_length) != stated)
 
     def offset_of(self, number: int) -> int:
         """Return where a slice lies."""
@@ -231,13 +256,21 @@ class SlicedFile:
 
     # Rebuilding.
 
-    def read_good(self, offset: int, length: int) -> bytes:
+    def read_good(self, offset: int, length: int, *, proved: bool = True) -> bytes:
         """Return bytes that slices cover, each of which is good or was rebuilt for it; nothing is written.
+
+        Parameters
+        ----------
+        proved
+            False where the bytes prove themselves: then leaf hashes count without the root that both places state.
 
         Raises
         ------
         SlicesLost
+            They are lost, or nothing proves them.
         """
+        if proved and not self.proved:
+            raise SlicesLost(structure=Structure.SEGMENT)
         size = self.geometry.slice_size
         first, end = offset // size, min(offset + length, self.footer.head.covered)
         data = b"".join([self._good(number) for number in range(first, -(-end // size))])
@@ -247,20 +280,28 @@ class SlicedFile:
         stored = self.stored(number)
         if self.good(number, stored):
             return stored
+        self.healed += 1
         borrowed = self._borrowed(number)
         if borrowed is not None:
             return borrowed
         if number not in self._healed:
-            for one in self.rebuilt([number]):
-                if isinstance(one, Lost):
-                    raise SlicesLost(structure=Structure.SEGMENT, slice=number, slices=len(one.slices))
-                self._healed[one[0]] = one[1]
+            self._rebuild(number)
         if number in self._healed:
             return self._healed[number]
         stored = self.stored(number)  # it was good when its stripe was looked at: the device had failed once
         if not self.good(number, stored):
             raise SlicesLost(structure=Structure.SEGMENT, slice=number, slices=1)
         return stored
+
+    def _rebuild(self, number: int) -> None:
+        """Keep what is rebuilt of the stripe of a slice, and let the oldest go."""
+        for one in self.rebuilt([number]):
+            if not isinstance(one, Lost):
+                self._healed[one[0]] = one[1]
+                if len(self._healed) > _KEPT // self.geometry.slice_size:
+                    del self._healed[next(iter(self._healed))]
+            elif number in one.slices:
+                raise SlicesLost(structure=Structure.SEGMENT, slice=number, slices=len(one.slices))
 
     def zone_of(self, number: int) -> tuple[Zone, int]:
         """Return the zone and the stripe of a slice."""
@@ -277,7 +318,7 @@ class SlicedFile:
         Parameters
         ----------
         unproved
-            Whether slices are wanted whose leaf hash is not known: the caller has the roots to prove them with.
+            Whether slices are given whose leaf hash is not known: the caller has the root to prove them with.
         """
         stripes = dict.fromkeys(self.zone_of(number) for number in numbers)
         for zone, stripe in stripes:
@@ -300,21 +341,20 @@ class SlicedFile:
                 missing.append((piece, number))
         if not missing:
             return
-        wanted = [piece for piece, _ in missing]
         lost = tuple(number for _, number in missing)
         if len(present) < zone.data_pieces:
             yield Lost(lost)
             return
+        wanted = [piece for piece, _ in missing]
         made = erasure.rebuild(zone.data_pieces, present, wanted, self.geometry.slice_size)
-        made = [data[: self.length_of(number)] for data, number in zip(made, lost, strict=True)]
-        if all(self._fits(number, data, unproved) for number, data in zip(lost, made, strict=True)):
-            yield from zip(lost, made, strict=True)
-        else:
-            yield Lost(lost)
+        found = {number: data[: self.length_of(number)] for number, data in zip(lost, made, strict=True)}
+        wrong = tuple(number for number, data in found.items() if not self._fits(number, data, unproved))
+        yield from ((number, data) for number, data in found.items() if number not in wrong)
+        if wrong:
+            yield Lost(wrong)
 
     def _fits(self, number: int, data: bytes, unproved: bool) -> bool:
-        known = self.leaves[number]
-        return unproved if known is None else self.leaf_of(number, data) == known
+        return unproved if number in self.leaves.unknown else self.good(number, data)
 
 
 def examine(file: SlicedFile, size: int, advance: Advance = lambda _: None) -> Damage:
@@ -323,8 +363,13 @@ def examine(file: SlicedFile, size: int, advance: Advance = lambda _: None) -> D
     slices = tuple(file.damaged(range(file.count), advance))
     encoded = footer.encode()
     footers = tuple(n for n, at in enumerate(footer.footer_offsets) if file.read(at, FOOTER_SIZE) != encoded)
-    roots = None not in file.leaves and not file.right(file.leaves)
+    roots = any(_known(file, half) for half in file.unproved)
     return Damage(slices, file.damaged_copies(), footers, size != footer.length, roots)
+
+
+def _known(file: SlicedFile, half: Half) -> bool:
+    """Return whether all leaf hashes of a half are known."""
+    return not any(number in half.numbers for number in file.leaves.unknown)
 
 
 def heal(file: SlicedFile, damage: Damage) -> Iterator[Patch | Lost]:
@@ -333,26 +378,15 @@ def heal(file: SlicedFile, damage: Damage) -> Iterator[Patch | Lost]:
     The file must have its length first, filled with zeros if it is too short.
     """
     footer = file.footer
-    leaves = list(file.leaves)
-    unproved: list[Patch] = []
-    for one in file.rebuilt(damage.slices, unproved=True):
-        if isinstance(one, Lost):
-            yield one
-            continue
-        number, data = one
-        patch = Patch(file.offset_of(number), data)
-        if leaves[number] is None:
-            leaves[number] = file.leaf_of(number, data)
-            unproved.append(patch)
-        else:
-            yield patch
-    if None not in leaves and file.right(leaves):
-        yield from unproved
-        hashes = b"".join(leaf for leaf in leaves if leaf is not None)
+    for one in file.rebuilt(damage.slices):
+        yield one if isinstance(one, Lost) else Patch(file.offset_of(one[0]), one[1])
+    for half in file.unproved:
+        if _known(file, half):
+            yield Lost(half.numbers)
+    if not file.unproved:
+        hashes = bytes(file.leaves)
         for copy in damage.leaves:
             yield Patch(footer.leaves_offsets[copy], hashes)
-    elif unproved:
-        yield Lost(tuple(number for number in damage.slices if file.leaves[number] is None))
     for copy in damage.footers:
         yield Patch(footer.footer_offsets[copy], footer.encode())
 

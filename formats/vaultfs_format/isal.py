@@ -42,6 +42,8 @@ class AcceleratedSums:
 
     def add(self, factors: Sequence[int], piece: Buffer) -> None:
         data = bytes(piece)
+        if len(data) > self._length:
+            raise ValueError("a piece is longer than the sums")
         if data and self._outputs:
             tables = _tables(self._library, tuple(factors))
             self._library.ec_encode_data_update(len(data), 1, len(factors), 0, tables, data, self._pointers)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vaultfs_format import merkle
 from vaultfs_format.errors import DigestMismatch, SlicesLost, Structure
 from vaultfs_format.healing import SlicedFile
+from vaultfs_format.leaves import unpacked
 from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.signing import Signer
-from vaultfs_format.slices import tree_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,8 @@ def prove(file: SlicedFile, number: int) -> SliceProof:
     SlicesLost
         The leaf hashes of the segment are damaged both times.
     """
-    footer, slices = file.footer, file.geometry.slices
-    suite = footer.head.suite
-    leaves = [leaf for leaf in file.leaves[:slices] if leaf is not None]
-    if len(leaves) < slices or tree_root(suite, leaves) != footer.root:
+    if not file.proved:
         raise SlicesLost(structure=Structure.SEGMENT)
-    return SliceProof(footer, number, merkle.inclusion_path(merkle.slice_nodes(suite), leaves, number))
+    leaves = list(unpacked(file.leaves.packed(file.halves[0])))
+    nodes = merkle.slice_nodes(file.footer.head.suite)
+    return SliceProof(file.footer, number, merkle.inclusion_path(nodes, leaves, number))

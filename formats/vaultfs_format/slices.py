@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from vaultfs_format import erasure, merkle
@@ -11,11 +12,15 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import SegmentHead, parity_offset
 from vaultfs_format.suite import Suite
 
+_TOGETHER = 1 << 12
+"""Leaf hashes that are taken into a tree at a time: a segment can have millions."""
+
 
 def tree_root(suite: Suite, leaves: Iterable[bytes]) -> bytes:
     """Return the root over leaf hashes."""
-    tree = merkle.CompactRange(merkle.slice_nodes(suite))
-    tree.extend(leaves)
+    tree, following = merkle.CompactRange(merkle.slice_nodes(suite)), iter(leaves)
+    while some := [*islice(following, _TOGETHER)]:
+        tree.extend(some)
     return tree.root(suite.digest(b""))
 
 

@@ -92,6 +92,16 @@ class TestSums:
                     expected[output][at] ^= slow_product(factor, element)
         assert total.finish() == [bytes(one) for one in expected]
 
+    @SUMS
+    def test_a_piece_that_is_longer_than_the_sums_is_refused(self, summing: Summing) -> None:
+        """A library that is given its address would write behind them."""
+        total = summing(2, 16)
+        for length in (17, 1 << 20):
+            with pytest.raises(ValueError, match="longer"):
+                total.add((3, 5), bytes(length))
+        total.add((1, 1), bytes(range(16)))
+        assert total.finish() == [bytes(range(16))] * 2
+
     def test_both_ways_give_the_same_bytes(self) -> None:
         chance = random.Random(1)
         for length in (1, 31, 33, 4096, 65536, 65537):

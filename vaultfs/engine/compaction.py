@@ -20,13 +20,14 @@ from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.index import Container, ContainerKind
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy
-from vaultfs.engine.sealed import open_segment
+from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
-from vaultfs.errors import Unsupported
+from vaultfs.errors import FormatError, NotAuthentic, Unsupported
 
 FAN = 8
 """Segments of about the same size that are merged into one; also the ratio of two sizes that are not the same."""
@@ -160,7 +161,7 @@ class _Candidates:
         """Return the first leaf of an audit segment, and the one after its last; None if that cannot be read."""
         if row not in self._first_leaves:
             try:
-                with closing(open_segment(self._engine.vfs, self._engine.layout, row)) as segment:
+                with closing(_opened(self._engine, row)) as segment:
                     footer = segment.footer
             except _UNREADABLE:
                 self._leave(row)
@@ -173,7 +174,7 @@ class _Candidates:
         """Return a segment, read whole as it was written; None if it cannot be."""
         engine = self._engine
         try:
-            with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+            with closing(_opened(engine, row)) as segment:
                 footer = segment.footer
                 data = segment.read(0, footer.leaves_offset)
             table = read_table(engine.vfs, engine.layout, engine.chain, row)
@@ -185,6 +186,20 @@ class _Candidates:
     def _leave(self, row: SegmentRow) -> None:
         self.drop([row])
         self._engine.store.note_damaged(row.segment_id)
+
+
+def _opened(engine: Engine, row: SegmentRow) -> SealedSegment:
+    """Open a segment by a footer that is signed: not all of what it says is under the root, and it is signed anew."""
+    superblock, _ = read_superblock(engine.vfs, engine.layout, engine.head)
+
+    def signed(footer: SegmentFooter) -> bool:
+        try:
+            footer.verify(superblock.signer(footer.signer))
+        except (FormatError, NotAuthentic):
+            return False
+        return True
+
+    return open_segment(engine.vfs, engine.layout, row, signed)
 
 
 def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Source]) -> Merged:

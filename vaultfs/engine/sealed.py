@@ -8,14 +8,14 @@ from pathlib import Path
 from vaultfs_format import limits
 from vaultfs_format.errors import SlicesLost
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
-from vaultfs_format.searching import Read
+from vaultfs_format.healing import Damage, Lost, Right, SlicedFile, examine, find_footer, heal
+from vaultfs_format.searching import Read, read_through
 from vaultfs_format.segment import SegmentFooter
 
 from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import StorageFailed, VaultDamaged, VaultMissing
+from vaultfs.errors import StorageFailed, Unsupported, VaultDamaged, VaultError, VaultMissing
 from vaultfs.vfs import File, Vfs
 
 
@@ -44,18 +44,13 @@ class SealedSegment:
         Whether the segment is.
     footer
         Where everything lies in it.
-    harmed
-        Whether it is missing, or something that was read of it was healed.
     """
 
-    def __init__(self, file: File, mirror: Mirror, row: SegmentRow, *, missing: bool) -> None:
+    def __init__(self, file: File, mirror: Mirror, right: Right, *, missing: bool) -> None:
         self.file = file
         self.mirror = mirror
-        self.missing = self.harmed = missing
-        footer = _footer_of(row, lenient(file), file.size()) or _footer_of(row, mirror.read, mirror.size())
-        if footer is None:
-            raise VaultDamaged
-        self.footer: SegmentFooter = footer
+        self.missing = missing
+        self.footer: SegmentFooter = _footer_of(right, file, mirror)
 
     @cached_property
     def sliced(self) -> SlicedFile:
@@ -69,9 +64,10 @@ class SealedSegment:
         file = self.file
         return SlicedFile(self.mirror.read, self.footer, lambda: lenient(file))
 
-    @cached_property
-    def _right(self) -> bool:
-        return self.sliced.right(self.sliced.leaves)
+    @property
+    def healed(self) -> int:
+        """How often a slice was given out that is not good in the file."""
+        return self.sliced.healed
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes that slices cover, as they were written.
@@ -81,15 +77,10 @@ class SealedSegment:
         VaultDamaged
             Too much is damaged.
         """
-        sliced = self.sliced
-        if None not in sliced.leaves and not self._right:
-            raise VaultDamaged
         try:
-            data = sliced.read_good(offset, length)
+            return self.sliced.read_good(offset, length)
         except SlicesLost:
             raise VaultDamaged from None
-        self.harmed = self.harmed or sliced.read(offset, length) != data
-        return data
 
     def close(self) -> None:
         """Close the file and the mirror."""
@@ -97,13 +88,18 @@ class SealedSegment:
         self.mirror.close()
 
 
-def _footer_of(row: SegmentRow, read: Read, size: int) -> SegmentFooter | None:
-    """Return the footer that a file has, if it is that of the segment."""
-    footer = find_footer(read, size)
-    if footer is None:
-        return None
-    found = (footer.root, footer.frames, footer.head.segment_id)
-    return footer if found == (row.root, row.frames, row.segment_id) else None
+def _footer_of(right: Right, file: File, mirror: Mirror) -> SegmentFooter:
+    """Return the footer that the file or its mirror has, if it is the right one."""
+    failure: VaultError = VaultDamaged()
+    for read, size in ((lenient(file), file.size), (mirror.read, mirror.size)):
+        try:
+            footer = find_footer(read, size(), right)
+        except Unsupported as error:
+            failure = error
+            continue
+        if footer is not None:
+            return footer
+    raise failure
 
 
 def stage_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Path:
@@ -133,7 +129,7 @@ def stage_whole(vfs: Vfs, path: Path, sliced: SlicedFile, damage: Damage) -> Pat
     try:
         for at in range(0, footer.length, limits.MIB):
             length = min(limits.MIB, footer.length - at)
-            file.append([sliced.read(at, length).ljust(length, b"\0")], at)
+            file.append([read_through(sliced.read, at, length)], at)
         for patch in heal(sliced, damage):
             if isinstance(patch, Lost):
                 raise VaultDamaged
@@ -178,13 +174,29 @@ def mirror_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> None:
         segment.close()
 
 
-def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
+def _opened_mirror(vfs: Vfs, path: Path, failure: StorageFailed) -> File:
+    try:
+        return vfs.open(path)
+    except (VaultMissing, StorageFailed):
+        raise failure from None
+
+
+def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow, right: Right = lambda _: True) -> SealedSegment:
     """Open a segment that the head names.
+
+    Parameters
+    ----------
+    right
+        Judges its footers, beyond what the head says of it.
 
     Raises
     ------
     VaultDamaged
         It is missing, is not the one that the head names, or nothing in it says where anything is; and no mirror helps.
+    Unsupported
+        It is of a newer kind, and no mirror helps.
+    StorageFailed
+        It cannot be opened, and no mirror helps.
     """
     path = layout.segment(row)
     mirror, missing = Mirror(vfs, layout.copy_of(path)), False
@@ -192,8 +204,10 @@ def open_segment(vfs: Vfs, layout: Layout, row: SegmentRow) -> SealedSegment:
         file = vfs.open(path)
     except VaultMissing:
         file, missing = open_named(vfs, layout.copy_of(path)), True
+    except StorageFailed as error:
+        file, missing = _opened_mirror(vfs, layout.copy_of(path), error), True
     try:
-        return SealedSegment(file, mirror, row, missing=missing)
+        return SealedSegment(file, mirror, lambda one: row.names(one) and right(one), missing=missing)
     except BaseException:
         file.close()
         mirror.close()

@@ -370,17 +370,22 @@ class FrameStore:
             return LoadedFrame(handle, place, row.header, block, list(row.commits()), key)
 
         try:
-            home = self._home(container)
-            # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
-            first = home.spare if isinstance(home.spare, SealedSegment) else home.file
-            frame = first_good(first, home.spare, loaded)
+            found, healed = self._read_from(self._home(container), loaded)
         except (FormatError, NotAuthentic, VaultDamaged):
             # Whether the index or the file is wrong is told by making the index from the files.
             raise IndexDamaged from None
-        if isinstance(first, SealedSegment) and first.harmed:
-            first.harmed = False
+        if healed:
             self._note_damage(place.container)
-        return frame
+        return found
+
+    def _read_from(self, home: _Home, act: Callable[[File | SealedSegment | Mirror], T]) -> tuple[T, bool]:
+        """Return what `act` makes of a file, and whether it was damaged where it lies."""
+        spare = home.spare
+        if isinstance(spare, SealedSegment):
+            # Commit numbers stand outside of what is sealed: in a segment its slices vouch for them.
+            before = spare.healed
+            return act(spare), spare.healed > before
+        return first_good(home.file, spare, lambda source: (act(source), source is spare))
 
     def _key(self, place: Place, container: Container) -> bytes:
         journal = self._journals.get(container.file_id)
@@ -413,6 +418,8 @@ class FrameStore:
             segment = self._sealed.get(file_id)
             if segment is None:
                 segment = self._sealed[file_id] = open_segment(self._vfs, self._layout, self._segments[file_id])
+                if segment.missing:
+                    self.damaged.add(file_id)
             return _Home(segment.file, segment)
         part = self._parts.get(file_id)
         if part is None:

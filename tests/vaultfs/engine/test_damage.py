@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from vaultfs_format.directory import RUN, FrameRow, decode_rows
+from vaultfs_format.head import SegmentRow
+from vaultfs_format.healing import SlicedFile
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_format.suite import DIGEST
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -33,6 +39,9 @@ from vaultfs.errors import (
     VaultDamaged,
     VaultError,
 )
+from vaultfs.metrics import Counter, Tally
+from vaultfs.storage.health import Concern
+from vaultfs.storage.repair import repair, repair_queue
 
 MIB = 1024 * 1024
 
@@ -111,6 +120,43 @@ class TestCopies:
             )
 
 
+def with_commit(data: bytes, commit: int, *, doubtful: bool) -> bytes:
+    """Return a segment whose first commit number is another, and its leaf hashes with it: what takes no key.
+
+    Parameters
+    ----------
+    doubtful
+        Whether a slice of the parity is damaged, and its hash in both places, at different bits.
+    """
+    footer = SegmentFooter.decode(data[-FOOTER_SIZE:])
+    changed = bytearray(data)
+    row, end = FrameRow.decode(data, footer.directory_offset)
+    run = RUN.pack(*row.runs[0])
+    at = changed.index(run, footer.directory_offset, end)
+    changed[at : at + len(run)] = RUN.pack(row.runs[0][0], commit)
+    file = SlicedFile(lambda offset, length: data[offset : offset + length], footer)
+    for number in range(at // file.geometry.slice_size, (at + len(run) - 1) // file.geometry.slice_size + 1):
+        leaf = file.leaf_of(number, bytes(changed[file.offset_of(number) :][: file.length_of(number)]))
+        for place in footer.leaves_offsets:
+            changed[place + DIGEST * number : place + DIGEST * (number + 1)] = leaf
+    if doubtful:
+        parity = DIGEST * footer.geometry.slices
+        for place in (footer.parity_offset, footer.leaves_offsets[0] + parity, footer.leaves_offsets[1] + parity + 1):
+            changed[place] ^= 1
+    return bytes(changed)
+
+
+def footer_of(path: Path) -> SegmentFooter:
+    """Return the footer at the end of a segment."""
+    return SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
+
+
+def segment_of(vault: vaultfs.Vault, path: Path) -> SegmentRow:
+    """Return the row of the segment at a place."""
+    (row,) = [row for row in vault.engine.head.segments if row.segment_id.hex() == path.stem]
+    return row
+
+
 class TestDamagedSegments:
     @pytest.fixture
     def record(self, opened: Open) -> tuple[vaultfs.RecordId, Path, bytes]:
@@ -181,6 +227,118 @@ class TestDamagedSegments:
         vault.settle()
         assert len([*(vault.path / "segments/main/record").rglob("*.vseg")]) < 7
         assert [get(vault, record) for record in records] == [b"%d" % number for number in range(8)]
+
+    @pytest.mark.parametrize("damaged", [slice(0, 0), slice(0, 1)])
+    @pytest.mark.parametrize("other", ["root", "version"])
+    def test_a_footer_that_was_changed_at_the_end_does_not_hide_the_first_one(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes], other: str, damaged: slice
+    ) -> None:
+        """Its digest or its check value fits the change; the head says which of the two is right."""
+        lost, path, whole = record
+        footer = SegmentFooter.decode(whole[-FOOTER_SIZE:])
+        last = replace(footer, root=bytes(32)).encode() if other == "root" else newer(whole[-FOOTER_SIZE:])
+        harmed = bytearray(whole[:-FOOTER_SIZE] + last)
+        harmed[damaged] = bytes(len(harmed[damaged]))
+        path.write_bytes(harmed)
+        with opened() as vault:
+            assert len(get(vault, lost)) == 40_000
+            assert repair(vault.engine, segment_of(vault, path)).healed
+        assert path.read_bytes() == whole
+
+    @pytest.mark.parametrize("doubtful", [False, True])
+    def test_a_commit_number_that_was_changed_with_its_hashes_is_not_believed(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes], *, doubtful: bool
+    ) -> None:
+        """By somebody without keys; neither by the index as it is, nor when it is made anew.
+
+        Nor is it where the hash of another slice is not known: what is known must have the root all the same.
+        """
+        lost, path, whole = record
+        path.write_bytes(with_commit(whole, 77, doubtful=doubtful))
+        vault = opened()
+        with pytest.raises(VaultDamaged):
+            get(vault, lost)
+        assert repair(vault.engine, segment_of(vault, path)).lost
+        vault.close()
+        shutil.rmtree(vault.path / "index")
+        with pytest.raises(VaultDamaged):
+            opened()
+
+    @pytest.mark.parametrize("doubtful", [False, True])
+    def test_a_commit_number_that_was_changed_is_not_signed_by_merging(self, opened: Open, *, doubtful: bool) -> None:
+        vault = opened()
+        for number in range(8):
+            if number:
+                vault.settle()
+            put(vault, b"%d" % number, date=date(2001, 1, 1))
+        vault.close()
+        forged = min((vault.path / "segments/main/record").rglob("*.vseg"))
+        forged.write_bytes(with_commit(forged.read_bytes(), 77, doubtful=doubtful))
+        before = set(files_of(vault.path, "*.vseg"))
+        vault = opened()
+        with pytest.raises(VaultDamaged):
+            vault.settle()
+        for path in set(files_of(vault.path, "*.vseg")) - before:
+            footer = SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
+            rows = decode_rows(path.read_bytes()[footer.directory_offset : footer.audit_offset], footer.frames)
+            assert 77 not in {commit for row in rows for _, commit in row.runs}
+
+    @pytest.mark.parametrize("both", [False, True])
+    def test_a_leaf_index_that_was_changed_is_not_believed_by_merging(self, opened: Open, *, both: bool) -> None:
+        """It stands in the footers alone, and no root covers it: only the signature tells."""
+        vault = opened()
+        for number in range(8):
+            if number:
+                vault.settle()
+            put(vault, b"%d" % number, date=date(2001, 1, 1))
+        vault.close()
+        audits = {*(vault.path / "segments/main/audit").rglob("*.vseg")}
+        first = min(footer_of(path).first_leaf for path in audits)
+        for path in audits:
+            footer = footer_of(path)
+            with path.open("r+b") as file:
+                for place in footer.footer_offsets[0 if both else 1 :]:
+                    file.seek(place)
+                    file.write(replace(footer, first_leaf=footer.first_leaf + 5).encode())
+        vault = opened()
+        if both:
+            with pytest.raises(VaultDamaged):
+                vault.settle()
+        else:
+            vault.settle()
+        after = {*(vault.path / "segments/main/audit").rglob("*.vseg")}
+        assert (first in {footer_of(path).first_leaf for path in after - audits}) is not both
+        assert (after >= audits) is both
+
+    def test_a_directory_that_is_healed_waits_for_repair(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]
+    ) -> None:
+        lost, path, whole = record
+        footer = SegmentFooter.decode(whole[-FOOTER_SIZE:])
+        path.write_bytes(flipped(whole, footer.directory_offset + 3))
+        vault = opened()
+        assert Concern.DAMAGED not in vault.maintenance.health().concerns
+        get(vault, lost)
+        assert vault.engine.store.damaged == {bytes.fromhex(path.stem)}
+        assert Concern.DAMAGED in vault.maintenance.health().concerns
+        assert repair_queue(vault.engine)
+        assert path.read_bytes() == whole
+        assert Concern.DAMAGED not in vault.maintenance.health().concerns
+
+    def test_a_read_of_what_is_whole_is_not_counted_as_healed(
+        self, opened: Open, record: tuple[vaultfs.RecordId, Path, bytes]
+    ) -> None:
+        """In a segment of which a slice was healed before: what counts is what each read has met."""
+        lost, path, whole = record
+        footer = SegmentFooter.decode(whole[-FOOTER_SIZE:])
+        path.write_bytes(flipped(whole, footer.directory_offset + 3))
+        tally = Tally()
+        vault = opened(options=vaultfs.Options(metrics=tally))
+        get(vault, lost)
+        assert tally.counts[Counter.HEALED_READS] == 1
+        for info in session(vault).find(subject=MRN):
+            get(vault, info.id)
+        assert tally.counts[Counter.HEALED_READS] == 1
 
     @pytest.mark.parametrize("kind", ["record", "blob", "control", "audit"])
     def test_a_missing_segment_is_damage_and_the_vault_is_not_missing(self, opened: Open, kind: str) -> None:

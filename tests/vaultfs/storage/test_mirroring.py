@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ import vaultfs
 from tests.vaultfs.support import answers, event_types, files_of, get, put, reopen
 from vaultfs import EventType
 from vaultfs.errors import StorageFailed, StorageFull
+from vaultfs.storage.health import Concern
 from vaultfs.storage.mirroring import missing_mirrors
+from vaultfs.storage.repair import repair_queue
 from vaultfs.testing.quota import QuotaVfs
-from vaultfs.vfs import Buffer, File, Vfs
+from vaultfs.vfs import Buffer, File, Vfs, coded
 
 
 def mirrors(vault: vaultfs.Vault) -> dict[SegmentRow, Path]:
@@ -101,6 +104,57 @@ def test_a_segment_that_is_lost_is_read_and_repaired_from_its_mirror(mirrored: v
     shutil.rmtree(path / "index")
     with reopen(path) as vault:
         assert answers(vault) == before
+
+
+class Failing(Vfs):
+    """A device that reports an error for a file, whenever it is opened."""
+
+    def __init__(self) -> None:
+        self.bad: set[Path] = set()
+
+    def open(self, path: Path, *, writable: bool = False) -> File:
+        if path in self.bad:
+            raise coded(OSError(errno.EIO, "on purpose"))
+        return super().open(path, writable=writable)
+
+
+def test_a_segment_that_cannot_be_opened_is_read_and_repaired_from_its_mirror(mirrored: vaultfs.Vault) -> None:
+    before = answers(mirrored)
+    path, layout = mirrored.path, mirrored.engine.layout
+    segments = [layout.segment(row) for row in mirrored.engine.head.segments]
+    mirrored.close()
+    whole = {segment: segment.read_bytes() for segment in segments}
+    disk = Failing()
+    disk.bad = {*segments}
+    with reopen(path, vfs=disk) as vault:
+        assert answers(vault) == before
+        done = vault.maintenance.run(60, period=0)
+        assert done.lost == []
+        assert not done.failed
+    assert {segment: segment.read_bytes() for segment in segments if segment.exists()} == whole
+    disk.bad |= {layout.copy_of(segment) for segment in segments}
+    shutil.rmtree(path / "index")
+    with pytest.raises(StorageFailed):
+        reopen(path, vfs=disk)
+
+
+def test_a_segment_that_is_missing_waits_for_repair_when_it_is_read(mirrored: vaultfs.Vault) -> None:
+    before = answers(mirrored)
+    path = mirrored.path
+    lost = [mirrored.engine.layout.segment(row) for row in mirrored.engine.head.segments]
+    mirrored.close()
+    whole = {segment: segment.read_bytes() for segment in lost}
+    for segment in lost:
+        segment.unlink()
+    with reopen(path) as vault:
+        assert answers(vault) == before
+        assert Concern.DAMAGED in vault.maintenance.health().concerns
+        read = {one.segment_id for one in repair_queue(vault.engine)}
+        assert read
+        assert Concern.DAMAGED not in vault.maintenance.health().concerns
+    for segment in lost:
+        assert segment.exists() == (bytes.fromhex(segment.stem) in read)
+        assert not segment.exists() or segment.read_bytes() == whole[segment]
 
 
 def harm(path: Path, *, odd: bool) -> None:

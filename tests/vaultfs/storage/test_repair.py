@@ -19,6 +19,7 @@ from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
 from vaultfs.storage.maintenance import Step
 from vaultfs.storage.repair import Repaired, repair, repair_queue
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
+from vaultfs.vfs import File, Vfs, coded
 
 KIB = 1024
 
@@ -91,6 +92,43 @@ def test_a_file_of_another_length_is_made_whole(opened: Open, records: dict[str,
             path.write_bytes(harmed)
             assert repair(vault.engine, row).healed
             assert path.read_bytes() == whole
+
+
+class BadSectors(Vfs):
+    """A device that reports an error for a read that meets one of some sectors of a file."""
+
+    def __init__(self) -> None:
+        self.path = Path()
+        self.sectors: set[int] = set()
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return _BadFile(descriptor, self.sectors) if path == self.path else super().file(descriptor, path)
+
+
+class _BadFile(File):
+    def __init__(self, descriptor: int, sectors: set[int]) -> None:
+        super().__init__(descriptor)
+        self._sectors = sectors
+
+    def read(self, offset: int, length: int) -> bytes:
+        if any(offset < 4096 * (number + 1) and 4096 * number < offset + length for number in self._sectors):
+            raise coded(OSError(errno.EIO, "on purpose"))
+        return super().read(offset, length)
+
+
+def test_a_sector_that_cannot_be_read_takes_no_other_along(opened: Open, records: dict[str, vaultfs.RecordId]) -> None:
+    """What is near it, and is read with it, is copied as it is; its slice alone is rebuilt."""
+    disk = BadSectors()
+    vault = opened(vfs=disk)
+    for row in vault.engine.head.segments:
+        disk.path = path_of(vault, row)
+        whole = disk.path.read_bytes()
+        disk.sectors = {1}
+        assert repair(vault.engine, row).healed
+        disk.path = Path()
+        assert path_of(vault, row).read_bytes() == whole
+        assert not repair(vault.engine, row).healed
+    assert get(vault, records["small"]) == b"small"
 
 
 def test_what_a_read_has_met_is_repaired(opened: Open, records: dict[str, vaultfs.RecordId]) -> None:

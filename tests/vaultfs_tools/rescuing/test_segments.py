@@ -63,6 +63,19 @@ def test_parity_heals_what_is_read(archive: Archive) -> None:
     assert vaults.tree(archive.path) == before
 
 
+def test_a_slice_that_is_lost_with_its_hashes_takes_no_other_along(archive: Archive) -> None:
+    """The root proves nothing of the segment then; what parity gives back elsewhere proves itself."""
+    path = segments_of(archive, FrameClass.BLOB)[0]
+    footer, data = footer_of(path), path.read_bytes()
+    zone, gone, healed = footer.geometry.zones[0], 3, 31
+    assert zone.stripe_of(gone) != zone.stripe_of(healed)
+    lost(path, gone)
+    for place, bit in zip(footer.leaves_offsets, (1, 2), strict=True):
+        overwrite(path, place + 32 * gone, bytes([data[place + 32 * gone] ^ bit]))
+    overwrite(path, healed * footer.geometry.slice_size + 9, bytes(50))
+    assert len(check(archive, rescued(archive.path))) == 1
+
+
 def test_bodies_that_are_lost_are_listed_by_record_and_version(archive: Archive) -> None:
     path = segments_of(archive, FrameClass.BLOB)[0]
     lost(path, 3)

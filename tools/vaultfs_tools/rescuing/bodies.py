@@ -68,10 +68,12 @@ class Covered:
 
     def _found(self, number: int) -> tuple[bytes, bool]:
         length = self._file.length_of(number)
-        try:
-            return self._file.read_good(number * self._size, length), True
-        except FormatError:
-            return self._file.stored(number).ljust(length, b"\0"), False
+        for proved in (True, False):
+            try:
+                return self._file.read_good(number * self._size, length, proved=proved), proved
+            except FormatError:
+                continue
+        return self._file.stored(number).ljust(length, b"\0"), False
 
 
 class Bodies:

@@ -8,13 +8,13 @@ from typing import Any
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry
-from vaultfs_format.directory import encode_row
+from vaultfs_format.directory import RUN, FrameRow, encode_row
 from vaultfs_format.entries import Entry, Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import seal_table
-from vaultfs_format.segment import SUPERBLOCK_SIZE
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.segment import FOOTER, FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter
+from vaultfs_format.suite import DEFAULT, DIGEST
 
 from vaultfs.errors import VaultDamaged
 from vectors import scenes, world
@@ -23,7 +23,7 @@ from vectors.case import Case, Topic
 from vectors.topics.chains import checks_codes
 from vectors.topics.small import prefix
 from vectors.topics.vaults import KEYS, Checks, damaged, name_of
-from vectors.world import edited, flipped, seeded
+from vectors.world import edited, flipped, seeded, with_digest
 
 SETTLED = scenes.SETTLED
 
@@ -33,6 +33,7 @@ def cases() -> list[Case]:
     topic = Topic("sealed")
     checks = Checks(topic)
     _files(checks)
+    _forged(checks)
     _rows(checks)
     _directories(checks)
     _blobs(checks)
@@ -99,6 +100,54 @@ def _files(checks: Checks) -> None:
     swapped = SETTLED | {name: SETTLED[control], control: SETTLED[name]}
     _check(checks, "exchanged", "Two segments are exchanged.", swapped, "SEG-22")
     checks.topic.bad("open-exchanged", "It does not open.", "open-vault", "SEG-22", VaultDamaged, vault=swapped, **KEYS)
+
+
+def _forged(checks: Checks) -> None:
+    """Add what takes no key: a change, and all that is stored to find it by, changed with it."""
+    name = name_of(".vseg", part="segments/main/record/2001")
+    data = SETTLED[name]
+    footer = SegmentFooter.decode(data[-FOOTER_SIZE:])
+    _, last = footer.footer_offsets
+    changed = with_digest(edited(data[-FOOTER_SIZE:], (FOOTER.offset_of("root"), bytes(32))))
+    checks.open(
+        "footer-changed",
+        "The footer at the end has another root, and its digest fits: the first one is that of the head.",
+        SETTLED | {name: data[:-FOOTER_SIZE] + changed},
+        "SEG-22 SEG-31",
+        records=4,
+    )
+    newer = SETTLED | {name: edited(data, (last, prefix("F", version=1)))}
+    checks.open(
+        "footer-newer", "The footer at the end is of version 1, the superblock is not.", newer, "SEG-20", records=4
+    )
+    checks.check("footer-newer", "It is damaged, not unsupported.", newer, "damage", (9117,), "GEN-24 SEG-20")
+    row, end = FrameRow.decode(data, footer.directory_offset)
+    count, _ = row.runs[0]
+    at = data.index(RUN.pack(*row.runs[0]), footer.directory_offset, end)
+    forged = edited(data, (at, RUN.pack(count, 77)))
+    size, hashes = footer.geometry.slice_size, []
+    for number in range(at // size, (at + RUN.size - 1) // size + 1):
+        piece = forged[number * size : min((number + 1) * size, footer.head.covered)]
+        leaf = merkle.slice_leaf(DEFAULT, footer.head.segment_id, number, piece)
+        hashes += [(place + DIGEST * number, leaf) for place in footer.leaves_offsets]
+    forged = edited(forged, *hashes)
+    parity = DIGEST * footer.geometry.slices
+    doubtful = flipped(forged, footer.parity_offset)
+    for way, place in enumerate(footer.leaves_offsets):
+        doubtful = flipped(doubtful, place + parity + way)
+    for which, comment, harmed in (
+        ("commit-forged", "A commit number is another, with the hash of its slice in both places.", forged),
+        ("commit-forged-and-parity", "The same, and of a slice of the parity nothing tells what it was.", doubtful),
+    ):
+        checks.topic.bad(
+            f"open-{which}",
+            comment,
+            "open-vault",
+            "DIR-21 SEG-29",
+            VaultDamaged,
+            vault=SETTLED | {name: harmed},
+            **KEYS,
+        )
 
 
 def _rows(checks: Checks) -> None:

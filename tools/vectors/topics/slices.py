@@ -20,7 +20,7 @@ from vaultfs_format.suite import DEFAULT
 from vectors import world
 from vectors.case import Case, Topic
 from vectors.topics.segments import LARGE
-from vectors.topics.small import u32
+from vectors.topics.small import prefix, u32
 from vectors.world import edited, flipped, seeded
 
 # Slices.
@@ -231,6 +231,36 @@ def healing_cases() -> list[Case]:
         "A slice is another, and one place has the hash that it has now: the root decides.",
         agreeing,
         breaks="SEG-29",
+    )
+    newer = edited(data, (footers[1], prefix("F", version=1)))
+    healed("footer-newer", "The footer at the end is of version 1, the superblock is not.", newer, "SEG-20 GEN-24")
+    alike = edited(agreeing, (leaves[1] + 96, forged))
+    topic.good(
+        "slice-and-leaves-alike",
+        "A slice is another, and both places have the hash that it has now: nothing tells which slice it is.",
+        "heal",
+        breaks="SEG-29 SEG-30",
+        data=alike,
+        facts={"lost": [*range(footer.geometry.slices)]},
+    )
+    parity = footer.geometry.slices + 2
+    doubtful = flipped(flipped(alike, leaves[0] + 32 * parity), leaves[1] + 32 * parity + 1)
+    topic.good(
+        "slice-and-leaves-alike-and-a-leaf",
+        "The same, and a hash of the parity differs in both places; its slice is good.",
+        "heal",
+        breaks="SEG-29 SEG-30",
+        data=doubtful,
+        facts={"lost": [*range(footer.geometry.slices)]},
+    )
+    lost_parity = flipped(doubtful, footer.parity_offset + 2 * size)
+    topic.good(
+        "slice-and-leaves-alike-and-parity",
+        "The same, and that slice is damaged: the roots are asked for what is known all the same.",
+        "heal",
+        breaks="SEG-29 SEG-30",
+        data=lost_parity,
+        facts={"lost": [*range(footer.geometry.slices), parity]},
     )
     healed("cut", "The file is cut in the midst of its parity.", data[: footer.parity_offset + 100], "SEG-31")
     healed("cut-behind-footer", "The file ends with its first footer.", data[: footer.parity_offset], "SEG-31")
