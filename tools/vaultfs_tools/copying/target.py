@@ -16,7 +16,8 @@ from vaultfs_tools.copying.errors import CopyBusy
 from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
 from vaultfs_tools.keyless.files import JOURNALS, SEGMENTS, VaultFiles, copy_name
 from vaultfs_tools.keyless.findings import FileMissing
-from vaultfs_tools.keyless.litter import is_unfinished, is_vaults
+from vaultfs_tools.keyless.litter import is_vaults
+from vaultfs_tools.keyless.naming import is_unfinished
 from vaultfs_tools.keyless.segments import Lenient
 
 _PRIVATE = 0o700

@@ -28,10 +28,9 @@ from vaultfs_tools.copying.small import (
     table_file,
 )
 from vaultfs_tools.copying.target import Target
-from vaultfs_tools.keyless.check import check_signer
 from vaultfs_tools.keyless.files import HEAD, MARK, README, VaultFiles, copy_name, part_name, segment_name
 from vaultfs_tools.keyless.findings import CopyStale, Finding, Report, Severity, SlicesDamaged
-from vaultfs_tools.keyless.pairs import check_head
+from vaultfs_tools.keyless.heads import check_head, check_signer
 
 _BAD = frozenset({Severity.ERROR, Severity.UNSUPPORTED})
 
