@@ -152,6 +152,14 @@ def test_where_vault_is_lost_nothing_is_healed(vault: Path) -> None:
     assert left_alone(vault).count("FileMissing") == 2
 
 
+def test_where_no_head_is_left_that_the_given_signer_could_have_signed_nothing_is_healed(vault: Path) -> None:
+    harm(vault)
+    signer = fingerprint(vault)
+    for place in ("head", "copies/head"):
+        (vault / place).unlink()
+    assert left_alone(vault, signer).count("FileMissing") == 2
+
+
 def test_a_newer_head_that_names_a_vault_file_nobody_has_is_not_in_force(vault: Path) -> None:
     harm(vault)
     generation = vaults.head_of(vault).generation

@@ -60,6 +60,8 @@ def check(files: VaultFiles, advance: Callable[[int], None] = _silent, signer: b
             report.withhold()
     elif not report.count(Severity.UNSUPPORTED):
         _check_alone(files, report, advance)
+        if signer is not None:
+            report.withhold()
     return report
 
 
