@@ -132,7 +132,8 @@ def test_what_is_no_vault_is_not_copied(run: Run, tmp_path: Path) -> None:
 
 
 def test_wrong_usage_is_told(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([], ["strange"], ["copy"], ["copy", str(vault), "x", "--strange"], ["restore", "x"]):
+    copies = [["copy", str(vault), "x", *more] for more in (["--strange"], ["--rate", "0"], ["--rate=-1"])]
+    for words in ([], ["strange"], ["copy"], *copies, ["restore", "x"], ["restore", "x", "y", "--rate", "0"]):
         with pytest.raises(SystemExit) as ended:
             backup.main(words)
         assert ended.value.code == cli.Exit.USAGE

@@ -51,6 +51,16 @@ def test_damage_is_healed_and_told(vault: Path, secret: list[str], capsys: pytes
     assert "overdue: a round of scrubbing is 0.0 days late\n" in shown
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e309", "fast", "secret"])
+def test_a_rate_at_which_nothing_can_be_read_is_wrong_usage(
+    vault: Path, secret: list[str], rate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        maintain.main([str(vault), *secret, "--rate", rate])
+    assert ended.value.code == 16
+    assert "secret" not in capsys.readouterr().err
+
+
 def test_concerns_are_told(vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert maintain.main([str(vault), *secret, "--copy-age", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["concerns"] == ["single_epoch_store", "copy_overdue"]

@@ -27,7 +27,6 @@ from vaultfs_tools.keyless.acts import note
 from vaultfs_tools.keyless.files import VaultFiles
 
 PROG = "vaultfs-backup"
-MEGABYTE = 1_000_000
 EPILOG = """\
 Exit codes, added up: 0 done; 1 done, and damage was healed on the way; 4 something is damaged or missing, and named; 8
 nothing could be done; 16 wrong usage; 130 interrupted.
@@ -55,7 +54,7 @@ def _copy(argv: Sequence[str]) -> int:
     parser.add_argument("copy", metavar="DEST", type=Path, help="a new or empty directory, or a copy of this vault")
     parser.add_argument("--verify", action="store_true", help="look at every byte that the copy has already, too")
     _add_older_option(parser)
-    _add_rate_option(parser)
+    cli.add_rate_option(parser)
     reports.add_signer_option(parser)
     return cli.run(lambda args: _run_copy(args, CopyKind.WHOLE), parser, argv)
 
@@ -75,7 +74,7 @@ def _restore(argv: Sequence[str]) -> int:
     parser.add_argument("copy", metavar="COPY", type=Path, help="a copy of a vault")
     parser.add_argument("new", metavar="NEW", type=Path, help="where the vault is to be; nothing may be there")
     parser.add_argument("--bundle", metavar="DIR", type=Path, help="a key bundle that is newer than the copy")
-    _add_rate_option(parser)
+    cli.add_rate_option(parser)
     reports.add_signer_option(parser)
     return cli.run(_run_restore, parser, argv)
 
@@ -112,10 +111,6 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 }
 
 
-def _add_rate_option(parser: cli.Parser) -> None:
-    parser.add_argument("--rate", type=float, metavar="MB", help="megabytes a second that are read at most")
-
-
 def _add_older_option(parser: cli.Parser) -> None:
     parser.add_argument(
         "--allow-older", action="store_true", help="copy an older vault over a newer copy, which is lost by that"
@@ -128,7 +123,7 @@ def _add_older_option(parser: cli.Parser) -> None:
 @contextmanager
 def _pace(args: Namespace, files: VaultFiles) -> Iterator[Pace]:
     with cli.Progress(files.total()) as progress:
-        yield Pace(None if args.rate is None else args.rate * MEGABYTE, progress.advance)
+        yield Pace(args.rate, progress.advance)
 
 
 def _run_copy(args: Namespace, kind: CopyKind) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import math
 import os
 import pwd
 import stat
@@ -22,6 +23,8 @@ from vaultfs_format.errors import FormatError, NotAuthentic, VaultError
 
 MAX_PASSPHRASE = 4096
 """Largest passphrase file in bytes."""
+
+MEGABYTE = 1_000_000
 
 PURPOSE = "HSYSADMIN"
 """HL7 v3 PurposeOfUse (code system v3-ActReason) of operators, below HOPERAT: health system administration."""
@@ -223,6 +226,21 @@ def add_who_options(parser: argparse.ArgumentParser) -> None:
         default=PURPOSE,
         help=f"purpose of use, a code of HL7 v3 PurposeOfUse; default: {PURPOSE} (health system administration)",
     )
+
+
+def add_rate_option(parser: argparse.ArgumentParser) -> None:
+    """Add how much is read at most: ``args.rate``, in bytes a second, None where nothing was given."""
+    parser.add_argument("--rate", type=_rate, metavar="MB", help="megabytes a second that are read at most")
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text) * MEGABYTE
+    except ValueError:
+        rate = 0
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError("a number greater than 0")
+    return rate
 
 
 def account() -> str:

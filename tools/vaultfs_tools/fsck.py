@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,8 @@ from vaultfs_format.errors import BadMagic, VaultError
 
 from vaultfs_tools import cli, reports
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
-from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK
-from vaultfs_tools.keyless.findings import LeftOut
+from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK, device_errors
+from vaultfs_tools.keyless.findings import FileMissing, LeftOut, NotRegular
 from vaultfs_tools.keyless.pairs import missing_everywhere
 
 if TYPE_CHECKING:
@@ -117,13 +118,19 @@ def _writers_kept_out(files: VaultFiles) -> Iterator[Callable[[], None]]:
     Raises
     ------
     WriterBusy
+    NotRegular
+        Something took the place of the lock: nobody can be kept out.
     """
     try:
-        descriptor = os.open(files.root / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        with device_errors():
+            # Not blocking: a FIFO in the place of the lock would hang before it can be refused.
+            descriptor = os.open(files.root / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileMissing:
         yield lambda: None
         return
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotRegular
         _lock(descriptor, fcntl.LOCK_SH)
         yield lambda: _lock(descriptor, fcntl.LOCK_EX)
     finally:

@@ -15,7 +15,6 @@ from vaultfs_tools import cli
 
 PROG = "vaultfs-maintain"
 DAY = 86_400
-MEGABYTE = 1_000_000
 EPILOG = """\
 Exit codes, added up: 0 all is well; 1 damage was healed; 4 something is lost, or scrubbing is late; 8 a step failed, or
 nothing could be done (no vault, a writer is at work, wrong passphrase); 16 wrong usage; 130 interrupted.
@@ -37,7 +36,7 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--epoch-stores", type=int, default=2, metavar="N", help="say so where fewer hold the secret; default: 2"
     )
-    parser.add_argument("--rate", type=float, metavar="MB", help="megabytes a second that are read at most")
+    cli.add_rate_option(parser)
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
     cli.add_passphrase_options(parser)
@@ -53,8 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     with vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, wait=args.wait) as vault:
-        rate = None if args.rate is None else args.rate * MEGABYTE
-        done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=rate)
+        done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=args.rate)
         copy_age = None if args.copy_age is None else args.copy_age * DAY
         state = vault.maintenance.health(Thresholds(args.period * DAY, copy_age, args.epoch_stores))
     code = exit_code(done)

@@ -321,7 +321,7 @@ class TestDamagedSegments:
         get(vault, lost)
         assert vault.engine.store.damaged == {bytes.fromhex(path.stem)}
         assert Concern.DAMAGED in vault.maintenance.health().concerns
-        assert repair_queue(vault.engine)
+        assert list(repair_queue(vault.engine))
         assert path.read_bytes() == whole
         assert Concern.DAMAGED not in vault.maintenance.health().concerns
 

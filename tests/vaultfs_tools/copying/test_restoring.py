@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_a_drill_with_a_copy_that_does_not_heal_says_so(vault: Path, made: Path,
     segment = max(made.rglob("*.vseg"), key=lambda path: path.stat().st_size)
     segment.write_bytes(bytes(segment.stat().st_size))
     assert Drill(made, tmp_path / "scratch", None, 1, 1).run()["equal"] is False
+
+
+def test_a_drill_damages_segments_of_any_size(tmp_path: Path) -> None:
+    vault = vaults.make(tmp_path / "v")
+    with vaults.opened(vault) as opened:
+        with opened.session(vaults.WHO, "TREAT") as session, session.transaction() as txn:
+            txn.put(os.urandom(17 << 20), kind="Binary", subject=None)
+        opened.settle()
+    copy(vault, tmp_path / "copy")
+    report = Drill(tmp_path / "copy", tmp_path / "scratch", None, 1, 1_000).run()
+    assert report["equal"] is True
 
 
 def test_a_report_is_proved_without_a_key_and_a_changed_one_refused(vault: Path, made: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from vaultfs_format.head import Head
 from vaultfs_tools.keyless import Severity, VaultFiles, heal
 from vaultfs_tools.keyless.findings import Report
-from vaultfs_tools.keyless.pairs import check_head, check_keyring, check_superblock, check_table
+from vaultfs_tools.keyless.heads import check_head
+from vaultfs_tools.keyless.pairs import check_keyring, check_superblock, check_table
 from vaultfs_tools.keyless.segments import Scrubber
 
 from tests.vaultfs_tools import vaults

@@ -23,7 +23,7 @@ def rows(setting: Setting) -> list[Outcome]:
         footer, whole = footer_of(segment), segment.read_bytes()
         covered = whole[: footer.head.covered]
         _damage(segment, footer)
-        own = Spent.on(partial(mend_segment, VaultFiles(segment.parent), segment.name))
+        own = Spent.on(partial(mend_segment, VaultFiles(segment.parent), segment.name, footer))
         _check(segment, whole)
         found = own.speeds("VaultFS: repair of a segment", len(whole), "≥ 200")
         name = "par2: repair of the same damage"

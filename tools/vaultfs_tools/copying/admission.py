@@ -16,7 +16,7 @@ from vaultfs_tools.copying.small import InForce, head_in
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.keyless.files import MARK, copy_name
 from vaultfs_tools.keyless.findings import FileMissing, SignerUnknown
-from vaultfs_tools.keyless.litter import is_unfinished
+from vaultfs_tools.keyless.naming import is_unfinished
 
 
 def keep_apart(one: Path, other: Path) -> None:

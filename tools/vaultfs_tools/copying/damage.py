@@ -83,7 +83,8 @@ class Damager:
     def _damage_segment(self, name: str) -> Kind:
         path, size = self._root / name, self._files.size(name)
         kind = self._chance.choice([Kind.FLIPPED, Kind.ZEROED, Kind.CUT])
-        footer = SegmentFooter.decode(self._files.read(name)[-FOOTER_SIZE:])
+        with self._files.open(name) as file:
+            footer = SegmentFooter.decode(file.read(max(0, size - FOOTER_SIZE), min(size, FOOTER_SIZE)))
         if kind is Kind.FLIPPED:
             self._flip(path, self._chance.randrange(size))
         elif kind is Kind.ZEROED:  # within one slice

@@ -12,10 +12,10 @@ from vaultfs_format.signing import HEAD_SIGNATURES, Signer, SigningKeys
 
 from vaultfs_tools.copying.errors import ReportInvalid
 from vaultfs_tools.copying.small import head_in, superblock_of
-from vaultfs_tools.keyless.check import check_signer
 from vaultfs_tools.keyless.durable import write
 from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.keyless.findings import Report
+from vaultfs_tools.keyless.heads import check_signer
 
 MAX_REPORT = 1 << 20
 REPORT = "report.json"

@@ -20,7 +20,8 @@ from vaultfs_tools.copying.errors import CopyBusy, DirectoryLinked
 from vaultfs_tools.copying.unlinked import Unlinked
 from vaultfs_tools.keyless.durable import make_directory, sync_directory, write
 from vaultfs_tools.keyless.files import COPIES, JOURNALS, SEGMENTS, copy_name
-from vaultfs_tools.keyless.litter import is_unfinished, is_vaults
+from vaultfs_tools.keyless.litter import is_vaults
+from vaultfs_tools.keyless.naming import is_unfinished
 from vaultfs_tools.keyless.segments import Lenient
 
 _PRIVATE = 0o700

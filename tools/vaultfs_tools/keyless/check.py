@@ -23,10 +23,11 @@ from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.audit import check_audit
 from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import MirrorBehind, Parity, Report, Severity, SignerUnknown
+from vaultfs_tools.keyless.findings import Report, Severity
+from vaultfs_tools.keyless.heads import Standing, check_head, check_signer
 from vaultfs_tools.keyless.journals import check_journals
 from vaultfs_tools.keyless.litter import check_litter, check_parts
-from vaultfs_tools.keyless.pairs import check_head, check_keyring, check_superblock, check_table
+from vaultfs_tools.keyless.pairs import check_keyring, check_superblock, check_table
 from vaultfs_tools.keyless.segments import Audited, Scrubber
 
 
@@ -35,7 +36,7 @@ def _silent(_: int) -> None:
 
 
 def check(files: VaultFiles, advance: Callable[[int], None] = _silent, signer: bytes | None = None) -> Report:
-    """Check every file of a vault without keys; nothing is written.
+    """Check every file of a vault without keys; nothing is written. Only what a signed head proves can be healed.
 
     Parameters
     ----------
@@ -50,12 +51,17 @@ def check(files: VaultFiles, advance: Callable[[int], None] = _silent, signer: b
         For what the vault is not to blame: permissions, too many open files. Damage never raises.
     """
     report = Report()
-    head = check_head(files, report)
-    if head is not None:
+    inforce = check_head(files, report, signer)
+    if inforce is not None:
+        head = inforce.head
         report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
         _check_under(files, report, head, advance, signer)
+        if inforce.standing is not Standing.SIGNED:
+            report.withhold()
     elif not report.count(Severity.UNSUPPORTED):
         _check_alone(files, report, advance)
+        if signer is not None:
+            report.withhold()
     return report
 
 
@@ -77,33 +83,15 @@ def _check_under(
         report.add(error, ".")
 
 
-def check_signer(report: Report, head: Head, superblock: Superblock, given: bytes | None) -> None:
-    """Check who has signed the head, and whether it is who was given."""
-    try:
-        signer = superblock.signer(head.signer)
-        head.verify_signatures(signer)
-    except VaultError as error:
-        report.add(error, names.HEAD)
-        return
-    report.signer = signer.fingerprint
-    report.pinned = given == report.signer
-    if given is not None and not report.pinned:
-        report.add(SignerUnknown(structure=Structure.SIGNER), names.HEAD)
-
-
 def _check_segments(
     files: VaultFiles, report: Report, head: Head, superblock: Superblock | None, advance: Callable[[int], None]
 ) -> list[Audited]:
     scrubber = Scrubber(files, report, advance, superblock)
     audited = []
-    mirrored = {row for row in head.segments if files.size(names.copy_name(names.segment_name(row)))}
+    mirrored = any(files.size(names.copy_name(names.segment_name(row))) for row in head.segments)
     for row in head.segments:
         check_table(files, report, head, row)
-        name = names.segment_name(row)
-        found = scrubber.check(name, head, row)
-        if mirrored and row not in mirrored:
-            behind = MirrorBehind(structure=Structure.SEGMENT)
-            report.add(behind, names.copy_name(name), remedy=Parity(names.copy_name(name), row))
+        found = scrubber.check(names.segment_name(row), head, row, mirrored=mirrored)
         if found is not None:
             audited.append(found)
     return audited

@@ -18,6 +18,7 @@ from vaultfs_format.suite import DIGEST
 
 from vaultfs_tools.keyless.files import MAX_SMALL, Reader
 from vaultfs_tools.keyless.rows import read_rows
+from vaultfs_tools.keyless.sizes import most
 
 Value = int | str
 WITHHELD = frozenset(
@@ -118,7 +119,7 @@ def describe(file: Reader) -> Description:
 
 
 def _small(file: Reader) -> bytes:
-    return file.read(0, min(file.size, MAX_SMALL))
+    return file.read(0, min(file.size, MAX_SMALL, most(file.read, file.size)))
 
 
 def _superblock(file: Reader, about: Description) -> None:

@@ -19,6 +19,7 @@ from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import NO_YEAR
 
 from vaultfs_tools.keyless.findings import FileMissing, FileUnreadable, NotRegular
+from vaultfs_tools.keyless.sizes import most
 
 HEAD = "head"
 LOCK = "lock"
@@ -177,8 +178,9 @@ class VaultFiles:
         FileMissing, NotRegular, FileUnreadable, LimitExceeded
         """
         with self.open(name) as file:
-            if file.size > limit:
-                raise LimitExceeded(size=file.size, limit=limit)
+            bound = min(limit, most(file.read, file.size))
+            if file.size > bound:
+                raise LimitExceeded(size=file.size, limit=bound)
             return file.read(0, file.size)
 
     def size(self, name: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vaultfs_format.errors import Structure, Unsupported, VaultError
-from vaultfs_format.head import SegmentRow
+from vaultfs_format.segment import SegmentFooter
+
+from vaultfs_tools.keyless.naming import shown
 
 # 9100-9199: what only a check of the whole vault can see. ----------------------------------------------------------
 
@@ -72,7 +74,7 @@ class Disagreement(CheckError):
 
 
 class HeadsDisagree(CheckError):
-    """The two heads are of the same generation and differ."""
+    """The two heads differ, and nothing proves that the one follows the other."""
 
     code = 9105
     advice = "Somebody wrote two heads: take a copy of the vault, and find out who else wrote to it before opening it."
@@ -334,12 +336,12 @@ class Parity:
 
     Parameters
     ----------
-    row
-        What the head says of it, if that is known.
+    footer
+        The right one, which says what every byte must be.
     """
 
     target: str
-    row: SegmentRow | None = None
+    footer: SegmentFooter
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,8 +423,12 @@ class Report:
         offset: int | None = None,
         remedy: Remedy | Combined | Parity | Mirrored | None = None,
     ) -> None:
-        """Note a finding; its severity follows from the error."""
-        self.findings.append(Finding(severity_of(error), error, file, offset, remedy))
+        """Note a finding; its severity follows from the error. A name that may hold data is not kept."""
+        self.findings.append(Finding(severity_of(error), error, shown(file), offset, remedy))
+
+    def withhold(self) -> None:
+        """Forget every remedy: what would be written is not known to be the vault's."""
+        self.findings = [replace(finding, remedy=None) for finding in self.findings]
 
     def count(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vaultfs_format.act import ActKind
-from vaultfs_format.errors import VaultError
-from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import Lost, Patch, SlicedFile, examine
+from vaultfs_format.errors import DigestMismatch, SlicesLost, Structure, VaultError
+from vaultfs_format.healing import Patch, SlicedFile, examine
 from vaultfs_format.healing import heal as heal_segment
 from vaultfs_format.journal import HEADER_SIZE
+from vaultfs_format.searching import Read
+from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.acts import NOTHING, note
-from vaultfs_tools.keyless.durable import make_directory, sync_directory, write, write_all
-from vaultfs_tools.keyless.files import CHUNK, COPIES, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import Combined, Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.durable import replacing, write, write_all
+from vaultfs_tools.keyless.files import COPIES, Reader, VaultFiles, copy_name
+from vaultfs_tools.keyless.findings import Combined, FileUnreadable, Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
-from vaultfs_tools.keyless.segments import Doubled, Lenient
+from vaultfs_tools.keyless.naming import id_in
+from vaultfs_tools.keyless.salvage import fill
+from vaultfs_tools.keyless.segments import Lenient
 
 
 def heal(files: VaultFiles, report: Report) -> None:
@@ -40,7 +42,7 @@ def heal(files: VaultFiles, report: Report) -> None:
             name = finding.remedy.target
             if name not in mended:
                 if isinstance(finding.remedy, Parity):
-                    mended[name] = mend_segment(files, name, finding.remedy.row)
+                    mended[name] = mend_segment(files, name, finding.remedy.footer)
                 else:
                     mended[name] = mend_mirrored(files, name)
             if mended[name]:
@@ -50,45 +52,61 @@ def heal(files: VaultFiles, report: Report) -> None:
     if report.vault_id:
         with suppress(OSError):  # the file is healed all the same
             for name, count in pieces.items():
-                note(files, report.vault_id, ActKind.REPAIRED, _id_in(name), count)
+                note(files, report.vault_id, ActKind.REPAIRED, id_in(name) or NOTHING, count)
 
 
-def _id_in(name: str) -> bytes:
-    """Return the id of the segment or journal that a file is of or belongs to, zero for the others."""
-    found = re.match("[0-9a-f]{32}", name.rpartition("/")[2])
-    return bytes.fromhex(found[0]) if found else NOTHING
-
-
-def mend_segment(files: VaultFiles, name: str, row: SegmentRow | None = None) -> bool:
+def mend_segment(files: VaultFiles, name: str, footer: SegmentFooter) -> bool:
     """Make a segment, or the mirror of one, whole from its parity and from the other.
 
     It is written under another name, read back whole, and renamed over it.
 
     Parameters
     ----------
-    row
-        What the head says of it, if that is known.
+    footer
+        The right one, which says what every byte must be.
     """
-    path = files.root / name
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     original = name.removeprefix(f"{COPIES}/")
     try:
         with opened(files, original) as pair:
-            found = Doubled(pair if name == original else Pair(pair.mirror, pair.file), row)
-            sliced = found.sliced()
-            if sliced is None:
-                return False
-            make_directory(path.parent)
-            patches = heal_segment(sliced, examine(sliced, found.size))
-            if not _write_mended(temporary, sliced, patches):
-                return False
-        os.rename(temporary, path)
-        sync_directory(path.parent)
+            sides = [pair.file, pair.mirror] if name == original else [pair.mirror, pair.file]
+            with replacing(files.root / name) as descriptor:
+                _write_mended(descriptor, [side for side in sides if side is not None], footer)
     except (OSError, VaultError):
         return False
-    finally:
-        temporary.unlink(missing_ok=True)
     return True
+
+
+def _write_mended(descriptor: int, sides: Sequence[Reader], footer: SegmentFooter) -> None:
+    """Write a segment to an empty file: what the first side gives, what the other has, what parity gives back.
+
+    Raises
+    ------
+    SlicesLost
+        That is not all of it.
+    """
+    fill(descriptor, sides[:1], footer.length)
+    os.ftruncate(descriptor, footer.length)
+
+    def read(offset: int, length: int) -> bytes:
+        return os.pread(descriptor, length, offset)
+
+    for side in sides:
+        if _mend_with(descriptor, read, footer, Lenient(side)):
+            break
+    written = SlicedFile(read, footer)
+    if not written.right(written.leaves) or examine(written, footer.length):
+        raise SlicesLost(structure=Structure.SEGMENT)
+
+
+def _mend_with(descriptor: int, read: Read, footer: SegmentFooter, spare: Read) -> bool:
+    """Write what a copy of a segment, and then parity, gives back over what is damaged; return whether that is all."""
+    written, lost = SlicedFile(read, footer, lambda: spare), False
+    for one in heal_segment(written, examine(written, footer.length)):
+        if isinstance(one, Patch):
+            write_all(descriptor, one.data, one.offset)
+        else:
+            lost = True
+    return not lost
 
 
 def mend_mirrored(files: VaultFiles, name: str) -> bool:
@@ -106,28 +124,41 @@ def _mend_part(pair: Pair, path: Path, mirror: Path) -> None:
     """Make file and mirror as long as the longer. Where they differ only the keys tell which is right."""
     for target, short, long in ((path, pair.file, pair.mirror), (mirror, pair.mirror, pair.file)):
         if long is not None and (short is None or short.size < long.size):
-            _write_patched(target, short or long, _beyond(short or long, long))
+            with replacing(target) as descriptor:
+                if fill(descriptor, [short, long], long.size):
+                    raise FileUnreadable(structure=Structure.SEGMENT)
 
 
-def _beyond(short: Reader, long: Reader) -> Iterator[Patch]:
-    for at in range(short.size, long.size, CHUNK):
-        yield Patch(at, long.read(at, min(CHUNK, long.size - at)))
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """The groups of a journal that either of its copies has.
+
+    Parameters
+    ----------
+    end
+        Where they end.
+    of_file, of_mirror
+        The header and the groups that only the mirror has, and those that only the file has.
+    """
+
+    end: int
+    of_file: list[Patch]
+    of_mirror: list[Patch]
 
 
 def _mend_journal(pair: Pair, path: Path, mirror: Path) -> None:
-    of_file, of_mirror = _of_journal(pair)
-    if of_file or pair.file is None:
-        _write_patched(path, pair.main, of_file)
-    if of_mirror or pair.mirror is None:
-        _write_patched(mirror, pair.mirror or pair.main, of_mirror if pair.mirror else of_file)
+    good = _walked(pair)
+    if good.of_file or pair.file is None:
+        _rewrite(path, [pair.file, pair.mirror], good, good.of_file)
+    if good.of_mirror or pair.mirror is None:
+        _rewrite(mirror, [pair.mirror, pair.file], good, good.of_mirror if pair.mirror else good.of_file)
 
 
-def _of_journal(pair: Pair) -> tuple[list[Patch], list[Patch]]:
-    """Return the header and the groups that only the mirror has, and those that only the file has."""
+def _walked(pair: Pair) -> _Walked:
     beginning = pair.header()
     header = beginning.value
     of_file = [Patch(0, beginning.data)] if beginning.reason is not None else []
-    of_mirror = [] if beginning.mirrored else [Patch(0, beginning.data)]
+    of_mirror = [] if beginning.mirrored or pair.mirror is None else [Patch(0, beginning.data)]
     at, number, chain = HEADER_SIZE, 1, header.chain(beginning.data)
     while at < pair.size:
         try:
@@ -136,49 +167,32 @@ def _of_journal(pair: Pair) -> tuple[list[Patch], list[Patch]]:
             break
         if found.reason is not None:
             of_file.append(Patch(at, found.data))
-        if not found.mirrored:
+        if not found.mirrored and pair.mirror is not None:
             of_mirror.append(Patch(at, found.data))
         at, number, chain = at + len(found.data), number + 1, found.value.chain
-    return of_file, of_mirror
+    return _Walked(at, of_file, of_mirror)
 
 
-def _write_patched(path: Path, source: Reader, patches: Iterable[Patch]) -> None:
-    """Make `path` hold what `source` holds, with patches, durably."""
-    make_directory(path.parent)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        read = Lenient(source)
-        for at in range(0, source.size, CHUNK):
-            write_all(descriptor, read(at, min(CHUNK, source.size - at)), at)
+def _rewrite(path: Path, sources: Sequence[Reader | None], good: _Walked, patches: Iterable[Patch]) -> None:
+    """Make a journal hold every good group, and behind them what the first source holds there.
+
+    Raises
+    ------
+    DigestMismatch
+        What was written does not hold every group that was good.
+    FileUnreadable
+        No source gives what follows the good groups: it may hold more of them, and be read another day.
+    """
+    there = [source for source in sources if source is not None]
+    with replacing(path) as descriptor:
+        left = fill(descriptor, there, there[0].size)
         for patch in patches:
             write_all(descriptor, patch.data, patch.offset)
-        os.fsync(descriptor)
-        os.rename(temporary, path)
-    finally:
-        os.close(descriptor)
-        temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
-
-
-def _write_mended(path: Path, sliced: SlicedFile, patches: Iterable[Patch | Lost]) -> bool:
-    """Write a whole segment; return whether it is one, byte for byte."""
-    footer = sliced.footer
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        for at in range(0, footer.length, CHUNK):
-            data = sliced.read(at, min(CHUNK, footer.length - at))
-            write_all(descriptor, data, at)
-        os.ftruncate(descriptor, footer.length)
-        for patch in patches:
-            if isinstance(patch, Lost):
-                return False
-            write_all(descriptor, patch.data, patch.offset)
-        os.fsync(descriptor)
-        found = SlicedFile(lambda offset, length: os.pread(descriptor, length, offset), footer)
-        return found.right(found.leaves) and not examine(found, footer.length)
-    finally:
-        os.close(descriptor)
+        written = _walked(Pair(Reader(descriptor)))
+        if written.end < good.end:
+            raise DigestMismatch(structure=Structure.JOURNAL_GROUP)
+        if any(end > written.end for _, end in left):
+            raise FileUnreadable(structure=Structure.JOURNAL_GROUP)
 
 
 def _healed(files: VaultFiles, finding: Finding, remedy: Remedy | Combined) -> Finding:

@@ -5,7 +5,6 @@ Names of files that do not follow the vault's pattern may hold data. They are co
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -38,38 +37,15 @@ from vaultfs_tools.keyless.findings import (
     Superseded,
 )
 from vaultfs_tools.keyless.journals import Journal
+from vaultfs_tools.keyless.naming import directory_of, is_known, is_unfinished, segment_in
 from vaultfs_tools.keyless.rows import read_rows
-
-_ID = "[0-9a-f]{32}"
-_RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
-_KNOWN = re.compile(
-    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
-    rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
-    rf"|(copies/)?{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+"
-)
-_UNFINISHED = re.compile(
-    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|README\.txt\.\d+\.tmp|"
-    rf"(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
-    rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
-    rf"|(copies/)?{_RANGE}/{_ID}((\.vkey\.\d+|\.vseg)(\.\d+)?)?\.tmp"
-)
-_DIRECTORY = re.compile(
-    rf"acts|(copies/)?(journal|segments(/main(/blob|/record|/control|/audit|/terminology)?)?|{_RANGE})"
-)
-_SEGMENT = re.compile(rf"{_RANGE}/({_ID})\.vseg")
-
 
 _STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
 
 
 def has_structure(name: str) -> bool:
     """Return whether a file of this name is one that the format describes."""
-    return name not in _STRUCTURELESS and _KNOWN.fullmatch(name) is not None
-
-
-def is_unfinished(name: str) -> bool:
-    """Return whether an interrupted write has left a file of this name: it counts for nothing."""
-    return _UNFINISHED.fullmatch(name) is not None
+    return name not in _STRUCTURELESS and is_known(name)
 
 
 def is_vaults(name: str) -> bool:
@@ -102,7 +78,7 @@ def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes
         data, size = _beginning(files, name)
     except FileMissing as error:
         # Settling gives the file its final name, with all bodies in place, before the head names it.
-        sealed = [one for one in files.walk() if _SEGMENT.fullmatch(one) and f"/{segment_id.hex()}." in one]
+        sealed = [one for one in files.walk() if segment_in(one) == segment_id.hex()]
         if not sealed and files.size(names.copy_name(name)) < end:
             raise
         if not sealed:
@@ -152,17 +128,17 @@ def check_litter(
     # What merging has taken in is removed tables first, so that a table without a segment is never of that kind.
     merged = _Merged(files, head)
     strays = {
-        match[3]
+        segment_id
         for name in files.walk()
-        if name not in named and (match := _SEGMENT.fullmatch(name)) and merged.holds(name)
+        if name not in named and (segment_id := segment_in(name)) and merged.holds(name)
     }
     for name in files.walk():
         if name in named or name.startswith(f"{names.ACTS}/"):
             continue
-        if _UNFINISHED.fullmatch(name):
+        if is_unfinished(name):
             report.add(Leftover(), name)
-        elif not _KNOWN.fullmatch(name):
-            strangers[_known_directory(name)] += 1
+        elif not is_known(name):
+            strangers[directory_of(name)] += 1
         elif name.endswith(".vseg"):
             _stray_segment(files, report, judge, name, merged)
         elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
@@ -252,14 +228,6 @@ def _other_generation(head: Head, name: str) -> VaultError:
     kind, _, number = name.removeprefix(f"{names.COPIES}/").partition(".")
     current = head.epoch if kind == "keyring" else head.superblock_generation
     return Superseded() if int(number) < current else Leftover()
-
-
-def _known_directory(name: str) -> str:
-    """Return the nearest directory above a file whose name follows the vault's pattern."""
-    directory = name.rpartition("/")[0]
-    while directory and directory != names.COPIES and not _DIRECTORY.fullmatch(directory):
-        directory = directory.rpartition("/")[0]
-    return directory or "."
 
 
 def _stray_segment(files: VaultFiles, report: Report, judge: _Judge, name: str, merged: _Merged) -> None:

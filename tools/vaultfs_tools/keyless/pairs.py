@@ -1,6 +1,6 @@
 """Small files in two places: which of the two are good, what is good in them, and what they give together.
 
-The head is judged by itself, the newer one counting; every other small file by the digest that the head has of it.
+The head is judged by itself, every other small file by the digest that the head has of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.files import (
     HEAD,
-    MAX_SMALL,
     VaultFiles,
     copy_name,
     keyring_name,
@@ -29,10 +28,8 @@ from vaultfs_tools.keyless.files import (
 )
 from vaultfs_tools.keyless.findings import (
     Combined,
-    CopyStale,
     Disagreement,
     FileMissing,
-    HeadsDisagree,
     Property,
     Remedy,
     Report,
@@ -43,7 +40,7 @@ MAX_SUPERBLOCK = limits.MIB
 
 
 @dataclass(slots=True)
-class _Copies(Generic[T]):
+class Copies(Generic[T]):
     """A file in its two places.
 
     Parameters
@@ -74,9 +71,9 @@ class _Copies(Generic[T]):
         return Remedy(target, source, DEFAULT.digest(self.good[source][0]))
 
 
-def _read(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> _Copies[T]:
+def read_copies(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> Copies[T]:
     """Read a file and its copy; `judge` parses the bytes of either, or raises `VaultError`."""
-    copies, found = _Copies[T](), []
+    copies, found = Copies[T](), []
     for place in (name, copy_name(name)):
         try:
             data = files.read(place, limit)
@@ -90,27 +87,6 @@ def _read(files: VaultFiles, report: Report, name: str, limit: int, judge: Calla
     return copies
 
 
-def check_head(files: VaultFiles, report: Report) -> Head | None:
-    """Return the head that is in force; None where none is good or a newer program has written one."""
-    copies = _read(files, report, HEAD, MAX_SMALL, Head.decode)
-    good = {name: head for name, (_, head) in copies.good.items()}
-    if copies.unsupported or not good:
-        copies.report(report)
-        return copies.combined[1] if copies.combined else None
-    newest = max(good, key=lambda name: good[name].generation)
-    copies.report(report, newest)
-    head = good[newest]
-    for name, other in good.items():
-        if other.vault_id != head.vault_id:
-            report.add(Disagreement(structure=Structure.HEAD, property=Property.VAULT_ID), name)
-        elif other.generation < head.generation:
-            behind = CopyStale(structure=Structure.HEAD, generation=other.generation, newest=head.generation)
-            report.add(behind, name, remedy=copies.remedy(name, newest))
-        elif copies.good[name][0] != copies.good[newest][0]:
-            report.add(HeadsDisagree(structure=Structure.HEAD, generation=head.generation), name)
-    return head
-
-
 def check_pair(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> T | None:
     """Return what `judge` makes of a file, of its copy, or of both together; None where nothing good comes of them.
 
@@ -119,7 +95,7 @@ def check_pair(files: VaultFiles, report: Report, name: str, limit: int, judge: 
     judge
         Parses the bytes, or raises `VaultError`.
     """
-    copies = _read(files, report, name, limit, judge)
+    copies = read_copies(files, report, name, limit, judge)
     copies.report(report, next(iter(copies.good), ""))
     found = next(iter(copies.good.values()), copies.combined)
     return found[1] if found else None

@@ -6,7 +6,7 @@ What is damaged is looked at as it will be once it is healed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from vaultfs_format.audit import ENTRY, check_entries
@@ -14,7 +14,7 @@ from vaultfs_format.directory import HERE, FrameRow
 from vaultfs_format.errors import DigestMismatch, FormatError, SlicesLost, Structure, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, find_footer, heal
+from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, heal
 from vaultfs_format.searching import Read
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 from vaultfs_format.superblock import Superblock
@@ -28,12 +28,14 @@ from vaultfs_tools.keyless.findings import (
     FooterLost,
     HeadOlder,
     LeavesDamaged,
+    MirrorBehind,
     Parity,
     ParityDamaged,
     Property,
     Report,
     SlicesDamaged,
 )
+from vaultfs_tools.keyless.footers import Known, Side, choose, unlike
 from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.rows import read_rows
 
@@ -42,12 +44,10 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The audit entries of a segment: where they lie, and which leaves of the tree they are."""
+    """A segment of audit entries, and its footer: where they lie, and which leaves of the tree they are."""
 
     name: str
-    offset: int
-    length: int
-    first_leaf: int
+    footer: SegmentFooter
 
 
 class Lenient:
@@ -81,38 +81,28 @@ class Lenient:
 class Doubled:
     """A segment and its mirror, if it has one; where the segment is missing the mirror takes its place.
 
-    Parameters
-    ----------
-    row
-        What the head says of it, if that is known.
-
     Attributes
     ----------
     read, size
         The segment.
     mirror
         Its mirror; None where there is none, or where it takes the place of the segment.
-    footer
-        That of the segment; or that of the mirror, where the segment has none or is another one.
+    missing
+        Whether it does.
     """
 
-    def __init__(self, pair: Pair, row: SegmentRow | None = None) -> None:
-        self.read, self.size = Lenient(pair.main), pair.main.size
+    def __init__(self, pair: Pair) -> None:
+        self.read, self.size, self.missing = Lenient(pair.main), pair.main.size, pair.file is None
         self.mirror = Lenient(pair.mirror) if pair.file is not None and pair.mirror is not None else None
-        self.footer = find_footer(self.read, self.size)
-        wrong = self.footer is None or (row is not None and self.footer.root != row.root)
-        if wrong and self.mirror is not None:
-            self.footer = find_footer(self.mirror, self.mirror.size) or self.footer
 
-    @property
-    def spare(self) -> Callable[[], Read] | None:
-        """What opens the mirror, for those who take slices from it."""
+    def sides(self) -> list[Side]:
+        """Return what there is, for those who look for a footer."""
+        return [Side(one, one.size) for one in (self.read, self.mirror) if one is not None]
+
+    def sliced(self, footer: SegmentFooter) -> SlicedFile:
+        """Return the segment slice by slice."""
         mirror = self.mirror
-        return None if mirror is None else lambda: mirror
-
-    def sliced(self) -> SlicedFile | None:
-        """Return the segment slice by slice; None where there is no footer."""
-        return None if self.footer is None else SlicedFile(self.read, self.footer, self.spare)
+        return SlicedFile(self.read, footer, None if mirror is None else lambda: mirror)
 
 
 class Scrubber:
@@ -136,8 +126,13 @@ class Scrubber:
         self._report = report
         self._advance = advance
 
-    def check(self, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
+    def check(self, name: str, head: Head | None, row: SegmentRow | None, *, mirrored: bool = False) -> Audited | None:
         """Check a segment against the head's row, or against itself where no head is good.
+
+        Parameters
+        ----------
+        mirrored
+            Whether it must have a mirror.
 
         Returns
         -------
@@ -146,17 +141,19 @@ class Scrubber:
         """
         try:
             with opened(self._files, name) as pair:
-                if pair.file is None:
-                    self._report.add(FileMissing(structure=Structure.SEGMENT), name, remedy=Parity(name, row))
-                return self._check(Doubled(pair, row), name, head, row)
+                return self._check(Doubled(pair), Known(name, row, self._vault), head, mirrored=mirrored)
         except VaultError as error:
             self._report.add(error, name)
         return None
 
-    def _check(self, found: Doubled, name: str, head: Head | None, row: SegmentRow | None) -> Audited | None:
-        report = self._report
+    def _check(self, found: Doubled, known: Known, head: Head | None, *, mirrored: bool) -> Audited | None:
+        report, name = self._report, known.name
         report.segments += 1
-        superblock, footer = _superblock(found.read), found.footer
+        footer, right = choose(found.sides(), known)
+        remedy = Parity(name, footer) if footer is not None and right else None
+        if found.missing:
+            report.add(FileMissing(structure=Structure.SEGMENT), name, remedy=remedy)
+        superblock = _superblock(found.read)
         about = footer.head if footer else superblock
         if about and head:
             for stated in _strange(about, head):
@@ -165,39 +162,48 @@ class Scrubber:
             lost: VaultError = found.read.error or FooterLost(structure=Structure.SEGMENT)
             report.add(lost, name, max(0, found.size - FOOTER_SIZE))
             return None
-        self._identity(footer, name, row)
-        sliced = SlicedFile(found.read, footer, found.spare)
-        damage, gone = self._sliced(name, sliced, found.size, row)
-        if found.read.error is not None:
-            report.add(found.read.error, name)
+        self._identity(footer, known)
+        if known.row is not None and footer.length != known.row.length:
+            return None  # it is another segment, of whatever size
+        damage, gone = self._bytes(found, footer, remedy, name, mirrored=mirrored)
         if superblock and superblock != footer.head and not damage:
             report.add(_differs(Property.SUPERBLOCK_COPY), name)
-        if found.mirror is not None:
-            mirrored = SlicedFile(found.mirror, footer, lambda: found.read)
-            self._sliced(copy_name(name), mirrored, found.mirror.size, row)
-        if not gone:
-            self._directory(sliced.read_good if damage.slices else found.read, name, footer)
-        if footer.head.frame_class is FrameClass.AUDIT and not gone:
-            return Audited(name, footer.audit_offset, footer.audit_length, footer.first_leaf)
-        return None
+        if gone:
+            return None
+        self._directory(found.sliced(footer).read_good if damage.slices else found.read, name, footer)
+        return Audited(name, footer) if footer.head.frame_class is FrameClass.AUDIT else None
 
-    def _identity(self, footer: SegmentFooter, name: str, row: SegmentRow | None) -> None:
+    def _identity(self, footer: SegmentFooter, known: Known) -> None:
         """Compare a footer with what the head says of the segment, and check who has signed it."""
-        if row:
-            for stated in _unlike(footer, row):
-                self._report.add(stated, name)
-        if self._vault is not None:
-            try:
-                footer.verify(self._vault.signer(footer.signer))
-            except VaultError as error:
-                self._report.add(error, name, footer.footer_offsets[1])
+        if known.row:
+            for stated in unlike(footer, known.row):
+                self._report.add(_differs(stated), known.name)
+        try:
+            known.verify(footer)
+        except VaultError as error:
+            self._report.add(error, known.name, footer.footer_offsets[1])
 
-    def _sliced(self, name: str, sliced: SlicedFile, size: int, row: SegmentRow | None) -> tuple[Damage, set[int]]:
+    def _bytes(
+        self, found: Doubled, footer: SegmentFooter, remedy: Parity | None, name: str, *, mirrored: bool
+    ) -> tuple[Damage, set[int]]:
+        """Look at every byte of a segment and of its mirror; return what of the segment is damaged, and is lost."""
+        report, copy = self._report, copy_name(name)
+        of_mirror = None if remedy is None else replace(remedy, target=copy)
+        damage, gone = self._sliced(name, found.sliced(footer), found.size, remedy)
+        if found.read.error is not None:
+            report.add(found.read.error, name, remedy=None if gone else remedy)
+        if found.mirror is not None:
+            self._sliced(copy, SlicedFile(found.mirror, footer, lambda: found.read), found.mirror.size, of_mirror)
+        elif mirrored and not found.missing:
+            report.add(MirrorBehind(structure=Structure.SEGMENT), copy, remedy=None if gone else of_mirror)
+        return damage, gone
+
+    def _sliced(self, name: str, sliced: SlicedFile, size: int, remedy: Parity | None) -> tuple[Damage, set[int]]:
         """Look at every byte of a copy of a segment; return its damage, and the slices that nothing gives back."""
         damage = examine(sliced, size, self._advance)
-        self._report.checked += size
+        self._report.checked += min(size, sliced.footer.length)
         lost = {number for one in heal(sliced, damage) if isinstance(one, Lost) for number in one.slices}
-        self._damaged(name, sliced, damage, lost, None if lost else Parity(name, row))
+        self._damaged(name, sliced, damage, lost, None if lost else remedy)
         return damage, lost
 
     def _damaged(self, name: str, file: SlicedFile, damage: Damage, lost: set[int], remedy: Parity | None) -> None:
@@ -299,12 +305,10 @@ def audit_entries(files: VaultFiles, audited: Audited) -> Iterator[bytes]:
     FormatError, FileUnreadable
     """
     with opened(files, audited.name) as pair:
-        sliced = Doubled(pair).sliced()
-        if sliced is None:
-            raise SlicesLost(structure=Structure.SEGMENT)
-        step = CHUNK // ENTRY.size * ENTRY.size
-        for at in range(0, audited.length, step):
-            data = sliced.read_good(audited.offset + at, min(step, audited.length - at))
+        sliced = Doubled(pair).sliced(audited.footer)
+        step, length = CHUNK // ENTRY.size * ENTRY.size, audited.footer.audit_length
+        for at in range(0, length, step):
+            data = sliced.read_good(audited.footer.audit_offset + at, min(step, length - at))
             check_entries(data)
             for start in range(0, len(data), ENTRY.size):
                 yield data[start : start + ENTRY.size]
@@ -322,24 +326,6 @@ def _strange(about: SegmentHead, head: Head) -> Iterator[VaultError]:
         yield _differs(Property.EPOCH)
     if about.generation >= head.generation:
         yield HeadOlder(structure=Structure.SEGMENT, generation=about.generation, head=head.generation)
-
-
-def _unlike(footer: SegmentFooter, row: SegmentRow) -> Iterator[VaultError]:
-    """Yield what the head's row states otherwise."""
-    about = footer.head
-    pairs = {
-        Property.FILE_ID: (about.segment_id, row.segment_id),
-        Property.FRAME_CLASS: (about.frame_class, row.frame_class),
-        Property.DISPOSITION: (about.disposition, row.disposition),
-        Property.LENGTH: (footer.length, row.length),
-        Property.YEARS: ((about.first_year, about.last_year), (row.first_year, row.last_year)),
-        Property.FRAMES: (footer.frames, row.frames),
-        Property.ENTRIES: (footer.entries, row.entries),
-        Property.ROOT: (footer.root, row.root),
-    }
-    for stated, (found, expected) in pairs.items():
-        if found != expected:
-            yield _differs(stated)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
