@@ -16,7 +16,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from vaultfs_format import epoch, head, journal, keyring, keytable, segment, superblock
+from vaultfs_format import act, copymark, epoch, head, journal, keyring, keytable, segment, superblock, witness
 from vaultfs_format.errors import Truncated, VaultError
 from vaultfs_format.searching import Read
 
@@ -41,6 +41,9 @@ class Kind(Enum):
     JOURNAL = journal.MAGIC
     SEGMENT = segment.MAGIC
     TABLE = keytable.MAGIC
+    ACT = act.MAGIC
+    MARK = copymark.MAGIC
+    WITNESS = witness.MAGIC
     OTHER = b""
 
 
@@ -53,7 +56,10 @@ _NAMES = {
     Kind.JOURNAL: rf"{_ID}\.(vjrn|vacc)",
     Kind.SEGMENT: rf"{_ID}\.(vseg|part)",
     Kind.TABLE: rf"{_ID}\.vkey\.\d+",
+    Kind.ACT: rf"{_ID}\.vact",
+    Kind.MARK: "copy",
 }
+_STATED = re.compile(rf"({_ID})\.(vjrn|vacc|vseg|part)")
 _UNFINISHED = ".tmp"
 _MAGIC = len(segment.MAGIC)
 
@@ -76,8 +82,8 @@ class Source:
     @property
     def stated_id(self) -> bytes:
         """The id that the name of a segment or journal states; empty where it states none."""
-        found = re.match(_ID, os.path.basename(self.name))
-        return bytes.fromhex(found[0]) if found else b""
+        found = _STATED.match(os.path.basename(self.name))
+        return bytes.fromhex(found[1]) if found else b""
 
     def __repr__(self) -> str:
         return f"<Source {self.kind.name.lower()}>"
