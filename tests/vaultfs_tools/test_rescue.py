@@ -82,6 +82,7 @@ def test_json_has_every_number(run: Run, vault: Path, tmp_path: Path) -> None:
         "record_ids": True,
         "records": 18,
         "bytes": 16 * len(b'{"n":0,"text":"%s"}' % (b"compressible " * 20)) + 2 * 90_000,
+        "diverged": 0,
         "missing": {"record": 1},
     }
 

@@ -17,8 +17,9 @@ from vaultfs_tools.rescuing.writing import Output
 
 PROG = "vaultfs-rescue"
 EPILOG = """\
-Exit codes: 0 everything that is known of was rescued; 4 something is missing, and listed; 8 nothing could be done (no
-good file VAULT, wrong passphrase, no epoch secret); 16 wrong usage; 130 interrupted.
+Exit codes, added up: 0 everything that is known of was rescued; 1 there are versions with more than one content; 4
+something is missing, and listed; 8 nothing could be done (no good file VAULT, wrong passphrase, no epoch secret); 16
+wrong usage; 130 interrupted.
 """
 
 
@@ -39,7 +40,7 @@ def _rescue(args: Namespace) -> int:
     secrets = named or ([default] if default.is_dir() else [])
     report = Rescuer(args.vault, secrets, Output(args.out)).run(cli.need_passphrase(args))
     cli.emit(args, asdict(report), _as_text(report))
-    return cli.Exit.DAMAGED if report.missing else cli.Exit.DONE
+    return (cli.Exit.ATTENTION if report.diverged else 0) | (cli.Exit.DAMAGED if report.missing else 0)
 
 
 def _as_text(report: Report) -> Iterator[str]:
@@ -48,6 +49,8 @@ def _as_text(report: Report) -> Iterator[str]:
         yield "no head is left: nothing tells whether there were more segments"
     if not report.record_ids:
         yield "no keyring is left: records are named by incarnation and number"
+    if report.diverged:
+        yield f"{report.diverged:,} versions have more than one content: all are there, and marked in manifest.jsonl"
     for what, count in sorted(report.missing.items()):
         yield f"missing: {count:,} {what}"
     yield "missing.jsonl says what is missing" if report.missing else "nothing that is known of is missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from vaultfs_format.entries import NO_OFFSET, NO_SUBJECT, WEAK, Entry, PartRow, Role
 from vaultfs_format.errors import Structure, VaultError
@@ -46,7 +47,13 @@ class _Found:
 class Records:
     """The records and subjects in frames.
 
-    Where two frames state a version differently, the better proof counts, and then the higher commit number.
+    Where frames state a version differently all of what they state is written: the best proof first, and then the
+    highest commit number.
+
+    Attributes
+    ----------
+    diverged
+        How many versions have more than one content.
     """
 
     def __init__(self, harvest: Harvest, bodies: Bodies, names: Names, output: Output) -> None:
@@ -62,7 +69,7 @@ class Records:
             self._sort(frame)
         for found in self._every():
             found.sort(key=lambda one: (one.frame.proof, -one.commit))
-            found[:] = [one for one in found if one.meaning == found[0].meaning]
+        self.diverged = sum(len(_distinct(found)) > 1 for found in self._every())
 
     def _sort(self, frame: Frame) -> None:
         subject = frame.block.subject
@@ -85,9 +92,9 @@ class Records:
     def write(self) -> None:
         """Write everything that opens; what does not is in `missing` then."""
         waiting: dict[int, list[_Found]] = {}
-        for found in self._every():
-            if not self._without_body(found[0]):
-                waiting.setdefault(id(found[0].frame), []).append(found[0])
+        for one in chain.from_iterable(map(_distinct, self._every())):
+            if not self._without_body(one):
+                waiting.setdefault(id(one.frame), []).append(one)
         for together in waiting.values():
             frame = together[0].frame
             if frame.header.frame_class is FrameClass.BLOB:
@@ -134,9 +141,10 @@ class Records:
         return one, error
 
     def _alike(self, one: _Found) -> Sequence[_Found]:
+        """Return all copies of an entry, the best first."""
         if one.entry.role == Role.ALIAS:
             return self._aliases[one.meaning]
-        return self._versions[one.number][one.entry.version]
+        return [other for other in self._versions[one.number][one.entry.version] if other.meaning == one.meaning]
 
     def _piece(self, one: _Found, body: bytes) -> None:
         entry = one.entry
@@ -179,13 +187,17 @@ class Records:
 
     def _whole(self, one: _Found, pieces: Iterator[bytes]) -> None:
         entry = one.entry
-        file = self._output.record(self._stem(entry), (entry.before, entry.length, entry.after), pieces)
+        file = self._output.record(self._stem(one), (entry.before, entry.length, entry.after), pieces)
         self._line(one, file, entry.before, entry.after)
 
-    def _stem(self, entry: Entry) -> str:
+    def _stem(self, one: _Found) -> str:
+        """Return the name of a version; the second content of it, and further ones, are numbered."""
+        entry = one.entry
         record_id = self._names.record_id(entry.incarnation, entry.number)
         name = record_id.hex() if record_id else f"{entry.incarnation}-{entry.number}"
-        return f"{name}.{entry.version}"
+        meanings = [other.meaning for other in _distinct(self._versions[one.number][entry.version])]
+        number = 1 + meanings.index(one.meaning)
+        return f"{name}.{entry.version}" + (f"-{number}" if number > 1 else "")
 
     def _line(self, one: _Found, file: str, before: int, after: int) -> None:
         entry, frame = one.entry, one.frame
@@ -206,7 +218,8 @@ class Records:
                 "before": before,
                 "after": after,
                 "file": file or None,
-                "hidden": versions[max(versions)][0].entry.role == Role.DELETE,
+                "hidden": all(last.entry.role == Role.DELETE for last in versions[max(versions)]),
+                "diverged": len(_distinct(versions[entry.version])) > 1,
                 "proof": frame.proof.text,
             },
         )
@@ -247,6 +260,14 @@ class Records:
                 facts = self._identity(entry) | {"version": before + 1, "to_version": version - 1}
                 self.missing.append(loss("versions", VersionLost(structure=Structure.ENTRIES), **facts))
             before = version
+
+
+def _distinct(found: Sequence[_Found]) -> list[_Found]:
+    """Return the best entry of each meaning, in order."""
+    best: dict[tuple[object, ...], _Found] = {}
+    for one in found:
+        best.setdefault(one.meaning, one)
+    return list(best.values())
 
 
 def _date(entry: Entry) -> dict[str, int | None] | None:

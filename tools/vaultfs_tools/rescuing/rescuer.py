@@ -48,6 +48,8 @@ class Report:
         Whether the keyring was found, and records have their ids.
     records, bytes
         Versions of records written, and their bytes, with those around them.
+    diverged
+        Versions that have more than one content, as in copies that were both written to; all of them were written.
     missing
         Lines of the list of what is missing, by what it is.
     """
@@ -57,6 +59,7 @@ class Report:
     record_ids: bool = False
     records: int = 0
     bytes: int = 0
+    diverged: int = 0
     missing: dict[str, int] = field(default_factory=dict)
 
 
@@ -107,8 +110,15 @@ class Rescuer:
         for row in missing:
             self._output.line("missing", row)
         what = Counter(str(row["what"]) for row in missing)
-        written = self._output
-        return Report(keys.vault_id, head is not None, found is not None, written.records, written.bytes, dict(what))
+        return Report(
+            keys.vault_id,
+            head=head is not None,
+            record_ids=found is not None,
+            records=self._output.records,
+            bytes=self._output.bytes,
+            diverged=records.diverged,
+            missing=dict(what),
+        )
 
     def _refused(self, kind: Kind, error: VaultError) -> None:
         """Note a file that cannot be read. Of small files there are copies: what they would have opened is missed."""
