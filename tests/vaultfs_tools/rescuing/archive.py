@@ -247,7 +247,11 @@ def rescued(vault: Path, *options: str, out: Path | None = None) -> Rescued:
     secret = vault.parent / "passphrase"
     secret.write_bytes(vaults.SECRET + b"\n")
     secret.chmod(0o600)
-    code = rescue.main([str(vault), str(out), "--passphrase-file", str(secret), *options])
+    return written(rescue.main([str(vault), str(out), "--passphrase-file", str(secret), *options]), out)
+
+
+def written(code: int, out: Path) -> Rescued:
+    """Return what a rescue that ended with a code has written."""
     lists = (
         [_lines(out / f"{name}.jsonl") for name in ("manifest", "subjects", "missing")] if out.exists() else [[]] * 3
     )

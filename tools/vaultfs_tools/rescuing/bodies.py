@@ -14,7 +14,8 @@ from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import Suite
 
 from vaultfs_tools.rescuing.frames import Frame, Place
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.reading import Library
+from vaultfs_tools.rescuing.sources import Source
 
 _SLICED = 8
 """Segments whose leaf hashes are kept."""
@@ -108,12 +109,16 @@ class Bodies:
         if footer is None:
             return None
         if segment_id not in self._covered:
-            reads = [self._library.reader(source) for source in self._homes[segment_id]]
+            reads = [self._library.file(source) for source in self._homes[segment_id]]
             self._covered[segment_id] = Covered(reads, footer)
             if len(self._covered) > _SLICED:
                 self._covered.popitem(last=False)
         self._covered.move_to_end(segment_id)
         return self._covered[segment_id]
+
+    def forget(self, segment_id: bytes) -> None:
+        """Let a further file of a segment count, from now on."""
+        self._covered.pop(segment_id, None)
 
     def open(self, frame: Frame) -> bytes:
         """Return the plaintext body of a frame.
@@ -138,12 +143,12 @@ class Bodies:
         """Yield what may be the body: first as it lies in a file, which its seal judges, then healed."""
         home = place.home
         if isinstance(home, Source):
-            yield self._library.read(home, place.offset, length)
+            yield self._library.file(home)(place.offset, length)
             return
         for source in self._homes.get(home, ()):
-            yield self._library.read(source, place.offset, length)
+            yield self._library.file(source)(place.offset, length)
         covered = self.covered(home)
         if covered is not None:
             yield covered.read(place.offset, length)[0]
         for source in self._strays:
-            yield self._library.read(source, place.offset, length)
+            yield self._library.file(source)(place.offset, length)

@@ -6,7 +6,7 @@ what it has sealed and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vaultfs_format import registry
@@ -69,7 +69,7 @@ class Keys:
         return self.roots.get(epoch) or [root for roots in self.roots.values() for root in roots]
 
 
-def open_keys(superblocks: Sequence[bytes], secrets: Sequence[bytes], passphrase: bytes) -> Keys:
+def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase: bytes) -> Keys:
     """Return the keys that a passphrase opens.
 
     Parameters
@@ -123,11 +123,11 @@ def _signers(superblock: Superblock, data: bytes, root_key: bytes) -> list[Signe
         return []
 
 
-def _secrets(copies: Sequence[bytes]) -> list[EpochSecret]:
+def _secrets(copies: Iterable[bytes]) -> list[EpochSecret]:
     return list(dict.fromkeys(good_ones(copies, EpochSecret.decode)))
 
 
-def open_names(keyrings: Sequence[bytes], keys: Keys) -> Names | None:
+def open_names(keyrings: Iterable[bytes], keys: Keys) -> Names | None:
     """Return what any keyring of the vault gives, whole or in its data compartment alone; None where none opens it."""
     for values in good_ones(keyrings, lambda data: _values(data, keys)):
         kinds, media_types = registry.own_names(values[Tag.REGISTRY])

@@ -13,8 +13,10 @@ from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader
 from vaultfs_tools.rescuing.journals import Journal, Journals
-from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.pool import Pool
+from vaultfs_tools.rescuing.reading import Library
+from vaultfs_tools.rescuing.rows import Gap, Opened, Unopened, Walk
+from vaultfs_tools.rescuing.sources import Source
 
 
 class JournalReader:
@@ -80,7 +82,7 @@ class JournalReader:
         return (closed or journal.stop > 0) and len(self._harvest.missing) == missed
 
     def _reader(self, journal: Journal, source: Source) -> GroupReader:
-        return GroupReader(self._library.reader(source), self._suite, journal.journal_id, journal.keys)
+        return GroupReader(self._library.file(source), self._suite, journal.journal_id, journal.keys)
 
     def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
         """Return the group at an offset from the copy that is good, or else what each copy has of it."""
@@ -107,14 +109,14 @@ class JournalReader:
 
     def _written(self, source: Source) -> int:
         """Return where a file ends without the zeros of blocks that were allocated before."""
-        end = source.size
-        while end > HEADER_SIZE:
-            start = max(HEADER_SIZE, end - limits.MIB)
-            piece = self._library.read(source, start, end - start).rstrip(b"\0")
-            if piece:
-                return start + len(piece)
-            end = start
-        return end
+        file = self._library.file(source)
+        for first, last in reversed(file.extents()):
+            for end in range(last, max(first, HEADER_SIZE), -limits.MIB):
+                start = max(first, HEADER_SIZE, end - limits.MIB)
+                piece = file(start, end - start).rstrip(b"\0")
+                if piece:
+                    return start + len(piece)
+        return HEADER_SIZE
 
     # Frames.
 

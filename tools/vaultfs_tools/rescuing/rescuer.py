@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from vaultfs_format import limits
 from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.segment import SUPERBLOCK_SIZE
+from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.files import MAX_SMALL
 from vaultfs_tools.keyless.findings import FileMissing, NotRegular
@@ -21,14 +22,18 @@ from vaultfs_tools.rescuing.errors import BytesUnnamed
 from vaultfs_tools.rescuing.frames import Harvest, loss
 from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keys, open_names
 from vaultfs_tools.rescuing.merging import good_ones
+from vaultfs_tools.rescuing.reading import Library
 from vaultfs_tools.rescuing.records import Records
 from vaultfs_tools.rescuing.replaying import JournalReader
 from vaultfs_tools.rescuing.segments import SegmentReader, Segments
-from vaultfs_tools.rescuing.sources import Kind, Library, Source, find
+from vaultfs_tools.rescuing.sources import Kind, Source, find
 from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output
 
 _MAX_SECRET = 4 * limits.KIB
+_MAX_NAMING = 64 * limits.MIB
+"""Largest head and keyring that are read, for about half a million segments: without them records come out, too."""
+
 _LARGE = frozenset({Kind.JOURNAL, Kind.SEGMENT})
 _LOGS = frozenset({Kind.JOURNAL, Kind.OTHER})
 """What may be a journal; a file of unknown kind shows by its groups that it is one."""
@@ -98,9 +103,9 @@ class Rescuer:
         self._output.check(self._vault)
         sources = find(self._vault, self._refused)
         beside = [source for place in self._secrets for source in find(place, lambda *_: None)]
-        secrets = self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET)
+        secrets = list(self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET))
         keys = open_keys(self._copies(sources, Kind.SUPERBLOCK, MAX_SUPERBLOCK), secrets, passphrase)
-        found = open_names(self._copies(sources, Kind.KEYRING, MAX_SMALL), keys)
+        found = open_names(self._copies(sources, Kind.KEYRING, _MAX_NAMING), keys)
         head = self._head(sources, keys)
         self._output.begin()
         names = found or builtin_names()
@@ -126,12 +131,18 @@ class Rescuer:
             name = None if kind is Kind.OTHER else kind.name.lower()
             self._harvest.missing.append(loss("file", error, kind=name))
 
-    def _copies(self, sources: Sequence[Source], kind: Kind, limit: int) -> list[bytes]:
-        """Return the bytes of all files of a kind, and of those of unknown kind that have the size of one."""
+    def _copies(self, sources: Sequence[Source], kind: Kind, limit: int) -> Iterator[bytes]:
+        """Yield the bytes of all files of a kind, and of those of unknown kind that have the size of one; each once."""
         same = [source for source in sources if source.kind is kind]
         sizes = {source.size for source in same}
         same += [source for source in sources if source.kind is Kind.OTHER and source.size in sizes]
-        return [self._library.whole(source, limit) for source in same]
+        seen = set()
+        for source in same:
+            data = self._library.file(source).whole(limit)
+            digest = DEFAULT.digest(data)
+            if digest not in seen:
+                seen.add(digest)
+                yield data
 
     def _head(self, sources: Sequence[Source], keys: Keys) -> Head | None:
         """Return the newest head that is authentic."""
@@ -147,7 +158,7 @@ class Rescuer:
                     return head
             raise failure
 
-        copies = self._copies(sources, Kind.HEAD, MAX_SMALL)
+        copies = self._copies(sources, Kind.HEAD, _MAX_NAMING)
         found = [head for head in good_ones(copies, judge) if head.vault_id == keys.vault_id]
         return max(found, key=lambda head: head.generation, default=None)
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from vaultfs_format.errors import DecryptionFailed, Structure, VaultError
 from vaultfs_format.head import Head, SegmentRow
-from vaultfs_format.healing import find_footer
-from vaultfs_format.segment import SUPERBLOCK, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
+from vaultfs_format.segment import FOOTER_MAGIC, FOOTER_SIZE, SUPERBLOCK, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs_tools.keyless.findings import FileMissing, FooterLost
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import KeyLost, StretchUnreadable
-from vaultfs_tools.rescuing.frames import RECORDS, Frame, Harvest, Place, Proof, loss
+from vaultfs_tools.rescuing.frames import RECORDS, Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.pool import Pool
+from vaultfs_tools.rescuing.reading import File, Library
+from vaultfs_tools.rescuing.rows import Gap, Opened, Unopened, Walk
+from vaultfs_tools.rescuing.sources import Source
 from vaultfs_tools.rescuing.tables import Table
 
 _ID_AT = SUPERBLOCK.offset_of("segment_id")
@@ -51,8 +53,8 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Segment
     """Return what the files are; those of other vaults are left out."""
     found = Segments()
     for source in sources:
-        read = library.reader(source)
-        footer = _footer(library, source)
+        read = library.file(source)
+        footer = _footer(read, keys)
         about = footer.head if footer else _superblock(read(0, SUPERBLOCK_SIZE))
         if about is not None and about.vault_id != keys.vault_id:
             continue
@@ -71,11 +73,36 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Segment
     return found
 
 
-def _footer(library: Library, source: Source) -> SegmentFooter | None:
+def _footer(file: File, keys: Keys) -> SegmentFooter | None:
+    """Return a footer: one that a signer of the vault has signed, if there is one and the signers are known."""
+    unsigned = None
+    for at in chain([max(0, file.size - FOOTER_SIZE)], file.occurrences(FOOTER_MAGIC, 0, file.size)):
+        footer = _footer_at(file, at)
+        if footer is not None and (not keys.signers or is_signed(footer, keys)):
+            return footer
+        unsigned = unsigned or footer
+    return unsigned
+
+
+def _footer_at(file: File, at: int) -> SegmentFooter | None:
+    """Return the footer at an offset, if there is a good one that belongs there, and as much is stored as it needs."""
     try:
-        return find_footer(library.reader(source), source.size)
-    except VaultError:  # of a newer kind: what this program knows of is looked for all the same
+        footer = SegmentFooter.decode(file(at, FOOTER_SIZE))
+    except VaultError:  # damaged, or of a newer kind: what this program knows of is looked for all the same
         return None
+    return footer if at in footer.footer_offsets and file.stored() > footer.leaves_length else None
+
+
+def is_signed(footer: SegmentFooter, keys: Keys) -> bool:
+    """Return whether a signer of the vault has signed a footer."""
+    signer = keys.signers.get(footer.signer)
+    if signer is None:
+        return False
+    try:
+        footer.verify(signer)
+    except VaultError:
+        return False
+    return True
 
 
 def _superblock(data: bytes) -> SegmentHead | None:
@@ -118,33 +145,52 @@ class SegmentReader:
         self._head = head
         self._named = {row.segment_id: row for row in head.segments} if head else {}
         self._harvest = harvest
+        self._missing: dict[bytes, list[Row]] = {}
 
     def read_all(self, library: Library) -> None:
         """Take the frames out of every segment that is there, and note those that are named and missing."""
-        self._place_strays(library)
-        for segment_id in self._segments.homes:
-            if segment_id in self._segments.footers:
-                self._with_footer(segment_id, self._segments.footers[segment_id])
-            elif segment_id not in self._segments.parts:
-                self._without_footer(library, segment_id)
+        for segment_id in list(self._segments.homes):
+            self._read(library, segment_id)
+        for segment_id in self._place_strays(library):
+            self._read(library, segment_id)
         for row in self._named.values():
             if row.segment_id not in self._segments.homes:
                 self._missed("segment", row.segment_id, FileMissing(), **_stated(row), frames=row.frames)
+        self._harvest.missing += chain.from_iterable(self._missing.values())
 
-    def _place_strays(self, library: Library) -> None:
-        """Find out by which table the frames of a file open of which nothing else says what it is."""
+    def _read(self, library: Library, segment_id: bytes) -> None:
+        """Take the frames out of a segment; what was missed of it before is forgotten."""
+        self._missing.pop(segment_id, None)
+        if segment_id in self._segments.footers:
+            self._with_footer(segment_id, self._segments.footers[segment_id])
+        elif segment_id not in self._segments.parts:
+            self._without_footer(library, segment_id)
+
+    def _place_strays(self, library: Library) -> list[bytes]:
+        """Find out by their frames to which segments files belong that nothing else tells of; return the segments."""
+        if not self._segments.strays:
+            return []
+        known = {frame_id: frame.key for frame_id, frame in self._harvest.frames.items()}
+        taken = set(known.values())
         owners = {key: segment_id for segment_id, table in self._tables.items() for key in table.keys if key}
-        pool = Pool(self._keys.suite, list(owners))
+        pool = Pool(self._keys.suite, [key for key in owners if key not in taken], known)
+        placed: dict[bytes, None] = {}
         for source in list(self._segments.strays):
-            found = [one for one in self._scan(library, source, pool) if not isinstance(one, Gap)]
-            segment_ids = {owners[one.key] for one in found if isinstance(one, Opened)}
+            rows, segment_ids = False, set()
+            for found in self._scan(library, source, pool):
+                rows = rows or not isinstance(found, Gap)
+                if isinstance(found, Opened) and found.key in owners:
+                    segment_ids.add(owners[found.key])
             for segment_id in segment_ids:
                 self._segments.homes.setdefault(segment_id, []).append(source)
+                self._bodies.forget(segment_id)
+            placed |= dict.fromkeys(sorted(segment_ids))
             if segment_ids:
                 self._segments.strays.remove(source)
-            elif found:
+            elif rows:
                 lost = loss("segment", KeyLost(structure=Structure.SEGMENT), segment=None, found=0)
                 self._harvest.missing.append(lost)
+        return list(placed)
 
     def _with_footer(self, segment_id: bytes, footer: SegmentFooter) -> None:
         if footer.head.frame_class not in RECORDS:
@@ -152,7 +198,7 @@ class SegmentReader:
         covered = self._bodies.covered(segment_id)
         if covered is None:
             return
-        signed = self._signed(footer)
+        signed = is_signed(footer, self._keys)
         table = self._tables.get(segment_id, Table([]))
         pool = Pool(self._keys.suite, table.keys)
         start, keyless = footer.directory_offset, 0
@@ -168,16 +214,6 @@ class SegmentReader:
                 keyless += isinstance(found.error, KeyLost)
         if keyless:
             self._keys_missed(segment_id, table, footer.frames)
-
-    def _signed(self, footer: SegmentFooter) -> bool:
-        signer = self._keys.signers.get(footer.signer)
-        if signer is None:
-            return False
-        try:
-            footer.verify(signer)
-        except VaultError:
-            return False
-        return True
 
     def _without_footer(self, library: Library, segment_id: bytes) -> None:
         """Look for frames in all bytes of a segment of which nothing says where its directory lies."""
@@ -202,10 +238,13 @@ class SegmentReader:
             self._keys_missed(segment_id, table, expected)
 
     def _scan(self, library: Library, source: Source, pool: Pool) -> Iterator[Opened | Unopened | Gap]:
-        def read(offset: int, length: int) -> tuple[bytes, bool]:
-            return library.read(source, offset, length), False
+        file = library.file(source)
 
-        yield from Walk(read, 0, source.size, pool)
+        def read(offset: int, length: int) -> tuple[bytes, bool]:
+            return file(offset, length), False
+
+        for start, end in file.extents():
+            yield from Walk(read, start, end, pool)
 
     def _take(self, found: Opened, home: bytes, proof: Proof) -> None:
         offsets = dict.fromkeys(at for at in (found.body_offset, found.follows) if at >= 0)
@@ -230,7 +269,7 @@ class SegmentReader:
 
     def _missed(self, what: str, segment_id: bytes, error: VaultError, **facts: object) -> None:
         if self._counts(segment_id):
-            self._harvest.missing.append(loss(what, error, segment=segment_id, **facts))
+            self._missing.setdefault(segment_id, []).append(loss(what, error, segment=segment_id, **facts))
 
     def _counts(self, segment_id: bytes) -> bool:
         """Return whether what a segment lacks is missed: not where it is litter, or was merged into another."""
