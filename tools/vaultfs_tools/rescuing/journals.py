@@ -43,17 +43,19 @@ class Journal:
 
 @dataclass(slots=True, repr=False)
 class Journals:
-    """What was found of journals.
+    """The journals of a vault, and files that may be journals.
 
     Attributes
     ----------
+    by_id
+        Those whose keys are known.
     lost
         Files that are journals, by their beginning, their name or the groups in them, and whose keys cannot be made.
     unknown
         Files that are something else.
     """
 
-    found: dict[bytes, Journal] = field(default_factory=dict)
+    by_id: dict[bytes, Journal] = field(default_factory=dict)
     lost: list[Source] = field(default_factory=list)
     unknown: list[Source] = field(default_factory=list)
 
@@ -65,31 +67,31 @@ def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journal
     for source in sources:
         file = library.file(source)
         data = file(0, HEADER_SIZE)
-        made = _proved(data, keys)
-        if made is None:
+        journal = _proved(data, keys)
+        if journal is None:
             if _foreign(data, keys):
                 continue
             groups = list(_groups(file))
-            made = _salvaged(file, groups, data, keys)
-        if made is None:
+            journal = _salvaged(file, groups, data, keys)
+        if journal is None:
             if not source.name.endswith(_ACCESS):
                 left.append((file, groups))
             continue
-        known = journals.found.setdefault(made.journal_id, made)
+        known = journals.by_id.setdefault(journal.journal_id, journal)
         known.sources.append(source)
         if known.header is None:
-            known.keys, known.header, known.chain = made.keys, made.header, made.chain
+            known.keys, known.header, known.chain = journal.keys, journal.header, journal.chain
     for file, groups in left:
-        copied = next((one for one in journals.found.values() if _opens(file, groups, keys, one)), None)
+        copied = next((one for one in journals.by_id.values() if _opens(file, groups, keys, one)), None)
         if copied is not None:
             copied.sources.append(file.source)
         elif groups or file.source.kind is Kind.JOURNAL:
             journals.lost.append(file.source)
         else:
             journals.unknown.append(file.source)
-    for journal in journals.found.values():
+    for journal in journals.by_id.values():
         header = journal.header
-        before = journals.found.get(header.predecessor) if header else None
+        before = journals.by_id.get(header.predecessor) if header else None
         if before is not None and header is not None:
             before.stop = max(before.stop, header.predecessor_end)  # of two that follow it, either may be right
     return journals
@@ -130,12 +132,12 @@ def _proved(data: bytes, keys: Keys) -> Journal | None:
     if header.role is not JournalRole.WRITER:
         return None
     for root in keys.roots_for(header.epoch):
-        made = header.keys(root)
+        opening = header.keys(root)
         try:
-            header.verify(data, made)
+            header.verify(data, opening)
         except VaultError:
             continue
-        return Journal(header.journal_id, made, header, header.chain(data), [])
+        return Journal(header.journal_id, opening, header, header.chain(data), [])
     return None
 
 
@@ -147,8 +149,8 @@ def _salvaged(file: File, groups: Sequence[int], data: bytes, keys: Keys) -> Jou
     ids = dict.fromkeys(one for one in (values["journal_id"], file.source.stated_id) if one)
     for journal_id, (epoch, roots) in product(ids, keys.roots.items()):
         for root in roots:
-            made = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
-            journal = Journal(journal_id, made, None, b"", [])
+            opening = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
+            journal = Journal(journal_id, opening, None, b"", [])
             if _opens(file, groups, keys, journal):
                 return journal
     return None

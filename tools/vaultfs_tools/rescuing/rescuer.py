@@ -20,12 +20,13 @@ from vaultfs_tools.rescuing import journals, segments
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import BytesUnnamed
 from vaultfs_tools.rescuing.frames import Harvest, loss
+from vaultfs_tools.rescuing.journal_frames import JournalReader
 from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keys, open_names
 from vaultfs_tools.rescuing.merging import good_ones
 from vaultfs_tools.rescuing.reading import Library
 from vaultfs_tools.rescuing.records import Records
-from vaultfs_tools.rescuing.replaying import JournalReader
-from vaultfs_tools.rescuing.segments import SegmentReader, Segments
+from vaultfs_tools.rescuing.segment_frames import SegmentReader
+from vaultfs_tools.rescuing.segments import Segments
 from vaultfs_tools.rescuing.sources import Kind, Source, find
 from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output

@@ -29,7 +29,7 @@ _MOST_RUNS = 256
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Opened:
+class OpenRow:
     """A row whose entries have opened.
 
     Parameters
@@ -51,7 +51,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Unopened:
+class ClosedRow:
     """A row whose header can be read and whose entries do not open."""
 
     offset: int
@@ -115,7 +115,7 @@ class Walk:
         self._pool = pool
         self._follows = first_body
 
-    def __iter__(self) -> Iterator[Opened | Unopened | Gap]:
+    def __iter__(self) -> Iterator[OpenRow | ClosedRow | Gap]:
         """Yield what is found, in order. Rows of states and events that are proved are passed over."""
         at = clean = self._start
         while at < self._end:
@@ -159,7 +159,7 @@ class Walk:
     def _bytes(self, at: int, length: int) -> tuple[bytes, bool]:
         return self._read(at, min(length, self._end - at))
 
-    def _judged(self, one: _Candidate) -> tuple[Opened | Unopened | None, int | None]:
+    def _judged(self, one: _Candidate) -> tuple[OpenRow | ClosedRow | None, int | None]:
         """Return what a row is, and where it ends if that is certain."""
         first = one.end(one.runs[0])
         if one.proved and one.header.frame_class not in RECORDS:
@@ -179,15 +179,15 @@ class Walk:
         if one.proved:
             self._pool.skip()
         self._follows = -1
-        return Unopened(one.offset, one.header, error), first if one.proved else None
+        return ClosedRow(one.offset, one.header, error), first if one.proved else None
 
-    def _opened(self, one: _Candidate, key: bytes, block: EntryBlock) -> Opened:
+    def _opened(self, one: _Candidate, key: bytes, block: EntryBlock) -> OpenRow:
         row, follows = one.row, self._follows
         place, home, runs = (row.body_offset, row.home, row.runs) if row else (-1, -1, ())
         if home <= HERE:  # others lie among the bodies of another file
             start = place if place >= 0 else follows
             self._follows = -1 if start < 0 else start + one.header.body_sealed
-        return Opened(one.header, key, block, place, home, follows, runs, one.proved)
+        return OpenRow(one.header, key, block, place, home, follows, runs, one.proved)
 
     def _next_row(self, at: int) -> int:
         """Return where the next row that begins at an offset or behind it can be; the end where there is none."""

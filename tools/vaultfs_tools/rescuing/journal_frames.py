@@ -15,7 +15,7 @@ from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader
 from vaultfs_tools.rescuing.journals import Journal, Journals
 from vaultfs_tools.rescuing.pool import Pool
 from vaultfs_tools.rescuing.reading import Library
-from vaultfs_tools.rescuing.rows import Gap, Opened, Unopened, Walk
+from vaultfs_tools.rescuing.rows import ClosedRow, Gap, OpenRow, Walk
 from vaultfs_tools.rescuing.sources import Source
 
 
@@ -45,14 +45,14 @@ class JournalReader:
 
     def read_all(self, journals: Journals) -> None:
         """Take the frames out of all journals, and note what cannot be read."""
-        whole = {journal_id for journal_id, journal in journals.found.items() if self._read(journal)}
+        whole = {journal_id for journal_id, journal in journals.by_id.items() if self._read(journal)}
         # Copies under one name are one journal; it is not lost where another copy was read up to its end.
         lost = {one.stated_id or one.name: one for one in sorted(journals.lost, key=lambda one: one.size)}
         lost = {name: source for name, source in lost.items() if name not in whole}
-        self.ended = whole == journals.found.keys() != set() and not lost
-        for journal in journals.found.values():
+        self.ended = whole == journals.by_id.keys() != set() and not lost
+        for journal in journals.by_id.values():
             before = journal.header.predecessor if journal.header else NO_JOURNAL
-            if before != NO_JOURNAL and before not in journals.found:
+            if before != NO_JOURNAL and before not in journals.by_id:
                 self._missed(journal, loss("journal", FileMissing(), journal=before))
                 self.ended = False
         for source in lost.values():
@@ -142,7 +142,7 @@ class JournalReader:
             return reader.read(offset, length), proof is Proof.JOURNAL_CHAIN
 
         for found in Walk(proved, start, end, pool, bodies_offset(group.sizes.parts)):
-            if isinstance(found, Opened):
+            if isinstance(found, OpenRow):
                 opened += 1
                 self._harvest.add(_frame(found, source, group, [one for one, _ in parts], proof))
             elif isinstance(found, Gap):
@@ -154,7 +154,7 @@ class JournalReader:
         unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
         return [self._stretch(journal, gap.first, gap.end, unreadable) for gap in gaps]
 
-    def _not_opened(self, journal: Journal, found: Unopened) -> None:
+    def _not_opened(self, journal: Journal, found: ClosedRow) -> None:
         if self._counts(journal):
             header = found.header
             facts = {"journal": journal.journal_id, "offset": found.offset, "frame": header.frame_id}
@@ -174,7 +174,7 @@ class JournalReader:
         return journal.header is None or journal.header.generation >= self._settled
 
 
-def _frame(found: Opened, source: Source, group: FoundGroup, parts: list[bytes], proof: Proof) -> Frame:
+def _frame(found: OpenRow, source: Source, group: FoundGroup, parts: list[bytes], proof: Proof) -> Frame:
     """Return a frame with the places in which its body may lie."""
     if 0 < found.home <= len(parts):
         places = [Place(parts[found.home - 1], found.body_offset)]
