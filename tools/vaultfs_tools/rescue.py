@@ -25,7 +25,11 @@ wrong usage; 130 interrupted.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = cli.Parser(PROG, "Take the records out of a damaged vault, in plain text, with lists.", epilog=EPILOG)
+    parser = cli.Parser(
+        PROG,
+        "Take records, control states and audit events out of a damaged vault, in plain text, with lists.",
+        epilog=EPILOG,
+    )
     parser.add_argument("vault", metavar="VAULT", type=Path, help="any directory with files of the vault, in any order")
     parser.add_argument("out", metavar="OUT", type=Path, help="a new or empty directory; made private to you")
     parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
@@ -45,6 +49,7 @@ def _rescue(args: Namespace) -> int:
 
 def _as_text(report: Report) -> Iterator[str]:
     yield f"vault {report.vault_id.hex()}: {report.records:,} versions of records, {cli.size_text(report.bytes)}"
+    yield f"{report.states:,} versions of control states, {report.events:,} audit events"
     if not report.head:
         yield "no head is left: nothing tells whether there were more segments"
     if not report.record_ids:

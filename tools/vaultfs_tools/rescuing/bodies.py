@@ -102,6 +102,7 @@ class Bodies:
         self._footers = footers
         self._strays = strays
         self._covered: OrderedDict[bytes, Covered] = OrderedDict()
+        self._last: tuple[bytes, bytes] = b"", b""
 
     def covered(self, segment_id: bytes) -> Covered | None:
         """Return the covered bytes of a segment, None where no footer says what they must be."""
@@ -121,7 +122,7 @@ class Bodies:
         self._covered.pop(segment_id, None)
 
     def open(self, frame: Frame) -> bytes:
-        """Return the plaintext body of a frame.
+        """Return the plaintext body of a frame; that of the last one is kept.
 
         Raises
         ------
@@ -131,12 +132,17 @@ class Bodies:
             It is authentic and does not expand.
         """
         error: VaultError = DecryptionFailed(structure=Structure.FRAME)
+        if self._last[0] == frame.header.frame_id:
+            return self._last[1]
         for place in frame.places:
             for sealed in self._sealed(place, frame.header.body_sealed):
                 try:
-                    return open_body(self._suite, frame.header, frame.key, sealed)
+                    body = open_body(self._suite, frame.header, frame.key, sealed)
                 except VaultError as failure:
                     error = failure
+                else:
+                    self._last = frame.header.frame_id, body
+                    return body
         raise error
 
     def _sealed(self, place: Place, length: int) -> Iterator[bytes]:

@@ -67,7 +67,7 @@ class Pool:
         raise KeyLost
 
     def skip(self) -> None:
-        """Pass over the key that comes next: its frame is not wanted, or cannot be read."""
+        """Pass over the key that comes next: its frame cannot be read."""
         self._next += 1
 
     def _taken(self, header: FrameHeader, number: int, key: bytes) -> None:

@@ -212,16 +212,14 @@ class Records:
                 "media_type": self._names.media_types.get(entry.media),
                 "date": _date(entry),
                 "subject": None if frame.block.subject == NO_SUBJECT else frame.block.subject.hex(),
-                "commit": one.commit or None,
-                "commit_proved": frame.proof.whole,
                 "length": entry.length,
                 "before": before,
                 "after": after,
                 "file": file or None,
                 "hidden": all(last.entry.role == Role.DELETE for last in versions[max(versions)]),
                 "diverged": len(_distinct(versions[entry.version])) > 1,
-                "proof": frame.proof.text,
-            },
+            }
+            | frame.vouched(one.commit),
         )
 
     def _identity(self, entry: Entry) -> dict[str, object]:
@@ -236,20 +234,17 @@ class Records:
     # Subjects.
 
     def _subject(self, one: _Copy, facts: dict[str, object]) -> None:
-        proof = {"commit": one.commit or None, "commit_proved": one.frame.proof.whole, "proof": one.frame.proof.text}
-        self._output.line("subjects", {"subject": one.frame.block.subject.hex()} | facts | proof)
+        subject = {"subject": one.frame.block.subject.hex()}
+        self._output.line("subjects", subject | facts | one.frame.vouched(one.commit))
 
     # What is missing.
 
     def _missed(self, one: _Copy, error: VaultError) -> None:
         frame = one.frame
-        homes = [place.home for place in frame.places]
-        segment = next((home.hex() for home in homes if isinstance(home, bytes)), None)
-        facts: dict[str, object] = {"frame": frame.header.frame_id, "segment": segment}
         if one.entry.role == Role.ALIAS:
-            self.missing.append(loss("identifier", error, subject=frame.block.subject, **facts))
+            self.missing.append(loss("identifier", error, subject=frame.block.subject, **frame.facts()))
         else:
-            self.missing.append(loss("record", error, **self._identity(one.entry), **facts))
+            self.missing.append(loss("record", error, **self._identity(one.entry), **frame.facts()))
 
     def _gaps(self, versions: dict[int, list[_Copy]]) -> None:
         """Note versions of which a later one tells: they count from 1."""

@@ -19,6 +19,7 @@ from vaultfs_tools.keyless.pairs import MAX_SUPERBLOCK
 from vaultfs_tools.rescuing import journals, segments
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import BytesUnnamed
+from vaultfs_tools.rescuing.events import Events
 from vaultfs_tools.rescuing.frames import Harvest, loss
 from vaultfs_tools.rescuing.journal_frames import JournalReader
 from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keys, open_names
@@ -28,6 +29,7 @@ from vaultfs_tools.rescuing.records import Records
 from vaultfs_tools.rescuing.segment_frames import SegmentReader
 from vaultfs_tools.rescuing.segments import Segments
 from vaultfs_tools.rescuing.sources import Kind, Source, find
+from vaultfs_tools.rescuing.states import States
 from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output
 
@@ -54,8 +56,11 @@ class Report:
         Whether the keyring was found, and records have their ids.
     records, bytes
         Versions of records written, and their bytes, with those around them.
+    states, events
+        Versions of control states, and audit events.
     diverged
-        Versions that have more than one content, as in copies that were both written to; all of them were written.
+        Versions of records and states that have more than one content, as in copies that were both written to; all of
+        them were written.
     missing
         Lines of the list of what is missing, by what it is.
     """
@@ -65,6 +70,8 @@ class Report:
     record_ids: bool = False
     records: int = 0
     bytes: int = 0
+    states: int = 0
+    events: int = 0
     diverged: int = 0
     missing: dict[str, int] = field(default_factory=dict)
 
@@ -110,9 +117,13 @@ class Rescuer:
         head = self._head(sources, keys)
         self._output.begin()
         names = found or builtin_names()
-        records = Records(self._harvest, self._read(sources, keys, head), names, self._output)
-        records.write()
-        missing = [*self._harvest.lost(), *records.missing]
+        bodies = self._read(sources, keys, head)
+        records = Records(self._harvest, bodies, names, self._output)
+        states = States(self._harvest, bodies, self._output)
+        events = Events(self._harvest, bodies, self._output)
+        for part in (records, states, events):
+            part.write()
+        missing = [*self._harvest.lost(), *records.missing, *states.missing, *events.missing]
         for row in missing:
             self._output.line("missing", row)
         what = Counter(str(row["what"]) for row in missing)
@@ -122,7 +133,9 @@ class Rescuer:
             record_ids=found is not None,
             records=self._output.records,
             bytes=self._output.bytes,
-            diverged=records.diverged,
+            states=states.written,
+            events=events.written,
+            diverged=records.diverged + states.diverged,
             missing=dict(what),
         )
 

@@ -16,7 +16,7 @@ from vaultfs_format.frame import HEADER, MAGIC, FrameHeader
 from vaultfs_format.searching import occurrences
 
 from vaultfs_tools.rescuing.errors import KeyLost
-from vaultfs_tools.rescuing.frames import RECORDS, Runs
+from vaultfs_tools.rescuing.frames import Runs
 from vaultfs_tools.rescuing.pool import Pool
 
 ReadProved = Callable[[int, int], tuple[bytes, bool]]
@@ -116,7 +116,7 @@ class Walk:
         self._follows = first_body
 
     def __iter__(self) -> Iterator[OpenRow | ClosedRow | Gap]:
-        """Yield what is found, in order. Rows of states and events that are proved are passed over."""
+        """Yield what is found, in order."""
         at = clean = self._start
         while at < self._end:
             candidate = self._strict(at) or self._loose(at)
@@ -126,8 +126,7 @@ class Walk:
             found, end = self._judged(candidate)
             if candidate.offset > clean:
                 yield Gap(clean, candidate.offset)
-            if found is not None:
-                yield found
+            yield found
             clean = max(clean, candidate.end(candidate.runs[0]) if end is None else end)
             # What was not proved may state a wrong length.
             at = self._next_row(candidate.offset + _HEADER_AT + 1) if end is None else end
@@ -159,12 +158,9 @@ class Walk:
     def _bytes(self, at: int, length: int) -> tuple[bytes, bool]:
         return self._read(at, min(length, self._end - at))
 
-    def _judged(self, one: _Candidate) -> tuple[OpenRow | ClosedRow | None, int | None]:
+    def _judged(self, one: _Candidate) -> tuple[OpenRow | ClosedRow, int | None]:
         """Return what a row is, and where it ends if that is certain."""
         first = one.end(one.runs[0])
-        if one.proved and one.header.frame_class not in RECORDS:
-            self._pool.skip()
-            return None, first
         error: VaultError = KeyLost()
         for runs in one.runs:
             try:

@@ -12,7 +12,7 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter
 from vaultfs_tools.keyless.findings import FileMissing, FooterLost
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import KeyLost, StretchUnreadable
-from vaultfs_tools.rescuing.frames import RECORDS, Frame, Harvest, Place, Proof, Row, loss
+from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.keys import Keys
 from vaultfs_tools.rescuing.pool import Pool
 from vaultfs_tools.rescuing.reading import Library
@@ -96,8 +96,6 @@ class SegmentReader:
         return list(placed)
 
     def _with_footer(self, segment_id: bytes, footer: SegmentFooter) -> None:
-        if footer.head.frame_class not in RECORDS:
-            return
         covered = self._bodies.covered(segment_id)
         if covered is None:
             return
@@ -120,9 +118,6 @@ class SegmentReader:
 
     def _without_footer(self, library: Library, segment_id: bytes) -> None:
         """Look for frames in all bytes of a segment of which nothing says where its directory lies."""
-        about = self._segments.heads.get(segment_id)
-        if about is not None and about.frame_class not in RECORDS:
-            return
         table = self._tables.get(segment_id, Table([]))
         opened: set[bytes] = set()
         for source in self._segments.homes[segment_id]:
