@@ -55,7 +55,7 @@ def _as_text(report: Report) -> Iterator[str]:
     if not report.record_ids:
         yield "no keyring is left: records are named by incarnation and number"
     if report.diverged:
-        yield f"{report.diverged:,} versions have more than one content: all are there, and marked in manifest.jsonl"
+        yield f"diverged: {report.diverged:,}; all contents are there, marked in manifest.jsonl and states.jsonl"
     for what, count in sorted(report.missing.items()):
         yield f"missing: {count:,} {what}"
     yield "missing.jsonl says what is missing" if report.missing else "nothing that is known of is missing"

@@ -74,7 +74,7 @@ def test_both_contents_of_a_version_come_out_under_names_of_their_own(
     plain, numbered = sorted((row["file"] for row in rows), key=len)
     assert numbered == f"{plain}-2"
     assert [(found.out / f"{numbered}{end}").read_bytes() for end in (".before", ".after")] == [b"<", b">"]
-    assert "\n1 versions have more than one content" in capsys.readouterr().out
+    assert "\ndiverged: 1; all contents are there" in capsys.readouterr().out
 
 
 def test_new_records_of_both_copies_come_out_though_their_ids_are_alike(vault: Path, tmp_path: Path) -> None:

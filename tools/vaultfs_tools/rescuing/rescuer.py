@@ -154,7 +154,7 @@ class Rescuer:
         for source in same:
             data = self._library.file(source).whole(limit)
             digest = DEFAULT.digest(data)
-            if digest not in seen:
+            if data and digest not in seen:
                 seen.add(digest)
                 yield data
 
