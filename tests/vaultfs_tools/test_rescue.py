@@ -76,12 +76,16 @@ def test_json_has_every_number(run: Run, vault: Path, tmp_path: Path) -> None:
         part.unlink()
     code, output, _ = run(vault, tmp_path / "out", "--json")
     assert code == cli.Exit.DAMAGED
+    events = len(_lines(tmp_path / "out/events.jsonl"))
     assert json.loads(output) == {
         "vault_id": vaults.head_of(vault).vault_id.hex(),
         "head": True,
         "record_ids": True,
         "records": 18,
         "bytes": 16 * len(b'{"n":0,"text":"%s"}' % (b"compressible " * 20)) + 2 * 90_000,
+        "states": 4,
+        "events": events,
+        "diverged": 0,
         "missing": {"record": 1},
     }
 
@@ -302,7 +306,8 @@ def test_nothing_of_a_patient_is_in_names_or_in_what_it_says(tmp_path: Path) -> 
     _, leaks = planted.search(*outs)
     assert {leak.channel for leak in leaks} == {"file"}
     assert not {leak.place for leak in leaks} & {"missing.jsonl"}
-    assert {leak.place.partition("/")[0] for leak in leaks} <= {"records", "subjects.jsonl", "manifest.jsonl"}
+    lists = {f"{name}.jsonl" for name in ("manifest", "subjects", "events")}
+    assert {leak.place.partition("/")[0] for leak in leaks} <= {"records"} | lists
 
 
 def test_it_needs_no_engine() -> None:

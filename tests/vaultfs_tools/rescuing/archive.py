@@ -223,6 +223,8 @@ class Rescued:
     manifest: list[dict[str, Any]]
     subjects: list[dict[str, Any]]
     missing: list[dict[str, Any]]
+    states: list[dict[str, Any]]
+    events: list[dict[str, Any]]
 
     def records(self) -> dict[Version, bytes]:
         """Return the bytes of every version that came out."""
@@ -247,11 +249,13 @@ def rescued(vault: Path, *options: str, out: Path | None = None) -> Rescued:
     secret = vault.parent / "passphrase"
     secret.write_bytes(vaults.SECRET + b"\n")
     secret.chmod(0o600)
-    code = rescue.main([str(vault), str(out), "--passphrase-file", str(secret), *options])
-    lists = (
-        [_lines(out / f"{name}.jsonl") for name in ("manifest", "subjects", "missing")] if out.exists() else [[]] * 3
-    )
-    return Rescued(code, out, *lists)
+    return written(rescue.main([str(vault), str(out), "--passphrase-file", str(secret), *options]), out)
+
+
+def written(code: int, out: Path) -> Rescued:
+    """Return what a rescue that ended with a code has written."""
+    names = ("manifest", "subjects", "missing", "states", "events")
+    return Rescued(code, out, *([_lines(out / f"{name}.jsonl") for name in names]))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

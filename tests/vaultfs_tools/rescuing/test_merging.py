@@ -22,7 +22,7 @@ def _damaged(at: int) -> bytes:
 
 
 def test_good_copies_are_taken_as_they_are() -> None:
-    assert good_ones([_damaged(1), GOOD, GOOD], _judge) == [GOOD]
+    assert good_ones([_damaged(1), GOOD, _damaged(2)], _judge) == [GOOD]
     assert good_ones([], _judge) == []
 
 

@@ -118,6 +118,19 @@ class Reader:
         self.into(memoryview(data), offset)
         return bytes(data)
 
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """Yield where stretches begin and end that are stored; between them are holes, which read as zeros."""
+        end = 0
+        while end < self.size:
+            try:
+                start = os.lseek(self._descriptor, end, os.SEEK_DATA)
+                end = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), self.size)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # the device or the file system cannot tell
+                    yield end, self.size
+                return
+            yield start, end
+
 
 @contextmanager
 def device_errors() -> Iterator[None]:

@@ -14,7 +14,8 @@ from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.suite import Suite
 
 from vaultfs_tools.rescuing.frames import Frame, Place
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.reading import Library
+from vaultfs_tools.rescuing.sources import Source
 
 _SLICED = 8
 """Segments whose leaf hashes are kept."""
@@ -103,6 +104,7 @@ class Bodies:
         self._footers = footers
         self._strays = strays
         self._covered: OrderedDict[bytes, Covered] = OrderedDict()
+        self._last: tuple[bytes, bytes] = b"", b""
 
     def covered(self, segment_id: bytes) -> Covered | None:
         """Return the covered bytes of a segment, None where no footer says what they must be."""
@@ -110,15 +112,19 @@ class Bodies:
         if footer is None:
             return None
         if segment_id not in self._covered:
-            reads = [self._library.reader(source) for source in self._homes[segment_id]]
+            reads = [self._library.file(source) for source in self._homes[segment_id]]
             self._covered[segment_id] = Covered(reads, footer)
             if len(self._covered) > _SLICED:
                 self._covered.popitem(last=False)
         self._covered.move_to_end(segment_id)
         return self._covered[segment_id]
 
+    def forget(self, segment_id: bytes) -> None:
+        """Let a further file of a segment count, from now on."""
+        self._covered.pop(segment_id, None)
+
     def open(self, frame: Frame) -> bytes:
-        """Return the plaintext body of a frame.
+        """Return the plaintext body of a frame; that of the last one is kept.
 
         Raises
         ------
@@ -128,24 +134,29 @@ class Bodies:
             It is authentic and does not expand.
         """
         error: VaultError = DecryptionFailed(structure=Structure.FRAME)
+        if self._last[0] == frame.header.frame_id:
+            return self._last[1]
         for place in frame.places:
             for sealed in self._sealed(place, frame.header.body_sealed):
                 try:
-                    return open_body(self._suite, frame.header, frame.key, sealed)
+                    body = open_body(self._suite, frame.header, frame.key, sealed)
                 except VaultError as failure:
                     error = failure
+                else:
+                    self._last = frame.header.frame_id, body
+                    return body
         raise error
 
     def _sealed(self, place: Place, length: int) -> Iterator[bytes]:
         """Yield what may be the body: first as it lies in a file, which its seal judges, then healed."""
         home = place.home
         if isinstance(home, Source):
-            yield self._library.read(home, place.offset, length)
+            yield self._library.file(home)(place.offset, length)
             return
         for source in self._homes.get(home, ()):
-            yield self._library.read(source, place.offset, length)
+            yield self._library.file(source)(place.offset, length)
         covered = self.covered(home)
         if covered is not None:
             yield covered.read(place.offset, length)[0]
         for source in self._strays:
-            yield self._library.read(source, place.offset, length)
+            yield self._library.file(source)(place.offset, length)

@@ -8,12 +8,9 @@ from enum import IntEnum
 
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.errors import VaultError
-from vaultfs_format.frame import FrameClass, FrameHeader
+from vaultfs_format.frame import FrameHeader
 
 from vaultfs_tools.rescuing.sources import Source
-
-RECORDS = frozenset({FrameClass.RECORD, FrameClass.BLOB})
-"""Classes of frames that hold records: states and events are no part of a rescue."""
 
 Runs = Sequence[tuple[int, int]]
 Row = Mapping[str, object]
@@ -83,6 +80,15 @@ class Frame:
             for _ in range(count):
                 yield commit
 
+    def vouched(self, commit: int) -> dict[str, object]:
+        """Return what the lists say of the proof of an entry, and of its commit number, 0 where it is not known."""
+        return {"commit": commit or None, "commit_proved": self.proof.whole, "proof": self.proof.text}
+
+    def facts(self) -> dict[str, object]:
+        """Return what the list of what is missing says of the frame."""
+        segment = next((place.home for place in self.places if isinstance(place.home, bytes)), None)
+        return {"frame": self.header.frame_id, "segment": segment}
+
 
 def loss(what: str, error: VaultError, **facts: object) -> Row:
     """Return a line of the list of what is missing."""
@@ -100,8 +106,6 @@ class Harvest:
 
     def add(self, found: Frame) -> None:
         """Take over a frame, or what another copy of it adds: a place, and perhaps a better proof."""
-        if found.header.frame_class not in RECORDS:
-            return
         known = self.frames.setdefault(found.header.frame_id, found)
         if known is not found:
             known.places += [place for place in found.places if place not in known.places]

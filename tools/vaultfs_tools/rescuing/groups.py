@@ -22,8 +22,9 @@ from vaultfs_format.group import (
     verify_trailer,
 )
 from vaultfs_format.journal import JournalKeys
-from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.suite import DIGEST, Suite
+
+from vaultfs_tools.rescuing.reading import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class FoundGroup:
 class GroupReader:
     """Reads the groups of a journal from a file that may be a copy of it."""
 
-    read: Read
+    read: File
     suite: Suite
     journal_id: bytes
     keys: JournalKeys
@@ -76,7 +77,7 @@ class GroupReader:
 
     def next(self, offset: int, end: int) -> FoundGroup | None:
         """Return the first group between two offsets whose trailer is authentic, None where there is none."""
-        groups = (self.at(place) for place in occurrences(self.read, GROUP_MAGIC, offset, end))
+        groups = (self.at(place) for place in self.read.occurrences(GROUP_MAGIC, offset, end))
         return next((group for group in groups if group is not None and group.chain), None)
 
     def chain_before(self, group: FoundGroup) -> bytes:

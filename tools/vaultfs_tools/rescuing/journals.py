@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 from vaultfs_format.errors import VaultError
 from vaultfs_format.group import GROUP, GROUP_MAGIC, group_sizes
 from vaultfs_format.journal import HEADER, HEADER_SIZE, JournalHeader, JournalKeys, JournalRole, journal_keys
-from vaultfs_format.searching import occurrences
 
 from vaultfs_tools.rescuing.groups import GroupReader
 from vaultfs_tools.rescuing.keys import Keys
-from vaultfs_tools.rescuing.sources import Kind, Library, Source
+from vaultfs_tools.rescuing.reading import File, Library
+from vaultfs_tools.rescuing.sources import Kind, Source
 
 _ACCESS = ".vacc"
 """How names of access journals end."""
@@ -43,17 +43,19 @@ class Journal:
 
 @dataclass(slots=True, repr=False)
 class Journals:
-    """What was found of journals.
+    """The journals of a vault, and files that may be journals.
 
     Attributes
     ----------
+    by_id
+        Those whose keys are known.
     lost
         Files that are journals, by their beginning, their name or the groups in them, and whose keys cannot be made.
     unknown
         Files that are something else.
     """
 
-    found: dict[bytes, Journal] = field(default_factory=dict)
+    by_id: dict[bytes, Journal] = field(default_factory=dict)
     lost: list[Source] = field(default_factory=list)
     unknown: list[Source] = field(default_factory=list)
 
@@ -61,60 +63,55 @@ class Journals:
 def identify(library: Library, sources: Sequence[Source], keys: Keys) -> Journals:
     """Return the journals of the process that wrote the vault; access journals hold no records."""
     journals = Journals()
-    left: list[tuple[Source, list[int]]] = []
+    left: list[tuple[File, list[int]]] = []
     for source in sources:
-        data = library.read(source, 0, HEADER_SIZE)
-        made = _proved(data, keys)
-        if made is None:
+        file = library.file(source)
+        data = file(0, HEADER_SIZE)
+        journal = _proved(data, keys)
+        if journal is None:
             if _foreign(data, keys):
                 continue
-            places = list(occurrences(library.reader(source), GROUP_MAGIC, 0, source.size))
-            made = _salvaged(library, source, places, data, keys)
-        if made is None:
+            groups = list(_groups(file))
+            journal = _salvaged(file, groups, data, keys)
+        if journal is None:
             if not source.name.endswith(_ACCESS):
-                left.append((source, places))
+                left.append((file, groups))
             continue
-        known = journals.found.setdefault(made.journal_id, made)
+        known = journals.by_id.setdefault(journal.journal_id, journal)
         known.sources.append(source)
         if known.header is None:
-            known.keys, known.header, known.chain = made.keys, made.header, made.chain
-    for source, places in left:
-        if not _copy(library, source, places, journals, keys):
-            known_kind = source.kind is Kind.JOURNAL or _has_groups(library, source, places)
-            (journals.lost if known_kind else journals.unknown).append(source)
-    for journal in journals.found.values():
+            known.keys, known.header, known.chain = journal.keys, journal.header, journal.chain
+    for file, groups in left:
+        copied = next((one for one in journals.by_id.values() if _opens(file, groups, keys, one)), None)
+        if copied is not None:
+            copied.sources.append(file.source)
+        elif groups or file.source.kind is Kind.JOURNAL:
+            journals.lost.append(file.source)
+        else:
+            journals.unknown.append(file.source)
+    for journal in journals.by_id.values():
         header = journal.header
-        before = journals.found.get(header.predecessor) if header else None
+        before = journals.by_id.get(header.predecessor) if header else None
         if before is not None and header is not None:
             before.stop = max(before.stop, header.predecessor_end)  # of two that follow it, either may be right
     return journals
 
 
-def _copy(library: Library, source: Source, places: Sequence[int], journals: Journals, keys: Keys) -> bool:
-    """Return whether a file shows by its groups that it is another copy of a journal, and take it for one."""
-    for journal in journals.found.values():
-        if _opens(library, source, places, keys, journal):
-            journal.sources.append(source)
-            return True
-    return False
-
-
-def _has_groups(library: Library, source: Source, places: Sequence[int]) -> bool:
-    """Return whether a file has anything that follows the format of a group."""
-    for at in places:
+def _groups(file: File) -> Iterator[int]:
+    """Yield where anything in a file follows the format of a group."""
+    for at in file.occurrences(GROUP_MAGIC, 0, file.size):
         try:
-            group_sizes(library.read(source, at, GROUP.size))
+            group_sizes(file(at, GROUP.size))
         except VaultError:
             continue
-        return True
-    return False
+        yield at
 
 
-def _opens(library: Library, source: Source, places: Sequence[int], keys: Keys, journal: Journal) -> bool:
-    """Return whether any group of a file has the MAC of a journal."""
-    reader = GroupReader(library.reader(source), keys.suite, journal.journal_id, journal.keys)
-    groups = (reader.at(place) for place in places)
-    return any(group.chain for group in groups if group is not None)
+def _opens(file: File, groups: Sequence[int], keys: Keys, journal: Journal) -> bool:
+    """Return whether any of what look like groups of a file has the MAC of a journal."""
+    reader = GroupReader(file, keys.suite, journal.journal_id, journal.keys)
+    found = (reader.at(at) for at in groups)
+    return any(group.chain for group in found if group is not None)
 
 
 def _foreign(data: bytes, keys: Keys) -> bool:
@@ -135,25 +132,25 @@ def _proved(data: bytes, keys: Keys) -> Journal | None:
     if header.role is not JournalRole.WRITER:
         return None
     for root in keys.roots_for(header.epoch):
-        made = header.keys(root)
+        opening = header.keys(root)
         try:
-            header.verify(data, made)
+            header.verify(data, opening)
         except VaultError:
             continue
-        return Journal(header.journal_id, made, header, header.chain(data), [])
+        return Journal(header.journal_id, opening, header, header.chain(data), [])
     return None
 
 
-def _salvaged(library: Library, source: Source, places: Sequence[int], data: bytes, keys: Keys) -> Journal | None:
+def _salvaged(file: File, groups: Sequence[int], data: bytes, keys: Keys) -> Journal | None:
     """Return the journal of a damaged header, if the fields from which its keys are made prove true on any group."""
     if len(data) < HEADER.size:
         return None
     values = dict(zip((one.name for one in HEADER.fields), HEADER.struct.unpack_from(data), strict=True))
-    ids = dict.fromkeys(one for one in (values["journal_id"], source.stated_id) if one)
+    ids = dict.fromkeys(one for one in (values["journal_id"], file.source.stated_id) if one)
     for journal_id, (epoch, roots) in product(ids, keys.roots.items()):
         for root in roots:
-            made = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
-            journal = Journal(journal_id, made, None, b"", [])
-            if _opens(library, source, places, keys, journal):
+            opening = journal_keys(keys.suite, root, journal_id, epoch, values["salt"])
+            journal = Journal(journal_id, opening, None, b"", [])
+            if _opens(file, groups, keys, journal):
                 return journal
     return None

@@ -6,7 +6,7 @@ what it has sealed and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vaultfs_format import registry
@@ -69,7 +69,7 @@ class Keys:
         return self.roots.get(epoch) or [root for roots in self.roots.values() for root in roots]
 
 
-def open_keys(superblocks: Sequence[bytes], secrets: Sequence[bytes], passphrase: bytes) -> Keys:
+def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase: bytes) -> Keys:
     """Return the keys that a passphrase opens.
 
     Parameters
@@ -92,14 +92,14 @@ def open_keys(superblocks: Sequence[bytes], secrets: Sequence[bytes], passphrase
     if any(one.vault_id != vault_id for one, _, _ in unlocked):
         raise VaultsMixed
     signers = {signer.number: signer for one, data, root in unlocked for signer in _signers(one, data, root)}
-    found = [one for one in _secrets(secrets) if one.vault_id == vault_id]
-    if not found:
+    own = [one for one in _secrets(secrets) if one.vault_id == vault_id]
+    if not own:
         raise SecretLost
     roots: dict[int, list[bytes]] = {}
-    for secret in found:
+    for secret in own:
         for key in dict.fromkeys(root for _, _, root in unlocked):
-            made = epoch_root(secret.suite, key, secret.secret, vault_id, secret.epoch)
-            roots.setdefault(secret.epoch, []).append(made)
+            root = epoch_root(secret.suite, key, secret.secret, vault_id, secret.epoch)
+            roots.setdefault(secret.epoch, []).append(root)
     return Keys(unlocked[0][0].suite, vault_id, signers, roots)
 
 
@@ -123,11 +123,11 @@ def _signers(superblock: Superblock, data: bytes, root_key: bytes) -> list[Signe
         return []
 
 
-def _secrets(copies: Sequence[bytes]) -> list[EpochSecret]:
+def _secrets(copies: Iterable[bytes]) -> list[EpochSecret]:
     return list(dict.fromkeys(good_ones(copies, EpochSecret.decode)))
 
 
-def open_names(keyrings: Sequence[bytes], keys: Keys) -> Names | None:
+def open_names(keyrings: Iterable[bytes], keys: Keys) -> Names | None:
     """Return what any keyring of the vault gives, whole or in its data compartment alone; None where none opens it."""
     for values in good_ones(keyrings, lambda data: _values(data, keys)):
         kinds, media_types = registry.own_names(values[Tag.REGISTRY])
@@ -150,12 +150,12 @@ def _values(data: Buffer, keys: Keys) -> Values:
     number, length = COMPARTMENT.unpack(data, HEADER.size)
     start = HEADER.size + COMPARTMENT.size
     sealed = {number: bytes(data[start : start + length])}
-    found = Keyring(keys.suite, vault_id, epoch, salt, commitment, sealed)
+    keyring = Keyring(keys.suite, vault_id, epoch, salt, commitment, sealed)
     if vault_id != keys.vault_id:
         raise MacMismatch
     for root in keys.roots_for(epoch):
         try:
-            return found.open(root, Compartment.DATA)
+            return keyring.open(root, Compartment.DATA)
         except CommitmentMismatch:
             continue
     raise CommitmentMismatch

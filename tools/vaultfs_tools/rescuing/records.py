@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from vaultfs_format.entries import NO_OFFSET, NO_SUBJECT, WEAK, Entry, PartRow, Role
 from vaultfs_format.errors import Structure, VaultError
@@ -26,8 +27,8 @@ _LINKS = frozenset({Role.LINK, Role.UNLINK})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Found:
-    """An entry, and the frame that has it."""
+class _Copy:
+    """A copy of an entry: in one frame of several that may have it."""
 
     frame: Frame
     entry: Entry
@@ -46,48 +47,54 @@ class _Found:
 class Records:
     """The records and subjects in frames.
 
-    Where two frames state a version differently, the better proof counts, and then the higher commit number.
+    Where frames state a version differently all of what they state is written: the best proof first, and then the
+    highest commit number.
+
+    Attributes
+    ----------
+    diverged
+        How many versions have more than one content.
     """
 
     def __init__(self, harvest: Harvest, bodies: Bodies, names: Names, output: Output) -> None:
         self._bodies = bodies
         self._names = names
         self._output = output
-        self._versions: dict[Number, dict[int, list[_Found]]] = {}
+        self._versions: dict[Number, dict[int, list[_Copy]]] = {}
         self._parts: dict[tuple[bytes, PartRow], list[Frame]] = {}
-        self._aliases: dict[tuple[object, ...], list[_Found]] = {}
-        self._links: dict[tuple[object, ...], _Found] = {}
+        self._aliases: dict[tuple[object, ...], list[_Copy]] = {}
+        self._links: dict[tuple[object, ...], _Copy] = {}
         self.missing: list[Row] = []
         for frame in harvest.frames.values():
             self._sort(frame)
-        for found in self._every():
-            found.sort(key=lambda one: (one.frame.proof, -one.commit))
-            found[:] = [one for one in found if one.meaning == found[0].meaning]
+        for copies in self._every():
+            copies.sort(key=lambda one: (one.frame.proof, -one.commit))
+        self.diverged = sum(len(_distinct(copies)) > 1 for copies in self._every())
 
     def _sort(self, frame: Frame) -> None:
         subject = frame.block.subject
         for entry, commit in zip(frame.block.entries, frame.commits(), strict=True):
-            found = _Found(frame, entry, commit)
+            one = _Copy(frame, entry, commit)
             if entry.role in _VERSIONS:
-                self._versions.setdefault(found.number, {}).setdefault(entry.version, []).append(found)
+                self._versions.setdefault(one.number, {}).setdefault(entry.version, []).append(one)
             elif entry.role == Role.PART:
                 self._parts.setdefault((subject, PartRow(entry.token, entry.length)), []).append(frame)
             elif entry.role == Role.ALIAS:
-                self._aliases.setdefault(found.meaning, []).append(found)
+                self._aliases.setdefault(one.meaning, []).append(one)
             elif entry.role in _LINKS:
-                self._links.setdefault((found.meaning, commit), found)
+                self._links.setdefault((one.meaning, commit), one)
 
-    def _every(self) -> Iterator[list[_Found]]:
+    def _every(self) -> Iterator[list[_Copy]]:
         for versions in self._versions.values():
             yield from versions.values()
         yield from self._aliases.values()
 
     def write(self) -> None:
         """Write everything that opens; what does not is in `missing` then."""
-        waiting: dict[int, list[_Found]] = {}
-        for found in self._every():
-            if not self._without_body(found[0]):
-                waiting.setdefault(id(found[0].frame), []).append(found[0])
+        waiting: dict[int, list[_Copy]] = {}
+        for one in chain.from_iterable(map(_distinct, self._every())):
+            if not self._without_body(one):
+                waiting.setdefault(id(one.frame), []).append(one)
         for together in waiting.values():
             frame = together[0].frame
             if frame.header.frame_class is FrameClass.BLOB:
@@ -102,20 +109,20 @@ class Records:
 
     # Records.
 
-    def _without_body(self, one: _Found) -> bool:
+    def _without_body(self, one: _Copy) -> bool:
         """Write the line of a deletion or its undoing, which has no bytes; return whether it was one."""
         if one.entry.role in (Role.DELETE, Role.UNDELETE):
             self._line(one, "", 0, 0)
             return True
         return False
 
-    def _small(self, frame: Frame, together: Sequence[_Found]) -> None:
+    def _small(self, frame: Frame, together: Sequence[_Copy]) -> None:
         """Write entries that share a body; those that do not open here may in another frame that has them."""
         body = self._opened(frame)
         for one in together:
-            found, held = (one, body) if isinstance(body, bytes) else self._elsewhere(one, body)
+            copy, held = (one, body) if isinstance(body, bytes) else self._elsewhere(one, body)
             if isinstance(held, bytes):
-                self._piece(found, held)
+                self._piece(copy, held)
             else:
                 self._missed(one, held)
 
@@ -125,7 +132,7 @@ class Records:
         except VaultError as error:
             return error
 
-    def _elsewhere(self, one: _Found, error: VaultError) -> tuple[_Found, bytes | VaultError]:
+    def _elsewhere(self, one: _Copy, error: VaultError) -> tuple[_Copy, bytes | VaultError]:
         """Return another frame with the same entry, and its body; the error where there is none that opens."""
         for other in self._alike(one)[1:]:
             body = self._opened(other.frame)
@@ -133,12 +140,13 @@ class Records:
                 return other, body
         return one, error
 
-    def _alike(self, one: _Found) -> Sequence[_Found]:
+    def _alike(self, one: _Copy) -> Sequence[_Copy]:
+        """Return all copies of an entry, the best first."""
         if one.entry.role == Role.ALIAS:
             return self._aliases[one.meaning]
-        return self._versions[one.number][one.entry.version]
+        return [other for other in self._versions[one.number][one.entry.version] if other.meaning == one.meaning]
 
-    def _piece(self, one: _Found, body: bytes) -> None:
+    def _piece(self, one: _Copy, body: bytes) -> None:
         entry = one.entry
         if entry.role == Role.ALIAS:
             data = body[entry.offset : entry.offset + entry.length]
@@ -150,7 +158,7 @@ class Records:
         data = body[entry.offset : entry.offset + entry.before + entry.length + entry.after]
         self._whole(one, iter([data]))
 
-    def _blob(self, one: _Found) -> None:
+    def _blob(self, one: _Copy) -> None:
         """Write a record of parts, one after the other; nothing of it is left where one of them does not open."""
         errors: list[VaultError] = []
         for other in self._alike(one):
@@ -162,7 +170,7 @@ class Records:
                 return
         self._missed(one, errors[0])
 
-    def _pieces(self, one: _Found) -> Iterator[bytes]:
+    def _pieces(self, one: _Copy) -> Iterator[bytes]:
         block = one.frame.block
         for part in block.parts:
             yield self._part(block.subject, part)
@@ -177,17 +185,21 @@ class Records:
                 error = failure
         raise error
 
-    def _whole(self, one: _Found, pieces: Iterator[bytes]) -> None:
+    def _whole(self, one: _Copy, pieces: Iterator[bytes]) -> None:
         entry = one.entry
-        file = self._output.record(self._stem(entry), (entry.before, entry.length, entry.after), pieces)
+        file = self._output.record(self._stem(one), (entry.before, entry.length, entry.after), pieces)
         self._line(one, file, entry.before, entry.after)
 
-    def _stem(self, entry: Entry) -> str:
+    def _stem(self, one: _Copy) -> str:
+        """Return the name of a version; the second content of it, and further ones, are numbered."""
+        entry = one.entry
         record_id = self._names.record_id(entry.incarnation, entry.number)
         name = record_id.hex() if record_id else f"{entry.incarnation}-{entry.number}"
-        return f"{name}.{entry.version}"
+        meanings = [other.meaning for other in _distinct(self._versions[one.number][entry.version])]
+        number = 1 + meanings.index(one.meaning)
+        return f"{name}.{entry.version}" + (f"-{number}" if number > 1 else "")
 
-    def _line(self, one: _Found, file: str, before: int, after: int) -> None:
+    def _line(self, one: _Copy, file: str, before: int, after: int) -> None:
         entry, frame = one.entry, one.frame
         versions = self._versions[one.number]
         self._output.line(
@@ -200,15 +212,14 @@ class Records:
                 "media_type": self._names.media_types.get(entry.media),
                 "date": _date(entry),
                 "subject": None if frame.block.subject == NO_SUBJECT else frame.block.subject.hex(),
-                "commit": one.commit or None,
-                "commit_proved": frame.proof.whole,
                 "length": entry.length,
                 "before": before,
                 "after": after,
                 "file": file or None,
-                "hidden": versions[max(versions)][0].entry.role == Role.DELETE,
-                "proof": frame.proof.text,
-            },
+                "hidden": all(last.entry.role == Role.DELETE for last in versions[max(versions)]),
+                "diverged": len(_distinct(versions[entry.version])) > 1,
+            }
+            | frame.vouched(one.commit),
         )
 
     def _identity(self, entry: Entry) -> dict[str, object]:
@@ -222,23 +233,20 @@ class Records:
 
     # Subjects.
 
-    def _subject(self, one: _Found, facts: dict[str, object]) -> None:
-        proof = {"commit": one.commit or None, "commit_proved": one.frame.proof.whole, "proof": one.frame.proof.text}
-        self._output.line("subjects", {"subject": one.frame.block.subject.hex()} | facts | proof)
+    def _subject(self, one: _Copy, facts: dict[str, object]) -> None:
+        subject = {"subject": one.frame.block.subject.hex()}
+        self._output.line("subjects", subject | facts | one.frame.vouched(one.commit))
 
     # What is missing.
 
-    def _missed(self, one: _Found, error: VaultError) -> None:
+    def _missed(self, one: _Copy, error: VaultError) -> None:
         frame = one.frame
-        homes = [place.home for place in frame.places]
-        segment = next((home.hex() for home in homes if isinstance(home, bytes)), None)
-        facts: dict[str, object] = {"frame": frame.header.frame_id, "segment": segment}
         if one.entry.role == Role.ALIAS:
-            self.missing.append(loss("identifier", error, subject=frame.block.subject, **facts))
+            self.missing.append(loss("identifier", error, subject=frame.block.subject, **frame.facts()))
         else:
-            self.missing.append(loss("record", error, **self._identity(one.entry), **facts))
+            self.missing.append(loss("record", error, **self._identity(one.entry), **frame.facts()))
 
-    def _gaps(self, versions: dict[int, list[_Found]]) -> None:
+    def _gaps(self, versions: dict[int, list[_Copy]]) -> None:
         """Note versions of which a later one tells: they count from 1."""
         before = 0
         for version in sorted(versions):
@@ -247,6 +255,14 @@ class Records:
                 facts = self._identity(entry) | {"version": before + 1, "to_version": version - 1}
                 self.missing.append(loss("versions", VersionLost(structure=Structure.ENTRIES), **facts))
             before = version
+
+
+def _distinct(copies: Sequence[_Copy]) -> list[_Copy]:
+    """Return the best copy of each meaning, in order."""
+    best: dict[tuple[object, ...], _Copy] = {}
+    for one in copies:
+        best.setdefault(one.meaning, one)
+    return list(best.values())
 
 
 def _date(entry: Entry) -> dict[str, int | None] | None:

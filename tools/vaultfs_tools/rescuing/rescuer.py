@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from vaultfs_format import limits
 from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.segment import SUPERBLOCK_SIZE
+from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.files import MAX_SMALL
 from vaultfs_tools.keyless.findings import FileMissing, NotRegular
@@ -18,17 +19,24 @@ from vaultfs_tools.keyless.pairs import MAX_SUPERBLOCK
 from vaultfs_tools.rescuing import journals, segments
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import BytesUnnamed
+from vaultfs_tools.rescuing.events import Events
 from vaultfs_tools.rescuing.frames import Harvest, loss
+from vaultfs_tools.rescuing.journal_frames import JournalReader
 from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keys, open_names
 from vaultfs_tools.rescuing.merging import good_ones
+from vaultfs_tools.rescuing.reading import Library
 from vaultfs_tools.rescuing.records import Records
-from vaultfs_tools.rescuing.replaying import JournalReader
-from vaultfs_tools.rescuing.segments import SegmentReader, Segments
-from vaultfs_tools.rescuing.sources import Kind, Library, Source, find
+from vaultfs_tools.rescuing.segment_frames import SegmentReader
+from vaultfs_tools.rescuing.segments import Segments
+from vaultfs_tools.rescuing.sources import Kind, Source, find
+from vaultfs_tools.rescuing.states import States
 from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output
 
 _MAX_SECRET = 4 * limits.KIB
+_MAX_NAMING = 64 * limits.MIB
+"""Largest head and keyring that are read, for about half a million segments: without them records come out, too."""
+
 _LARGE = frozenset({Kind.JOURNAL, Kind.SEGMENT})
 _LOGS = frozenset({Kind.JOURNAL, Kind.OTHER})
 """What may be a journal; a file of unknown kind shows by its groups that it is one."""
@@ -48,6 +56,11 @@ class Report:
         Whether the keyring was found, and records have their ids.
     records, bytes
         Versions of records written, and their bytes, with those around them.
+    states, events
+        Versions of control states, and audit events.
+    diverged
+        Versions of records and states that have more than one content, as in copies that were both written to; all of
+        them were written.
     missing
         Lines of the list of what is missing, by what it is.
     """
@@ -57,6 +70,9 @@ class Report:
     record_ids: bool = False
     records: int = 0
     bytes: int = 0
+    states: int = 0
+    events: int = 0
+    diverged: int = 0
     missing: dict[str, int] = field(default_factory=dict)
 
 
@@ -95,20 +111,33 @@ class Rescuer:
         self._output.check(self._vault)
         sources = find(self._vault, self._refused)
         beside = [source for place in self._secrets for source in find(place, lambda *_: None)]
-        secrets = self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET)
+        secrets = list(self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET))
         keys = open_keys(self._copies(sources, Kind.SUPERBLOCK, MAX_SUPERBLOCK), secrets, passphrase)
-        found = open_names(self._copies(sources, Kind.KEYRING, MAX_SMALL), keys)
+        found = open_names(self._copies(sources, Kind.KEYRING, _MAX_NAMING), keys)
         head = self._head(sources, keys)
         self._output.begin()
         names = found or builtin_names()
-        records = Records(self._harvest, self._read(sources, keys, head), names, self._output)
-        records.write()
-        missing = [*self._harvest.lost(), *records.missing]
+        bodies = self._read(sources, keys, head)
+        records = Records(self._harvest, bodies, names, self._output)
+        states = States(self._harvest, bodies, self._output)
+        events = Events(self._harvest, bodies, self._output)
+        for part in (records, states, events):
+            part.write()
+        missing = [*self._harvest.lost(), *records.missing, *states.missing, *events.missing]
         for row in missing:
             self._output.line("missing", row)
         what = Counter(str(row["what"]) for row in missing)
-        written = self._output
-        return Report(keys.vault_id, head is not None, found is not None, written.records, written.bytes, dict(what))
+        return Report(
+            keys.vault_id,
+            head=head is not None,
+            record_ids=found is not None,
+            records=self._output.records,
+            bytes=self._output.bytes,
+            states=states.written,
+            events=events.written,
+            diverged=records.diverged + states.diverged,
+            missing=dict(what),
+        )
 
     def _refused(self, kind: Kind, error: VaultError) -> None:
         """Note a file that cannot be read. Of small files there are copies: what they would have opened is missed."""
@@ -116,12 +145,18 @@ class Rescuer:
             name = None if kind is Kind.OTHER else kind.name.lower()
             self._harvest.missing.append(loss("file", error, kind=name))
 
-    def _copies(self, sources: Sequence[Source], kind: Kind, limit: int) -> list[bytes]:
-        """Return the bytes of all files of a kind, and of those of unknown kind that have the size of one."""
+    def _copies(self, sources: Sequence[Source], kind: Kind, limit: int) -> Iterator[bytes]:
+        """Yield the bytes of all files of a kind, and of those of unknown kind that have the size of one; each once."""
         same = [source for source in sources if source.kind is kind]
         sizes = {source.size for source in same}
         same += [source for source in sources if source.kind is Kind.OTHER and source.size in sizes]
-        return [self._library.whole(source, limit) for source in same]
+        seen = set()
+        for source in same:
+            data = self._library.file(source).whole(limit)
+            digest = DEFAULT.digest(data)
+            if data and digest not in seen:
+                seen.add(digest)
+                yield data
 
     def _head(self, sources: Sequence[Source], keys: Keys) -> Head | None:
         """Return the newest head that is authentic."""
@@ -137,7 +172,7 @@ class Rescuer:
                     return head
             raise failure
 
-        copies = self._copies(sources, Kind.HEAD, MAX_SMALL)
+        copies = self._copies(sources, Kind.HEAD, _MAX_NAMING)
         found = [head for head in good_ones(copies, judge) if head.vault_id == keys.vault_id]
         return max(found, key=lambda head: head.generation, default=None)
 

@@ -6,19 +6,18 @@ does, the next row is looked for behind it. Every header is checked against the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from vaultfs_format.directory import HERE, PLACE, RUN, FrameRow
 from vaultfs_format.entries import EntryBlock
-from vaultfs_format.errors import CommitmentMismatch, VaultError
-from vaultfs_format.frame import HEADER, MAGIC, FrameHeader, open_entries
+from vaultfs_format.errors import VaultError
+from vaultfs_format.frame import HEADER, MAGIC, FrameHeader
 from vaultfs_format.searching import occurrences
-from vaultfs_format.suite import Suite
 
 from vaultfs_tools.rescuing.errors import KeyLost
-from vaultfs_tools.rescuing.frames import RECORDS, Runs
+from vaultfs_tools.rescuing.frames import Runs
+from vaultfs_tools.rescuing.pool import Pool
 
 ReadProved = Callable[[int, int], tuple[bytes, bool]]
 """Returns bytes at an offset, fewer at the end, and whether a root or a chain proves them."""
@@ -29,35 +28,8 @@ _MOST_RUNS = 256
 """Most runs of commit numbers that are tried where their number is damaged."""
 
 
-class Pool:
-    """The keys of a file, of which any may be that of a frame whose place in the order is not known."""
-
-    def __init__(self, suite: Suite, keys: Sequence[bytes | None]) -> None:
-        self._suite = suite
-        self._keys = keys
-
-    def open(self, header: FrameHeader, sealed: bytes, ordinal: int) -> tuple[int, bytes, EntryBlock]:
-        """Return number and key of a frame, and its entries; the key of `ordinal` is tried first, then those behind it.
-
-        Raises
-        ------
-        KeyLost
-            No key is that of the frame.
-        NotAuthentic, FormatError
-            One is, and the entries are damaged.
-        """
-        for number in chain(range(ordinal, len(self._keys)), range(min(ordinal, len(self._keys)))):
-            key = self._keys[number]
-            if key is not None:
-                try:
-                    return number, key, open_entries(self._suite, header, key, sealed)
-                except CommitmentMismatch:
-                    continue
-        raise KeyLost
-
-
 @dataclass(frozen=True, slots=True, repr=False)
-class Opened:
+class OpenRow:
     """A row whose entries have opened.
 
     Parameters
@@ -79,7 +51,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Unopened:
+class ClosedRow:
     """A row whose header can be read and whose entries do not open."""
 
     offset: int
@@ -141,11 +113,10 @@ class Walk:
         self._start = start
         self._end = end
         self._pool = pool
-        self._ordinal = 0
         self._follows = first_body
 
-    def __iter__(self) -> Iterator[Opened | Unopened | Gap]:
-        """Yield what is found, in order. Rows of states and events that are proved are passed over."""
+    def __iter__(self) -> Iterator[OpenRow | ClosedRow | Gap]:
+        """Yield what is found, in order."""
         at = clean = self._start
         while at < self._end:
             candidate = self._strict(at) or self._loose(at)
@@ -155,8 +126,7 @@ class Walk:
             found, end = self._judged(candidate)
             if candidate.offset > clean:
                 yield Gap(clean, candidate.offset)
-            if found is not None:
-                yield found
+            yield found
             clean = max(clean, candidate.end(candidate.runs[0]) if end is None else end)
             # What was not proved may state a wrong length.
             at = self._next_row(candidate.offset + _HEADER_AT + 1) if end is None else end
@@ -188,35 +158,32 @@ class Walk:
     def _bytes(self, at: int, length: int) -> tuple[bytes, bool]:
         return self._read(at, min(length, self._end - at))
 
-    def _judged(self, one: _Candidate) -> tuple[Opened | Unopened | None, int | None]:
+    def _judged(self, one: _Candidate) -> tuple[OpenRow | ClosedRow, int | None]:
         """Return what a row is, and where it ends if that is certain."""
         first = one.end(one.runs[0])
-        if one.proved and one.header.frame_class not in RECORDS:
-            self._ordinal += 1
-            return None, first
         error: VaultError = KeyLost()
         for runs in one.runs:
             try:
-                number, key, block = self._pool.open(one.header, one.sealed(runs), self._ordinal)
+                key, block = self._pool.open(one.header, one.sealed(runs))
             except KeyLost as lost:
                 error = lost
                 break
             except VaultError as damaged:
                 error = damaged
                 continue
-            self._ordinal = number + 1
             return self._opened(one, key, block), one.end(runs)
-        self._ordinal += one.proved
+        if one.proved:
+            self._pool.skip()
         self._follows = -1
-        return Unopened(one.offset, one.header, error), first if one.proved else None
+        return ClosedRow(one.offset, one.header, error), first if one.proved else None
 
-    def _opened(self, one: _Candidate, key: bytes, block: EntryBlock) -> Opened:
+    def _opened(self, one: _Candidate, key: bytes, block: EntryBlock) -> OpenRow:
         row, follows = one.row, self._follows
         place, home, runs = (row.body_offset, row.home, row.runs) if row else (-1, -1, ())
         if home <= HERE:  # others lie among the bodies of another file
             start = place if place >= 0 else follows
             self._follows = -1 if start < 0 else start + one.header.body_sealed
-        return Opened(one.header, key, block, place, home, follows, runs, one.proved)
+        return OpenRow(one.header, key, block, place, home, follows, runs, one.proved)
 
     def _next_row(self, at: int) -> int:
         """Return where the next row that begins at an offset or behind it can be; the end where there is none."""

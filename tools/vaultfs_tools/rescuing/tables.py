@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, zip_longest
 
@@ -76,12 +76,12 @@ def _known(keys: Sequence[bytes | None]) -> int:
     return len(keys) - keys.count(None)
 
 
-def open_tables(copies: Sequence[bytes], keys: Keys) -> dict[bytes, Table]:
+def open_tables(copies: Iterable[bytes], keys: Keys) -> dict[bytes, Table]:
     """Return the tables of all segments by segment id, from all copies of key tables that were found."""
     found: dict[bytes, Table] = {}
     damaged: list[bytes] = []
     sizes: dict[int, list[_Header]] = {}
-    for data in dict.fromkeys(copies):
+    for data in copies:
         try:
             header = _header(data, keys)
         except VaultError:

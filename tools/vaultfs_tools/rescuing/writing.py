@@ -14,7 +14,7 @@ from vaultfs_format.errors import VaultError
 from vaultfs_tools.rescuing.errors import OutputInside, OutputNotEmpty
 
 RECORDS = "records"
-LISTS = ("manifest", "subjects", "missing")
+LISTS = ("manifest", "subjects", "states", "events", "missing")
 _ROLES = (".before", "", ".after")
 
 

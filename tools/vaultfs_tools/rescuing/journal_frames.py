@@ -13,8 +13,10 @@ from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader
 from vaultfs_tools.rescuing.journals import Journal, Journals
-from vaultfs_tools.rescuing.rows import Gap, Opened, Pool, Unopened, Walk
-from vaultfs_tools.rescuing.sources import Library, Source
+from vaultfs_tools.rescuing.pool import Pool
+from vaultfs_tools.rescuing.reading import Library
+from vaultfs_tools.rescuing.rows import ClosedRow, Gap, OpenRow, Walk
+from vaultfs_tools.rescuing.sources import Source
 
 
 class JournalReader:
@@ -43,14 +45,14 @@ class JournalReader:
 
     def read_all(self, journals: Journals) -> None:
         """Take the frames out of all journals, and note what cannot be read."""
-        whole = {journal_id for journal_id, journal in journals.found.items() if self._read(journal)}
+        whole = {journal_id for journal_id, journal in journals.by_id.items() if self._read(journal)}
         # Copies under one name are one journal; it is not lost where another copy was read up to its end.
         lost = {one.stated_id or one.name: one for one in sorted(journals.lost, key=lambda one: one.size)}
         lost = {name: source for name, source in lost.items() if name not in whole}
-        self.ended = whole == journals.found.keys() != set() and not lost
-        for journal in journals.found.values():
+        self.ended = whole == journals.by_id.keys() != set() and not lost
+        for journal in journals.by_id.values():
             before = journal.header.predecessor if journal.header else NO_JOURNAL
-            if before != NO_JOURNAL and before not in journals.found:
+            if before != NO_JOURNAL and before not in journals.by_id:
                 self._missed(journal, loss("journal", FileMissing(), journal=before))
                 self.ended = False
         for source in lost.values():
@@ -80,7 +82,7 @@ class JournalReader:
         return (closed or journal.stop > 0) and len(self._harvest.missing) == missed
 
     def _reader(self, journal: Journal, source: Source) -> GroupReader:
-        return GroupReader(self._library.reader(source), self._suite, journal.journal_id, journal.keys)
+        return GroupReader(self._library.file(source), self._suite, journal.journal_id, journal.keys)
 
     def _best(self, journal: Journal, at: int, chain: bytes) -> tuple[list[tuple[Source, FoundGroup]], Proof]:
         """Return the group at an offset from the copy that is good, or else what each copy has of it."""
@@ -107,14 +109,14 @@ class JournalReader:
 
     def _written(self, source: Source) -> int:
         """Return where a file ends without the zeros of blocks that were allocated before."""
-        end = source.size
-        while end > HEADER_SIZE:
-            start = max(HEADER_SIZE, end - limits.MIB)
-            piece = self._library.read(source, start, end - start).rstrip(b"\0")
-            if piece:
-                return start + len(piece)
-            end = start
-        return end
+        file = self._library.file(source)
+        for first, last in reversed(file.extents()):
+            for end in range(last, max(first, HEADER_SIZE), -limits.MIB):
+                start = max(first, HEADER_SIZE, end - limits.MIB)
+                piece = file(start, end - start).rstrip(b"\0")
+                if piece:
+                    return start + len(piece)
+        return HEADER_SIZE
 
     # Frames.
 
@@ -140,7 +142,7 @@ class JournalReader:
             return reader.read(offset, length), proof is Proof.JOURNAL_CHAIN
 
         for found in Walk(proved, start, end, pool, bodies_offset(group.sizes.parts)):
-            if isinstance(found, Opened):
+            if isinstance(found, OpenRow):
                 opened += 1
                 self._harvest.add(_frame(found, source, group, [one for one, _ in parts], proof))
             elif isinstance(found, Gap):
@@ -152,7 +154,7 @@ class JournalReader:
         unreadable = StretchUnreadable(structure=Structure.DIRECTORY)
         return [self._stretch(journal, gap.first, gap.end, unreadable) for gap in gaps]
 
-    def _not_opened(self, journal: Journal, found: Unopened) -> None:
+    def _not_opened(self, journal: Journal, found: ClosedRow) -> None:
         if self._counts(journal):
             header = found.header
             facts = {"journal": journal.journal_id, "offset": found.offset, "frame": header.frame_id}
@@ -172,7 +174,7 @@ class JournalReader:
         return journal.header is None or journal.header.generation >= self._settled
 
 
-def _frame(found: Opened, source: Source, group: FoundGroup, parts: list[bytes], proof: Proof) -> Frame:
+def _frame(found: OpenRow, source: Source, group: FoundGroup, parts: list[bytes], proof: Proof) -> Frame:
     """Return a frame with the places in which its body may lie."""
     if 0 < found.home <= len(parts):
         places = [Place(parts[found.home - 1], found.body_offset)]
