@@ -74,6 +74,7 @@ def live(watch: Watch, folder: Path) -> None:
     watch.said(str(vars(tally)))
     _not_opened(watch, path)
     _bad_days(watch, path, vfs)
+    _without_the_disk_of_the_copies(watch, path)
     _denied(watch, path, ids[1])
     watch.files(folder)
 
@@ -295,6 +296,19 @@ def _not_opened(watch: Watch, path: Path) -> None:
         with watch.failing():
             vaultfs.open(copy, unlock=SECRET)
         shutil.rmtree(copy.parent)
+
+
+def _without_the_disk_of_the_copies(watch: Watch, path: Path) -> None:
+    copies, elsewhere = path / "copies", path.with_name("copies kept")
+    copies.rename(elsewhere)
+    copies.symlink_to(path.with_name("nowhere"))
+    with vaultfs.open(path, unlock=SECRET, policy=vaultfs.PermitAll()) as vault:
+        with vault.session(vaultfs.Principal(TEXT("who")), TEXT("why")) as session, session.transaction() as txn:
+            txn.put(TEXT("small").encode(), kind="Observation", subject=NAME)
+        vault.settle()
+        watch.said(vault.maintenance.health())
+    copies.unlink()
+    elsewhere.rename(copies)
 
 
 def _bad_days(watch: Watch, path: Path, vfs: FaultyVfs) -> None:

@@ -30,7 +30,7 @@ def held_by(vault: Path, store: Path, scratch: Path) -> dict[Any, Any]:
     """Return what a vault or copy says of its subjects, and the newest state of the tests; nothing is written to it."""
     scratch.mkdir()
     shutil.copytree(vault, scratch / "v")
-    shutil.copytree(store, scratch / "v.epoch")
+    shutil.copytree(store, scratch / "v.epoch", ignore=shutil.ignore_patterns("*.tmp"))
     try:
         opened = vaultfs.open(scratch / "v", unlock=vaults.unlocking(), policy=vaultfs.PermitAll(), accept_older=True)
         with opened as there:

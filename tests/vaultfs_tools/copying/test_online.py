@@ -64,7 +64,7 @@ def check(place: Path, store: Path, scratch: Path, expected: dict[vaultfs.Record
     found = [one for one in vaults.findings(place) if one.severity.name in {"ERROR", "UNSUPPORTED"}]
     assert found == []
     shutil.copytree(place, scratch / "v")
-    shutil.copytree(store, scratch / "v.epoch")
+    shutil.copytree(store, scratch / "v.epoch", ignore=shutil.ignore_patterns("*.tmp"))
     opened = vaultfs.open(scratch / "v", unlock=vaults.unlocking(), policy=vaultfs.PermitAll(), accept_older=True)
     with opened, opened.session(vaults.WHO, "TREAT") as session:
         for record, number in expected.items():

@@ -144,10 +144,12 @@ def test_the_same_seed_does_the_same_damage(vault: Path, made: Path, tmp_path: P
     assert vaults.tree(tmp_path / "one" / "copy") == vaults.tree(tmp_path / "two" / "copy")
 
 
-def test_a_drill_with_a_copy_that_does_not_heal_says_so(vault: Path, made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 1_000])
+def test_a_drill_with_a_copy_that_does_not_heal_says_so(vault: Path, made: Path, tmp_path: Path, count: int) -> None:
+    """Also where it would damage what is damaged already."""
     segment = max(made.rglob("*.vseg"), key=lambda path: path.stat().st_size)
     segment.write_bytes(bytes(segment.stat().st_size))
-    assert Drill(made, tmp_path / "scratch", None, 1, 1).run()["equal"] is False
+    assert Drill(made, tmp_path / "scratch", None, 1, count).run()["equal"] is False
 
 
 def test_a_drill_damages_segments_of_any_size(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from vaultfs_format.errors import VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
@@ -83,15 +84,26 @@ class Damager:
     def _damage_segment(self, name: str) -> Kind:
         path, size = self._root / name, self._files.size(name)
         kind = self._chance.choice([Kind.FLIPPED, Kind.ZEROED, Kind.CUT])
-        with self._files.open(name) as file:
-            footer = SegmentFooter.decode(file.read(max(0, size - FOOTER_SIZE), min(size, FOOTER_SIZE)))
-        if kind is Kind.FLIPPED:
+        footer = self._footer(name, size)
+        if footer is None and size == 0:
+            return Kind.CUT  # as it was found: there is nothing left to damage
+        if footer is None:
+            kind = Kind.FLIPPED  # what else would heal is not known
+        if footer is None or kind is Kind.FLIPPED:
             self._flip(path, self._chance.randrange(size))
         elif kind is Kind.ZEROED:  # within one slice
             _zero(path, self._chance.randrange(-(-footer.head.covered // _SECTOR)) * _SECTOR, footer.head.covered)
         else:
             os.truncate(path, self._chance.randrange(footer.footer_offsets[0] + FOOTER_SIZE, size))
         return kind
+
+    def _footer(self, name: str, size: int) -> SegmentFooter | None:
+        """Return the footer of a segment; None where it is damaged already."""
+        try:
+            with self._files.open(name) as file:
+                return SegmentFooter.decode(file.read(max(0, size - FOOTER_SIZE), min(size, FOOTER_SIZE)))
+        except VaultError:
+            return None
 
     def _damage_pair(self, name: str, kinds: list[Kind]) -> Kind:
         path = self._root / self._chance.choice([name, copy_name(name)])
