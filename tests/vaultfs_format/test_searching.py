@@ -26,8 +26,7 @@ def test_every_place_is_found_once() -> None:
 
 def test_places_that_overlap_are_found() -> None:
     data = b"abababa"
-    read = lambda offset, length: data[offset : offset + length]  # noqa: E731
-    assert list(occurrences(read, b"aba", 0, 7)) == [0, 2, 4]
+    assert list(occurrences(lambda offset, length: data[offset : offset + length], b"aba", 0, 7)) == [0, 2, 4]
 
 
 def test_only_what_lies_whole_between_the_offsets_is_found() -> None:

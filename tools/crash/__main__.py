@@ -9,13 +9,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crash.ledger import Broken
 from crash.places import memory
+
+if TYPE_CHECKING:
+    from crash.powercut import Result
 
 
 @contextmanager
@@ -57,20 +61,19 @@ def _mutants(_: argparse.Namespace) -> str:
 
 
 def _powercut(args: argparse.Namespace) -> str:
-    from crash.powercut import own_mounts, run
+    from crash.powercut import run
 
-    own_mounts()
-    results = {}
-    for kind in args.on:
-        result = results[kind] = run(kind, args.rounds, args.seed, args.engine)
-        if result.broken and args.engine == "sound":
-            raise Broken(result.broken)
-    return json.dumps({kind: asdict(result) for kind, result in results.items()})
+    return _cut(args, run)
 
 
 def _powercut_backup(args: argparse.Namespace) -> str:
-    from crash.powercut import own_mounts
     from crash.powercut_backup import run
+
+    return _cut(args, run)
+
+
+def _cut(args: argparse.Namespace, run: Callable[[str, int, int, str], Result]) -> str:
+    from crash.powercut import own_mounts
 
     own_mounts()
     results = {}

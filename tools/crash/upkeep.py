@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -26,7 +27,7 @@ DAMAGE = 40
 """Where bytes are changed, from the beginning of each file."""
 
 
-class _Vault:
+class _Vault(ABC):
     """A closed vault with segments of every kind, of which files are damaged within what their parity heals.
 
     Attributes
@@ -52,9 +53,9 @@ class _Vault:
         for name, data in self.good.items():
             (host.path / name).write_bytes(data[:DAMAGE] + bytes(byte ^ 0x55 for byte in data[DAMAGE:48]) + data[48:])
 
+    @abstractmethod
     def mend(self, vault: Path) -> str:
         """Look after the vault; return how it ended."""
-        raise NotImplementedError
 
     def play(self, place: Path, _: Outcome) -> str:
         return self.mend(place / "v")

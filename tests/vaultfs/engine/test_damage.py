@@ -157,6 +157,16 @@ def segment_of(vault: vaultfs.Vault, path: Path) -> SegmentRow:
     return row
 
 
+def due_for_merging(opened: Open) -> vaultfs.Vault:
+    """Return a vault whose next settling merges small segments."""
+    vault = opened()
+    for number in range(8):
+        if number:
+            vault.settle()
+        put(vault, b"%d" % number, date=date(2001, 1, 1))
+    return vault
+
+
 class TestDamagedSegments:
     @pytest.fixture
     def record(self, opened: Open) -> tuple[vaultfs.RecordId, Path, bytes]:
@@ -266,11 +276,7 @@ class TestDamagedSegments:
 
     @pytest.mark.parametrize("doubtful", [False, True])
     def test_a_commit_number_that_was_changed_is_not_signed_by_merging(self, opened: Open, *, doubtful: bool) -> None:
-        vault = opened()
-        for number in range(8):
-            if number:
-                vault.settle()
-            put(vault, b"%d" % number, date=date(2001, 1, 1))
+        vault = due_for_merging(opened)
         vault.close()
         forged = min((vault.path / "segments/main/record").rglob("*.vseg"))
         forged.write_bytes(with_commit(forged.read_bytes(), 77, doubtful=doubtful))
@@ -287,11 +293,7 @@ class TestDamagedSegments:
     @pytest.mark.parametrize("both", [False, True])
     def test_a_leaf_index_that_was_changed_is_not_believed_by_merging(self, opened: Open, *, both: bool) -> None:
         """It stands in the footers alone, and no root covers it: only the signature tells."""
-        vault = opened()
-        for number in range(8):
-            if number:
-                vault.settle()
-            put(vault, b"%d" % number, date=date(2001, 1, 1))
+        vault = due_for_merging(opened)
         vault.close()
         audits = {*(vault.path / "segments/main/audit").rglob("*.vseg")}
         first = min(footer_of(path).first_leaf for path in audits)

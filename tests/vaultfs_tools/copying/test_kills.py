@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def each(vault: Path, made: Path, tmp_path: Path, step: int) -> int:
     while True:
         target = tmp_path / "run" / "copy"
         shutil.copytree(made, target)
-        ended = in_a_child(lambda target=target: copy(vault, target), kill_before(number))  # type: ignore[misc]
+        ended = in_a_child(partial(copy, vault, target), kill_before(number))
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
