@@ -163,6 +163,7 @@ def test_a_vault_goes_on_without_its_second_place(in_memory: Path, way: str, *, 
         with read_only(path, vfs=files) as reader:
             check(reader, kept)
     place.bring_back()
+    assert fsck.main([str(path)]) == 1
     with reopen(path, vfs=files) as vault:
         vault.settle()
         assert vault.maintenance.run(60, period=0).failed == {}

@@ -183,12 +183,16 @@ class _Judge:
 
 
 class _Merged:
-    """Tells segments that the last settling has taken in: it names others that hold all of their frames."""
+    """Tells segments that others have taken in: the head names some that hold all of their frames.
+
+    The last settling has written these; or, where the mirror of a segment is left alone, any that is in force: the
+    place of the mirror was not there when the segment was removed.
+    """
 
     def __init__(self, files: VaultFiles, head: Head) -> None:
         self._files = files
         self._head = head
-        self._taken: dict[FrameClass, set[bytes]] = {}
+        self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
 
     def holds(self, name: str) -> bool:
         """Return whether a segment was written under an earlier head, and each of its frames is in one in force."""
@@ -196,18 +200,23 @@ class _Merged:
             about = SegmentHead.decode(_beginning(self._files, name)[0])
             if about.generation >= self._head.generation:
                 return False
-            if about.frame_class not in self._taken:
-                self._taken[about.frame_class] = self._taken_in(about.frame_class)
-            return self._frame_ids(name) <= self._taken[about.frame_class]
+            wanted = about.frame_class, not self._is_left(name)
+            if wanted not in self._taken:
+                self._taken[wanted] = self._taken_in(*wanted)
+            return self._frame_ids(name) <= self._taken[wanted]
         except VaultError:
             return False
 
-    def _taken_in(self, frame_class: FrameClass) -> set[bytes]:
-        """Return the ids of all frames in segments of a class that the last settling has written."""
+    def _is_left(self, name: str) -> bool:
+        original = name.removeprefix(f"{names.COPIES}/")
+        return original != name and not self._files.size(original)
+
+    def _taken_in(self, frame_class: FrameClass, lately: bool) -> set[bytes]:
+        """Return the ids of all frames in segments of a class that are in force, or that the last settling wrote."""
         found: set[bytes] = set()
         for row in self._head.segments:
             name = names.segment_name(row)
-            if row.frame_class is frame_class and self._last(name):
+            if row.frame_class is frame_class and (not lately or self._last(name)):
                 found |= self._frame_ids(name)
         return found
 
