@@ -26,7 +26,8 @@ from vaultfs_format.entries import FIELDS_OF, Role
 from vaultfs_format.errors import Structure
 from vaultfs_format.frame import ROLES_OF
 from vaultfs_format.layout import Layout
-from vaultfs_tools.keyless import findings
+from vaultfs_tools.keyless.errors import CheckError
+from vaultfs_tools.keyless.findings import Severity, severity_of
 
 from vaultfs import kinds
 from vaultfs.audit.events import EventType
@@ -107,9 +108,9 @@ def findings_table() -> str:
     """Return what only a check of the whole vault finds, with its severity."""
     rows = []
     for code, error in errors.registry().items():
-        if error.__module__ == findings.__name__ and not error.__subclasses__():
-            severity = findings.severity_of(error())
-            shown = "damage" if severity is findings.Severity.ERROR else severity.name.lower()
+        if error.__module__ == CheckError.__module__ and not error.__subclasses__():
+            severity = severity_of(error())
+            shown = "damage" if severity is Severity.ERROR else severity.name.lower()
             rows.append((code, error.__name__, shown, (error.__doc__ or "").partition("\n")[0]))
     return table(("code", "finding", "severity", "meaning"), rows)
 

@@ -17,7 +17,8 @@ from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.superblock import Superblock
 from vaultfs_tools.keyless import VaultFiles
-from vaultfs_tools.keyless.findings import CopiesDiffer, Report
+from vaultfs_tools.keyless.errors import CopiesDiffer
+from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.heal import mend_mirrored
 from vaultfs_tools.keyless.journals import check_journals
 

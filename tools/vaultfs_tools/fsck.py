@@ -21,8 +21,8 @@ from vaultfs_format.errors import BadMagic, VaultError
 
 from vaultfs_tools import cli, reports
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
+from vaultfs_tools.keyless.errors import FileMissing, LeftOut, NotRegular
 from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK, device_errors
-from vaultfs_tools.keyless.findings import FileMissing, LeftOut, NotRegular
 from vaultfs_tools.keyless.pairs import missing_everywhere
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_tools.copying.errors import CopyBusy, OtherCopy, PlacesOverlap, SourceOlder
-from vaultfs_tools.keyless.findings import SignerUnknown
+from vaultfs_tools.keyless.errors import SignerUnknown
 
 import vaultfs
 from tests.vaultfs.support import events

@@ -12,7 +12,7 @@ from vaultfs_format.signing import SEEDS, SigningKeys
 from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 from vaultfs_tools.copying import restore
 from vaultfs_tools.copying.errors import CopyUnreadable, SourceOlder, SourceUnproved
-from vaultfs_tools.keyless.findings import SignerUnknown
+from vaultfs_tools.keyless.errors import SignerUnknown
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, errors

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from vaultfs_tools.keyless import Severity
-from vaultfs_tools.keyless.findings import CopyStale
+from vaultfs_tools.keyless.errors import CopyStale
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, held_by, store_of

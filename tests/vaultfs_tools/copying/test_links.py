@@ -9,7 +9,7 @@ import pytest
 from vaultfs_tools.copying import restore
 from vaultfs_tools.copying.drill import Drill
 from vaultfs_tools.copying.errors import DirectoryLinked
-from vaultfs_tools.keyless.findings import FileMissing
+from vaultfs_tools.keyless.errors import FileMissing
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, errors

@@ -15,7 +15,7 @@ from vaultfs_tools.copying import restore
 from vaultfs_tools.copying.drill import Drill, Key
 from vaultfs_tools.copying.errors import BundleUnfit, PlaceTaken, ReportInvalid
 from vaultfs_tools.copying.proof import verified_report
-from vaultfs_tools.keyless.findings import SignerUnknown
+from vaultfs_tools.keyless.errors import SignerUnknown
 
 import vaultfs
 from tests.vaultfs.engine.test_acts import claims

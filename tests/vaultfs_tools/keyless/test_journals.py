@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from vaultfs_format.journal import HEADER_SIZE, JournalRole
 from vaultfs_tools.keyless import Severity
-from vaultfs_tools.keyless.findings import Property
+from vaultfs_tools.keyless.errors import Property
 
 from tests.vaultfs_tools import vaults
 

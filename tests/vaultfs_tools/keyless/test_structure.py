@@ -12,7 +12,8 @@ from vaultfs_format.errors import FieldInvalid, Truncated
 from vaultfs_format.head import JournalRow, SegmentRow
 from vaultfs_format.segment import SegmentFooter, SegmentHead
 from vaultfs_tools.keyless import Severity, VaultFiles, check, heal
-from vaultfs_tools.keyless.findings import Property, Report
+from vaultfs_tools.keyless.errors import Property
+from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.rows import read_rows
 
 from tests.vaultfs_tools import vaults

@@ -14,8 +14,8 @@ from vaultfs_tools.copying.errors import CopyUnreadable, OtherCopy, PlacesOverla
 from vaultfs_tools.copying.journals import Live, durable_groups
 from vaultfs_tools.copying.small import InForce, head_in
 from vaultfs_tools.copying.target import Target
+from vaultfs_tools.keyless.errors import FileMissing, SignerUnknown
 from vaultfs_tools.keyless.files import MARK, copy_name
-from vaultfs_tools.keyless.findings import FileMissing, SignerUnknown
 from vaultfs_tools.keyless.naming import is_unfinished
 
 

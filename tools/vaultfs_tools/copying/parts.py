@@ -16,8 +16,8 @@ from vaultfs_format.segment import NO_YEAR, SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.target import Target, read_nothing
 from vaultfs_tools.keyless.durable import write_all
+from vaultfs_tools.keyless.errors import FileMissing, FileUnreadable
 from vaultfs_tools.keyless.files import CHUNK, LOCATION, Reader, VaultFiles, copy_name, part_name
-from vaultfs_tools.keyless.findings import FileMissing, FileUnreadable
 from vaultfs_tools.keyless.segments import Lenient
 
 _SECTOR = 4096

@@ -16,8 +16,8 @@ from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.keyless.durable import write_all
+from vaultfs_tools.keyless.errors import FileMissing, FooterLost
 from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles
-from vaultfs_tools.keyless.findings import FileMissing, FooterLost
 from vaultfs_tools.keyless.segments import Lenient
 
 _SECTOR = 4096

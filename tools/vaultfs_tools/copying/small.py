@@ -12,6 +12,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.suite import DIGEST
 from vaultfs_format.superblock import Superblock
 
+from vaultfs_tools.keyless.errors import FileMissing
 from vaultfs_tools.keyless.files import (
     HEAD,
     VaultFiles,
@@ -20,7 +21,6 @@ from vaultfs_tools.keyless.files import (
     superblock_name,
     table_name,
 )
-from vaultfs_tools.keyless.findings import FileMissing
 
 
 class InForce(NamedTuple):

@@ -31,8 +31,9 @@ from vaultfs_tools.copying.small import (
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.unlinked import Unlinked
 from vaultfs_tools.keyless.access import check_access
+from vaultfs_tools.keyless.errors import CopyStale, FileMissing, SlicesDamaged
 from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name, part_name, segment_name
-from vaultfs_tools.keyless.findings import CopyStale, FileMissing, Finding, Report, Severity, SlicesDamaged
+from vaultfs_tools.keyless.findings import Finding, Report, Severity
 from vaultfs_tools.keyless.heads import check_head, check_signer
 
 _BAD = frozenset({Severity.ERROR, Severity.UNSUPPORTED})

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vaultfs_tools.keyless.errors import NotRegular
 from vaultfs_tools.keyless.files import COPIES, Reader, VaultFiles, device_errors
-from vaultfs_tools.keyless.findings import NotRegular
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -13,8 +13,9 @@ from vaultfs_format.errors import FormatError, Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalRole
 
+from vaultfs_tools.keyless.errors import Disagreement, JournalEmpty, Property
 from vaultfs_tools.keyless.files import JOURNALS, VaultFiles
-from vaultfs_tools.keyless.findings import Disagreement, JournalEmpty, Property, Report
+from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.journals import Journal, claims_durable, report_lost, scanned
 from vaultfs_tools.keyless.mirrors import Pair
 

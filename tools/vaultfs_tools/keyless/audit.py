@@ -12,8 +12,9 @@ from vaultfs_format import merkle
 from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.head import Head
 
+from vaultfs_tools.keyless.errors import Disagreement, LeavesMissing, Property, TreeMismatch
 from vaultfs_tools.keyless.files import HEAD, VaultFiles
-from vaultfs_tools.keyless.findings import Disagreement, LeavesMissing, Property, Report, TreeMismatch
+from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.journals import Journal
 from vaultfs_tools.keyless.segments import Audited, audit_entries
 

@@ -18,7 +18,7 @@ from vaultfs_format.errors import LimitExceeded, Truncated, forget_paths
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.segment import NO_YEAR
 
-from vaultfs_tools.keyless.findings import FileMissing, FileUnreadable, NotRegular
+from vaultfs_tools.keyless.errors import FileMissing, FileUnreadable, NotRegular
 from vaultfs_tools.keyless.sizes import most
 
 HEAD = "head"

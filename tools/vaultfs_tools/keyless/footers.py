@@ -17,7 +17,7 @@ from vaultfs_format.searching import Read, occurrences
 from vaultfs_format.segment import FOOTER_MAGIC, FOOTER_SIZE, SegmentFooter
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.keyless.findings import Property
+from vaultfs_tools.keyless.errors import Property
 from vaultfs_tools.keyless.naming import id_in
 
 

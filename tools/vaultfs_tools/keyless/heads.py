@@ -14,15 +14,9 @@ from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.superblock import Superblock
 
+from vaultfs_tools.keyless.errors import CopyStale, Disagreement, HeadsDisagree, Property, SignerUnknown
 from vaultfs_tools.keyless.files import HEAD, MAX_SMALL, VaultFiles
-from vaultfs_tools.keyless.findings import (
-    CopyStale,
-    Disagreement,
-    HeadsDisagree,
-    Property,
-    Report,
-    SignerUnknown,
-)
+from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.pairs import check_superblock, read_copies
 
 

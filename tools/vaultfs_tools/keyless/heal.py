@@ -20,8 +20,9 @@ from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.acts import NOTHING, note
 from vaultfs_tools.keyless.durable import replacing, write, write_all
+from vaultfs_tools.keyless.errors import FileUnreadable
 from vaultfs_tools.keyless.files import COPIES, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import Combined, FileUnreadable, Finding, Parity, Remedy, Report, Severity
+from vaultfs_tools.keyless.findings import Combined, Finding, Parity, Remedy, Report, Severity
 from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.naming import id_in
 from vaultfs_tools.keyless.salvage import fill

@@ -17,8 +17,7 @@ from vaultfs_format.head import Head
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.searching import occurrences
 
-from vaultfs_tools.keyless.files import CHUNK, COPIES, JOURNALS, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import (
+from vaultfs_tools.keyless.errors import (
     CopiesDiffer,
     Disagreement,
     DurableLost,
@@ -31,13 +30,13 @@ from vaultfs_tools.keyless.findings import (
     JournalsFork,
     Leftover,
     MirrorBehind,
-    Mirrored,
     PredecessorMissing,
     Property,
-    Report,
     Superseded,
     TornTail,
 )
+from vaultfs_tools.keyless.files import CHUNK, COPIES, JOURNALS, Reader, VaultFiles, copy_name
+from vaultfs_tools.keyless.findings import Mirrored, Report
 from vaultfs_tools.keyless.mirrors import Check, Pair, opened
 
 SUFFIX = ".vjrn"

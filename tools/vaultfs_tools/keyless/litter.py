@@ -18,8 +18,7 @@ from vaultfs_format.healing import find_footer
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
 
 from vaultfs_tools.keyless import files as names
-from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import (
+from vaultfs_tools.keyless.errors import (
     CopyingUnfinished,
     Disagreement,
     FileMissing,
@@ -27,15 +26,14 @@ from vaultfs_tools.keyless.findings import (
     HeadOlder,
     Leftover,
     MirrorBehind,
-    Mirrored,
     NotNamed,
     PartHeadTorn,
     Property,
-    Report,
     SettlingUnfinished,
-    Severity,
     Superseded,
 )
+from vaultfs_tools.keyless.files import VaultFiles
+from vaultfs_tools.keyless.findings import Mirrored, Report, Severity
 from vaultfs_tools.keyless.journals import Journal
 from vaultfs_tools.keyless.naming import directory_of, is_known, is_unfinished, segment_in
 from vaultfs_tools.keyless.rows import read_rows

@@ -11,8 +11,8 @@ from vaultfs_format.group import GROUP, Group, decode_group, group_sizes
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 from vaultfs_format.suite import Suite
 
+from vaultfs_tools.keyless.errors import FileMissing
 from vaultfs_tools.keyless.files import Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import FileMissing
 
 T = TypeVar("T")
 

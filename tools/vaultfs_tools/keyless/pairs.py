@@ -18,6 +18,7 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import Superblock
 
+from vaultfs_tools.keyless.errors import Disagreement, FileMissing, Property
 from vaultfs_tools.keyless.files import (
     HEAD,
     VaultFiles,
@@ -26,14 +27,7 @@ from vaultfs_tools.keyless.files import (
     superblock_name,
     table_name,
 )
-from vaultfs_tools.keyless.findings import (
-    Combined,
-    Disagreement,
-    FileMissing,
-    Property,
-    Remedy,
-    Report,
-)
+from vaultfs_tools.keyless.findings import Combined, Remedy, Report
 
 T = TypeVar("T")
 MAX_SUPERBLOCK = limits.MIB

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vaultfs_tools.keyless.durable import write_all
+from vaultfs_tools.keyless.errors import FileUnreadable
 from vaultfs_tools.keyless.files import CHUNK, Reader
-from vaultfs_tools.keyless.findings import FileUnreadable
 
 PIECES = (CHUNK, 4096, 512)
 """Bytes that are read at a time, each where the device has failed in one of the size before."""

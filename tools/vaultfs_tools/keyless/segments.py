@@ -19,8 +19,7 @@ from vaultfs_format.searching import Read
 from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
-from vaultfs_tools.keyless.findings import (
+from vaultfs_tools.keyless.errors import (
     Disagreement,
     FileMissing,
     FileUnreadable,
@@ -29,12 +28,12 @@ from vaultfs_tools.keyless.findings import (
     HeadOlder,
     LeavesDamaged,
     MirrorBehind,
-    Parity,
     ParityDamaged,
     Property,
-    Report,
     SlicesDamaged,
 )
+from vaultfs_tools.keyless.files import CHUNK, Reader, VaultFiles, copy_name
+from vaultfs_tools.keyless.findings import Parity, Report
 from vaultfs_tools.keyless.footers import Known, Side, choose, unlike
 from vaultfs_tools.keyless.mirrors import Pair, opened
 from vaultfs_tools.keyless.rows import read_rows

@@ -8,7 +8,7 @@ from vaultfs_format.group import bodies_offset
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL
 from vaultfs_format.suite import Suite
 
-from vaultfs_tools.keyless.findings import FileMissing
+from vaultfs_tools.keyless.errors import FileMissing
 from vaultfs_tools.rescuing.errors import JournalLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.groups import FoundGroup, GroupReader

@@ -13,8 +13,8 @@ from vaultfs_format.head import Head
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs_format.suite import DEFAULT
 
+from vaultfs_tools.keyless.errors import FileMissing, NotRegular
 from vaultfs_tools.keyless.files import MAX_SMALL
-from vaultfs_tools.keyless.findings import FileMissing, NotRegular
 from vaultfs_tools.keyless.pairs import MAX_SUPERBLOCK
 from vaultfs_tools.rescuing import journals, segments
 from vaultfs_tools.rescuing.bodies import Bodies

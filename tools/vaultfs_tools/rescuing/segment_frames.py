@@ -9,7 +9,7 @@ from vaultfs_format.errors import DecryptionFailed, Structure, VaultError
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter
 
-from vaultfs_tools.keyless.findings import FileMissing, FooterLost
+from vaultfs_tools.keyless.errors import FileMissing, FooterLost
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.errors import KeyLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss

@@ -17,8 +17,8 @@ from pathlib import Path
 from vaultfs_format import act, copymark, epoch, head, journal, keyring, keytable, segment, superblock, witness
 from vaultfs_format.errors import VaultError
 
+from vaultfs_tools.keyless.errors import FileUnreadable, NotRegular
 from vaultfs_tools.keyless.files import VaultFiles
-from vaultfs_tools.keyless.findings import FileUnreadable, NotRegular
 from vaultfs_tools.keyless.segments import Lenient
 
 
