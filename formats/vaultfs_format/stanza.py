@@ -1,7 +1,8 @@
-"""Recipient stanzas: ways to the root key. One type today, a passphrase; others take further type numbers.
+"""Recipient stanzas: ways to the root key, by type.
 
-A stanza holds the root key sealed under a key of its own, with a commitment to that key which is checked first. The
-cost parameters of a passphrase are bounded before they run.
+Every type leads to a secret of 32 bytes of its own, by which the same seal is opened: the root key under a key derived
+from the secret, with a commitment to that key which is checked first. What it costs to come to the secret is bounded
+before it runs.
 """
 
 from __future__ import annotations
@@ -23,16 +24,55 @@ class StanzaType(IntEnum):
     PASSPHRASE = 1
 
 
+SEAL = (
+    Field("salt", "32s", "random"),
+    Field("commitment", "32s", "commitment to the key that seals the root key"),
+    Field("sealed_root", f"{KEY + TAG}s", "the root key, sealed; the vault id is bound"),
+)
+"""The last fields of a stanza of every type."""
+
 PASSPHRASE = Layout(
     Structure.STANZA,
     "passphrase stanza",
     Field("memory_kib", "I", "Argon2id memory in KiB"),
     Field("passes", "I", "Argon2id passes"),
     Field("lanes", "I", "Argon2id lanes"),
-    Field("salt", "32s", "random"),
-    Field("commitment", "32s", "commitment to the key that seals the root key"),
-    Field("sealed_root", f"{KEY + TAG}s", "the root key, sealed; the vault id is bound"),
+    *SEAL,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RootSeal:
+    """The root key under a secret."""
+
+    salt: bytes
+    commitment: bytes
+    sealed_root: bytes
+
+    def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
+        """Return the root key. `secret`: 32 bytes.
+
+        Raises
+        ------
+        CommitmentMismatch
+            The secret is another one.
+        DecryptionFailed
+        """
+        key, commitment = _keys(suite, secret, self.salt)
+        if not same(commitment, self.commitment):
+            raise CommitmentMismatch(structure=Structure.STANZA)
+        return suite.open(key, self.sealed_root, vault_id, Structure.STANZA)
+
+
+def seal_root(suite: Suite, vault_id: bytes, root_key: bytes, secret: bytes, salt: bytes) -> RootSeal:
+    """Return `root_key` sealed under `secret`. `salt`: 32 random bytes, used once."""
+    key, commitment = _keys(suite, secret, salt)
+    return RootSeal(salt, commitment, suite.seal(key, root_key, vault_id))
+
+
+def _keys(suite: Suite, secret: bytes, salt: bytes) -> tuple[bytes, bytes]:
+    derived = suite.derive(secret, labels.STANZA_KEK, salt, KEY + 32)
+    return derived[:KEY], derived[KEY:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +117,21 @@ class PassphraseStanza:
     """The root key under a passphrase."""
 
     cost: Argon2Cost
-    salt: bytes
-    commitment: bytes
-    sealed_root: bytes
+    seal: RootSeal
 
     def encode(self) -> bytes:
         """Return the body of the stanza."""
-        cost = self.cost
-        return PASSPHRASE.pack(cost.memory_kib, cost.passes, cost.lanes, self.salt, self.commitment, self.sealed_root)
+        cost, seal = self.cost, self.seal
+        return PASSPHRASE.pack(cost.memory_kib, cost.passes, cost.lanes, seal.salt, seal.commitment, seal.sealed_root)
 
     @classmethod
     def decode(cls, body: Buffer) -> PassphraseStanza:
         """Parse the body of a stanza; the costs are bounded here, before they run."""
         require_size(body, PASSPHRASE.size, Structure.STANZA)
-        memory, passes, lanes, salt, commitment, sealed = PASSPHRASE.unpack(body)
+        memory, passes, lanes, *seal = PASSPHRASE.unpack(body)
         cost = Argon2Cost(memory, passes, lanes)
         cost.check()
-        return cls(cost, salt, commitment, sealed)
+        return cls(cost, RootSeal(*seal))
 
     def open(self, suite: Suite, vault_id: bytes, passphrase: bytes) -> bytes:
         """Return the root key.
@@ -104,10 +142,7 @@ class PassphraseStanza:
             The passphrase is another one.
         DecryptionFailed
         """
-        key, commitment = _keys(suite, self.cost, self.salt, passphrase)
-        if not same(commitment, self.commitment):
-            raise CommitmentMismatch(structure=Structure.STANZA)
-        return suite.open(key, self.sealed_root, vault_id, Structure.STANZA)
+        return self.seal.open(suite, vault_id, _hashed(self.cost, self.seal.salt, passphrase))
 
 
 def seal_passphrase(
@@ -115,18 +150,15 @@ def seal_passphrase(
 ) -> PassphraseStanza:
     """Return `root_key` sealed for `passphrase`. `salt`: 32 random bytes, used once."""
     cost.check()
-    key, commitment = _keys(suite, cost, salt, passphrase)
-    return PassphraseStanza(cost, salt, commitment, suite.seal(key, root_key, vault_id))
+    return PassphraseStanza(cost, seal_root(suite, vault_id, root_key, _hashed(cost, salt, passphrase), salt))
 
 
-def _keys(suite: Suite, cost: Argon2Cost, salt: bytes, passphrase: bytes) -> tuple[bytes, bytes]:
+def _hashed(cost: Argon2Cost, salt: bytes, passphrase: bytes) -> bytes:
     function = Argon2id(salt=salt, length=KEY, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
     try:
-        hashed = function.derive(passphrase)
+        return function.derive(passphrase)
     except MemoryError:
         raise NotEnoughMemory(structure=Structure.STANZA, memory=cost.memory_kib, passes=cost.passes) from None
-    derived = suite.derive(hashed, labels.STANZA_KEK, salt, KEY + 32)
-    return derived[:KEY], derived[KEY:]
 
 
 @dataclass(frozen=True, slots=True)
