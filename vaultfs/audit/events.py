@@ -55,6 +55,10 @@ class EventType(IntEnum):
     SUBJECT_EXPORTED = 50
     SOURCE_COMPARED = 51
     ACCESS_DENIED = 60
+    EPOCH_TURNING = 70
+    SUBJECT_DISPOSED = 71
+    EPOCH_TURNED = 72
+    SECRETS_DESTROYED = 73
 
 
 class Outcome(IntEnum):

@@ -37,6 +37,7 @@ class _Sweeping:
         layout = engine.layout
         self._named = {layout.segment(row) for row in engine.head.segments}
         self._tables = {layout.key_table(row) for row in engine.head.segments}
+        self._ids = {row.segment_id.hex() for row in engine.head.segments}
         self._parts = {layout.part(segment_id) for live in engine.live for segment_id in live.parts}
         self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
         self._removed = 0
@@ -59,7 +60,21 @@ class _Sweeping:
         for path in _files(layout.segments):
             if self._is_loose(path, litter):
                 self._remove(path)
+        self._sweep_small()
         return self._removed
+
+    def _sweep_small(self) -> None:
+        """Remove keyrings and VAULT files that the head does not name."""
+        engine, layout = self._engine, self._engine.layout
+        named = {layout.keyring(engine.head.epoch), layout.superblock(engine.head.superblock_generation)}
+        if engine.older:
+            return
+        for name in engine.vfs.names(layout.root):
+            path = layout.root / name
+            kind, _, number = name.partition(".")
+            if kind in ("keyring", "VAULT") and number.isdecimal() and path not in named:
+                drop_copy(engine.vfs, layout, path, engine.metrics)
+                self._remove(path)
 
     def _remove(self, path: Path) -> None:
         self._engine.vfs.unlink(path)
@@ -79,6 +94,8 @@ class _Sweeping:
             return False
         if _stem(table) in litter:
             return True
+        if _stem(table) in self._ids or int(table.suffix[1:]) > self._engine.head.epoch:
+            return not self._engine.older  # of another epoch; a vault that was put back may yet be brought forward
         with converted():
             return bool(self._engine.live) and not table.with_name(_stem(table) + ".vseg").exists()
 
@@ -103,7 +120,7 @@ class _Sweeping:
         except _UNREADABLE:
             return False
         if head.vault_id == engine.vault_id and head.generation == engine.head.generation:
-            return bool(engine.live)
+            return bool(engine.live) or head.epoch > engine.head.epoch
         return self._is_taken_in(path, lately=True)
 
     def _is_taken_in(self, path: Path, *, lately: bool) -> bool:

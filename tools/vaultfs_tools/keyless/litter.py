@@ -139,10 +139,8 @@ def check_litter(
             strangers[directory_of(name)] += 1
         elif name.endswith(".vseg"):
             _stray_segment(files, report, judge, name, merged)
-        elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
-            report.add(Superseded(structure=Structure.KEY_TABLE), name)
         elif ".vkey." in name:
-            report.add(judge.unnamed(structure=Structure.KEY_TABLE), name)
+            report.add(judge.table(name, strays), name)
         elif name.endswith(".part"):
             if not unsure:
                 report.add(Leftover(structure=Structure.SEGMENT), name)
@@ -178,6 +176,23 @@ class _Judge:
         if written in {None, self.head.generation} and self.journals:
             return SettlingUnfinished(**facts)
         return NotNamed(**facts)
+
+    def table(self, name: str, strays: Collection[str]) -> VaultError:
+        """Return what a key table is.
+
+        Parameters
+        ----------
+        strays
+            Segments that the head does not name, and others have taken in.
+        """
+        segment, _, epoch = name.rpartition("/")[2].split(".")
+        rows = {row.segment_id.hex(): row for row in self.head.segments}
+        facts: dict[str, Fact] = {"structure": Structure.KEY_TABLE}
+        if segment in rows and int(epoch) < rows[segment].table_epoch:
+            return Superseded(**facts)
+        if segment in rows or int(epoch) > self.head.epoch:
+            return Leftover(**facts)  # of a turn that never ended
+        return Superseded(**facts) if segment in strays and not self.journals else self.unnamed(**facts)
 
 
 class _Merged:
@@ -246,5 +261,9 @@ def _stray_segment(files: VaultFiles, report: Report, judge: _Judge, name: str, 
         return
     generation, current = about.generation, judge.head.generation
     facts: dict[str, Fact] = {"structure": Structure.SEGMENT, "generation": generation, "head": current}
-    superseded = generation < current and merged.holds(name)
-    report.add(Superseded(**facts) if superseded else judge.unnamed(generation, **facts), name)
+    if generation < current and merged.holds(name):
+        report.add(Superseded(**facts), name)
+    elif generation == current and about.epoch > judge.head.epoch:
+        report.add(Leftover(**facts), name)
+    else:
+        report.add(judge.unnamed(generation, **facts), name)
