@@ -6,15 +6,20 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from vaultfs_tools import fsck, rescue
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.suite import DEFAULT
+from vaultfs_tools import backup, fsck, rescue
 
 import vaultfs
-from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, get, index_content, put, read_only, reopen
-from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict
+from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, flipped, get, index_content, put, read_only, reopen
+from vaultfs.engine.index import HANDLE
+from vaultfs.engine.turning import Retired
+from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict, VaultDamaged
 from vaultfs.keys.stores import DirectoryStore
 
 PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for number in range(12)]
@@ -207,3 +212,130 @@ def test_nothing_that_is_left_opens_an_old_copy_of_what_was_disposed_of(tmp_path
     for record, content in data.items():
         assert record not in rescued if record in gone else content in rescued[record]
     assert rescued.keys() <= data.keys() - gone
+
+
+def test_an_epoch_of_which_a_store_knows_is_not_begun_again(tmp_path: Path) -> None:
+    """A vault that was put back has a future of its own: the secret of what is lost stays until it has begun it."""
+    store = DirectoryStore(tmp_path / "store")
+    with create(tmp_path / "v", epoch_stores=[store]) as vault:
+        put(vault)
+        shutil.copytree(tmp_path / "v", tmp_path / "old")
+        vault.turn_epoch(PASSPHRASE)
+        store.put(EpochSecret(DEFAULT, vault.id, 1, secret_of_epoch_1 := os.urandom(32)))
+        assert store.get(vault.id, 1).secret == secret_of_epoch_1
+        vault.turn_epoch(PASSPHRASE)
+        assert vault.engine.head.epoch == 3
+        assert store.epochs(vault.id) == [3]
+        store.put(EpochSecret(DEFAULT, vault.id, 7, os.urandom(32)))
+        vault.turn_epoch(PASSPHRASE)
+        assert store.epochs(vault.id) == [8]
+
+
+def test_a_store_that_forgets_keeps_an_epoch_from_ending(tmp_path: Path) -> None:
+    class Forgetful(DirectoryStore):
+        def put(self, secret: EpochSecret) -> None:
+            super().put(secret if secret.epoch == 1 else replace(secret, secret=bytes(32)))
+
+    stores = [DirectoryStore(tmp_path / "one"), Forgetful(tmp_path / "two")]
+    with create(tmp_path / "v", epoch_stores=stores) as vault:
+        record = put(vault)
+        with pytest.raises(EpochSecretMissing):
+            vault.turn_epoch(PASSPHRASE)
+        assert vault.engine.head.epoch == 1
+        assert get(vault, record) == b"data"
+        put(vault)
+    with reopen(tmp_path / "v", epoch_stores=stores) as vault:
+        assert get(vault, record) == b"data"
+
+
+def test_a_damaged_key_table_keeps_an_epoch_from_ending(tmp_path: Path) -> None:
+    """With its key the epoch would take away the last chance to heal it."""
+    with create(tmp_path / "v") as vault:
+        record = put(vault)
+        vault.settle()
+        tables = [*(tmp_path / "v").rglob("record/**/*.vkey.1")]
+        good = tables[0].read_bytes()
+        for table in tables:
+            table.write_bytes(flipped(good, 130))
+        with pytest.raises(VaultDamaged):
+            vault.turn_epoch(PASSPHRASE)
+        assert vault.engine.head.epoch == 1
+        tables[0].write_bytes(good)
+        vault.turn_epoch(PASSPHRASE)
+        assert get(vault, record) == b"data"
+
+
+def test_frames_that_the_index_lacks_are_disposed_of_as_well(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        data = fill(vault, PATIENTS[:3])
+        gone = belonging(vault, data, PATIENTS[:1])
+        subject = subject_of(vault, PATIENTS[0])
+        index = vault.engine.index
+        with index.reading() as txn:
+            lacked = index.all_frames_of(txn, subject)[-1]
+        with index.writing() as txn:
+            txn.delete(HANDLE.pack(lacked), db=index.tables.frames)
+        vault.turn_epoch(PASSPHRASE, [subject])
+        vault.rebuild_index()
+        with vault.session(WHO, "TREAT") as session:
+            assert subject not in session.all_subjects()
+        for record in gone:
+            with pytest.raises(NotFound):
+                get(vault, record)
+
+
+def test_a_copy_that_is_behind_keeps_the_old_secret(tmp_path: Path) -> None:
+    path, target, store = tmp_path / "v", tmp_path / "copy", DirectoryStore(tmp_path / "v.epoch")
+    with create(path) as vault:
+        fill(vault, PATIENTS[:2])
+    assert backup.main(["copy", str(path), str(target)]) == 0
+    with reopen(path) as vault:
+        dispose(vault, PATIENTS[:1])
+        assert store.epochs(vault.id) == [1, 2]
+        assert vault.retire() == Retired(0, 1, 1)
+    with reopen(path) as vault:
+        assert store.epochs(vault.id) == [1, 2]
+    assert backup.main(["copy", str(path), str(target)]) == 0
+    with reopen(path) as vault:
+        vault.retire()
+        assert store.epochs(vault.id) == [2]
+        before = answers(vault)
+    shutil.rmtree(path)
+    target.rename(path)
+    with reopen(path) as vault:
+        assert answers(vault) == before
+
+
+def epochs_of_tables(path: Path) -> dict[str, int]:
+    """Return the epoch of a key table of each segment."""
+    return {one.name.partition(".")[0]: int(one.suffix[1:]) for one in (path / "segments").rglob("*.vkey.*")}
+
+
+def test_what_a_turn_has_left_is_removed_when_the_vault_is_opened(tmp_path: Path) -> None:
+    """Of a turn that never ended, and of one whose process ended before it had removed the files of the old epoch."""
+    path = tmp_path / "v"
+    with create(path) as vault:
+        fill(vault, PATIENTS[:2])
+        vault.settle()
+        old, saved = tmp_path / "old", tmp_path / "saved"
+        shutil.copytree(path, old)
+        shutil.copytree(tmp_path / "v.epoch", saved)
+        dispose(vault, PATIENTS[:1])
+    for one in [old / "keyring.1", *old.rglob("*.vkey.1")]:
+        if not (path / one.relative_to(old)).exists():
+            shutil.copy(one, path / one.relative_to(old))
+    assert fsck.main([str(path), "--check-only"]) == 0
+    assert len(epochs_of_tables(path)) < len([*(path / "segments").rglob("*.vkey.*")])
+    reopen(path).close()
+    assert not (path / "keyring.1").exists()
+    assert len(epochs_of_tables(path)) == len([*(path / "segments").rglob("*.vkey.*")])
+    assert set(epochs_of_tables(path).values()) == {1, 2}
+    assert fsck.main([str(path), "--check-only"]) == 0
+    for one in [path / "keyring.2", *path.rglob("*.vkey.2")]:
+        if not (old / one.relative_to(path)).exists():
+            (old / one.relative_to(path)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(one, old / one.relative_to(path))
+    assert fsck.main([str(old), "--check-only"]) == 0
+    reopen(old, epoch_stores=[DirectoryStore(saved)]).close()
+    assert not (old / "keyring.2").exists()
+    assert set(epochs_of_tables(old).values()) == {1}
