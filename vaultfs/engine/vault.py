@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -334,7 +335,7 @@ class Vault:
             self.note(EventType.EPOCH_TURNING, len(subjects))
             self.settle()
             for subject in subjects:
-                self.steady(lambda subject=subject: content_key(engine, subject))
+                self.steady(partial(content_key, engine, subject))
             now = engine.options.clock()
             events = [Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects]
             events.append(Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)))

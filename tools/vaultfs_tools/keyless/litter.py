@@ -187,12 +187,13 @@ class _Judge:
         """
         segment, _, epoch = name.rpartition("/")[2].split(".")
         rows = {row.segment_id.hex(): row for row in self.head.segments}
-        facts: dict[str, Fact] = {"structure": Structure.KEY_TABLE}
+        kind = Structure.KEY_TABLE
         if segment in rows and int(epoch) < rows[segment].table_epoch:
-            return Superseded(**facts)
+            return Superseded(structure=kind)
         if segment in rows or int(epoch) > self.head.epoch:
-            return Leftover(**facts)  # of a turn that never ended
-        return Superseded(**facts) if segment in strays and not self.journals else self.unnamed(**facts)
+            return Leftover(structure=kind)  # of a turn that never ended
+        merged = segment in strays and not self.journals
+        return Superseded(structure=kind) if merged else self.unnamed(structure=kind)
 
 
 class _Merged:

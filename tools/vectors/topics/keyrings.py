@@ -164,12 +164,17 @@ def _tables_of_epochs(topic: Topic) -> None:
             Tag.TURN: TURN.pack(1_700_000_000_000_000, 0),
         }
         ring = seal_keyring(DEFAULT, VAULT_ID, 2, later, world.KEYRING_SALT, {**world.VALUES, 1: data}).encode()
-        given = {"data": old, "epoch_root": later, "keyring": ring}
+        name = f"key-table-{name}"
         if segment in held:
-            topic.good(f"key-table-{name}", comment, "key-table", "KTB-24 KRG-8", **given, facts={"keys": 2})
+            topic.good(
+                name, comment, "key-table", "KTB-24 KRG-8",
+                data=old, epoch_root=later, keyring=ring, facts={"keys": 2},
+            )  # fmt: skip
         else:
-            error = CommitmentMismatch
-            topic.bad(f"key-table-{name}", comment, "key-table", "KTB-24", error, Structure.KEY_TABLE, **given)
+            topic.bad(
+                name, comment, "key-table", "KTB-24", CommitmentMismatch, Structure.KEY_TABLE,
+                data=old, epoch_root=later, keyring=ring,
+            )  # fmt: skip
 
 
 def keyring_cases() -> list[Case]:
