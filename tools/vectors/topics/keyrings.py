@@ -164,15 +164,14 @@ def _tables_of_epochs(topic: Topic) -> None:
             Tag.TURN: TURN.pack(1_700_000_000_000_000, 0),
         }
         ring = seal_keyring(DEFAULT, VAULT_ID, 2, later, world.KEYRING_SALT, {**world.VALUES, 1: data}).encode()
-        name = f"key-table-{name}"
         if segment in held:
             topic.good(
-                name, comment, "key-table", "KTB-24 KRG-8",
+                f"key-table-{name}", comment, "key-table", "KTB-24 KRG-8",
                 data=old, epoch_root=later, keyring=ring, facts={"keys": 2},
             )  # fmt: skip
         else:
             topic.bad(
-                name, comment, "key-table", "KTB-24", CommitmentMismatch, Structure.KEY_TABLE,
+                f"key-table-{name}", comment, "key-table", "KTB-24", CommitmentMismatch, Structure.KEY_TABLE,
                 data=old, epoch_root=later, keyring=ring,
             )  # fmt: skip
 
