@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -72,7 +73,7 @@ class Retired:
     destroyed
         How many were destroyed just now, each store counted.
     pending
-        How many are left, as far as the stores can be asked.
+        How many are left; a store that cannot be asked counts as one.
     waiting
         How many copies of the vault have not been brought up to date since the epoch began: they keep them.
     """
@@ -250,20 +251,43 @@ def retire(engine: Engine) -> Retired:
 
     Call at any time: what is done is not done again.
     """
-    waiting = sum(_time(value) <= engine.chain.turn.time for value in states_of(engine, COPIES).values())
-    destroyed, failed = 0, 0
-    for store in engine.stores:
-        try:
-            old = [epoch for epoch in store.epochs(engine.vault_id) if epoch < engine.head.epoch]
-            if waiting:
-                failed += len(old)
-                continue
-            for epoch in old:
-                store.destroy(engine.vault_id, epoch)
+    old = outdated(engine)
+    waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
+    if waiting:
+        return Retired(0, _count(old), waiting)
+    destroyed = 0
+    for number, epochs in old.items():
+        for epoch in epochs or ():
+            with suppress(Exception):  # of a host's own store; it is asked again
+                engine.stores[number].destroy(engine.vault_id, epoch)
                 destroyed += 1
-        except Exception:  # noqa: BLE001 - of a host's own store; it is asked again
-            failed += 1
-    return Retired(destroyed, failed, waiting)
+    return Retired(destroyed, _count(outdated(engine)), 0)
+
+
+def outdated(engine: Engine) -> dict[int, Sequence[int] | None]:
+    """Return the epochs before this one whose secrets each store keeps; None for a store that cannot be asked."""
+    found: dict[int, Sequence[int] | None] = {}
+    for number, store in enumerate(engine.stores):
+        try:
+            found[number] = [epoch for epoch in store.epochs(engine.vault_id) if epoch < engine.head.epoch]
+        except Exception:  # noqa: BLE001 - of a host's own store
+            found[number] = None
+    return found
+
+
+def _count(old: Mapping[int, Sequence[int] | None]) -> int:
+    """Return how many secrets are left; a store that cannot be asked counts as one."""
+    return sum(1 if epochs is None else len(epochs) for epochs in old.values())
+
+
+def pending(engine: Engine) -> int:
+    """Return how many secrets of earlier epochs are left; a store that cannot be asked counts as one, after a turn."""
+    return _count(outdated(engine)) if engine.chain.turn.time else 0
+
+
+def lagging(engine: Engine) -> int:
+    """Return how many copies of the vault have not been brought up to date since the epoch began."""
+    return sum(_time(value) <= engine.chain.turn.time for value in states_of(engine, COPIES).values())
 
 
 def _time(value: bytes) -> int:

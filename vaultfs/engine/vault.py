@@ -345,6 +345,7 @@ class Vault:
             except IndexDamaged:
                 self.rebuild_index()
                 turned = turn(engine, root_key, subjects, sealed)
+            sweep(engine)
             self.retire()
             return turned
 
@@ -360,7 +361,6 @@ class Vault:
         with self.engine.lock:
             self.engine.check_writable()
             retired = retire(self.engine)
-            sweep(self.engine)
             if retired.destroyed:
                 self.note(EventType.SECRETS_DESTROYED, retired.destroyed)
             return retired
