@@ -59,6 +59,8 @@ class EventType(IntEnum):
     SUBJECT_DISPOSED = 71
     EPOCH_TURNED = 72
     SECRETS_DESTROYED = 73
+    COPY_KEYS_CONFIRMED = 74
+    COPY_GIVEN_UP = 75
 
 
 class Outcome(IntEnum):

@@ -14,6 +14,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy, spare
+from vaultfs.engine.retired import put_away
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
@@ -51,6 +52,8 @@ class _Sweeping:
                 if path.suffix == ".vseg":
                     drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
                 self._remove(path)
+        if not self._engine.live:
+            self._put_away(litter)
         litter |= {_stem(part) for part in self._parts}
         for path in _files(layout.copy_of(layout.segments)):
             original = layout.original_of(path)
@@ -62,6 +65,12 @@ class _Sweeping:
                 self._remove(path)
         self._sweep_small()
         return self._removed
+
+    def _put_away(self, litter: set[str]) -> None:
+        """Put away the key tables of segments that others have taken in: copies of the vault may have the segments."""
+        for path in _files(self._engine.layout.segments):
+            if ".vkey." in path.name and _stem(path) in litter and int(path.suffix[1:]) <= self._engine.head.epoch:
+                put_away(self._engine, path)
 
     def _sweep_small(self) -> None:
         """Remove keyrings and VAULT files that the head does not name."""

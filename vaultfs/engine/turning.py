@@ -29,7 +29,7 @@ from vaultfs_format.keytable import DISPOSED, seal_table
 from vaultfs_format.suite import DIGEST, KEY, same
 
 from vaultfs.audit.events import Sealable
-from vaultfs.engine.acts import COPIES
+from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
 from vaultfs.engine.grouping import audit_frames
@@ -37,10 +37,10 @@ from vaultfs.engine.heads import read_keyring, stage_head, witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.packing import NONE
 from vaultfs.engine.pairs import write_pair
+from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
 from vaultfs.engine.segments import Placed, Written, write_segment
-from vaultfs.engine.state import states_of
 from vaultfs.engine.store import TableReader, load_table
-from vaultfs.errors import EpochSecretMissing, IndexDamaged, StorageFailed, VaultError
+from vaultfs.errors import EpochSecretMissing, IndexDamaged, NotAuthentic, StorageFailed, VaultError
 from vaultfs.keys.chain import KeyChain, turned_keyring
 from vaultfs.keys.stores import EpochStore
 
@@ -65,7 +65,7 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True)
-class Retired:
+class Destruction:
     """What became of the secrets of earlier epochs.
 
     Parameters
@@ -185,7 +185,7 @@ class _Tables:
     rows
         The segments, as the new head names them.
     kept
-        Keys of the tables that stay as they are, by segment id.
+        Keys of the tables that stay as they are, by segment id, those that were put away included.
     written
         How many were written anew.
     """
@@ -196,24 +196,48 @@ class _Tables:
         self._top = top
         self.kept: dict[bytes, bytes] = {}
         self.written = 0
-        self.rows = [self._row(row, erased.get(row.segment_id)) for row in engine.head.segments]
+        self._gone: set[bytes] = set()
+        """The keys that are left out."""
+        self.rows = [self._row(row, erased.get(row.segment_id, set())) for row in engine.head.segments]
+        for retired in put_away_tables(engine):
+            self._put_away(retired)
 
-    def _row(self, row: SegmentRow, slots: set[int] | None) -> SegmentRow:
+    def _row(self, row: SegmentRow, slots: set[int]) -> SegmentRow:
         engine = self._engine
         table = load_table(engine.vfs, engine.layout, row)
         key = engine.chain.table_key(table)
         table.verify(key)
-        if slots is None:
+        if not slots:
             self.kept[row.segment_id] = key
             return row
-        keys = [DISPOSED if slot in slots else one for slot, one in enumerate(TableReader(table, key).keys())]
-        made = seal_table(
-            engine.suite, engine.vault_id, row.segment_id, self._epoch, self._top, os.urandom(32), keys
-        ).encode()
+        keys = list(TableReader(table, key).keys())
+        self._gone.update(keys[slot] for slot in slots)
+        made = self._without(row.segment_id, keys)
         renewed = row._replace(table_epoch=self._epoch, table_digest=made[-DIGEST:])
         write_pair(engine.vfs, engine.layout, engine.layout.key_table(renewed), made, engine.metrics)
-        self.written += 1
         return renewed
+
+    def _put_away(self, retired: Retired) -> None:
+        """Carry over a table that was put away, without the keys that are left out; one that does not open is lost."""
+        engine = self._engine
+        table = read_retired(engine, retired)
+        if table is None:
+            return
+        with suppress(NotAuthentic):
+            key = engine.chain.table_key(table)
+            keys = list(TableReader(table, key).keys())
+            if self._gone.isdisjoint(keys):
+                self.kept[retired.segment_id] = key
+            else:
+                write_retired(engine, retired, self._epoch, self._without(retired.segment_id, keys))
+
+    def _without(self, segment_id: bytes, keys: Sequence[bytes]) -> bytes:
+        """Return a table of the new epoch without the keys that are left out."""
+        engine = self._engine
+        left = [DISPOSED if key in self._gone else key for key in keys]
+        self.written += 1
+        salt = os.urandom(32)
+        return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()
 
 
 def _next_head(engine: Engine, epoch: int, keyring_digest: bytes, rows: Sequence[SegmentRow], events: Sealable) -> Head:
@@ -246,7 +270,7 @@ def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence
         engine.store.use(coming.chain, head.segments)
 
 
-def retire(engine: Engine) -> Retired:
+def retire(engine: Engine) -> Destruction:
     """Destroy the secrets of earlier epochs, unless a copy of the vault still needs the keys of the present one.
 
     Call at any time: what is done is not done again.
@@ -254,14 +278,14 @@ def retire(engine: Engine) -> Retired:
     old = outdated(engine)
     waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
     if waiting:
-        return Retired(0, _count(old), waiting)
+        return Destruction(0, _count(old), waiting)
     destroyed = 0
     for number, epochs in old.items():
         for epoch in epochs or ():
             with suppress(Exception):  # of a host's own store; it is asked again
                 engine.stores[number].destroy(engine.vault_id, epoch)
                 destroyed += 1
-    return Retired(destroyed, _count(outdated(engine)), 0)
+    return Destruction(destroyed, _count(outdated(engine)), 0)
 
 
 def outdated(engine: Engine) -> dict[int, Sequence[int] | None]:
@@ -285,10 +309,11 @@ def pending(engine: Engine) -> int:
     return _count(outdated(engine)) if engine.chain.turn.time else 0
 
 
+def oldest_copy(engine: Engine) -> int | None:
+    """Return when the copy of the vault that is most behind was brought up to date; None where none is known."""
+    return min((copy.made for copy in known_copies(engine).values()), default=None)
+
+
 def lagging(engine: Engine) -> int:
-    """Return how many copies of the vault have not been brought up to date since the epoch began."""
-    return sum(_time(value) <= engine.chain.turn.time for value in states_of(engine, COPIES).values())
-
-
-def _time(value: bytes) -> int:
-    return int.from_bytes(value, "little")
+    """Return how many copies of the vault do not have the keys of this epoch."""
+    return sum(copy.opens <= engine.chain.turn.time for copy in known_copies(engine).values())

@@ -24,12 +24,13 @@ from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import secure_names
+from vaultfs.engine.retired import sweep_retired
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
 from vaultfs.engine.state import Census, States
 from vaultfs.engine.subjects import content_key
-from vaultfs.engine.turning import Retired, Turned, retire, turn
+from vaultfs.engine.turning import Destruction, Turned, oldest_copy, retire, turn
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
@@ -356,11 +357,12 @@ class Vault:
         superblock.verify(data, root_key)
         return root_key
 
-    def retire(self) -> Retired:
-        """Destroy the secrets of earlier epochs that no registered copy of the vault waits for."""
+    def retire(self) -> Destruction:
+        """Destroy what no copy of the vault that is known needs: secrets of earlier epochs, and tables put away."""
         with self.engine.lock:
             self.engine.check_writable()
             retired = retire(self.engine)
+            sweep_retired(self.engine, oldest_copy(self.engine))
             if retired.destroyed:
                 self.note(EventType.SECRETS_DESTROYED, retired.destroyed)
             return retired

@@ -41,6 +41,10 @@ from vaultfs_tools.keyless.rows import read_rows
 _STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
 
 
+_APART = (f"{names.ACTS}/", f"{names.RETIRED}/", f"{names.copy_name(names.RETIRED)}/")
+"""Beginnings of the names of files that are looked at elsewhere."""
+
+
 def has_structure(name: str) -> bool:
     """Return whether a file of this name is one that the format describes."""
     return name not in _STRUCTURELESS and is_known(name)
@@ -131,7 +135,7 @@ def check_litter(
         if name not in named and (segment_id := segment_in(name)) and merged.holds(name)
     }
     for name in files.walk():
-        if name in named or name.startswith(f"{names.ACTS}/"):
+        if name in named or name.startswith(_APART):
             continue
         if is_unfinished(name):
             report.add(Leftover(), name)
