@@ -69,7 +69,7 @@ class _Sweeping:
     def _put_away(self, litter: set[str]) -> None:
         """Put away the key tables of segments that others have taken in: copies of the vault may have the segments."""
         for path in _files(self._engine.layout.segments):
-            if ".vkey." in path.name and _stem(path) in litter and int(path.suffix[1:]) <= self._engine.head.epoch:
+            if self._is_loose(path, litter) and _stem(path) in litter and _epoch(path) <= self._engine.head.epoch:
                 put_away(self._engine, path)
 
     def _sweep_small(self) -> None:
@@ -103,7 +103,7 @@ class _Sweeping:
             return False
         if _stem(table) in litter:
             return True
-        if _stem(table) in self._ids or int(table.suffix[1:]) > self._engine.head.epoch:
+        if _stem(table) in self._ids or _epoch(table) > self._engine.head.epoch:
             return not self._engine.older  # of another epoch; a vault that was put back may yet be brought forward
         with converted():
             return bool(self._engine.live) and not table.with_name(_stem(table) + ".vseg").exists()
@@ -177,6 +177,10 @@ def _files(root: Path) -> list[Path]:
 
 def _stem(path: Path) -> str:
     return path.name.partition(".")[0]
+
+
+def _epoch(table: Path) -> int:
+    return int(table.suffix[1:])
 
 
 def _ids(directory: bytes, footer: SegmentFooter) -> set[bytes]:

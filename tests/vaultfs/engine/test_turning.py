@@ -342,6 +342,18 @@ def test_what_a_turn_has_left_is_removed_when_the_vault_is_opened(tmp_path: Path
     assert set(epochs_of_tables(old).values()) == {1}
 
 
+def test_a_table_that_was_never_finished_takes_nothing_from_the_one_in_force(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        record = put(vault)
+        vault.settle()
+    for table in [*(tmp_path / "v").rglob("*.vkey.1")]:
+        table.with_name(table.name.replace(".vkey.1", ".vkey.2.tmp")).write_bytes(b"")
+    with reopen(tmp_path / "v") as vault:
+        assert get(vault, record) == b"data"
+    assert not [*(tmp_path / "v").rglob("*.tmp")]
+    assert fsck.main([str(tmp_path / "v"), "--check-only"]) == 0
+
+
 def test_an_old_copy_opens_with_the_keys_of_today_but_for_what_was_disposed_of(tmp_path: Path) -> None:
     """Its segments have long been merged into others; the keys of what is disposed of are in no bundle."""
     path, store, place = tmp_path / "v", tmp_path / "v.epoch", tmp_path / "place"
