@@ -61,6 +61,8 @@ class EventType(IntEnum):
     SECRETS_DESTROYED = 73
     COPY_KEYS_CONFIRMED = 74
     COPY_GIVEN_UP = 75
+    KEY_STATE_SET = 76
+    CRYPTOPERIOD_SET = 77
 
 
 class Outcome(IntEnum):

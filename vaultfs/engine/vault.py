@@ -20,6 +20,7 @@ from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import heal_head, read_heads, read_superblock
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.litter import sweep
+from vaultfs.engine.lives import Lives
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
@@ -28,13 +29,14 @@ from vaultfs.engine.retired import sweep_retired
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
-from vaultfs.engine.state import Census, States
+from vaultfs.engine.state import Census, State, States
 from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Destruction, Turned, oldest_copy, retire, turn
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
     IndexDamaged,
+    KeyExpired,
     VaultDamaged,
     VaultError,
     VaultMissing,
@@ -112,6 +114,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     wait: float = 0.0,
     anchors: Sequence[Anchor] = (),
     accept_older: bool = False,
+    rotation: Passphrase | None = None,
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -124,6 +127,9 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     accept_older
         Open the vault though it is older than it was. What was stored since then is lost; that it was accepted is
         recorded, and no record id of the lost ones is given out again.
+    rotation
+        A recipient, kept in memory, with which a commit turns the epoch when the period of its key is over and the
+        vault says that this is wanted (`Cryptoperiod`); without it such a commit fails.
     index
         Where the index lies; by default in the vault. Needed where the vault is on a network file system.
     wait
@@ -154,7 +160,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         heal_head(files, layout, unlocked.data, choice.metrics)
         held = opener.held(unlocked)
         choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
-        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice)
+        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice, rotation)
     except BaseException:
         lock.release()
         raise
@@ -172,14 +178,17 @@ class Vault:
         lock: WriterLock,
         policy: Policy,
         options: Options,
+        rotation: Passphrase | None = None,
     ) -> None:
         self._lock = lock
         self._policy = policy
+        self._rotation = rotation
         self._index_path = index
         self.engine = Engine(vfs, layout, held, open_index(index), options)
         self._census = Census(self.engine)
         self.states = States(self.engine, self._census.tokens)
-        self.committer = Committer(self.engine, self.states.version, self._settle_grown)
+        self.lives = Lives(self.engine, self._state, self.commit)
+        self.committer = Committer(self.engine, self.states.version, self.lives.check_protect, self._settle_grown)
         self._merger = Merger(self.engine, self.states, self.commit, held.inbox)
         self._upkeep = Upkeep(self.engine, index)
         self._settling = False
@@ -448,9 +457,24 @@ class Vault:
         self.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
         self._upkeep.after_commit()
 
+    def _state(self, namespace: str, key: bytes) -> State:
+        return self.steady(lambda: self.states.read(namespace, key))
+
     def commit(self, intent: Intent) -> int:
-        """Commit an intent and return its commit number."""
-        number = self.committer.commit(intent)
+        """Commit an intent and return its commit number; where its period is over and that is wanted, turn the epoch.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            Nothing was written: the key of the epoch may not protect anything any more.
+        """
+        try:
+            number = self.committer.commit(intent)
+        except KeyExpired:
+            if self._rotation is None or not self.lives.rotates():
+                raise
+            self.turn_epoch(self._rotation)
+            number = self.committer.commit(intent)
         self._census.learn(intent.states.keys())
         self._upkeep.after_commit()
         return number
