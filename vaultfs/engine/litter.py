@@ -14,7 +14,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy, spare
-from vaultfs.engine.retired import put_away
+from vaultfs.engine.retired import mend_retired, put_away
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
@@ -64,6 +64,7 @@ class _Sweeping:
             if self._is_loose(path, litter):
                 self._remove(path)
         self._sweep_small()
+        mend_retired(self._engine)
         return self._removed
 
     def _put_away(self, litter: set[str]) -> None:
