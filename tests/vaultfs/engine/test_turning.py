@@ -18,6 +18,7 @@ from vaultfs_tools import backup, fsck, rescue
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, flipped, get, index_content, put, read_only, reopen
 from vaultfs.engine.index import HANDLE
+from vaultfs.engine.subjects import encode_identifier
 from vaultfs.engine.turning import Destruction
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict, VaultDamaged
 from vaultfs.keys.stores import DirectoryStore
@@ -397,3 +398,23 @@ def test_a_copy_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
         assert store.epochs(vault.id) == [2]
         assert copies_of(vault) == {}
         assert vault.maintenance.health().secrets_pending == 0
+
+
+def test_an_index_of_an_earlier_epoch_confirms_nobody(tmp_path: Path) -> None:
+    """Whoever kept the pages of an old index, and has all keys of today, cannot try an identifier against it."""
+    with create(tmp_path / "v") as vault:
+        fill(vault, PATIENTS[:4])
+        vault.settle()
+        old = (tmp_path / "v/index/data.mdb").read_bytes()
+        before = guesses(vault)
+        assert all(guess in old for guess in before[::2])
+        dispose(vault, PATIENTS[:2])
+        vault.settle()
+        assert not any(guess in old for guess in guesses(vault))
+
+
+def guesses(vault: vaultfs.Vault) -> list[bytes]:
+    """Return what stands for identifiers in an index by the keys of now: their keys, and their tokens."""
+    chain = vault.engine.chain
+    tokens = [chain.identifier_token(encode_identifier(patient)) for patient in PATIENTS[:4]]
+    return [one for pair in zip(chain.alias_keys(tokens), tokens, strict=True) for one in pair]
