@@ -162,7 +162,9 @@ def test_the_keyless_tools_load_no_engine() -> None:
 
 
 def test_every_threat_is_shown_by_tests_that_exist_or_is_said_not_to_be_defended() -> None:
-    rows = re.findall(r"^\| (\d+) \| \w+ \| .* \| (.*) \| (.*) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.M)
+    rows = re.findall(
+        r"^\| (\d+) \| \w+ \| .* \| (.*) \| (.*) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE
+    )
     assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
     assert len(rows) >= 22
     for number, holds, tests in rows:
