@@ -16,6 +16,7 @@ from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.recovery import open_journals
+from vaultfs.engine.rekeying import forget_superseded
 from vaultfs.engine.settle import settle
 from vaultfs.errors import IndexDamaged, StorageFull
 from vaultfs.metrics import Counter
@@ -44,6 +45,7 @@ def start(vault: Vault) -> None:
     engine.next_handle = engine.index.next_handle() if stamp else 1
     void, outdated = open_journals(engine, stamp)
     sweep(engine)
+    forget_superseded(engine)
     with suppress(StorageFull):
         reserve.make(engine)
     if stamp is None or outdated:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.head import Head
+
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
@@ -22,7 +24,8 @@ from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import secure_names
-from vaultfs.engine.settle import settle
+from vaultfs.engine.rekeying import Keys
+from vaultfs.engine.settle import as_it_is, settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
 from vaultfs.engine.state import Census, States
@@ -34,7 +37,7 @@ from vaultfs.errors import (
     VaultError,
     VaultMissing,
 )
-from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.recipients import Known, Recipient, Unlocker
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
@@ -52,7 +55,7 @@ _LAST_WAIT = 2.0
 def create(
     path: Path | str,
     *,
-    recipients: Sequence[Passphrase],
+    recipients: Sequence[Recipient],
     epoch_stores: Sequence[EpochStore] = (),
     policy: Policy | None = None,
     kinds: Sequence[str] = (),
@@ -68,7 +71,7 @@ def create(
     path
         A directory that does not exist yet.
     recipients
-        Who can open it; at least one.
+        Who can open it: one to 32 of `vaultfs.keys`. Each that can open it is tried at once.
     epoch_stores
         Where the epoch secret is kept; by default a directory beside the vault, which should be moved to another
         medium, since a backup that holds both gives disposed records back.
@@ -87,8 +90,8 @@ def create(
     place, files = absolute(path), vfs or Vfs()
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
     other = None if copies is None else absolute(copies)
-    create_files(files, place, recipients, stores, kinds, media_types, other)
-    vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
+    root_key = create_files(files, place, recipients, stores, kinds, media_types, other)
+    vault = open(place, unlock=Known(root_key), epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
         vault.note(EventType.VAULT_CREATED)
     except BaseException:
@@ -100,7 +103,7 @@ def create(
 def open(  # noqa: A001 - the word for it; used as vaultfs.open
     path: Path | str,
     *,
-    unlock: Passphrase,
+    unlock: Unlocker,
     epoch_stores: Sequence[EpochStore] = (),
     policy: Policy | None = None,
     index: Path | str | None = None,
@@ -114,6 +117,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
 
     Parameters
     ----------
+    unlock
+        Any of `vaultfs.keys` that can open it.
     anchors
         Places beside the epoch stores that are shown every new head, and know the newest.
     accept_older
@@ -283,22 +288,24 @@ class Vault:
         with self.engine.lock:
             self.engine.check_writable()
             self._merge(self.engine.layout.journals)
-            if not self.engine.live:
-                return 0
-            self.engine.index.forget_dead_readers()
-            self._settling = True
-            try:
-                self.note(EventType.SETTLED)
-                metrics = self.engine.metrics
-                with timed(metrics, Timing.SETTLE):
-                    written = settle(self.engine)
-                metrics.add(Counter.SEGMENTS_WRITTEN, written)
-                metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
-                metrics.set(Gauge.JOURNAL_BYTES, 0)
-                self._upkeep.look()
-                return written
-            finally:
-                self._settling = False
+            return self._settle(as_it_is) if self.engine.live else 0
+
+    def _settle(self, amended: Callable[[Head], Head]) -> int:
+        """Settle into a head that is amended. Call under the lock; there is a head of its own for this in any case."""
+        self.engine.index.forget_dead_readers()
+        self._settling = True
+        try:
+            self.note(EventType.SETTLED)
+            metrics = self.engine.metrics
+            with timed(metrics, Timing.SETTLE):
+                written = settle(self.engine, amended)
+            metrics.add(Counter.SEGMENTS_WRITTEN, written)
+            metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
+            metrics.set(Gauge.JOURNAL_BYTES, 0)
+            self._upkeep.look()
+            return written
+        finally:
+            self._settling = False
 
     def _settle_grown(self) -> None:
         """Settle after a commit, which is acknowledged whatever comes of this: a failure shows at the next one."""
@@ -365,6 +372,11 @@ class Vault:
         from vaultfs.storage.maintenance import Maintenance  # it stands on this module
 
         return Maintenance(self)
+
+    @property
+    def keys(self) -> Keys:
+        """The recipients of the vault: who can open it, and how others are added."""
+        return Keys(self, self._settle)
 
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
