@@ -34,6 +34,9 @@ PUBLIC_KEY = 1184 + 32
 PRIVATE_KEY = 64 + 32
 """Bytes of a private key of HPKE: the seed of the ML-KEM-768 key (d, z), then the X25519 key."""
 
+ENCAPSULATED = 1088 + 32
+"""Bytes that HPKE puts before a ciphertext: that of ML-KEM-768 (FIPS 203), then the X25519 key."""
+
 _IV = bytes(12)
 _MLKEM_PUBLIC = 1184
 _MLKEM_SEED = 64

@@ -79,12 +79,12 @@ class _Sweeping:
         named = {layout.keyring(engine.head.epoch), layout.superblock(engine.head.superblock_generation)}
         if engine.older:
             return
-        for name in engine.vfs.names(layout.root):
-            path = layout.root / name
-            kind, _, number = name.partition(".")
-            if kind in ("keyring", "VAULT") and number.isdecimal() and path not in named:
-                drop_copy(engine.vfs, layout, path, engine.metrics)
-                self._remove(path)
+        for directory in (layout.copy_of(layout.root), layout.root):
+            with spare(engine.vfs, layout, engine.metrics if directory != layout.root else None):
+                for name in engine.vfs.names(directory):
+                    kind, _, number = name.partition(".")
+                    if kind in ("keyring", "VAULT") and number.isdecimal() and layout.root / name not in named:
+                        self._remove(directory / name)
 
     def _remove(self, path: Path) -> None:
         self._engine.vfs.unlink(path)

@@ -134,7 +134,7 @@ def test_a_job_goes_on_over_the_end_of_a_period_where_that_is_wanted(tmp_path: P
     clock, done = Clock(), list[vaultfs.RecordId]()
     create(tmp_path / "v", options=vaultfs.Options(clock=clock)).close()
     with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), rotation=PASSPHRASE) as vault:
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE))
         epochs = set()
         for number, _ in enumerate(job(vault, done, commits)):
@@ -152,7 +152,7 @@ def test_a_job_goes_on_over_the_end_of_a_period_where_that_is_wanted(tmp_path: P
 def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: Path) -> None:
     clock, done = Clock(), list[vaultfs.RecordId]()
     with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         vault.lives.set_period(Cryptoperiod(DAY))
         for _ in job(vault, done, 40):
             pass
@@ -162,7 +162,7 @@ def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: P
             next(job(vault, done, 100))
         assert vault.engine.last_commit - groups <= 1  # that the session was opened is still logged
         assert contents(vault, done) == [b"record %d" % number for number in range(40)]
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         for _ in job(vault, done, 100):
             pass
         assert contents(vault, done) == [b"record %d" % number for number in range(100)]
@@ -186,6 +186,6 @@ def test_a_suspended_key_protects_nothing_until_it_is_active_again(tmp_path: Pat
             put(vault)
         with pytest.raises(TransitionInvalid):
             vault.lives.set_state(ref, KeyState.ACTIVE)
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         put(vault)
         assert vault.lives.life(KeyRef(KeyKind.SIGNER, bytes(4))) == Life()
