@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ from vaultfs_format.stanza import Argon2Cost
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
-from vaultfs.audit.events import decode_detail
+from vaultfs.audit.events import decode_detail, sealable
 from vaultfs.audit.log import read_events
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.copies import KnownCopy
+from vaultfs.engine.lives import KeyRef
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyState
 from vaultfs.keys.recipients import Known
 from vaultfs.metrics import Counter, Tally
-from vaultfs.storage.copies import copies_of
+from vaultfs.storage.copies import confirm_keys, copies_of, give_up
 from vaultfs.storage.health import health
 from vaultfs.storage.indexing import heal_index
 from vaultfs.storage.mirroring import complete_mirrors, missing_mirrors, set_mirroring
@@ -74,6 +79,7 @@ def live(watch: Watch, folder: Path) -> None:
         _repaired(watch, vault, session, ids[1])
         vault.finish()
         watch.files(folder)
+        _turned(watch, vault, session)
     watch.files(folder)
     assert min(tally.counts[one] for one in (Counter.RECORDS_PUT, Counter.CONFLICTS, Counter.INDEX_REBUILDS)) > 0
     watch.said(str(vars(tally)))
@@ -131,6 +137,30 @@ def _recipients(watch: Watch, vault: vaultfs.Vault, folder: Path) -> None:
     for act in failing:
         with watch.failing():
             act()
+
+
+def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> None:
+    """Dispose of somebody, with a copy of the vault to wait for; end periods and suspend keys."""
+    gone = vaultfs.Identifier(TEXT("gone"), TEXT("gone"))
+    with session.transaction() as txn:
+        record = txn.put(TEXT("disposed").encode(), kind="Observation", subject=gone)
+    for copy in (b"1" * 16, b"2" * 16):
+        events = sealable([])
+        vault.commit(control_intent(vault.engine, "vaultfs.copies", copy, KnownCopy(1).encode(), 0, events))
+    watch.said(vault.keys.turn(SECRET, session.subjects(gone)), vault.retire())
+    confirm_keys(vault, b"1" * 16)
+    give_up(vault, b"2" * 16)
+    vault.lives.set_period(Cryptoperiod(1))
+    with watch.failing(), session.transaction() as txn:
+        txn.put(TEXT("expired").encode(), kind="Observation", subject=NAME)
+    vault.lives.set_period(Cryptoperiod())
+    for state in (KeyState.SUSPENDED, KeyState.PRE_ACTIVE, KeyState.ACTIVE):
+        with watch.failing() if state is KeyState.PRE_ACTIVE else nullcontext():
+            watch.said(vault.lives.set_state(KeyRef.epoch(vault.engine.head.epoch), state))
+    for act in (lambda: session.get(record), lambda: session.find(subject=gone)):
+        with watch.failing():
+            act()
+    watch.said(*vault.keys.replace([SECRET], unlock=SECRET))
 
 
 def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
@@ -336,7 +366,7 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
 def _not_opened(watch: Watch, path: Path) -> None:
     with watch.failing():
         vaultfs.open(path, unlock=vaultfs.Passphrase(TEXT("wrong").encode()))
-    for victim in ("head", "VAULT.6", "keyring.1", "*.vjrn", "*.vkey.1", "secret.1"):
+    for victim in ("head", "VAULT.*", "keyring.*", "*.vjrn", "*.vkey.*", "secret.*"):
         copy = path.with_name("harmed") / "v"
         shutil.copytree(path, copy)
         shutil.copytree(path.with_name("v.epoch"), copy.with_name("v.epoch"))

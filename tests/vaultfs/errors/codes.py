@@ -143,7 +143,6 @@ NAMES = {
     9214: "StretchUnreadable",
     9215: "BytesUnnamed",
     9216: "JournalLost",
-    9220: "FrameDisposed",
     9300: "BackupError",
     9301: "PlacesOverlap",
     9302: "OtherCopy",

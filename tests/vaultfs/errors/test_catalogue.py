@@ -79,6 +79,7 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "PinWrong": {"PermissionError", "OSError"},
         "PinLocked": {"PermissionError", "OSError"},
         "ShareInvalid": {"ValueError"},
+        "TransitionInvalid": {"ValueError"},
         "SourceUnreadable": {"OSError"},
         "DestinationNotEmpty": {"FileExistsError", "OSError"},
         "DestinationFailed": {"OSError"},

@@ -11,12 +11,16 @@ from vaultfs_format.frame import FrameHeader, open_entries
 from vaultfs_format.keytable import DISPOSED
 from vaultfs_format.suite import Suite
 
-from vaultfs_tools.rescuing.errors import FrameDisposed, KeyLost
+from vaultfs_tools.rescuing.errors import KeyLost
 
 TRIALS = 1 << 21
 """Keys that are tried in vain, which takes ten seconds, before only the nearest ones are tried."""
 
 _NEAREST = 64
+
+
+class FrameDisposed(Exception):
+    """The place of the frame is that of one that was disposed of: there is no key of it any more."""
 
 
 class Pool:

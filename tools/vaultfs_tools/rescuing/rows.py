@@ -17,7 +17,7 @@ from vaultfs_format.searching import occurrences
 
 from vaultfs_tools.rescuing.errors import KeyLost
 from vaultfs_tools.rescuing.frames import Runs
-from vaultfs_tools.rescuing.pool import Pool
+from vaultfs_tools.rescuing.pool import FrameDisposed, Pool
 
 ReadProved = Callable[[int, int], tuple[bytes, bool]]
 """Returns bytes at an offset, fewer at the end, and whether a root or a chain proves them."""
@@ -52,11 +52,18 @@ class OpenRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClosedRow:
-    """A row whose header can be read and whose entries do not open."""
+    """A row whose header can be read and whose entries do not open.
+
+    Parameters
+    ----------
+    disposed
+        Whether that is because its frame was disposed of.
+    """
 
     offset: int
     header: FrameHeader
     error: VaultError
+    disposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +169,13 @@ class Walk:
         """Return what a row is, and where it ends if that is certain."""
         first = one.end(one.runs[0])
         error: VaultError = KeyLost()
+        disposed = False
         for runs in one.runs:
             try:
                 key, block = self._pool.open(one.header, one.sealed(runs))
+            except FrameDisposed:
+                disposed = True
+                break
             except KeyLost as lost:
                 error = lost
                 break
@@ -175,7 +186,7 @@ class Walk:
         if one.proved:
             self._pool.skip()
         self._follows = -1
-        return ClosedRow(one.offset, one.header, error), first if one.proved else None
+        return ClosedRow(one.offset, one.header, error, disposed), first if one.proved else None
 
     def _opened(self, one: _Candidate, key: bytes, block: EntryBlock) -> OpenRow:
         row, follows = one.row, self._follows

@@ -12,7 +12,7 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs_tools.keyless.errors import FileMissing, FooterLost
 from vaultfs_tools.rescuing.bodies import Bodies
-from vaultfs_tools.rescuing.errors import FrameDisposed, KeyLost, StretchUnreadable
+from vaultfs_tools.rescuing.errors import KeyLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.keys import Keys
 from vaultfs_tools.rescuing.pool import Pool
@@ -116,7 +116,7 @@ class SegmentReader:
             elif isinstance(found, Gap):
                 error = StretchUnreadable(structure=Structure.DIRECTORY)
                 self._missed("stretch", segment_id, error, **{"from": found.first, "to": found.end})
-            elif isinstance(found.error, FrameDisposed):
+            elif found.disposed:
                 self._harvest.disposed += 1
             else:
                 self._not_opened(found, segment_id)
@@ -133,7 +133,7 @@ class SegmentReader:
                 if isinstance(found, OpenRow):
                     opened.add(found.header.frame_id)
                     self._take(found, segment_id, Proof.SEGMENT_FRAME)
-                elif not isinstance(found, Gap) and not isinstance(found.error, FrameDisposed):
+                elif not isinstance(found, Gap) and not found.disposed:
                     self._not_opened(found, segment_id)
         row = self._named.get(segment_id)
         disposed = table.keys.count(DISPOSED)
