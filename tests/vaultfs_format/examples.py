@@ -86,7 +86,7 @@ STATE_FRAME = frame(
 EVENT, SALT = b"\x93\x01\x02\x03", b"s" * 16
 EVENTS_BODY = len(EVENT).to_bytes(4, "little") + SALT + EVENT
 AUDIT_FRAME = frame([Entry(Role.EVENTS, length=len(EVENTS_BODY))], EVENTS_BODY, FrameClass.AUDIT, seed=3)
-AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(SALT + EVENT))
+AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(DEFAULT, SALT + EVENT))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Example:
 # The small files.
 
 SEEDS = bytes(range(96))
-SIGNING = SigningKeys(1, SEEDS)
+SIGNING = SigningKeys(DEFAULT, 1, SEEDS)
 SUPERBLOCK = Superblock(
     DEFAULT,
     VAULT_ID,

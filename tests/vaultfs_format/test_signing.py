@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from vaultfs_format.errors import FieldInvalid, SignatureInvalid, Structure, TrailingBytes, Truncated
 from vaultfs_format.signing import HEAD_SIGNATURES, SEEDS, SIGNER, Signer, SigningKeys
+from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import INBOX, PublicKey
 from vaultfs_format.superblock import SIGNER as SIGNER_PURPOSE
 from vaultfs_format.witness import Witnessed
@@ -21,7 +22,7 @@ from vectors.world import with_digest
 
 from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK
 
-OTHER = SigningKeys(1, os.urandom(SEEDS))
+OTHER = SigningKeys(DEFAULT, 1, os.urandom(SEEDS))
 STATEMENT = b"so it is"
 
 
@@ -34,14 +35,14 @@ class TestSigner:
     def test_what_is_written_is_read(self) -> None:
         data = SIGNING.signer.encode()
         assert len(data) == SIGNER.size == 1384
-        assert Signer.decode(memoryview(data)) == SIGNING.signer
-        assert Signer.decode(data).encode() == data
+        assert Signer.decode(DEFAULT, memoryview(data)) == SIGNING.signer
+        assert Signer.decode(DEFAULT, data).encode() == data
 
     def test_what_is_no_signer_is_refused(self) -> None:
         data = SIGNING.signer.encode()
         for wrong, error in ((data[:-1], Truncated), (data + b"x", TrailingBytes), (bytes(4) + data[4:], FieldInvalid)):
             with pytest.raises(error):
-                Signer.decode(wrong)
+                Signer.decode(DEFAULT, wrong)
 
     def test_the_fingerprint_is_that_of_all_keys(self) -> None:
         signer = SIGNING.signer
@@ -114,7 +115,7 @@ class TestFiles:
     def test_a_head_and_a_segment_name_their_signer(self) -> None:
         HEAD.verify_signatures(SIGNING.signer)
         RECORD_FOOTER.verify(SIGNING.signer)
-        second = SigningKeys(2, bytes(range(96))).signer
+        second = SigningKeys(DEFAULT, 2, bytes(range(96))).signer
         for check in (HEAD.verify_signatures, RECORD_FOOTER.verify):
             for signer in (second, OTHER.signer):
                 with pytest.raises(SignatureInvalid):
@@ -137,7 +138,7 @@ class TestFiles:
         assert witnessed.statement() == HEAD.statement()
         witnessed.verify(SIGNING.signer)
         with pytest.raises(SignatureInvalid) as caught:
-            witnessed.verify(SigningKeys(1, bytes(96)).signer)
+            witnessed.verify(SigningKeys(DEFAULT, 1, bytes(96)).signer)
         assert caught.value.facts["structure"] is Structure.WITNESS
         for name in ("vault_id", "generation", "tree_size", "tree_root", "content"):
             value = getattr(witnessed, name)

@@ -76,7 +76,7 @@ def _stanza(data: bytes) -> None:
 
 
 def _signer(data: bytes) -> None:
-    found = Signer.decode(data)
+    found = Signer.decode(DEFAULT, data)
     must(found.encode() == data, SAME_BYTES)
     for verify, signature in (
         (found.verify_segment, examples.RECORD_FOOTER.signature),

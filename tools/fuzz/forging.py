@@ -78,7 +78,7 @@ def head(data: bytes) -> bytes:
 
 
 def _root(size: int, peaks: list[bytes]) -> bytes:
-    return merkle.CompactRange(merkle.audit_nodes, size, peaks).root(merkle.AUDIT_EMPTY)
+    return merkle.CompactRange(merkle.audit_nodes(DEFAULT), size, peaks).root(merkle.AUDIT_EMPTY)
 
 
 def group(data: bytes) -> bytes:

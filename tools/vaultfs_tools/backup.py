@@ -143,7 +143,7 @@ def _run_copy(args: Namespace, kind: CopyKind) -> int:
 
 def _noted(files: VaultFiles, done: Copied) -> bool:
     try:
-        note(files, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes)
+        note(files, done.report.suite, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes)
     except OSError:
         return False
     return True

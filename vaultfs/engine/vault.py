@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.suite import SUITES
+
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
@@ -29,6 +31,7 @@ from vaultfs.engine.state import Census, States
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
+    ArgumentInvalid,
     IndexDamaged,
     VaultDamaged,
     VaultError,
@@ -58,6 +61,7 @@ def create(
     kinds: Sequence[str] = (),
     media_types: Sequence[str] = (),
     copies: Path | str | None = None,
+    suite: str = "default",
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -79,15 +83,20 @@ def create(
     copies
         Where the second copies of small files and of what is not settled lie, and the mirrors of segments if they are
         wanted: a directory that is empty or does not exist yet, best on another disk. By default in the vault.
+    suite
+        The algorithms of the vault, for good: ``default``, or ``fips`` for approved ones alone.
 
     Raises
     ------
-    VaultExists, ArgumentInvalid, StorageFull, StorageReadOnly, StorageFailed
+    VaultExists, ArgumentInvalid, AlgorithmMissing, StorageFull, StorageReadOnly, StorageFailed
     """
     place, files = absolute(path), vfs or Vfs()
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
     other = None if copies is None else absolute(copies)
-    create_files(files, place, recipients, stores, kinds, media_types, other)
+    algorithms = {one.name: one for one in SUITES.values()}.get(suite)
+    if algorithms is None:
+        raise ArgumentInvalid
+    create_files(files, place, recipients, stores, kinds, media_types, algorithms, other)
     vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
         vault.note(EventType.VAULT_CREATED)
@@ -378,7 +387,9 @@ class Vault:
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
-        self.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
+        self.committer.commit(
+            Intent([], sealable(self.engine.suite, [encode_event(event) for event in events]), durable=durable)
+        )
         self._upkeep.after_commit()
 
     def commit(self, intent: Intent) -> int:

@@ -108,7 +108,7 @@ def a_body_does_not_expand_to_its_size(_: World) -> None:
 
 @reaches("SignatureInvalid")
 def a_signature_is_not_the_signers(_: World) -> None:
-    SigningKeys(1, bytes(96)).signer.verify_segment(PLANTED.data("statement"), bytes(64))
+    SigningKeys(DEFAULT, 1, bytes(96)).signer.verify_segment(PLANTED.data("statement"), bytes(64))
 
 
 @reaches("NotAuthentic")

@@ -6,7 +6,7 @@ import os
 import time
 
 from vaultfs_format.act import Act, ActKind
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import Suite
 
 from vaultfs_tools.keyless.durable import write
 from vaultfs_tools.keyless.files import ACTS, VaultFiles
@@ -14,7 +14,9 @@ from vaultfs_tools.keyless.files import ACTS, VaultFiles
 NOTHING = bytes(16)
 
 
-def note(files: VaultFiles, vault_id: bytes, kind: ActKind, about: bytes = NOTHING, count: int = 1) -> None:
+def note(
+    files: VaultFiles, suite: Suite, vault_id: bytes, kind: ActKind, about: bytes = NOTHING, count: int = 1
+) -> None:
     """Leave an act in a vault, durably.
 
     Parameters
@@ -27,5 +29,5 @@ def note(files: VaultFiles, vault_id: bytes, kind: ActKind, about: bytes = NOTHI
     OSError
         Nothing was left.
     """
-    act = Act(DEFAULT, kind, time.time_ns() // 1000, vault_id, os.urandom(16), about, count)
+    act = Act(suite, kind, time.time_ns() // 1000, vault_id, os.urandom(16), about, count)
     write(files.root / ACTS / f"{act.act_id.hex()}.vact", act.encode())

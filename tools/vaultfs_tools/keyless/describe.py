@@ -22,8 +22,17 @@ from vaultfs_tools.keyless.sizes import most
 
 Value = int | str
 WITHHELD = frozenset(
-    {(epoch.FILE.title, "secret"), (epoch.FILE.title, "digest"), (stanza.PASSPHRASE.title, "sealed_root")}
+    {
+        (epoch.FILE.title, "secret"),
+        (epoch.FILE.title, "digest"),
+        (stanza.PASSPHRASE.title, "sealed_root"),
+        (stanza.PBKDF2.title, "sealed_root"),
+    }
 )
+_STANZAS: dict[int, Layout] = {
+    stanza.StanzaType.PASSPHRASE: stanza.PASSPHRASE,
+    stanza.StanzaType.PBKDF2: stanza.PBKDF2,
+}
 ENUMS: dict[tuple[str, str], type[IntEnum]] = {
     (segment.SUPERBLOCK.title, "class"): frame.FrameClass,
     (head.SEGMENT_ROW.title, "class"): frame.FrameClass,
@@ -129,8 +138,9 @@ def _superblock(file: Reader, about: Description) -> None:
         while at < end and about.show(superblock.ITEM, data[:end], at):
             kind, length = (int(about.sections[-1].fields[name]) for name in ("type", "length"))
             at += superblock.ITEM.size
-            if kind == stanza.StanzaType.PASSPHRASE and length == stanza.PASSPHRASE.size:
-                about.show(stanza.PASSPHRASE, data[:end], at)
+            layout = _STANZAS.get(kind)
+            if layout is not None and length == layout.size:
+                about.show(layout, data[:end], at)
             at += length
     about.judge(lambda: superblock.Superblock.decode(data))
 

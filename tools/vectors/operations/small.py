@@ -81,7 +81,7 @@ def stanza(data: bytes, vault_id: bytes, passphrase: bytes) -> Facts:
 @operation
 def signer(data: bytes) -> Facts:
     """A signer, by the value of its public key in VAULT."""
-    return _about(Signer.decode(data))
+    return _about(Signer.decode(DEFAULT, data))
 
 
 def _about(found: Signer) -> Facts:
@@ -91,7 +91,7 @@ def _about(found: Signer) -> Facts:
 @operation
 def check_signature(signer: bytes, purpose: str, statement: bytes, signature: bytes) -> Facts:
     """Whether a signer has signed a statement: of a segment, or of a head with both signatures."""
-    found = Signer.decode(signer)
+    found = Signer.decode(DEFAULT, signer)
     verify = found.verify_segment if purpose == "segment" else found.verify_head
     verify(statement, signature)
     return {"signed": True}
