@@ -90,7 +90,7 @@ def argon2id(passphrase: bytes, salt: bytes, memory_kib: int, passes: int, lanes
 
 @operation
 def epoch_root(root_key: bytes, vault_id: bytes, epoch_number: int, epoch_secret: bytes) -> Facts:
-    """The epoch root of section 2.3."""
+    """The epoch root of section 2.4."""
     return {"epoch_root": epoch.epoch_root(DEFAULT, root_key, epoch_secret, vault_id, epoch_number)}
 
 
