@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from vaultfs_format import sealing
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
 from vaultfs_format.layout import Buffer
-from vaultfs_format.schemes import ED25519
+from vaultfs_format.schemes import ED25519, Scheme
 from vaultfs_format.sealing import Hasher, Random, ShortMac, framed, provided
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class DefaultSuite:
 
     id = 1
     name = "default"
-    segments = ED25519
+    segments: Scheme = ED25519
     public_key_size = _MLKEM_PUBLIC + _X25519
     """The ML-KEM-768 encapsulation key (FIPS 203), then the X25519 key (RFC 7748)."""
 

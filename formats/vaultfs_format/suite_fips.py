@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from vaultfs_format import p256, sealing, sha2
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
 from vaultfs_format.layout import Buffer
-from vaultfs_format.schemes import ECDSA_P256
+from vaultfs_format.schemes import ECDSA_P256, Scheme
 from vaultfs_format.sealing import Hasher, Random, ShortMac, framed, provided
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class FipsSuite:
 
     id = 2
     name = "fips"
-    segments = ECDSA_P256
+    segments: Scheme = ECDSA_P256
     public_key_size = p256.POINT
     private_key_size = p256.SCALAR
 

@@ -164,7 +164,9 @@ class TestVault:
 
     @pytest.mark.parametrize("numbers", [[], [1, 1], [2, 1]])
     def test_they_are_there_and_ascend(self, numbers: list[int]) -> None:
-        keys = [PublicKey(SIGNER_PURPOSE, SigningKeys(number, bytes(96)).signer.encode()) for number in numbers]
+        keys = [
+            PublicKey(SIGNER_PURPOSE, SigningKeys(DEFAULT, number, bytes(96)).signer.encode()) for number in numbers
+        ]
         with pytest.raises(FieldInvalid) as refused:
             replace(SUPERBLOCK, public_keys=[PublicKey(INBOX, b""), *keys]).signers()
         assert refused.value.facts == {"structure": Structure.SUPERBLOCK, "rule": 5}
@@ -295,6 +297,6 @@ def test_signatures_are_right_as_the_specification_says(
     right: bool, statement: bytes, key: str, point: str, scalar: str
 ) -> None:
     """Where verifiers of Ed25519 are known to differ: the cofactor, and encodings that are not canonical."""
-    signer = Signer(1, bytes.fromhex(key), bytes(32), bytes(1312))
+    signer = Signer(DEFAULT, 1, bytes.fromhex(key), bytes(32), bytes(1312))
     with nullcontext() if right else pytest.raises(SignatureInvalid):
         signer.verify_segment(statement, bytes.fromhex(point + scalar))

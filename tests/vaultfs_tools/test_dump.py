@@ -47,7 +47,7 @@ def test_every_kind_of_file_is_described(pristine: Path, capsys: pytest.CaptureF
 def test_no_secret_is_shown(pristine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = _files(pristine)["epoch secret"]
     secret = EpochSecret.decode(path.read_bytes()).secret
-    sealed = Superblock.decode((pristine / "VAULT.1").read_bytes()).stanzas[0].passphrase().sealed_root
+    sealed = Superblock.decode((pristine / "VAULT.1").read_bytes()).stanzas[0].passphrase().seal.sealed_root
     for place in (path, pristine / "VAULT.1"):
         for option in ([], ["--json"]):
             assert dump.main([str(place), *option]) == 0

@@ -14,11 +14,12 @@ from vaultfs_format.head import Head
 from vaultfs_format.keyring import Compartment, Keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.prefix import PREFIX, check_prefix, prefix
-from vaultfs_format.signing import Signer
-from vaultfs_format.stanza import PassphraseStanza
-from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.signing import FIPS_SIGNER, Signer
+from vaultfs_format.stanza import Argon2Cost, PassphraseStanza, StanzaType
+from vaultfs_format.suite import DEFAULT, DIGEST, FIPS
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
+from vectors.topics import fips
 from vectors.world import with_tree
 
 from fuzz import forging
@@ -58,9 +59,9 @@ def _vault(data: bytes) -> None:
     must(found.encode(examples.ROOT_KEY)[: -2 * DIGEST] == data[: -2 * DIGEST], SAME_BYTES)
     for stanza in found.stanzas:
         with allowed():
-            _stanza(stanza.passphrase().encode())
+            must(stanza.passphrase().encode() == stanza.body, SAME_BYTES)
     with allowed():
-        DEFAULT.seal_to(found.inbox(), examples.JOURNAL_KEY, b"", Structure.SUPERBLOCK)
+        found.suite.seal_to(found.inbox(), examples.JOURNAL_KEY, b"", Structure.SUPERBLOCK)
     with allowed():
         for signer in found.signers():
             must(found.signer(signer.number) == signer, "a signer is found by its number")
@@ -70,13 +71,18 @@ def _vault(data: bytes) -> None:
 def _stanza(data: bytes) -> None:
     found = PassphraseStanza.decode(data)
     must(found.encode() == data, SAME_BYTES)
-    if found.cost.memory_kib * found.cost.passes <= _CHEAP_MEMORY:
+    if isinstance(found.cost, Argon2Cost) and found.cost.memory_kib * found.cost.passes <= _CHEAP_MEMORY:
         root = found.open(DEFAULT, examples.VAULT_ID, examples.PASSPHRASE)
         must(root == examples.ROOT_KEY, "a stanza opens to what was sealed in it")
 
 
+def _stanza_fips(data: bytes) -> None:
+    must(PassphraseStanza.decode(data, StanzaType.PBKDF2).encode() == data, SAME_BYTES)
+
+
 def _signer(data: bytes) -> None:
-    found = Signer.decode(DEFAULT, data)
+    suite = FIPS if len(data) == FIPS_SIGNER.size else DEFAULT
+    found = Signer.decode(suite, data)
     must(found.encode() == data, SAME_BYTES)
     for verify, signature in (
         (found.verify_segment, examples.RECORD_FOOTER.signature),
@@ -142,7 +148,16 @@ def _vaults() -> list[bytes]:
     inbox, signer = DEFAULT.public_key(examples.INBOX), examples.SIGNING.signer.encode()
     keys = [PublicKey(superblock.INBOX, inbox), PublicKey(superblock.SIGNER, signer)]
     whole = replace(examples.SUPERBLOCK, public_keys=keys)
-    return [examples.SUPERBLOCK.encode(examples.ROOT_KEY), whole.encode(examples.ROOT_KEY)]
+    approved = [
+        PublicKey(superblock.INBOX, FIPS.public_key(fips.INBOX_KEY)),
+        PublicKey(superblock.SIGNER, _signers()[1]),
+    ]
+    other = replace(whole, suite=FIPS, stanzas=[fips.PASSPHRASE_STANZA], public_keys=approved)
+    return [one.encode(examples.ROOT_KEY) for one in (examples.SUPERBLOCK, whole, other)]
+
+
+def _signers() -> list[bytes]:
+    return [one.signer.encode() for one in (examples.SIGNING, fips.SIGNING, fips.WITHOUT_LATTICE)]
 
 
 def _heads() -> list[bytes]:
@@ -154,7 +169,8 @@ TARGETS = [
     Target("prefix", _prefix, lambda: [prefix(magic, DEFAULT) for magic in _MAGICS], forge=forging.with_prefix),
     Target("vault", _vault, _vaults, KEYED, forging.with_digest),
     Target("stanza", _stanza, lambda: [examples.SUPERBLOCK.stanzas[0].body], KEYED),
-    Target("signer", _signer, lambda: [examples.SIGNING.signer.encode()]),
+    Target("stanza-fips", _stanza_fips, lambda: [fips.PASSPHRASE_STANZA.body]),
+    Target("signer", _signer, _signers),
     Target("epoch-secret", _epoch_secret, _sample("epoch secret"), forge=forging.with_digest),
     Target("keyring", _keyring, _sample("keyring"), forge=forging.with_digest),
     Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),

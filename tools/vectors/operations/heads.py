@@ -51,7 +51,7 @@ def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = No
     if epoch_root is not None:
         found.verify(data, epoch_root)
     if signer is not None:
-        found.verify_signatures(Signer.decode(DEFAULT, signer))
+        found.verify_signatures(Signer.decode(found.suite, signer))
     names = (
         *("vault_id", "generation", "epoch", "incarnation", "superblock_generation", "superblock_digest"),
         *("keyring_digest", "last_commit", "next_number", "tree_size", "tree_root", "signer"),
@@ -69,7 +69,7 @@ def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = No
 def witnessed_head(data: bytes, signer: bytes) -> Facts:
     """A witnessed head that the signer has signed."""
     found = Witnessed.decode(data)
-    found.verify(Signer.decode(DEFAULT, signer))
+    found.verify(Signer.decode(found.suite, signer))
     names = ("vault_id", "generation", "tree_size", "tree_root", "content", "signer")
     return {name: getattr(found, name) for name in names}
 
