@@ -68,7 +68,7 @@ def test_a_changed_commitment_or_ciphertext_is_refused(at: int) -> None:
 
 def test_another_type_is_unsupported() -> None:
     with pytest.raises(UnsupportedFeature):
-        Stanza(2, SEALED.encode()).passphrase()
+        Stanza(9, SEALED.encode()).passphrase()
 
 
 @pytest.mark.parametrize(

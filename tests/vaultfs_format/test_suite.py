@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vaultfs_format import labels
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
-from vaultfs_format.suite import DEFAULT, same, suite_of
+from vaultfs_format.suite import DEFAULT, FIPS, same, suite_of
 
 KEY = bytes(range(32))
 
@@ -153,7 +153,8 @@ def test_a_public_key_that_is_none_is_refused(public: bytes) -> None:
 
 def test_suites_are_found_by_number() -> None:
     assert suite_of(1, Structure.HEAD) is DEFAULT
-    for number in (0, 2, 255):
+    assert suite_of(2, Structure.HEAD) is FIPS
+    for number in (0, 3, 255):
         with pytest.raises(UnsupportedSuite):
             suite_of(number, Structure.HEAD)
 
