@@ -50,6 +50,7 @@ def test_a_clean_vault_is_consistent(vault: Path, capsys: pytest.CaptureFixture[
     code, report = _json(capsys, vault)
     assert (code, report["exit"], report["findings"], report["signed"]) == (0, 0, [], True)
     assert report["vault_id"] == vaults.head_of(vault).vault_id.hex()
+    assert report["suite"] == "default"
     assert vaults.tree(vault) == before
 
 
