@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from vaultfs_format import p256
 from vaultfs_format.sealing import KEY, Random
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 # Public-key cryptography is imported where it is used: it takes a tenth of the time that importing all of this takes.
 
@@ -79,7 +82,8 @@ class Ed25519:
 class EcdsaP256:
     """ECDSA over P-256 with SHA-256 (FIPS 186-5 section 6), the signature as r and s of 32 bytes each, big-endian.
 
-    Nonces follow from key and message (RFC 6979), so that none depends on what a generator of random numbers does.
+    Nonces follow from key and message (RFC 6979), so that none depends on what a generator of random numbers does; but
+    for FIPS providers of OpenSSL, which have no such nonces: these draw their own.
     """
 
     public_size = p256.POINT
@@ -103,7 +107,11 @@ class EcdsaP256:
         from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
         from cryptography.hazmat.primitives.hashes import SHA256
 
-        signature = p256.private_key(private).sign(message, ECDSA(SHA256(), deterministic_signing=True))
+        try:
+            algorithm = ECDSA(SHA256(), deterministic_signing=True)
+        except UnsupportedAlgorithm:
+            algorithm = ECDSA(SHA256())
+        signature = p256.private_key(private).sign(message, algorithm)
         return b"".join(number.to_bytes(p256.SCALAR, "big") for number in decode_dss_signature(signature))
 
     def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
@@ -138,25 +146,36 @@ class MlDsa44:
 
     def public(self, private: bytes) -> bytes:
         """Return the public key of a private key."""
-        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-
-        return MLDSA44PrivateKey.from_seed_bytes(private).public_key().public_bytes_raw()
+        return _lattice_key(private).public_key().public_bytes_raw()
 
     def sign(self, private: bytes, message: bytes) -> bytes:
         """Return the signature of a message."""
-        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-
-        return MLDSA44PrivateKey.from_seed_bytes(private).sign(message)
+        return _lattice_key(private).sign(message)
 
     def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
         """Return whether a signature is right."""
         from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
+        if len(public) != self.public_size:
+            return False
         try:
-            MLDSA44PublicKey.from_public_bytes(public).verify(signature, message)
-        except (InvalidSignature, ValueError):
+            key = MLDSA44PublicKey.from_public_bytes(public)
+        except ValueError:  # which is what becomes of any key where a provider lacks the scheme
+            raise UnsupportedAlgorithm("ML-DSA-44") from None
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
             return False
         return True
+
+
+def _lattice_key(seed: bytes) -> MLDSA44PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+    try:
+        return MLDSA44PrivateKey.from_seed_bytes(seed)
+    except ValueError:  # as above: any 32 bytes are a seed
+        raise UnsupportedAlgorithm("ML-DSA-44") from None
 
 
 ED25519 = Ed25519()

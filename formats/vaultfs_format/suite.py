@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from functools import cache
 from typing import Protocol
 
-from vaultfs_format.errors import Structure, UnsupportedSuite
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+
+from vaultfs_format.errors import AlgorithmMissing, Structure, UnsupportedSuite
 from vaultfs_format.layout import Buffer
 from vaultfs_format.schemes import Scheme
 from vaultfs_format.sealing import DIGEST, KEY, TAG, Hasher, Random, ShortMac
@@ -27,6 +30,7 @@ __all__ = [
     "Random",
     "ShortMac",
     "Suite",
+    "check_provided",
     "same",
     "suite_of",
 ]
@@ -50,6 +54,10 @@ class Suite(Protocol):
     segments: Scheme
     public_key_size: int
     private_key_size: int
+
+    def __hash__(self) -> int:
+        """Return what a suite is looked up by: there is one of each."""
+        ...
 
     def hasher(self) -> Hasher:
         """Return a fresh unkeyed digest."""
@@ -162,12 +170,33 @@ def suite_of(number: int, structure: Structure) -> Suite:
 
     Raises
     ------
-    UnsupportedSuite
+    UnsupportedSuite, AlgorithmMissing
     """
     found = SUITES.get(number)
     if found is None:
         raise UnsupportedSuite(structure=structure, suite=number)
+    check_provided(found, structure)
     return found
+
+
+def check_provided(suite: Suite, structure: Structure) -> None:
+    """Check that this machine can hash and seal at all: a FIPS provider that is broken, or is another's, does nothing.
+
+    Raises
+    ------
+    AlgorithmMissing
+    """
+    if not _is_provided(suite):
+        raise AlgorithmMissing(structure=structure, suite=suite.id)
+
+
+@cache
+def _is_provided(suite: Suite) -> bool:
+    try:
+        suite.seal(bytes(KEY), suite.digest(b""), b"")
+    except (UnsupportedAlgorithm, InternalError):
+        return False
+    return True
 
 
 def same(left: Buffer, right: Buffer) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from cryptography.hazmat.backends.openssl import backend
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from vaultfs_format import p256
@@ -80,11 +83,32 @@ def test_segments_are_signed_as_the_suite_says() -> None:
     assert (DEFAULT.segments, FIPS.segments) == (ED25519, ECDSA_P256)
 
 
-def test_a_scheme_that_this_machine_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert all(map(is_provided, SCHEMES))
+@pytest.mark.parametrize("error", [UnsupportedAlgorithm("no lattices here"), ValueError("a seed is 32 bytes long")])
+def test_a_scheme_that_this_machine_lacks_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Where a provider lacks it, `cryptography` says that the key is none."""
+    public, signature = ML_DSA_44.public(bytes(32)), ML_DSA_44.sign(bytes(32), MESSAGE)
+    assert all(is_provided(scheme) for scheme in SCHEMES)
 
     def refuse(_: bytes) -> None:
-        raise UnsupportedAlgorithm("no lattices here")
+        raise error
 
     monkeypatch.setattr(MLDSA44PrivateKey, "from_seed_bytes", refuse)
+    monkeypatch.setattr(MLDSA44PublicKey, "from_public_bytes", refuse)
     assert [is_provided(scheme) for scheme in SCHEMES] == [True, True, False]
+    for call in (
+        lambda: ML_DSA_44.public(bytes(32)),
+        lambda: ML_DSA_44.sign(bytes(32), MESSAGE),
+        lambda: ML_DSA_44.verify(public, MESSAGE, signature),
+    ):
+        with pytest.raises(UnsupportedAlgorithm):
+            call()
+    assert not ML_DSA_44.verify(public[:-1], MESSAGE, signature)
+
+
+def test_where_nonces_cannot_follow_from_the_message_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a FIPS provider of OpenSSL."""
+    monkeypatch.setattr(backend, "ecdsa_deterministic_supported", lambda: False)
+    private = ECDSA_P256.draw(os.urandom)
+    one, other = (ECDSA_P256.sign(private, MESSAGE) for _ in range(2))
+    assert one != other
+    assert all(ECDSA_P256.verify(ECDSA_P256.public(private), MESSAGE, signature) for signature in (one, other))

@@ -6,20 +6,23 @@ import ast
 import hashlib
 import hmac
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import vaultfs_format
 from blake3 import blake3
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from vaultfs_format import labels
-from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
-from vaultfs_format.suite import DEFAULT, FIPS, same, suite_of
+from vaultfs_format import labels, sealing
+from vaultfs_format.errors import AlgorithmMissing, DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
+from vaultfs_format.suite import DEFAULT, FIPS, SUITES, Suite, check_provided, same, suite_of
 
 KEY = bytes(range(32))
 
@@ -174,3 +177,27 @@ def test_macs_and_commitments_are_compared_in_constant_time() -> None:
                 assert ast.unparse(node.test).startswith("not same("), path.name
                 compared += 1
     assert compared >= 7
+
+
+@pytest.mark.parametrize("suite", SUITES.values())
+@pytest.mark.parametrize("error", [UnsupportedAlgorithm("none"), InternalError("Unknown OpenSSL error", [])])
+def test_a_provider_that_does_nothing_is_told_before_anything_else(
+    suite: Suite, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(sealing, "AESGCM", refuse)
+    one = type(suite)()  # of which nothing is known yet
+    with pytest.raises(AlgorithmMissing) as refused:
+        check_provided(one, Structure.HEAD)
+    assert refused.value.facts == {"structure": Structure.HEAD, "suite": suite.id}
+
+
+def test_of_two_openssls_in_a_process_that_of_cryptography_is_loaded_first() -> None:
+    """A FIPS module serves one of them alone: `hashlib`, which loads the other, does without."""
+    for name in ("vaultfs", "vaultfs_format", *(f"vaultfs_tools.{one}" for one in ("fsck", "rescue", "backup"))):
+        program = f"import sys, {name}, hashlib; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        loaded = done.stdout.split()
+        assert loaded.index("cryptography.hazmat.bindings._rust") < loaded.index("_hashlib"), name

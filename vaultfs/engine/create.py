@@ -12,14 +12,14 @@ from vaultfs_format import merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
 from vaultfs_format.signing import SigningKeys, draw_seeds
-from vaultfs_format.suite import KEY, Suite
+from vaultfs_format.suite import KEY, Suite, check_provided
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.reserve import RESERVE
-from vaultfs.errors import ArgumentInvalid, VaultExists
+from vaultfs.errors import ArgumentInvalid, Structure, VaultExists
 from vaultfs.keys.chain import new_keyring
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import EpochStore
@@ -70,6 +70,7 @@ def create_files(
         if path.exists() or path.is_symlink() or (copies is not None and copies.exists() and any(copies.iterdir())):
             raise VaultExists
     registry = encode_names(kinds, media_types)
+    check_provided(suite, Structure.SUPERBLOCK)
     vault_id = os.urandom(16)
     secret = EpochSecret(suite, vault_id, FIRST_EPOCH, os.urandom(KEY))
     for store in epoch_stores:
