@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vaultfs_format import labels, limits, p256
@@ -19,6 +20,7 @@ from vaultfs_format.errors import (
     Truncated,
     VaultError,
 )
+from vaultfs_format.frame import FrameClass
 from vaultfs_format.keyring import Compartment, InboxTag, SigningTag, seal_keyring
 from vaultfs_format.signing import FIPS_SIGNER, SIGNATURE, SigningKeys
 from vaultfs_format.stanza import Pbkdf2Cost, Stanza, StanzaType, seal_passphrase
@@ -27,7 +29,7 @@ from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
 from vaultfs.errors import EpochSecretMissing, VaultDamaged
 from vectors import scenes, world
-from vectors.author import doubled, journal, vault
+from vectors.author import commit_group, doubled, journal, segment, vault
 from vectors.case import Case, Topic
 from vectors.topics.small import u32
 from vectors.topics.vaults import KEYS, Checks
@@ -382,9 +384,40 @@ def _two_suites(topic: Topic) -> None:
         (9104, 9104),
         breaks="PFX-24",
     )
+    ring = world.signed(world.with_tree(world.first_head(keyring_digest=DEFAULT.digest(_keyring()))))
+    sealed = vault(ring) | doubled("keyring.1", _keyring())
+    checks.check("keyring-of-another-suite", "A keyring of suite 2.", sealed, "damage", (9104, 9104), breaks="PFX-24")
     late = scenes.live_with(journal(world.journal_header(suite=FIPS), []))
     checks.check("journal-of-another-suite", "A journal of suite 2.", late, "damage", (9104, 9152), breaks="PFX-24")
-    for name, files in (("vault-file", strange), ("journal", late)):
+    header = replace(world.ACCESS, suite=FIPS)
+    read = scenes.LIVE | {f"journal/{header.journal_id.hex()}.vacc": header.encode(world.ACCESS_KEYS)}
+    checks.check(
+        "access-journal-of-another-suite",
+        "An access journal of suite 2.",
+        read,
+        "damage",
+        (9152, 9104),
+        breaks="PFX-24",
+    )
+    segments = scenes.settled_with(
+        {"control": segment("control", FrameClass.CONTROL, [scenes.STATE], [[(1, 2)]], suite=FIPS)}
+    )
+    checks.check(
+        "segment-of-another-suite",
+        "A segment and its key table of suite 2.",
+        segments,
+        "damage",
+        (9104, 9104, 9104),
+        breaks="PFX-24",
+    )
+    part = replace(scenes.PART_HEAD, suite=FIPS).encode() + scenes.PART_FILE[4096:]
+    group = commit_group(1, 1, [scenes.PERSON, scenes.LOG], [scenes.LIVE_SET, *scenes.LEAVES])
+    named = journal(world.journal_header(), [group, scenes.part_group(2, 2)])
+    parts = scenes.live_with(named) | doubled(scenes.PART_NAME, part)
+    checks.check(
+        "part-file-of-another-suite", "A part file of suite 2.", parts, "damage", (9152, 9104), breaks="PFX-24"
+    )
+    for name, files in (("vault-file", strange), ("keyring", sealed), ("journal", late)):
         topic.bad(
             f"open-{name}-of-another-suite",
             "It does not open.",
