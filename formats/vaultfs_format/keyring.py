@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import lt
+from typing import NamedTuple
 
 from vaultfs_format import labels, limits
 from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
-from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require
+from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.signing import are_seeds
 from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
@@ -59,6 +61,24 @@ class Tag(IntEnum):
     IDENTIFIER_KEY = 2
     REGISTRY = 3
     ACCESS_KEY = 4
+    TABLE_KEYS = 5
+    TURN = 6
+
+
+TABLE_KEY = Layout(
+    Structure.KEYRING,
+    "table key",
+    Field("segment_id", "16s", "the segment; ascending"),
+    Field("key", "32s", "the key of its table, which is of an earlier epoch"),
+)
+
+
+TURN = Layout(
+    Structure.KEYRING,
+    "turn",
+    Field("time", "Q", "when the epoch began, in microseconds since 1970-01-01T00:00Z"),
+    Field("disposed", "Q", "frames of the segments of the head that were disposed of: tables have no key of them"),
+)
 
 
 class SigningTag(IntEnum):
@@ -146,6 +166,8 @@ class Keyring:
         if compartment is Compartment.DATA:
             keys_good = all(len(values.get(tag, b"")) == KEY for tag in _KEYS)
             require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
+            table_keys(values)
+            turn_of(values)
         elif compartment is Compartment.INBOX:
             require(self.suite.is_private_key(values.get(InboxTag.PRIVATE_KEY, b"")), Structure.KEYRING, 6)
         else:
@@ -164,6 +186,47 @@ def seal_keyring(
         key, bound = _compartment_key(suite, ring_key, salt, number)
         compartments[number] = suite.seal(key, _encode_values(values), bound)
     return Keyring(suite, vault_id, epoch, salt, commitment, compartments)
+
+
+def table_keys(values: Values) -> dict[bytes, bytes]:
+    """Return the keys of tables of earlier epochs, which a data compartment holds, by segment id.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    data = values.get(Tag.TABLE_KEYS, b"")
+    require(len(data) % TABLE_KEY.size == 0, Structure.KEYRING, 8)
+    found: list[tuple[bytes, bytes]] = list(TABLE_KEY.struct.iter_unpack(data))
+    ids = [segment_id for segment_id, _ in found]
+    require(all(map(lt, ids, ids[1:])), Structure.KEYRING, 8)
+    return dict(found)
+
+
+class Turn(NamedTuple):
+    """How the epoch began. Fields as in `TURN`."""
+
+    time: int = 0
+    disposed: int = 0
+
+
+def turn_of(values: Values) -> Turn:
+    """Return how the epoch of a data compartment began; of the first one nothing is known.
+
+    Raises
+    ------
+    Truncated, TrailingBytes
+    """
+    data = values.get(Tag.TURN)
+    if data is None:
+        return Turn()
+    require_size(data, TURN.size, Structure.KEYRING)
+    return Turn(*TURN.unpack(data))
+
+
+def packed_table_keys(keys: Mapping[bytes, bytes]) -> bytes:
+    """Return the value that `table_keys` reads."""
+    return b"".join([TABLE_KEY.pack(segment_id, keys[segment_id]) for segment_id in sorted(keys)])
 
 
 def _keys(suite: Suite, epoch_root: bytes, vault_id: bytes, epoch: int, salt: bytes) -> tuple[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 The table key is derived from the epoch root and this file's salt, or kept in the keyring for tables of an earlier
 epoch. The file is written once for an epoch, in two copies; a key of this kind is never in a file that is archived for
-good, since destroying the epoch must destroy it.
+good, since destroying the epoch must destroy it. Where a frame was disposed of, the table has zeros for its key.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ HEADER = Layout(
     Field("salt", "32s", "random"),
     Field("commitment", "32s", "commitment to the table key"),
 )
+
+
+DISPOSED = bytes(KEY)
+"""What stands in the place of the key of a frame that was disposed of."""
 
 
 @dataclass(frozen=True, slots=True)

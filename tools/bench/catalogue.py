@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import blobs, firsts, ingest, reading, scale
+from bench import blobs, firsts, ingest, reading, scale, turning
 from bench.blast import rows as blast
 from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
@@ -25,6 +25,7 @@ ROWS: dict[str, Row] = {
     "mending": mending.rows,
     "healing": healing.rows,
     "blast-radius": blast.radius,
+    "turn": turning.turns,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,

@@ -91,6 +91,15 @@ class Host:
                 shutil.rmtree(self.path / "index")
         self.open()
 
+    def turn(self, person: str = "") -> None:
+        """Begin another epoch, and dispose of a person, if one is given."""
+        identifier = PEOPLE[person] if person else None
+        with self.session() as s:
+            subjects = s.subjects(identifier) if identifier else []
+        self.ledger.begin([("dispose", person)] if person else [])
+        self.vault.turn_epoch(PASSPHRASE, subjects)
+        self.ledger.acknowledge()
+
     def die(self) -> None:
         """End as a killed process ends: nothing is written any more."""
         if self._vault is not None:

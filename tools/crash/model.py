@@ -25,7 +25,7 @@ RecordView = tuple[bool, tuple[tuple[int, bytes | int], ...]]
 
 Effect = Sequence[Any]
 """What a transaction does, fit for JSON: ("put", id, seed, size, person, replaces or ""), ("delete", id),
-("undelete", id) or ("state", key, value); ids in hexadecimal digits."""
+("undelete", id), ("state", key, value) or, by itself, ("dispose", person); ids in hexadecimal digits."""
 
 
 @lru_cache(maxsize=512)
@@ -58,6 +58,8 @@ class Model:
             if kind == "state":
                 key, value = facts
                 states[key] = (states.get(key, (0, ""))[0] + 1, value)
+            elif kind == "dispose":
+                lines = {record: line for record, line in lines.items() if line.person != facts[0]}
             elif kind == "put":
                 record, seed, size, person, replaces = facts
                 old = lines[replaces] if replaces else Line(person, (), 0)

@@ -58,6 +58,7 @@ class Writing:
         host.commit(host.delete(self._records[0]))
         host.vault.settle()
         host.commit(host.undelete(self._records[0]), host.put(500, "one", self._records[0]), host.put(BLOB, "nobody"))
+        host.turn("two")
         host.close()
 
     def judge(self, place: Path, lines: Sequence[bytes]) -> None:

@@ -23,7 +23,7 @@ from vaultfs_tools.copying.proof import REPORT, verified_report
 from vaultfs_tools.copying.restoring import restore
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.turn import Options, Source
-from vaultfs_tools.keyless.acts import note
+from vaultfs_tools.keyless.acts import microseconds, note
 from vaultfs_tools.keyless.files import VaultFiles
 
 PROG = "vaultfs-backup"
@@ -127,23 +127,24 @@ def _pace(args: Namespace, files: VaultFiles) -> Iterator[Pace]:
 
 
 def _run_copy(args: Namespace, kind: CopyKind) -> int:
-    source, began = Source.of_vault(args.vault), time.monotonic()
+    source, began, state = Source.of_vault(args.vault), time.monotonic(), microseconds()
     options = Options(kind, args.verify, args.allow_older, args.signer)
     with _pace(args, source.files) as pace:
         done = Copier(source, Target(args.copy.absolute()), options, pace).run()
     shown: dict[str, object] = {}
     text = []
     if kind is CopyKind.WHOLE:
-        shown["noted"] = done.complete and _noted(source.files, done)
+        shown["noted"] = done.complete and _noted(source.files, done, state)
         if not shown["noted"]:
             reason = "VAULT cannot be written to" if done.complete else "DEST is not complete"
             text.append(f"{reason}: the vault's audit log will not tell of this copy")
     return _show(args, done, time.monotonic() - began, shown, text)
 
 
-def _noted(files: VaultFiles, done: Copied) -> bool:
+def _noted(files: VaultFiles, done: Copied, state: int) -> bool:
+    """Leave the act of a copy in the vault, with the time of its state: all that was there then is in it."""
     try:
-        note(files, done.report.suite, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes)
+        note(files, done.report.suite, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes, state)
     except OSError:
         return False
     return True

@@ -77,8 +77,7 @@ def _healed(done: Maintained) -> list[Repaired]:
 
 def _as_text(done: Maintained, state: Health) -> Iterator[str]:
     yield f"{done.events:,} events of readers merged, {done.segments:,} segments settled"
-    if done.copies:
-        yield f"copies of head, VAULT or keyring healed: {done.copies}"
+    yield from _counted(done)
     if done.scrubbed is None:
         yield "scrubbing is not due"
     else:
@@ -89,8 +88,6 @@ def _as_text(done: Maintained, state: Health) -> Iterator[str]:
             yield f"key tables healed from their copies: {done.scrubbed.tables}"
     if done.rebuilt:
         yield "the index was made anew from the files"
-    if done.mirrors:
-        yield f"mirrors of segments: {done.mirrors:,}"
     for one in _healed(done):
         yield f"healed: segment {one.segment_id.hex()}, {one.healed} slices"
     for one in done.lost:
@@ -105,6 +102,15 @@ def _as_text(done: Maintained, state: Health) -> Iterator[str]:
         yield f"overdue: a round of scrubbing is {done.overdue / DAY:.1f} days late"
     for concern in state.concerns:
         yield f"concern: {concern.value}"
+
+
+def _counted(done: Maintained) -> Iterator[str]:
+    counts = {
+        "copies of head, VAULT or keyring healed": done.copies,
+        "mirrors of segments": done.mirrors,
+        "secrets of earlier epochs destroyed": done.secrets,
+    }
+    return (f"{what}: {count:,}" for what, count in counts.items() if count)
 
 
 def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
@@ -129,6 +135,7 @@ def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
         "overdue_seconds": done.overdue,
         "index_rebuilt": done.rebuilt,
         "mirrors_made": done.mirrors,
+        "secrets_destroyed": done.secrets,
         "concerns": [concern.name.lower() for concern in state.concerns],
         "exit": code,
     }

@@ -10,7 +10,9 @@ from vaultfs_format.act import FILE, Act, ActKind
 from vaultfs_format.suite import Suite
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Sealable, encode_event, sealable
+from vaultfs.engine import copies
 from vaultfs.engine.control import control_intent
+from vaultfs.engine.copies import KnownCopy
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.state import State
@@ -21,13 +23,9 @@ MAX_ACTS = 4096
 
 SUFFIX = ".vact"
 
-COPIES = "vaultfs.copies"
-"""Namespace of control states: id of a copy to when it was last brought up to date, in microseconds (`u64`)."""
-
 LOGGED = ("vaultfs.acts", b"logged")
 """Control state: what remains of the digests of the names of acts that were logged and could not be removed."""
 
-_TIME = 8
 _NAME = 8
 """Bytes of such a digest, so that those of as many names as are taken at a time fit into a state."""
 
@@ -128,10 +126,11 @@ class Acts:
         if others:
             yield Intent([], _sealable(engine.suite, others))
         for copy, made in sorted(of_copies.items()):
-            state = self._read(COPIES, copy)
-            newest = min(now, max(int.from_bytes(state.value or b"", "little"), *(act.time for act in made)))
+            state = self._read(copies.NAMESPACE, copy)
+            before = KnownCopy.decode(state.value) or KnownCopy(0)
+            known = before._replace(made=min(now, max(before.made, *(act.time for act in made))))
             events = _sealable(engine.suite, [_event(act) for act in made])
-            yield control_intent(engine, COPIES, copy, newest.to_bytes(_TIME, "little"), state.version, events)
+            yield control_intent(engine, copies.NAMESPACE, copy, known.encode(), state.version, events)
 
     def remove(self, left: Left) -> Iterator[Intent]:
         """Remove acts that were logged; yield what remembers those that cannot be."""

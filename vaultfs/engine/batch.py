@@ -69,11 +69,16 @@ class Batch:
             if known is None or known[0] < version:
                 self._states[token] = (version, STATE.pack(version, handle, row))
         if facts.links:
-            self._take_links(facts, runs)
+            self.add_links(facts, [commit for rows, commit in runs for _ in range(rows)])
 
-    def _take_links(self, facts: FrameFacts, runs: Sequence[tuple[int, int]]) -> None:
-        """Take in links, of which the one that was committed last counts, whichever way round it was stated."""
-        commits = [commit for rows, commit in runs for _ in range(rows)]
+    def add_links(self, facts: FrameFacts, commits: Sequence[int]) -> None:
+        """Take in the links of a frame, of which the one that was committed last counts, whichever way round.
+
+        Parameters
+        ----------
+        commits
+            The commit number of each row.
+        """
         for other, role, row in facts.links:
             self._links.append((facts.subject + other, commits[row], role))
             self._links.append((other + facts.subject, commits[row], role))

@@ -198,6 +198,9 @@ class Committer:
         self._engine.check_writable()
         if intent.frames:
             reserve.refuse_writes(self._engine)
+            disposed = self._engine.disposed
+            if disposed and any(frame.facts.subject in disposed for frame in intent.frames):
+                raise TransactionConflict
         for token, expected in intent.guards.items():
             current = overlay.states.get(token)
             if (self._state_version(token) if current is None else current) != expected:

@@ -24,6 +24,7 @@ from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.index import Container, ContainerKind
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy
+from vaultfs.engine.retired import put_away
 from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.segments import Placed, write_segment
 from vaultfs.engine.store import FrameStore, read_table
@@ -218,10 +219,16 @@ def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Sourc
     return Merged(written.row, rows, shifts)
 
 
-def discard_segment(engine: Engine, row: SegmentRow) -> None:
-    """Remove the files of a segment that the head does not name any more, so that what is left tells what it was."""
-    table = engine.layout.key_table(row)
-    segment = engine.layout.segment(row)
-    for path in (table, segment):
+def discard_segment(engine: Engine, row: SegmentRow, *, named: bool = False) -> None:
+    """Remove the files of a segment that the head does not name, so that what is left tells what it was.
+
+    Parameters
+    ----------
+    named
+        Whether an earlier head named it: then its key table is put away.
+    """
+    if named:
+        put_away(engine, engine.layout.key_table(row))
+    for path in (engine.layout.key_table(row), engine.layout.segment(row)):
         drop_copy(engine.vfs, engine.layout, path, engine.metrics)
         engine.vfs.unlink(path)

@@ -197,6 +197,8 @@ class Engine(View):
         """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
         self.last_commit = head.last_commit
         self._maintaining = threading.RLock()
+        self.disposed: set[bytes] = set()
+        """Subjects that were disposed of since the vault was opened: what was begun for them before must not commit."""
         self.claims = 0
         """Changes after a group whose commits assert identifiers has been indexed: until then nobody has come first."""
         self.settle_at = options.settle_bytes

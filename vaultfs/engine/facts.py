@@ -34,7 +34,8 @@ class Holding(IntEnum):
     KEY = 0
     NAMES = 1
     RECORDS = 2
-    NOTHING = 3
+    PARTS = 3
+    NOTHING = 4
 
 
 class FrameFacts(msgspec.Struct, gc=False):
@@ -88,8 +89,10 @@ class FrameFacts(msgspec.Struct, gc=False):
             self.states += ((entry.token, entry.version, row),)
         elif role == Role.PART:
             self.parts += (entry.token,)
+            self.holding = min(self.holding, Holding.PARTS)
         elif role in (Role.LINK, Role.UNLINK):
             self.links += ((entry.token, role, row),)
+            self.holding = min(self.holding, Holding.NAMES)
 
     def add_record(self, key: bytes, date: int | None) -> None:
         """Take in the next row, which is of a record.

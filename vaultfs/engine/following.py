@@ -202,7 +202,7 @@ class Follower:
         unlocked = self._opener.follow(last)
         if unlocked.epoch_root != last.epoch_root or unlocked.head.keyring_digest != last.head.keyring_digest:
             view.chain, _ = self._opener.keys(unlocked)
-            view.store.use(view.chain)
+            view.store.use(view.chain, unlocked.head.segments)
         view.head, self._unlocked = unlocked.head, unlocked
         if stamp.vault_id != view.vault_id or stamp.generation > view.head.generation:
             raise IndexDamaged

@@ -23,7 +23,7 @@ from vaultfs.engine.environments import Mode
 from vaultfs.engine.facts import Holding
 from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
-SCHEMA = 2
+SCHEMA = 3
 
 _SYSTEM = (lmdb.LockError, lmdb.MemoryError, lmdb.ReadersFullError, lmdb.TlsFullError)
 """Errors that tell of the process and its surroundings, and nothing of the pages."""
@@ -231,7 +231,15 @@ class Index:
     def stamp(self) -> Stamp | None:
         """Return the stamp, None where there is none or it has another shape."""
         with self.reading() as txn:
-            data = txn.get(_STAMP_KEY, db=self._main)
+            return self._stamp(txn)
+
+    def generation(self, txn: lmdb.Transaction) -> int:
+        """Return the generation of the head that the index covers, 0 where there is no stamp."""
+        stamp = self._stamp(txn)
+        return stamp.generation if stamp else 0
+
+    def _stamp(self, txn: lmdb.Transaction) -> Stamp | None:
+        data = txn.get(_STAMP_KEY, db=self._main)
         if data is None or len(data) != _STAMP.size:
             return None
         schema, *fields = _STAMP.unpack(data)
@@ -288,9 +296,24 @@ class Index:
         return _hit(key, bytes(cursor.value())) if key.startswith(number) else None
 
     def frames_of(self, txn: lmdb.Transaction, subject: bytes) -> list[tuple[int, int, int]]:
-        """Return the frames of a subject with their first and last year (0, 0: no dates), in order of their handles."""
-        rows = [(_handle(key[17:]), *YEARS.unpack(value)) for key, value in _rows(txn, self.tables.subjects, subject)]
-        return sorted(rows)
+        """Return the frames of a subject with their first and last year (0, 0: no dates), in order of their handles.
+
+        Those that hold parts of its blobs are left out.
+        """
+        found = []
+        for key, value in _rows(txn, self.tables.subjects, subject):
+            if key[16] >= Holding.PARTS:
+                break
+            found.append((_handle(key[17:]), *YEARS.unpack(value)))
+        return sorted(found)
+
+    def all_frames_of(self, txn: lmdb.Transaction, subject: bytes) -> list[int]:
+        """Return all frames of a subject, in order of their handles."""
+        return sorted(_handle(key[17:]) for key, _ in _rows(txn, self.tables.subjects, subject))
+
+    def count_frames(self, txn: lmdb.Transaction) -> int:
+        """Return how many frames the index knows."""
+        return int(txn.stat(self.tables.frames)["entries"])
 
     def aliases_of(self, txn: lmdb.Transaction, tokens: Iterable[bytes]) -> list[list[tuple[bytes, int]]]:
         """Return for each alias token the subjects for which it is asserted, and in which frame."""

@@ -14,6 +14,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy, spare
+from vaultfs.engine.retired import put_away
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
@@ -37,6 +38,7 @@ class _Sweeping:
         layout = engine.layout
         self._named = {layout.segment(row) for row in engine.head.segments}
         self._tables = {layout.key_table(row) for row in engine.head.segments}
+        self._ids = {row.segment_id.hex() for row in engine.head.segments}
         self._parts = {layout.part(segment_id) for live in engine.live for segment_id in live.parts}
         self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
         self._removed = 0
@@ -50,6 +52,8 @@ class _Sweeping:
                 if path.suffix == ".vseg":
                     drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
                 self._remove(path)
+        if not self._engine.live:
+            self._put_away(litter)
         litter |= {_stem(part) for part in self._parts}
         for path in _files(layout.copy_of(layout.segments)):
             original = layout.original_of(path)
@@ -59,7 +63,27 @@ class _Sweeping:
         for path in _files(layout.segments):
             if self._is_loose(path, litter):
                 self._remove(path)
+        self._sweep_small()
         return self._removed
+
+    def _put_away(self, litter: set[str]) -> None:
+        """Put away the key tables of segments that others have taken in: copies of the vault may have the segments."""
+        for path in _files(self._engine.layout.segments):
+            if self._is_loose(path, litter) and _stem(path) in litter and _epoch(path) <= self._engine.head.epoch:
+                put_away(self._engine, path)
+
+    def _sweep_small(self) -> None:
+        """Remove keyrings and VAULT files that the head does not name."""
+        engine, layout = self._engine, self._engine.layout
+        named = {layout.keyring(engine.head.epoch), layout.superblock(engine.head.superblock_generation)}
+        if engine.older:
+            return
+        for name in engine.vfs.names(layout.root):
+            path = layout.root / name
+            kind, _, number = name.partition(".")
+            if kind in ("keyring", "VAULT") and number.isdecimal() and path not in named:
+                drop_copy(engine.vfs, layout, path, engine.metrics)
+                self._remove(path)
 
     def _remove(self, path: Path) -> None:
         self._engine.vfs.unlink(path)
@@ -79,6 +103,8 @@ class _Sweeping:
             return False
         if _stem(table) in litter:
             return True
+        if _stem(table) in self._ids or _epoch(table) > self._engine.head.epoch:
+            return not self._engine.older  # of another epoch; a vault that was put back may yet be brought forward
         with converted():
             return bool(self._engine.live) and not table.with_name(_stem(table) + ".vseg").exists()
 
@@ -103,7 +129,7 @@ class _Sweeping:
         except _UNREADABLE:
             return False
         if head.vault_id == engine.vault_id and head.generation == engine.head.generation:
-            return bool(engine.live)
+            return bool(engine.live) or head.epoch > engine.head.epoch
         return self._is_taken_in(path, lately=True)
 
     def _is_taken_in(self, path: Path, *, lately: bool) -> bool:
@@ -151,6 +177,10 @@ def _files(root: Path) -> list[Path]:
 
 def _stem(path: Path) -> str:
     return path.name.partition(".")[0]
+
+
+def _epoch(table: Path) -> int:
+    return int(table.suffix[1:])
 
 
 def _ids(directory: bytes, footer: SegmentFooter) -> set[bytes]:

@@ -54,6 +54,11 @@ class Layout:
         """The directory of the segments."""
         return self.root / "segments"
 
+    @property
+    def retired(self) -> Path:
+        """The directory of key tables whose segments others have taken in."""
+        return self.root / "retired"
+
     def superblock(self, generation: int) -> Path:
         """The VAULT file of a generation."""
         return self.root / f"VAULT.{generation}"

@@ -11,6 +11,7 @@ from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.head import SegmentRow
+from vaultfs_format.keytable import DISPOSED
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import LiveJournal, View
@@ -122,7 +123,7 @@ def live_frames(engine: View) -> Iterator[FoundFrame]:
 
 
 def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
-    """Yield every frame of a segment, in directory order.
+    """Yield every frame of a segment that was not disposed of, in directory order.
 
     Raises
     ------
@@ -135,20 +136,21 @@ def segment_frames(engine: View, row: SegmentRow) -> Iterator[FoundFrame]:
         footer = segment.footer
         data = segment.read(footer.directory_offset, footer.directory_length)
         at = 0
-        for ordinal in range(footer.frames):
+        for ordinal, key in enumerate(table.keys_of(footer.frames)):
             frame, end = FrameRow.decode(data, at)
-            yield FoundFrame(
-                engine.suite,
-                frame,
-                table.key(ordinal),
-                footer.directory_offset + at,
-                segment.file,
-                segment,
-                frame.body_offset,
-                b"",
-                0,
-                ordinal,
-            )
+            if key != DISPOSED:
+                yield FoundFrame(
+                    engine.suite,
+                    frame,
+                    key,
+                    footer.directory_offset + at,
+                    segment.file,
+                    segment,
+                    frame.body_offset,
+                    b"",
+                    0,
+                    ordinal,
+                )
             at = end
     finally:
         segment.close()

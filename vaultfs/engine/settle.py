@@ -382,4 +382,4 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
         drop_copy(engine.vfs, engine.layout, path, engine.metrics)
     engine.vfs.sync_directory(engine.layout.journals)
     for row in (source for one in changes.merged for source in one.sources):
-        discard_segment(engine, row)
+        discard_segment(engine, row, named=True)

@@ -64,6 +64,8 @@ def start(vault: Vault) -> None:
     vault.merge_access_logs()
     for intent in acts.claims(rest):
         vault.commit(intent)
+    if engine.chain.turn.time:
+        vault.retire()
     if len(engine.live) > MAX_LIVE_JOURNALS:
         vault.settle()
     elif engine.head.generation > engine.seen:

@@ -16,7 +16,7 @@ from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import FrameHeader, open_body, open_body_in, open_entries
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.keytable import KeyTable
+from vaultfs_format.keytable import DISPOSED, KeyTable
 from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DIGEST, Suite
 
@@ -101,24 +101,43 @@ class TableReader:
         self._blocks: dict[int, list[bytes]] = {}
 
     def key(self, slot: int) -> bytes:
-        """Return the key of the frame in `slot`."""
+        """Return the key of the frame in `slot`.
+
+        Raises
+        ------
+        IndexDamaged
+            There is no such frame, or it was disposed of.
+        CommitmentMismatch, DecryptionFailed
+        """
         number, position = divmod(slot, limits.KEY_BLOCK)
         block = self._blocks.get(number)
         if block is None:
             if number >= len(self._table.blocks):
                 raise IndexDamaged
             block = self._blocks[number] = self._table.open_block(self._table_key, number)
-        if position >= len(block):
+        if position >= len(block) or block[position] == DISPOSED:
             raise IndexDamaged
         return block[position]
 
+    def keys_of(self, frames: int) -> Iterator[bytes]:
+        """Yield the keys of a segment that has so many frames, as `keys` does.
+
+        Raises
+        ------
+        VaultDamaged
+            The table has another number of keys.
+        """
+        if self._table.key_count != frames:
+            raise VaultDamaged
+        return self.keys()
+
     def keys(self) -> Iterator[bytes]:
-        """Yield the keys of all frames, in the order of their slots."""
+        """Yield the keys of all frames, in the order of their slots: `DISPOSED` for those that were disposed of."""
         for number in range(len(self._table.blocks)):
             yield from self._table.open_block(self._table_key, number)
 
 
-def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> TableReader:
+def load_table(vfs: Vfs, layout: Layout, row: SegmentRow) -> KeyTable:
     """Return the key table of a segment, checked against the head's digest.
 
     Raises
@@ -132,8 +151,13 @@ def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> Ta
             raise VaultDamaged
         return table
 
-    table = read_pair(vfs, layout, layout.key_table(row), parse)
-    return TableReader(table, table.table_key(chain.epoch_root))
+    return read_pair(vfs, layout, layout.key_table(row), parse)
+
+
+def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> TableReader:
+    """Return the key table of a segment, to be opened. Raises as `load_table` does."""
+    table = load_table(vfs, layout, row)
+    return TableReader(table, chain.table_key(table))
 
 
 class FrameStore:
@@ -222,11 +246,34 @@ class FrameStore:
             self._segments |= {row.segment_id: row for row in segments}
             self.drop(())
 
-    def use(self, chain: KeyChain) -> None:
-        """Go on with other keys: an epoch has begun."""
+    def use(self, chain: KeyChain, segments: Iterable[SegmentRow]) -> None:
+        """Go on with the keys of another epoch: what is remembered may be disposed of.
+
+        Parameters
+        ----------
+        segments
+            All that the head names: of some there are other key tables.
+        """
         with self._lock:
             self._chain = chain
+            self._segments = {row.segment_id: row for row in segments}
             self._tables.clear()
+            self._entries.clear()
+            self._bodies.clear()
+
+    def table_slot(self, frame: LoadedFrame) -> tuple[bytes, int]:
+        """Return the id of the segment that a frame lies in, and where its key is in the table of it.
+
+        Raises
+        ------
+        IndexDamaged
+            It lies in no segment.
+        """
+        with self._lock:
+            container = self._container(frame.place.container)
+            if container.kind is not ContainerKind.SEGMENT:
+                raise IndexDamaged
+            return container.file_id, container.slots + frame.place.slot
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Forget containers whose frames have moved, and the files that are needed no more."""

@@ -12,10 +12,18 @@ from vaultfs.model import MAX_IDENTIFIER_CHARS, NOBODY, Identifier, SubjectId, d
 
 
 def claimants(engine: View, tokens: Iterable[bytes]) -> list[list[SubjectId]]:
-    """Return for each identifier token the subjects for which it is asserted, confirmed against sealed entries."""
-    chain, index = engine.chain, engine.index
+    """Return for each identifier token the subjects for which it is asserted, confirmed against sealed entries.
+
+    Raises
+    ------
+    IndexDamaged
+        The index is that of another head than the keys: a new epoch has other keys for the tokens.
+    """
+    chain, index, head = engine.chain, engine.index, engine.head
     wanted = list(tokens)
     with index.reading() as txn:
+        if (head.epoch, head.generation) != (chain.epoch, index.generation(txn)):
+            raise IndexDamaged
         found = index.aliases_of(txn, chain.alias_keys(wanted))
     return [[_confirmed(engine, token, *one) for one in rows] for token, rows in zip(wanted, found, strict=True)]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -18,16 +19,20 @@ from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.heads import heal_head, read_heads
+from vaultfs.engine.heads import heal_head, read_heads, read_superblock
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
+from vaultfs.engine.litter import sweep
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import secure_names
+from vaultfs.engine.retired import sweep_retired
 from vaultfs.engine.settle import settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
 from vaultfs.engine.state import Census, States
+from vaultfs.engine.subjects import content_key
+from vaultfs.engine.turning import Destruction, Turned, oldest_copy, retire, turn
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
@@ -40,7 +45,7 @@ from vaultfs.errors import (
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Gauge, Timing, timed
-from vaultfs.model import Principal
+from vaultfs.model import Principal, SubjectId
 from vaultfs.vfs import Vfs, WriterLock, absolute, converted
 
 if TYPE_CHECKING:
@@ -308,6 +313,68 @@ class Vault:
                 return written
             finally:
                 self._settling = False
+
+    def turn_epoch(self, unlock: Passphrase, dispose: Iterable[SubjectId] = ()) -> Turned:
+        """Begin another epoch, and with it dispose of all that is kept of subjects: no key opens it from then on.
+
+        Old copies of the vault do not help: the secret of the epoch before is destroyed, at once or when every copy
+        that was registered has been brought up to date. Settles first.
+
+        Parameters
+        ----------
+        unlock
+            A recipient of the vault: its root key is not kept while it is open.
+        dispose
+            Subjects, each with all identifiers and records of its own.
+
+        Raises
+        ------
+        NotFound
+            There is no such subject.
+        NoRecipientMatches
+        EpochSecretMissing
+            A store does not give back the new secret.
+        VaultDamaged, FormatError, NotAuthentic
+            A key table, or something else that must be carried over, is damaged.
+        StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned
+        """
+        engine = self.engine
+        subjects = sorted({bytes(subject) for subject in dispose})
+        with engine.maintained(), engine.lock:
+            root_key = self._root_key(unlock)
+            self.note(EventType.EPOCH_TURNING, len(subjects))
+            self.settle()
+            for subject in subjects:
+                self.steady(partial(content_key, engine, subject))
+            now = engine.options.clock()
+            events = [Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects]
+            events.append(Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)))
+            sealed = sealable(engine.suite, [encode_event(event) for event in events])
+            try:
+                turned = turn(engine, root_key, subjects, sealed)
+            except IndexDamaged:
+                self.rebuild_index()
+                turned = turn(engine, root_key, subjects, sealed)
+            sweep(engine)
+            self.retire()
+            return turned
+
+    def _root_key(self, unlock: Passphrase) -> bytes:
+        engine = self.engine
+        superblock, data = read_superblock(engine.vfs, engine.layout, engine.head)
+        root_key = unlock.unlock(superblock)
+        superblock.verify(data, root_key)
+        return root_key
+
+    def retire(self) -> Destruction:
+        """Destroy what no copy of the vault that is known needs: secrets of earlier epochs, and tables put away."""
+        with self.engine.lock:
+            self.engine.check_writable()
+            retired = retire(self.engine)
+            sweep_retired(self.engine, oldest_copy(self.engine))
+            if retired.destroyed:
+                self.note(EventType.SECRETS_DESTROYED, retired.destroyed)
+            return retired
 
     def _settle_grown(self) -> None:
         """Settle after a commit, which is acknowledged whatever comes of this: a failure shows at the next one."""

@@ -6,16 +6,30 @@ import os
 import sys
 import threading
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
 from vaultfs_format.journal import JournalHeader, JournalKeys
-from vaultfs_format.keyring import Compartment, InboxTag, Keyring, SigningTag, Tag, Values, seal_keyring
+from vaultfs_format.keyring import (
+    TURN,
+    Compartment,
+    InboxTag,
+    Keyring,
+    SigningTag,
+    Tag,
+    Turn,
+    Values,
+    packed_table_keys,
+    seal_keyring,
+    table_keys,
+    turn_of,
+)
+from vaultfs_format.keytable import KeyTable
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import KEY, Hasher, Suite
 
-from vaultfs.errors import NotFound
+from vaultfs.errors import CommitmentMismatch, NotFound, Structure
 from vaultfs.model import RecordId, check_text
 
 _NUMBER_BYTES = 12
@@ -36,6 +50,7 @@ class _Ciphers(threading.local):
         self.from_id: CipherContext = ids.decryptor()
         aliases = Cipher(algorithms.AES(alias_key), modes.ECB())  # noqa: S305 - the same
         self.alias: CipherContext = aliases.encryptor()
+        self.from_alias: CipherContext = aliases.decryptor()
 
 
 class KeyChain:
@@ -43,6 +58,8 @@ class KeyChain:
 
     Attributes
     ----------
+    turn
+        How the epoch began.
     content_id
         Makes the content id of data out of the content key of a shred unit, and the data.
     """
@@ -54,6 +71,8 @@ class KeyChain:
         self.epoch_root = epoch_root
         self.registry = values[Tag.REGISTRY]
         self.access_key = values[Tag.ACCESS_KEY]
+        self.turn = turn_of(values)
+        self._table_keys = table_keys(values)
         self._identifier_key = values[Tag.IDENTIFIER_KEY]
         alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
         self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
@@ -104,6 +123,10 @@ class KeyChain:
         keys = self._ciphers.alias.update(b"".join(tokens))
         return [keys[at : at + _TOKEN] for at in range(0, len(keys), _TOKEN)]
 
+    def alias_tokens(self, keys: bytes) -> bytes:
+        """Return the identifier tokens of index keys that lie side by side."""
+        return self._ciphers.from_alias.update(keys)
+
     def state_token(self, namespace: str, key: bytes) -> bytes:
         """Return the token of a control-state key.
 
@@ -121,6 +144,21 @@ class KeyChain:
         name = root.encode(errors="surrogateescape")
         text = len(name).to_bytes(4, "little") + name + path.encode(errors="surrogateescape")
         return self.suite.mac(self._identifier_key, labels.SOURCE, text)[:16]
+
+    def table_key(self, table: KeyTable) -> bytes:
+        """Return the key of a key table: of this epoch it is derived, of an earlier one the keyring holds it.
+
+        Raises
+        ------
+        CommitmentMismatch
+            This is not the table that is in force: its key was destroyed.
+        """
+        if table.epoch == self.epoch:
+            return table.table_key(self.epoch_root)
+        key = self._table_keys.get(table.segment_id)
+        if key is None:
+            raise CommitmentMismatch(structure=Structure.KEY_TABLE, epoch=table.epoch)
+        return key
 
     def journal_keys(self, header: JournalHeader) -> JournalKeys:
         """Return the keys of a journal of the process that writes."""
@@ -173,3 +211,18 @@ def new_keyring(
         Compartment.INBOX: {InboxTag.PRIVATE_KEY: inbox},
     }
     return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), compartments)
+
+
+def turned_keyring(
+    keyring: Keyring, epoch_root: bytes, epoch: int, new_root: bytes, tables: Mapping[bytes, bytes], turn: Turn
+) -> Keyring:
+    """Return the keyring of another epoch, with all that one of the epoch before holds.
+
+    Parameters
+    ----------
+    tables
+        The keys of the key tables that are not of the new epoch, by segment id.
+    """
+    content = {number: dict(keyring.open(epoch_root, Compartment(number))) for number in keyring.compartments}
+    content[Compartment.DATA] |= {Tag.TABLE_KEYS: packed_table_keys(tables), Tag.TURN: TURN.pack(*turn)}
+    return seal_keyring(keyring.suite, keyring.vault_id, epoch, new_root, os.urandom(32), content)

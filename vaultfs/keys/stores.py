@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from vaultfs_format.witness import Witnessed
 
 from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
 from vaultfs.vfs import Vfs, absolute
+
+_FILE = "secret."
 
 
 class Anchor(Protocol):
@@ -45,6 +48,14 @@ class EpochStore(Anchor, Protocol):
         ------
         EpochSecretMissing
         """
+        ...
+
+    def epochs(self, vault_id: bytes) -> Sequence[int]:
+        """Return the epochs whose secrets are kept."""
+        ...
+
+    def destroy(self, vault_id: bytes, epoch: int) -> None:
+        """Destroy the secret of an epoch, for good, as far as the store can; do nothing where there is none."""
         ...
 
 
@@ -83,7 +94,7 @@ class DirectoryStore(DirectoryAnchor):
     """
 
     def _file(self, vault_id: bytes, epoch: int) -> Path:
-        return self.path / vault_id.hex() / f"secret.{epoch}"
+        return self.path / vault_id.hex() / f"{_FILE}{epoch}"
 
     def put(self, secret: EpochSecret) -> None:
         """Keep `secret`, durably."""
@@ -100,3 +111,23 @@ class DirectoryStore(DirectoryAnchor):
         if (secret.vault_id, secret.epoch) != (vault_id, epoch):
             raise EpochSecretMissing(epoch=epoch)
         return secret
+
+    def epochs(self, vault_id: bytes) -> list[int]:
+        """Return the epochs whose secrets are kept, in order."""
+        names = self._vfs.names(self.path / vault_id.hex())
+        return sorted(int(number) for name in names if (number := name.removeprefix(_FILE)).isdecimal())
+
+    def destroy(self, vault_id: bytes, epoch: int) -> None:
+        """Write zeros over the file of a secret, and remove it, durably."""
+        file = self._file(vault_id, epoch)
+        try:
+            opened = self._vfs.open(file, writable=True)
+        except VaultMissing:
+            return
+        try:
+            opened.append([bytes(FILE.size)], 0)
+            opened.sync()
+        finally:
+            opened.close()
+        self._vfs.unlink(file)
+        self._vfs.sync_directory(file.parent)

@@ -1,12 +1,15 @@
-"""Copies of the vault: when the last of each was made, as far as whoever made them has said so."""
+"""Copies of the vault: when each was last made, and what its keeper says of its keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vaultfs.engine.acts import COPIES
-from vaultfs.engine.state import states_of
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.engine import copies
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.copies import KnownCopy, known_copies
 from vaultfs.engine.vault import Vault
+from vaultfs.errors import NotFound
 
 
 def copies_of(vault: Vault) -> Mapping[bytes, int]:
@@ -23,5 +26,42 @@ def copies_of(vault: Vault) -> Mapping[bytes, int]:
     ------
     Closed, VaultDamaged
     """
-    found = states_of(vault.engine, COPIES)
-    return {key: int.from_bytes(value, "little") for key, value in found.items()}
+    return {copy: known.made for copy, known in known_copies(vault.engine).items()}
+
+
+def confirm_keys(vault: Vault, copy: bytes) -> None:
+    """Say that a key bundle made now lies with a copy that is not brought up to date any more.
+
+    Then nothing that is needed to open the copy goes with the secrets of earlier epochs.
+
+    Raises
+    ------
+    NotFound
+        There is no such copy.
+    """
+    _set(vault, copy, EventType.COPY_KEYS_CONFIRMED, forget=False)
+
+
+def give_up(vault: Vault, copy: bytes) -> None:
+    """Forget a copy: it no longer keeps secrets of earlier epochs, and cannot be opened once these are destroyed.
+
+    Raises
+    ------
+    NotFound
+        There is no such copy.
+    """
+    _set(vault, copy, EventType.COPY_GIVEN_UP, forget=True)
+
+
+def _set(vault: Vault, copy: bytes, kind: EventType, *, forget: bool) -> None:
+    engine = vault.engine
+    with engine.lock:
+        state = vault.steady(lambda: vault.states.read(copies.NAMESPACE, copy))
+        known = KnownCopy.decode(state.value)
+        if known is None:
+            raise NotFound
+        now = engine.options.clock()
+        value = b"" if forget else known._replace(keys=now).encode()
+        events = sealable(engine.suite, [encode_event(Event(kind, now, NOBODYS_SESSION, record=copy))])
+        vault.commit(control_intent(engine, copies.NAMESPACE, copy, value, state.version, events))
+        vault.retire()

@@ -33,6 +33,7 @@ class Step(StrEnum):
     SCRUB = "scrub"
     INDEX = "hold the index against the files"
     MIRROR = "complete the mirrors of segments"
+    RETIRE = "destroy the secrets of earlier epochs"
     ANCHOR = "show the head to the anchors"
 
 
@@ -52,6 +53,8 @@ class Maintained:
         Whether the index was made anew; it is looked at when a round of scrubbing is complete.
     mirrors
         Mirrors of segments that were made, or removed where they are not wanted any more.
+    secrets
+        Secrets of earlier epochs that were destroyed, each store counted.
     failed
         Steps that failed, and why.
     overdue
@@ -65,6 +68,7 @@ class Maintained:
     scrubbed: Portion | None = None
     rebuilt: bool = False
     mirrors: int = 0
+    secrets: int = 0
     failed: dict[Step, VaultError] = field(default_factory=dict)
     overdue: float = 0.0
 
@@ -102,6 +106,7 @@ class _Run:
             Step.SCRUB: self._scrub,
             Step.INDEX: self._index,
             Step.MIRROR: self._mirror,
+            Step.RETIRE: self._retire,
             Step.ANCHOR: self._anchor,
         }
 
@@ -136,6 +141,9 @@ class _Run:
 
     def _mirror(self) -> None:
         self.done.mirrors = complete_mirrors(self.vault, self._left())
+
+    def _retire(self) -> None:
+        self.done.secrets = self.vault.retire().destroyed
 
     def _anchor(self) -> None:
         engine = self.vault.engine

@@ -68,6 +68,25 @@ def test_a_journal_whose_process_died_as_it_began_is_built_on_safely(
     _kill(life, in_memory, [at + number - 1 for at in begun])
 
 
+def turning(life: Recording) -> range:
+    """Return the moments of a life from the first of a turn to the last."""
+    ring = [at for at, change in enumerate(life.vfs.log, start=1) if "keyring." in (change.target or change.path)]
+    secret = [at for at, change in enumerate(life.vfs.log, start=1) if "secret." in (change.target or change.path)]
+    begun = next(at for at in secret if at > ring[1])
+    return range(begun, max(secret) + 2)
+
+
+def test_cuts_anywhere_in_a_turn_leave_the_old_epoch_or_the_new_one(life: Recording, in_memory: Path) -> None:
+    """Never neither, and never half of both: what is disposed of is there as a whole, or not at all."""
+    sweep = Sweep(in_memory, chances=1, most=3)
+    sweep.run(life, only=turning(life))
+    assert len(sweep.seen) > 60
+
+
+def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path) -> None:
+    _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::7])
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_process_may_be_killed_after_any_change(life: Recording, in_memory: Path) -> None:

@@ -45,6 +45,12 @@ class FailingStore:
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
         raise self._error
 
+    def epochs(self, vault_id: bytes) -> list[int]:
+        raise self._error
+
+    def destroy(self, vault_id: bytes, epoch: int) -> None:
+        raise self._error
+
     def last(self, vault_id: bytes) -> Witnessed | None:
         raise self._error
 

@@ -9,18 +9,22 @@ from typing import NamedTuple
 from vaultfs_format.combining import combine
 from vaultfs_format.errors import DigestMismatch, Structure, Unsupported, VaultError
 from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DIGEST
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import FileMissing
 from vaultfs_tools.keyless.files import (
+    COPIES,
     HEAD,
+    RETIRED,
     VaultFiles,
     copy_name,
     keyring_name,
     superblock_name,
     table_name,
 )
+from vaultfs_tools.keyless.naming import is_known
 
 
 class InForce(NamedTuple):
@@ -93,6 +97,19 @@ def table_file(head: Head, row: SegmentRow) -> Small:
         return data[-DIGEST:] == row.table_digest == head.suite.digest(data[:-DIGEST])
 
     return Small(table_name(row), Structure.KEY_TABLE, right)
+
+
+def retired_files(files: VaultFiles, head: Head) -> list[Small]:
+    """Return the key tables that were put away: their own digests alone tell that they are good."""
+
+    def right(data: bytes) -> bool:
+        try:
+            return KeyTable.decode(data).vault_id == head.vault_id
+        except VaultError:
+            return False
+
+    found = {name.removeprefix(f"{COPIES}/") for place in (RETIRED, copy_name(RETIRED)) for name in files.names(place)}
+    return [Small(name, Structure.KEY_TABLE, right) for name in sorted(filter(is_known, found))]
 
 
 def read_small(places: Sequence[VaultFiles], small: Small) -> tuple[bytes, VaultError | None]:

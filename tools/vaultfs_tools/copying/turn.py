@@ -25,6 +25,7 @@ from vaultfs_tools.copying.small import (
     head_in,
     keyring_file,
     read_small,
+    retired_files,
     superblock_file,
     table_file,
 )
@@ -196,6 +197,9 @@ class Gatherer:
             self._table(turn, row)
             if self._options.kind is CopyKind.WHOLE:
                 self._segment(turn, row, superblock)
+        for small in retired_files(self._source.files, turn.head):
+            if (data := self._small(turn, small)) is not None:
+                self._target.put_beside(small.name, data)
         if self._options.kind is CopyKind.WHOLE:
             self._access(turn)
         return turn

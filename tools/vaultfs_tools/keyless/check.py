@@ -27,7 +27,7 @@ from vaultfs_tools.keyless.findings import Report, Severity
 from vaultfs_tools.keyless.heads import Standing, check_head, check_signer
 from vaultfs_tools.keyless.journals import check_journals
 from vaultfs_tools.keyless.litter import check_litter, check_parts
-from vaultfs_tools.keyless.pairs import check_keyring, check_superblock, check_table
+from vaultfs_tools.keyless.pairs import check_keyring, check_retired, check_superblock, check_table
 from vaultfs_tools.keyless.segments import Audited, Scrubber
 
 
@@ -75,6 +75,7 @@ def _check_under(
     check_keyring(files, report, head)
     audited = _check_segments(files, report, head, superblock, advance)
     try:
+        check_retired(files, report, head)
         journals = check_journals(files, report, head, advance)
         check_access(files, report, head, advance)
         check_audit(files, report, head, audited, journals)
@@ -157,7 +158,7 @@ def _decoder(name: str) -> Callable[[bytes], object] | None:
         return Superblock.decode
     if re.fullmatch(r"keyring\.\d+", last):
         return Keyring.decode
-    return KeyTable.decode if re.fullmatch(r"[0-9a-f]{32}\.vkey\.\d+", last) else None
+    return KeyTable.decode if re.fullmatch(r"[0-9a-f]{32}\.vkey\.\d+(\.\d+)?", last) else None
 
 
 def _decoded(files: VaultFiles, report: Report, name: str, decode: Callable[[bytes], object]) -> None:

@@ -31,6 +31,7 @@ SEGMENTS = "segments"
 LOCATION = "segments/main"
 COPIES = "copies"
 ACTS = "acts"
+RETIRED = "retired"
 MARK = "copy"
 
 _INDEXES = frozenset({INDEX, f"{INDEX}.new", f"{INDEX}.old"})

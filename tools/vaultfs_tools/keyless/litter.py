@@ -41,6 +41,10 @@ from vaultfs_tools.keyless.rows import read_rows
 _STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
 
 
+_APART = (f"{names.ACTS}/", f"{names.RETIRED}/", f"{names.copy_name(names.RETIRED)}/")
+"""Beginnings of the names of files that are looked at elsewhere."""
+
+
 def has_structure(name: str) -> bool:
     """Return whether a file of this name is one that the format describes."""
     return name not in _STRUCTURELESS and is_known(name)
@@ -132,7 +136,7 @@ def check_litter(
         if name not in named and (segment_id := segment_in(name)) and merged.holds(name)
     }
     for name in files.walk():
-        if name in named or name.startswith(f"{names.ACTS}/"):
+        if name in named or name.startswith(_APART):
             continue
         if is_unfinished(name):
             report.add(Leftover(), name)
@@ -140,10 +144,8 @@ def check_litter(
             strangers[directory_of(name)] += 1
         elif name.endswith(".vseg"):
             _stray_segment(files, report, judge, name, merged)
-        elif ".vkey." in name and not journals and name.rpartition("/")[2].partition(".")[0] in strays:
-            report.add(Superseded(structure=Structure.KEY_TABLE), name)
         elif ".vkey." in name:
-            report.add(judge.unnamed(structure=Structure.KEY_TABLE), name)
+            report.add(judge.table(name, strays), name)
         elif name.endswith(".part"):
             if not unsure:
                 report.add(Leftover(structure=Structure.SEGMENT), name)
@@ -179,6 +181,24 @@ class _Judge:
         if written in {None, self.head.generation} and self.journals:
             return SettlingUnfinished(**facts)
         return NotNamed(**facts)
+
+    def table(self, name: str, strays: Collection[str]) -> VaultError:
+        """Return what a key table is.
+
+        Parameters
+        ----------
+        strays
+            Segments that the head does not name, and others have taken in.
+        """
+        segment, _, epoch = name.rpartition("/")[2].split(".")
+        rows = {row.segment_id.hex(): row for row in self.head.segments}
+        kind = Structure.KEY_TABLE
+        if segment in rows and int(epoch) < rows[segment].table_epoch:
+            return Superseded(structure=kind)
+        if segment in rows or int(epoch) > self.head.epoch:
+            return Leftover(structure=kind)  # of a turn that never ended
+        merged = segment in strays and not self.journals
+        return Superseded(structure=kind) if merged else self.unnamed(structure=kind)
 
 
 class _Merged:
@@ -247,5 +267,9 @@ def _stray_segment(files: VaultFiles, report: Report, judge: _Judge, name: str, 
         return
     generation, current = about.generation, judge.head.generation
     facts: dict[str, Fact] = {"structure": Structure.SEGMENT, "generation": generation, "head": current}
-    superseded = generation < current and merged.holds(name)
-    report.add(Superseded(**facts) if superseded else judge.unnamed(generation, **facts), name)
+    if generation < current and merged.holds(name):
+        report.add(Superseded(**facts), name)
+    elif generation == current and about.epoch > judge.head.epoch:
+        report.add(Leftover(**facts), name)
+    else:
+        report.add(judge.unnamed(generation, **facts), name)

@@ -20,7 +20,9 @@ from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import Disagreement, FileMissing, Property
 from vaultfs_tools.keyless.files import (
+    COPIES,
     HEAD,
+    RETIRED,
     VaultFiles,
     copy_name,
     keyring_name,
@@ -28,6 +30,7 @@ from vaultfs_tools.keyless.files import (
     table_name,
 )
 from vaultfs_tools.keyless.findings import Combined, Remedy, Report
+from vaultfs_tools.keyless.naming import id_in, is_known
 
 T = TypeVar("T")
 MAX_SUPERBLOCK = limits.MIB
@@ -140,6 +143,20 @@ def check_table(files: VaultFiles, report: Report, head: Head, row: SegmentRow) 
         return found
 
     return check_pair(files, report, table_name(row), limits.GIB, judge)
+
+
+def check_retired(files: VaultFiles, report: Report, head: Head) -> None:
+    """Check the key tables that were put away; the head has no digests of them."""
+    found = {name.removeprefix(f"{COPIES}/") for place in (RETIRED, copy_name(RETIRED)) for name in files.names(place)}
+    for name in sorted(filter(is_known, found)):
+
+        def judge(data: bytes, name: str = name) -> KeyTable:
+            table = KeyTable.decode(data)
+            _agree(Structure.KEY_TABLE, Property.VAULT_ID, table.vault_id, head.vault_id)
+            _agree(Structure.KEY_TABLE, Property.FILE_ID, table.segment_id, id_in(name))
+            return table
+
+        check_pair(files, report, name, limits.GIB, judge)
 
 
 def _agree(structure: Structure, stated: Property, found: object, expected: object) -> None:

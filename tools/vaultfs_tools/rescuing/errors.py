@@ -94,3 +94,10 @@ class JournalLost(Loss):
     """A journal that a later one continues is missing, or what opens its groups."""
 
     code = 9216
+
+
+class FrameDisposed(RescueError):
+    """The frame was disposed of: there is no key of it any more."""
+
+    code = 9220
+    advice = "Nothing needs to be done."

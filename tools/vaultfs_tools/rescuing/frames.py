@@ -98,10 +98,17 @@ def loss(what: str, error: VaultError, **facts: object) -> Row:
 
 @dataclass(slots=True)
 class Harvest:
-    """Everything that is found in the files of a vault."""
+    """Everything that is found in the files of a vault.
+
+    Attributes
+    ----------
+    disposed
+        Frames of which there is no key any more.
+    """
 
     frames: dict[bytes, Frame] = field(default_factory=dict)
     missing: list[Row] = field(default_factory=list)
+    disposed: int = 0
     _unopened: dict[bytes, Row] = field(default_factory=dict)
 
     def add(self, found: Frame) -> None:

@@ -7,12 +7,12 @@ what it has sealed and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from vaultfs_format import registry
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, NotAuthentic, VaultError
-from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values
+from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values, table_keys
 from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import encrypt_blocks
 from vaultfs_format.signing import Signer
@@ -57,12 +57,15 @@ class Keys:
         Of every VAULT that is authentic, by their numbers.
     roots
         Epoch roots by epoch: more than one where the root key was changed, and it is not known which goes with it.
+    tables
+        Keys of tables of earlier epochs, by segment id, as the keyrings have them.
     """
 
     suite: Suite
     vault_id: bytes
     signers: Mapping[int, Signer]
     roots: Mapping[int, Sequence[bytes]]
+    tables: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def roots_for(self, epoch: int) -> Sequence[bytes]:
         """Return the epoch roots that may be those of an epoch; all where a damaged field states none that is known."""
@@ -127,16 +130,23 @@ def _secrets(copies: Iterable[bytes]) -> list[EpochSecret]:
     return list(dict.fromkeys(good_ones(copies, EpochSecret.decode)))
 
 
-def open_names(keyrings: Iterable[bytes], keys: Keys) -> Names | None:
-    """Return what any keyring of the vault gives, whole or in its data compartment alone; None where none opens it."""
+def open_keyrings(keyrings: Iterable[bytes], keys: Keys) -> tuple[Keys, Names | None]:
+    """Return the keys with those that keyrings add, and the names that any of them gives; None where none opens.
+
+    Of each keyring, the data compartment alone is needed.
+    """
+    names: Names | None = None
+    tables: dict[bytes, bytes] = {}
     for values in good_ones(keyrings, lambda data: _values(data, keys)):
-        kinds, media_types = registry.own_names(values[Tag.REGISTRY])
-        return Names(
-            values[Tag.RECORD_ID_KEY],
-            registry.named(registry.builtin_kinds(), kinds),
-            registry.named(registry.builtin_media_types(), media_types),
-        )
-    return None
+        tables |= table_keys(values)
+        if names is None:
+            kinds, media_types = registry.own_names(values[Tag.REGISTRY])
+            names = Names(
+                values[Tag.RECORD_ID_KEY],
+                registry.named(registry.builtin_kinds(), kinds),
+                registry.named(registry.builtin_media_types(), media_types),
+            )
+    return replace(keys, tables=tables), names
 
 
 def _values(data: Buffer, keys: Keys) -> Values:

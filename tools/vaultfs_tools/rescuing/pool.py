@@ -8,9 +8,10 @@ from itertools import chain, islice
 from vaultfs_format.entries import EntryBlock
 from vaultfs_format.errors import CommitmentMismatch, VaultError
 from vaultfs_format.frame import FrameHeader, open_entries
+from vaultfs_format.keytable import DISPOSED
 from vaultfs_format.suite import Suite
 
-from vaultfs_tools.rescuing.errors import KeyLost
+from vaultfs_tools.rescuing.errors import FrameDisposed, KeyLost
 
 TRIALS = 1 << 21
 """Keys that are tried in vain, which takes ten seconds, before only the nearest ones are tried."""
@@ -24,7 +25,7 @@ class Pool:
     Parameters
     ----------
     keys
-        In the order of the rows; None where a key is lost.
+        In the order of the rows; None where a key is lost, `DISPOSED` where there is none any more.
     known
         Keys of frames that have opened elsewhere, by frame id.
 
@@ -36,7 +37,8 @@ class Pool:
 
     def __init__(self, suite: Suite, keys: Sequence[bytes | None], known: Mapping[bytes, bytes] | None = None) -> None:
         self._suite = suite
-        self._left = {number: key for number, key in enumerate(keys) if key is not None}
+        self._disposed = {number for number, key in enumerate(keys) if key == DISPOSED}
+        self._left = {number: key for number, key in enumerate(keys) if key not in {None, DISPOSED}}
         self._known: Mapping[bytes, bytes] = known or {}
         self._keys: dict[bytes, bytes | None] = {}
         self._next = 0
@@ -47,6 +49,8 @@ class Pool:
 
         Raises
         ------
+        FrameDisposed
+            Its place is that of a frame that was disposed of, and the next key is not that of it.
         KeyLost
             No key is that of the frame.
         NotAuthentic, FormatError
@@ -63,6 +67,8 @@ class Pool:
                 raise
             self._taken(header, number, key)
             return key, block
+        if self._next in self._disposed:
+            raise FrameDisposed
         self._keys[_committed(header)] = None
         raise KeyLost
 
@@ -85,8 +91,13 @@ class Pool:
             return
         if header.frame_id in self._known:
             yield -1, self._known[header.frame_id]
-        if self._next in self._left:
-            yield self._next, self._left[self._next]
+        following = self._next
+        while following in self._disposed:
+            following += 1
+        if following in self._left:
+            yield following, self._left[following]
+        if following != self._next:
+            return
         behind = [number for number in self._left if number > self._next]
         before = (number for number in self._left if number < self._next)
         near = None if self.trials > 0 else _NEAREST

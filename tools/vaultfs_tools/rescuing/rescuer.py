@@ -21,7 +21,7 @@ from vaultfs_tools.rescuing.errors import BytesUnnamed
 from vaultfs_tools.rescuing.events import Events
 from vaultfs_tools.rescuing.frames import Harvest, loss
 from vaultfs_tools.rescuing.journal_frames import JournalReader
-from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keys, open_names
+from vaultfs_tools.rescuing.keys import Keys, builtin_names, open_keyrings, open_keys
 from vaultfs_tools.rescuing.merging import good_ones
 from vaultfs_tools.rescuing.reading import Library
 from vaultfs_tools.rescuing.records import Records
@@ -60,6 +60,8 @@ class Report:
     diverged
         Versions of records and states that have more than one content, as in copies that were both written to; all of
         them were written.
+    disposed
+        Frames of which there is no key any more.
     missing
         Lines of the list of what is missing, by what it is.
     """
@@ -72,6 +74,7 @@ class Report:
     states: int = 0
     events: int = 0
     diverged: int = 0
+    disposed: int = 0
     missing: dict[str, int] = field(default_factory=dict)
 
 
@@ -112,7 +115,7 @@ class Rescuer:
         beside = [source for place in self._secrets for source in find(place, lambda *_: None)]
         secrets = list(self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET))
         keys = open_keys(self._copies(sources, Kind.SUPERBLOCK, MAX_SUPERBLOCK), secrets, passphrase)
-        found = open_names(self._copies(sources, Kind.KEYRING, _MAX_NAMING), keys)
+        keys, found = open_keyrings(self._copies(sources, Kind.KEYRING, _MAX_NAMING), keys)
         head = self._head(sources, keys)
         self._output.begin()
         names = found or builtin_names()
@@ -135,6 +138,7 @@ class Rescuer:
             states=states.written,
             events=events.written,
             diverged=records.diverged + states.diverged,
+            disposed=self._harvest.disposed,
             missing=dict(what),
         )
 

@@ -7,11 +7,12 @@ from itertools import chain
 
 from vaultfs_format.errors import DecryptionFailed, Structure, VaultError
 from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.keytable import DISPOSED
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter
 
 from vaultfs_tools.keyless.errors import FileMissing, FooterLost
 from vaultfs_tools.rescuing.bodies import Bodies
-from vaultfs_tools.rescuing.errors import KeyLost, StretchUnreadable
+from vaultfs_tools.rescuing.errors import FrameDisposed, KeyLost, StretchUnreadable
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Place, Proof, Row, loss
 from vaultfs_tools.rescuing.keys import Keys
 from vaultfs_tools.rescuing.pool import Pool
@@ -75,7 +76,12 @@ class SegmentReader:
             return []
         known = {frame_id: frame.key for frame_id, frame in self._harvest.frames.items()}
         taken = set(known.values())
-        owners = {key: segment_id for segment_id, table in self._tables.items() for key in table.keys if key}
+        owners = {
+            key: segment_id
+            for segment_id, table in self._tables.items()
+            for key in table.keys
+            if key and key != DISPOSED
+        }
         pool = Pool(self._keys.suite, [key for key in owners if key not in taken], known)
         placed: dict[bytes, None] = {}
         for source in list(self._segments.strays):
@@ -110,6 +116,8 @@ class SegmentReader:
             elif isinstance(found, Gap):
                 error = StretchUnreadable(structure=Structure.DIRECTORY)
                 self._missed("stretch", segment_id, error, **{"from": found.first, "to": found.end})
+            elif isinstance(found.error, FrameDisposed):
+                self._harvest.disposed += 1
             else:
                 self._not_opened(found, segment_id)
                 keyless += isinstance(found.error, KeyLost)
@@ -125,10 +133,12 @@ class SegmentReader:
                 if isinstance(found, OpenRow):
                     opened.add(found.header.frame_id)
                     self._take(found, segment_id, Proof.SEGMENT_FRAME)
-                elif not isinstance(found, Gap):
+                elif not isinstance(found, Gap) and not isinstance(found.error, FrameDisposed):
                     self._not_opened(found, segment_id)
         row = self._named.get(segment_id)
-        expected = row.frames if row else len(table.keys)
+        disposed = table.keys.count(DISPOSED)
+        self._harvest.disposed += disposed
+        expected = (row.frames if row else len(table.keys)) - disposed
         if len(opened) < expected or not expected:
             error = FooterLost(structure=Structure.SEGMENT)
             self._missed("segment", segment_id, error, **_stated(row), frames=expected, found=len(opened))

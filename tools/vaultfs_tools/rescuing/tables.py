@@ -120,8 +120,8 @@ def _header(data: bytes, keys: Keys) -> _Header:
     _, vault_id, segment_id, epoch, count, salt, commitment = HEADER.unpack(data)
     if vault_id == keys.vault_id:
         table = KeyTable(keys.suite, vault_id, segment_id, epoch, count, salt, commitment, ())
-        for root in keys.roots_for(epoch):
-            key = table.table_key(root)
+        explicit = [keys.tables[segment_id]] if segment_id in keys.tables else []
+        for key in (*explicit, *map(table.table_key, keys.roots_for(epoch))):
             try:
                 table.verify(key)
             except CommitmentMismatch:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vaultfs_format import prefix as prefixes
 from vaultfs_format.epoch import EpochSecret
-from vaultfs_format.errors import Structure
-from vaultfs_format.keyring import Compartment, Keyring
-from vaultfs_format.keytable import KeyTable
+from vaultfs_format.errors import CommitmentMismatch, Structure
+from vaultfs_format.keyring import Compartment, Keyring, table_keys
+from vaultfs_format.keytable import DISPOSED, KeyTable
 from vaultfs_format.signing import Signer
 from vaultfs_format.stanza import PassphraseStanza, StanzaType
 from vaultfs_format.suite import FIPS
@@ -121,16 +121,23 @@ def keyring(data: bytes, epoch_root: bytes, compartments: list[int]) -> Facts:
 
 
 @operation
-def key_table(data: bytes, epoch_root: bytes) -> Facts:
-    """A key table, all blocks opened."""
+def key_table(data: bytes, epoch_root: bytes, keyring: bytes = b"") -> Facts:
+    """A key table, all blocks opened; with a keyring, by the key that is in force in its epoch."""
     found = KeyTable.decode(data)
     key = found.table_key(epoch_root)
+    ring = Keyring.decode(keyring) if keyring else None
+    if ring is not None and ring.epoch != found.epoch:
+        held = table_keys(ring.open(epoch_root, Compartment.DATA))
+        if found.segment_id not in held:
+            raise CommitmentMismatch(structure=Structure.KEY_TABLE)
+        key = held[found.segment_id]
     keys = [one for block in range(len(found.blocks)) for one in found.open_block(key, block)]
     return {
         "vault_id": found.vault_id,
         "segment_id": found.segment_id,
         "epoch": found.epoch,
         "keys": len(keys),
+        "disposed": keys.count(DISPOSED),
         "keys_digest": found.suite.digest(b"".join(keys)),
         "table_digest": data[-32:],
     }

@@ -17,10 +17,10 @@ from vaultfs_format.errors import (
     UnsupportedSuite,
     VaultError,
 )
-from vaultfs_format.keyring import COMPARTMENT, seal_keyring
+from vaultfs_format.keyring import COMPARTMENT, TURN, Tag, packed_table_keys, seal_keyring
 from vaultfs_format.keyring import HEADER as KEYRING_HEADER
+from vaultfs_format.keytable import DISPOSED, KeyTable, seal_table
 from vaultfs_format.keytable import HEADER as TABLE_HEADER
-from vaultfs_format.keytable import seal_table
 from vaultfs_format.suite import DEFAULT, DIGEST
 
 from vectors import world
@@ -81,6 +81,7 @@ def _tables(topic: Topic) -> None:
             epoch_root=EPOCH_ROOT,
             facts={"keys": count},
         )
+    _tables_of_epochs(topic)
     fields = TABLE_HEADER.offset_of
 
     def field(name: str, value: bytes) -> bytes:
@@ -136,6 +137,43 @@ def _tables(topic: Topic) -> None:
         topic.bad(
             name, comment, "key-table", breaks, error, Structure.KEY_TABLE, rule, data=changed, epoch_root=EPOCH_ROOT
         )
+
+
+def _tables_of_epochs(topic: Topic) -> None:
+    segment, salt = seeded("id of a segment", 16), seeded("salt of a table", 32)
+    keys = [seeded("frame key 0", 32), DISPOSED, seeded("frame key 2", 32)]
+    disposed = seal_table(DEFAULT, VAULT_ID, segment, 1, EPOCH_ROOT, salt, keys).encode()
+    topic.good(
+        "key-table-disposed",
+        "The second of three frames was disposed of.",
+        "key-table",
+        "KTB-25",
+        data=disposed,
+        epoch_root=EPOCH_ROOT,
+        facts={"keys": 3, "disposed": 1},
+    )
+    later = seeded("epoch root of epoch 2", 32)
+    old = table(2)
+    key = KeyTable.decode(old).table_key(EPOCH_ROOT)
+    for name, held, comment in (
+        ("kept", {segment: key}, "A table of epoch 1: the keyring of epoch 2 has its key."),
+        ("retired", {seeded("id of another segment", 16): key}, "A table of epoch 1, of which no key is left."),
+    ):
+        data = world.VALUES[1] | {
+            Tag.TABLE_KEYS: packed_table_keys(held),
+            Tag.TURN: TURN.pack(1_700_000_000_000_000, 0),
+        }
+        ring = seal_keyring(DEFAULT, VAULT_ID, 2, later, world.KEYRING_SALT, {**world.VALUES, 1: data}).encode()
+        if segment in held:
+            topic.good(
+                f"key-table-{name}", comment, "key-table", "KTB-24 KRG-8",
+                data=old, epoch_root=later, keyring=ring, facts={"keys": 2},
+            )  # fmt: skip
+        else:
+            topic.bad(
+                f"key-table-{name}", comment, "key-table", "KTB-24", CommitmentMismatch, Structure.KEY_TABLE,
+                data=old, epoch_root=later, keyring=ring,
+            )  # fmt: skip
 
 
 def keyring_cases() -> list[Case]:
@@ -299,6 +337,13 @@ def _bad_keyrings(topic: Topic, data: bytes) -> None:
     bad("no-identifier-key", "No identifier key.", "KRG-5", values(1, t2=None), 5)
     bad("no-registry", "No registry.", "KRG-5", values(1, t3=None), 5)
     bad("no-access-key", "No access key.", "KRG-5", values(1, t4=None), 5)
+    one, two = (seeded(f"id of segment {number}", 16) + bytes(32) for number in range(2))
+    rows = b"".join(sorted([one, two]))
+    bad("table-key-cut", "The last table key lacks a byte.", "KRG-8", values(1, t5=rows[:-1]), 8)
+    bad("table-keys-descend", "Table keys in descending order.", "KRG-8", values(1, t5=rows[48:] + rows[:48]), 8)
+    bad("table-keys-repeat", "A table key twice.", "KRG-8", values(1, t5=one + one), 8)
+    bad("turn-of-15", "How the epoch began, of 15 bytes.", "KRG-8", values(1, t6=bytes(15)), error=Truncated)
+    bad("turn-of-17", "How the epoch began, of 17 bytes.", "KRG-8", values(1, t6=bytes(17)), error=TrailingBytes)
     bad("inbox-key-of-95", "A private inbox key of 95 bytes.", "KRG-6", values(3, t1=bytes(95)), 6, compartments=(3,))
     bad("seeds-of-64", "Seeds of two keys instead of three.", "KRG-7", values(2, t2=bytes(64)), 7, compartments=(2,))
     bad("no-signer-number", "No number of the signer.", "KRG-7", values(2, t1=None), 7, compartments=(2,))

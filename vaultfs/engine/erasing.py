@@ -1,0 +1,113 @@
+"""Taking out of the index what was disposed of, and giving it the keys of another epoch.
+
+What is left equals an index that is made from the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import lmdb
+
+from vaultfs.engine.batch import Batch
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.facts import FrameFacts, Holding, facts_of
+from vaultfs.engine.index import HANDLE, SUBJECT_KEY, Index
+from vaultfs.errors import IndexDamaged
+from vaultfs.keys.chain import KeyChain
+
+_ID = 16
+
+
+class Erased(NamedTuple):
+    """A frame that is disposed of.
+
+    Parameters
+    ----------
+    segment_id, slot
+        The segment that it lies in, and where its key is in the table of it.
+    """
+
+    handle: int
+    facts: FrameFacts
+    segment_id: bytes
+    slot: int
+
+    def __repr__(self) -> str:
+        return "<Erased>"
+
+
+def frames_of(engine: Engine, subject: bytes) -> list[Erased]:
+    """Return all frames of a subject, each confirmed by its sealed entries. Call when no journal is live.
+
+    Raises
+    ------
+    IndexDamaged
+    """
+    index, store = engine.index, engine.store
+    with index.reading() as txn:
+        handles = index.all_frames_of(txn, subject)
+    found = []
+    for handle in handles:
+        frame = store.load(handle, keep=False)
+        if frame.block.subject != subject:
+            raise IndexDamaged
+        found.append(Erased(handle, facts_of(frame.block), *store.table_slot(frame)))
+    return found
+
+
+def erase(engine: Engine, txn: lmdb.Transaction, frames: Sequence[Erased]) -> None:
+    """Drop all rows of frames, which are all frames of their subjects."""
+    index, chain = engine.index, engine.chain
+    tables = index.tables
+    linked: set[tuple[bytes, bytes]] = set()
+    for frame in frames:
+        facts, where = frame.facts, HANDLE.pack(frame.handle)
+        txn.delete(where, db=tables.frames)
+        if facts.holding != Holding.NOTHING:
+            txn.delete(SUBJECT_KEY.pack(facts.subject, facts.holding, frame.handle), db=tables.subjects)
+        for key in filter(None, facts.keys):
+            txn.delete(key[:_ID], db=tables.records)
+        for key in chain.alias_keys(facts.aliases):
+            txn.delete(key + facts.subject, db=tables.aliases)
+        for content_id in facts.parts:
+            txn.delete(content_id + where, db=tables.parts)
+        linked.update((facts.subject, other) for other, _, _ in facts.links)
+    for subject, other in linked:
+        txn.delete(subject + other, db=tables.links)
+        txn.delete(other + subject, db=tables.links)
+    gone = {frame.handle for frame in frames}
+    for other in {other for _, other in linked}:
+        _link_again(engine, txn, other, gone)
+
+
+def _link_again(engine: Engine, txn: lmdb.Transaction, subject: bytes, gone: set[int]) -> None:
+    """Put back the links that frames of a subject state which are not gone."""
+    index = engine.index
+    batch = Batch(engine.chain.alias_keys)
+    for handle in index.alias_frames(txn, subject):
+        if handle not in gone:
+            frame = engine.store.load(handle, keep=False)
+            batch.add_links(facts_of(frame.block), frame.commits)
+    batch.write(index, txn)
+
+
+def rekey_aliases(index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyChain) -> None:
+    """Give every identifier token the key that it has in another epoch, without knowing an identifier."""
+    table = index.tables.aliases
+    rows = [(bytes(key), bytes(value)) for key, value in txn.cursor(table)]
+    keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in rows]))])
+    txn.drop(table, delete=False)
+    renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, rows, strict=True)]
+    renewed.sort()
+    if renewed:
+        txn.cursor(table).putmulti(renewed, append=True)
+
+
+def erased_slots(frames: Iterable[Erased]) -> dict[bytes, set[int]]:
+    """Return where keys are to be left out of tables, by segment id."""
+    slots: dict[bytes, set[int]] = {}
+    for frame in frames:
+        slots.setdefault(frame.segment_id, set()).add(frame.slot)
+    return slots

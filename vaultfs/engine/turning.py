@@ -1,0 +1,321 @@
+"""Turning the epoch: new keys take over, and with the old ones go the keys of what is disposed of.
+
+Order, each step durable before the next: nothing is left in journals, because no key of a journal is carried over; the
+new secret is in every store, and read back; the segments in which frames are disposed of have new key tables, without
+the keys of these; the new keyring has the keys of all other tables; the head, which is the commit point; the index.
+Before the head the old epoch is in force, and what is of the new one is litter; after it the reverse.
+
+The old secret is destroyed, and with it all that opens an old copy of what was disposed of, once every copy of the
+vault that is known was brought up to date since.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, replace
+
+from vaultfs_format import merkle
+from vaultfs_format.audit import ENTRY, LeafKind, encode_entries
+from vaultfs_format.directory import HERE, encode_row
+from vaultfs_format.epoch import EpochSecret, epoch_root
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.journal import NO_JOURNAL
+from vaultfs_format.keyring import Turn
+from vaultfs_format.keytable import DISPOSED, seal_table
+from vaultfs_format.suite import DIGEST, KEY, same
+
+from vaultfs.audit.events import Sealable
+from vaultfs.engine.copies import known_copies
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
+from vaultfs.engine.grouping import audit_frames
+from vaultfs.engine.heads import read_keyring, stage_head, witness
+from vaultfs.engine.index import Container, ContainerKind, Stamp
+from vaultfs.engine.packing import NONE
+from vaultfs.engine.pairs import write_pair
+from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
+from vaultfs.engine.segments import Placed, Written, write_segment
+from vaultfs.engine.store import TableReader, load_table
+from vaultfs.errors import EpochSecretMissing, IndexDamaged, NotAuthentic, StorageFailed, VaultError
+from vaultfs.keys.chain import KeyChain, turned_keyring
+from vaultfs.keys.stores import EpochStore
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What a turn did.
+
+    Parameters
+    ----------
+    epoch
+        The epoch that is in force now.
+    frames
+        How many frames were disposed of.
+    tables
+        How many key tables were written anew for it.
+    """
+
+    epoch: int
+    frames: int
+    tables: int
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """What became of the secrets of earlier epochs.
+
+    Parameters
+    ----------
+    destroyed
+        How many were destroyed just now, each store counted.
+    pending
+        How many are left; a store that cannot be asked counts as one.
+    waiting
+        How many copies of the vault have not been brought up to date since the epoch began: they keep them.
+    """
+
+    destroyed: int
+    pending: int
+    waiting: int
+
+
+def turn(engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable) -> Turned:
+    """Begin another epoch, without the keys of these subjects. Call under the lock, when no journal is live.
+
+    Parameters
+    ----------
+    events
+        What the log says of it, in the same commit.
+
+    Raises
+    ------
+    IndexDamaged
+        The index does not have all frames of the segments: make it anew, and turn again.
+    EpochSecretMissing
+        A store does not give back what was put into it.
+    VaultDamaged, FormatError, NotAuthentic
+        A key table is damaged: what it holds would be lost.
+    StorageFull, StorageReadOnly, StorageFailed
+        The old epoch is in force; the writer is poisoned if that is in doubt.
+    """
+    _check_complete(engine)
+    frames = [frame for subject in subjects for frame in frames_of(engine, subject)]
+    secret = _new_secret(engine)
+    top = epoch_root(engine.suite, root_key, secret.secret, engine.vault_id, secret.epoch)
+    tables = _Tables(engine, secret.epoch, top, erased_slots(frames))
+    ring = read_keyring(engine.vfs, engine.layout, engine.head)
+    began = Turn(engine.options.clock(), engine.chain.turn.disposed + len(frames))
+    keyring = turned_keyring(ring, engine.chain.epoch_root, secret.epoch, top, tables.kept, began)
+    data = keyring.encode()
+    write_pair(engine.vfs, engine.layout, engine.layout.keyring(secret.epoch), data, engine.metrics)
+    coming = copy(engine)
+    coming.chain = KeyChain(engine.suite, secret.epoch, top, keyring)
+    log = _log(coming, events)
+    coming.head = _next_head(engine, secret.epoch, engine.suite.digest(data), [*tables.rows, log.row], events)
+    staged = stage_head(engine.vfs, engine.layout, coming.head, top, engine.signing, engine.metrics)
+    try:
+        coming.head = staged.publish(engine.vfs, engine.layout, engine.metrics)
+        _take_over(engine, coming, log.row, frames)
+    except BaseException:
+        engine.poison()
+        raise
+    engine.disposed.update(subjects)
+    witness(engine.anchors, engine.head, engine.metrics)
+    return Turned(secret.epoch, len(frames), tables.written)
+
+
+def _log(coming: Engine, events: Sealable) -> Written:
+    """Write a segment with events; it begins with the leaf of the head that is in force, which no journal repeats."""
+    head, commit = coming.head, coming.last_commit + 1
+    audit = head.live_set().encode() + encode_entries(LeafKind.EVENT, commit, events.commitments)
+    frames = [
+        Placed(encode_row(one.sealed.encoded, one.sealed.entries, 0, HERE, runs), one.sealed.body, one.sealed.key)
+        for one, runs in audit_frames(coming.suite, [(commit, chunk) for chunk in events.chunks])
+    ]
+    return write_segment(coming, FrameClass.AUDIT, NONE, frames, audit, head.tree_size - 1)
+
+
+def _check_complete(engine: Engine) -> None:
+    """Refuse an index that lacks a frame: a key that is not found is not left out."""
+    with engine.index.reading() as txn:
+        known = engine.index.count_frames(txn)
+    held = sum(row.frames for row in engine.head.segments if row.frame_class is not FrameClass.AUDIT)
+    if known != held - engine.chain.turn.disposed:
+        raise IndexDamaged
+
+
+def _new_secret(engine: Engine) -> EpochSecret:
+    """Put a new secret into every store, and read it back.
+
+    Its epoch is beyond all that any store knows: a turn that was cut off, or a vault that was older, has left them.
+    """
+    epoch = 1 + max(engine.head.epoch, *(number for store in engine.stores for number in _epochs(engine, store)))
+    secret = EpochSecret(engine.suite, engine.vault_id, epoch, os.urandom(KEY))
+    for store in engine.stores:
+        try:
+            store.put(secret)
+            found = store.get(engine.vault_id, epoch)
+        except VaultError:
+            raise
+        except Exception:  # noqa: BLE001 - of a host's own store, whose text may hold anything
+            raise StorageFailed from None
+        if not same(found.secret, secret.secret):
+            raise EpochSecretMissing(epoch=epoch)
+    return secret
+
+
+def _epochs(engine: Engine, store: EpochStore) -> Sequence[int]:
+    try:
+        return store.epochs(engine.vault_id)
+    except VaultError:
+        raise
+    except Exception:  # noqa: BLE001 - the same
+        raise StorageFailed from None
+
+
+class _Tables:
+    """The key tables of the new epoch, written as far as they change.
+
+    Attributes
+    ----------
+    rows
+        The segments, as the new head names them.
+    kept
+        Keys of the tables that stay as they are, by segment id, those that were put away included.
+    written
+        How many were written anew.
+    """
+
+    def __init__(self, engine: Engine, epoch: int, top: bytes, erased: Mapping[bytes, set[int]]) -> None:
+        self._engine = engine
+        self._epoch = epoch
+        self._top = top
+        self.kept: dict[bytes, bytes] = {}
+        self.written = 0
+        self._gone: set[bytes] = set()
+        """The keys that are left out."""
+        self.rows = [self._row(row, erased.get(row.segment_id, set())) for row in engine.head.segments]
+        for retired in put_away_tables(engine):
+            self._put_away(retired)
+
+    def _row(self, row: SegmentRow, slots: set[int]) -> SegmentRow:
+        engine = self._engine
+        table = load_table(engine.vfs, engine.layout, row)
+        key = engine.chain.table_key(table)
+        table.verify(key)
+        if not slots:
+            self.kept[row.segment_id] = key
+            return row
+        keys = list(TableReader(table, key).keys())
+        self._gone.update(keys[slot] for slot in slots)
+        made = self._without(row.segment_id, keys)
+        renewed = row._replace(table_epoch=self._epoch, table_digest=made[-DIGEST:])
+        write_pair(engine.vfs, engine.layout, engine.layout.key_table(renewed), made, engine.metrics)
+        return renewed
+
+    def _put_away(self, retired: Retired) -> None:
+        """Carry over a table that was put away, without the keys that are left out; one that does not open is lost."""
+        engine = self._engine
+        table = read_retired(engine, retired)
+        if table is None:
+            return
+        with suppress(NotAuthentic):
+            key = engine.chain.table_key(table)
+            keys = list(TableReader(table, key).keys())
+            if self._gone.isdisjoint(keys):
+                self.kept[retired.segment_id] = key
+            else:
+                write_retired(engine, retired, self._epoch, self._without(retired.segment_id, keys))
+
+    def _without(self, segment_id: bytes, keys: Sequence[bytes]) -> bytes:
+        """Return a table of the new epoch without the keys that are left out."""
+        engine = self._engine
+        left = [DISPOSED if key in self._gone else key for key in keys]
+        self.written += 1
+        salt = os.urandom(32)
+        return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()
+
+
+def _next_head(engine: Engine, epoch: int, keyring_digest: bytes, rows: Sequence[SegmentRow], events: Sealable) -> Head:
+    old, commit = engine.head, engine.last_commit + 1
+    head = replace(
+        old,
+        generation=max(old.generation, engine.seen) + 1,
+        epoch=epoch,
+        keyring_digest=keyring_digest,
+        last_commit=commit,
+        segments=sorted(rows),
+    )
+    tree, entries = old.tree(), encode_entries(LeafKind.EVENT, commit, events.commitments)
+    tree.extend(
+        merkle.audit_leaves(engine.suite, [entries[at : at + ENTRY.size] for at in range(0, len(entries), ENTRY.size)])
+    )
+    tree.append(merkle.audit_leaf(engine.suite, head.live_set().encode()))
+    return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))
+
+
+def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence[Erased]) -> None:
+    head, number = coming.head, engine.take_container()
+    with engine.index.writing() as txn:
+        erase(engine, txn, frames)
+        rekey_aliases(engine.index, txn, engine.chain, coming.chain)
+        engine.index.put_container(txn, number, Container(ContainerKind.SEGMENT, log.segment_id))
+        engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
+        engine.head, engine.chain = head, coming.chain
+        engine.leaves = head.tree_size - 1
+        engine.last_commit = head.last_commit
+        engine.store.add_segment(number, log)
+        engine.store.use(coming.chain, head.segments)
+
+
+def retire(engine: Engine) -> Destruction:
+    """Destroy the secrets of earlier epochs, unless a copy of the vault still needs the keys of the present one.
+
+    Call at any time: what is done is not done again.
+    """
+    old = outdated(engine)
+    waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
+    if waiting:
+        return Destruction(0, _count(old), waiting)
+    destroyed = 0
+    for number, epochs in old.items():
+        for epoch in epochs or ():
+            with suppress(Exception):  # of a host's own store; it is asked again
+                engine.stores[number].destroy(engine.vault_id, epoch)
+                destroyed += 1
+    return Destruction(destroyed, _count(outdated(engine)), 0)
+
+
+def outdated(engine: Engine) -> dict[int, Sequence[int] | None]:
+    """Return the epochs before this one whose secrets each store keeps; None for a store that cannot be asked."""
+    found: dict[int, Sequence[int] | None] = {}
+    for number, store in enumerate(engine.stores):
+        try:
+            found[number] = [epoch for epoch in store.epochs(engine.vault_id) if epoch < engine.head.epoch]
+        except Exception:  # noqa: BLE001 - of a host's own store
+            found[number] = None
+    return found
+
+
+def _count(old: Mapping[int, Sequence[int] | None]) -> int:
+    """Return how many secrets are left; a store that cannot be asked counts as one."""
+    return sum(1 if epochs is None else len(epochs) for epochs in old.values())
+
+
+def pending(engine: Engine) -> int:
+    """Return how many secrets of earlier epochs are left; a store that cannot be asked counts as one, after a turn."""
+    return _count(outdated(engine)) if engine.chain.turn.time else 0
+
+
+def oldest_copy(engine: Engine) -> int | None:
+    """Return when the copy of the vault that is most behind was brought up to date; None where none is known."""
+    return min((copy.made for copy in known_copies(engine).values()), default=None)
+
+
+def lagging(engine: Engine) -> int:
+    """Return how many copies of the vault do not have the keys of this epoch."""
+    return sum(copy.opens <= engine.chain.turn.time for copy in known_copies(engine).values())
