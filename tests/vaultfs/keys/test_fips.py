@@ -25,7 +25,7 @@ from vaultfs_tools import backup, cli, dump, export, fsck, import_, maintain, re
 
 import vaultfs
 from tests.vaultfs.keys.denying import PLACES, Denied, denying
-from tests.vaultfs.support import MRN, OTHER, answers, events, get, put, session
+from tests.vaultfs.support import MRN, OTHER, answers, events, get, put, seen, session
 from vaultfs.errors import AlgorithmMissing, ArgumentInvalid, NoRecipientMatches, VaultDamaged
 
 SECRET = b"correct horse battery staple"
@@ -127,6 +127,22 @@ def test_maintenance_scrubs_repairs_mirrors_and_merges(tmp_path: Path, option: s
     assert maintain.main([str(path), option]) == cli.Exit.DONE
     with reopen(path) as vault:
         check(vault, made)
+
+
+@pytest.mark.usefixtures("denied")
+def test_an_epoch_is_turned_and_a_subject_disposed_of(tmp_path: Path) -> None:
+    path, made = filled(tmp_path / "v")
+    with reopen(path) as vault, session(vault) as s:
+        (subject,) = s.subjects(OTHER)
+        gone = {info.id for info in s.find(subject=OTHER)}
+        vault.turn_epoch(PASSPHRASE, [subject])
+        kept = {record: data for record, data in made.items() if record not in gone}
+        assert (len(gone), len(kept)) == (3, 6)
+        check(vault, kept)
+    assert fsck.main([str(path)]) == cli.Exit.DONE
+    with reopen(path) as vault:
+        check(vault, kept)
+        assert all(seen(vault, record) is None for record in gone)
 
 
 @pytest.mark.usefixtures("denied")
