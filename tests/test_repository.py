@@ -159,3 +159,16 @@ def test_the_keyless_tools_load_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_threat_is_shown_by_tests_that_exist_or_is_said_not_to_be_defended() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| \w+ \| .* \| (.*) \| (.*) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) >= 22
+    for number, holds, tests in rows:
+        named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", tests)
+        assert named or holds.startswith("Not defended"), number
+        for path, name in named:
+            assert f"def {name}(" in (ROOT / path).read_text("utf-8"), (number, name)

@@ -276,6 +276,36 @@ class RecipeInvalid(VaultError):
     )
 
 
+# 2500-2599: the life of keys. --------------------------------------------------------------------------------------
+
+
+class LifecycleError(VaultError):
+    """The state of a key does not permit what is asked."""
+
+    code = 2500
+    advice = "Look at the states of the keys; turn the epoch, or change the state of the key if that is right."
+
+
+class KeyExpired(LifecycleError):
+    """The period is over in which the key may be used so."""
+
+    code = 2501
+    advice = "Turn the epoch, which begins a new period; what was committed before is there, and the job can go on."
+
+
+class KeyNotUsable(LifecycleError):
+    """The key is in a state in which it is not used so."""
+
+    code = 2502
+
+
+class TransitionInvalid(LifecycleError, ValueError):
+    """A key in this state does not get into that one, or its dates are not in order."""
+
+    code = 2503
+    advice = "Correct the call: SP 800-57 Part 1 section 7 has the transitions; dates ascend."
+
+
 # 5000-5099: source files that cannot be understood; reasons of quarantine. -----------------------------------------
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 EPOCH_ROOT = b"vaultfs/0/epoch-root"
 STANZA_KEK = b"vaultfs/0/stanza-kek"
+STANZA = b"vaultfs/0/stanza"
+RECIPIENT = b"vaultfs/0/recipient"
 SUPERBLOCK_MAC = b"vaultfs/0/superblock-mac"
 KEYRING = b"vaultfs/0/keyring"
 KEYRING_COMPARTMENT = b"vaultfs/0/keyring-compartment"

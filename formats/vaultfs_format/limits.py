@@ -69,6 +69,24 @@ MAX_STANZAS = 32
 MAX_STANZA = 8 * KIB
 """Largest body of a stanza."""
 
+MAX_TOKEN_KEY_ID = 64
+"""Longest id of a key in a token."""
+
+MAX_HOST_NAME = 64
+"""Longest name of a key of the host."""
+
+MAX_HOST_BLOB = 4 * KIB
+"""Largest secret as a key service of the host has wrapped it."""
+
+MAX_ESCROW_EXPONENT = 10
+"""Highest iteration exponent of SLIP-39 that a stanza may ask for."""
+
+MAX_ESCROW_GROUPS = 16
+"""Most groups of escrow shares."""
+
+MAX_ESCROW_SHARES = 16
+"""Most escrow shares of one group."""
+
 MAX_PUBLIC_KEYS = 64
 """Most public keys in VAULT."""
 

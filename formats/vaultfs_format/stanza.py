@@ -25,6 +25,10 @@ class StanzaType(IntEnum):
 
     PASSPHRASE = 1
     PBKDF2 = 2
+    PUBLIC_KEY = 3
+    TOKEN = 4
+    ESCROW = 5
+    HOST = 6
 
 
 _SUITE_OF = {StanzaType.PASSPHRASE: DEFAULT, StanzaType.PBKDF2: FIPS}
@@ -67,6 +71,10 @@ class RootSeal:
     commitment: bytes
     sealed_root: bytes
 
+    def fields(self) -> tuple[bytes, bytes, bytes]:
+        """Return the values of `SEAL`."""
+        return self.salt, self.commitment, self.sealed_root
+
     def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
         """Return the root key. `secret`: 32 bytes.
 
@@ -80,6 +88,12 @@ class RootSeal:
         if not same(commitment, self.commitment):
             raise CommitmentMismatch(structure=Structure.STANZA)
         return suite.open(key, self.sealed_root, vault_id, Structure.STANZA)
+
+
+def place_of(kind: StanzaType, vault_id: bytes, salt: bytes) -> bytes:
+    """Return which stanza of which vault it is: bound into what leads to its secret, so that it serves no other."""
+    label = bytes([len(labels.STANZA)]) + labels.STANZA
+    return label + kind.to_bytes(2, "little") + vault_id + salt
 
 
 def seal_root(suite: Suite, vault_id: bytes, root_key: bytes, secret: bytes, salt: bytes) -> RootSeal:

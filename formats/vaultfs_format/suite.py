@@ -47,6 +47,8 @@ class Suite(Protocol):
         By what segments are signed.
     public_key_size, private_key_size
         Bytes of the keys of HPKE.
+    sealing_adds
+        Bytes that HPKE adds to what it seals.
     """
 
     id: int
@@ -54,6 +56,7 @@ class Suite(Protocol):
     segments: Scheme
     public_key_size: int
     private_key_size: int
+    sealing_adds: int
 
     def __hash__(self) -> int:
         """Return what a suite is looked up by: there is one of each."""

@@ -15,7 +15,7 @@ from vaultfs_format import sealing
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
 from vaultfs_format.layout import Buffer
 from vaultfs_format.schemes import ED25519, Scheme
-from vaultfs_format.sealing import Hasher, Random, ShortMac, framed, provided
+from vaultfs_format.sealing import TAG, Hasher, Random, ShortMac, framed, provided
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -38,6 +38,9 @@ class DefaultSuite:
 
     private_key_size = _MLKEM_SEED + _X25519
     """The seed of the ML-KEM-768 key (d, z), then the X25519 key."""
+
+    sealing_adds = 1088 + _X25519 + TAG
+    """The ciphertext of ML-KEM-768 and the X25519 key before what is sealed, the tag behind it."""
 
     seal = staticmethod(sealing.seal)
     seal_into = staticmethod(sealing.seal_into)

@@ -15,7 +15,7 @@ from vaultfs_format import p256, sealing, sha2
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
 from vaultfs_format.layout import Buffer
 from vaultfs_format.schemes import ECDSA_P256, Scheme
-from vaultfs_format.sealing import Hasher, Random, ShortMac, framed, provided
+from vaultfs_format.sealing import TAG, Hasher, Random, ShortMac, framed, provided
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hpke import Suite as HpkeSuite
@@ -29,6 +29,8 @@ class FipsSuite:
     segments: Scheme = ECDSA_P256
     public_key_size = p256.POINT
     private_key_size = p256.SCALAR
+
+    sealing_adds = p256.POINT + TAG
 
     seal = staticmethod(sealing.seal)
     seal_into = staticmethod(sealing.seal_into)

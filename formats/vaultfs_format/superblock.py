@@ -35,7 +35,9 @@ HEADER = Layout(
 ITEM = Layout(
     Structure.SUPERBLOCK,
     "VAULT item",
-    Field("type", "H", "stanza: 1 passphrase, 2 passphrase in suite 2; public key: 1 inbox, 2 signer"),
+    Field(
+        "type", "H", "stanza: 1, 2 passphrase, 3 public key, 4 token, 5 escrow, 6 host; public key: 1 inbox, 2 signer"
+    ),
     Field(RESERVED, "2s"),
     Field("length", "I", "bytes that follow"),
 )

@@ -13,13 +13,16 @@ from vaultfs_format.directory import HERE, decode_rows, encode_row
 from vaultfs_format.entries import Entry, EntryBlock, PartRow, Role
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import DigestMismatch, FieldInvalid, Structure, TrailingBytes
+from vaultfs_format.escrowstanza import EscrowStanza, Group, SharePlan
 from vaultfs_format.frame import HEADER as FRAME_HEADER
 from vaultfs_format.frame import FrameClass, FrameHeader, SealedFrame, open_body, open_entries, seal_frame
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset, decode_group, verify_group
 from vaultfs_format.head import Head, JournalRow, SegmentRow
 from vaultfs_format.healing import SlicedFile, examine
+from vaultfs_format.hoststanza import HostStanza
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, InboxTag, Keyring, SigningTag, Tag, seal_keyring
+from vaultfs_format.keystanza import FINGERPRINT, KeyStanza
 from vaultfs_format.keytable import KeyTable, seal_table
 from vaultfs_format.segment import (
     FOOTER_SIZE,
@@ -28,9 +31,10 @@ from vaultfs_format.segment import (
     SegmentHead,
 )
 from vaultfs_format.signing import SigningKeys
-from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
+from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase, seal_root
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import PublicKey, Superblock
+from vaultfs_format.tokenstanza import Mechanism, TokenStanza
 from vaultfs_format.witness import Witnessed
 from vectors.author import protected
 from vectors.world import with_digest, with_tree
@@ -122,6 +126,15 @@ SUPERBLOCK = Superblock(
     ],
     [PublicKey(1, b"i" * 32), PublicKey(2, SIGNING.signer.encode())],
 )
+STANZA_SECRET = bytes(range(96, 128))
+_SEAL = seal_root(DEFAULT, VAULT_ID, ROOT_KEY, STANZA_SECRET, b"q" * 32)
+STANZAS = [
+    Stanza(StanzaType.PUBLIC_KEY, KeyStanza(bytes(FINGERPRINT), _SEAL, bytes(1168)).encode()),
+    Stanza(StanzaType.TOKEN, TokenStanza(Mechanism.AES_KWP, b"\1", bytes(40), _SEAL).encode()),
+    Stanza(StanzaType.ESCROW, EscrowStanza(SharePlan(7, 1, 1, [Group(2, 3), Group(1, 1)]), _SEAL).encode()),
+    Stanza(StanzaType.HOST, HostStanza("key", b"wrapped", _SEAL).encode()),
+]
+"""One of each of the types that no passphrase opens."""
 EPOCH_SECRET = EpochSecret(DEFAULT, VAULT_ID, 1, SECRET)
 KEYRING_VALUES: dict[int, dict[int, bytes]] = {
     Compartment.DATA: {

@@ -20,7 +20,8 @@ from vaultfs_format.journal import JournalHeader
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.segment import SegmentFooter, SegmentHead
-from vaultfs_format.stanza import PassphraseStanza
+from vaultfs_format.stanza import PassphraseStanza, Stanza
+from vaultfs_format.stanzas import parsed
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import Superblock
 from vectors.world import with_digest
@@ -33,6 +34,7 @@ from tests.vaultfs_format.examples import (
     RECORD_FRAME,
     RECORD_SEGMENT,
     ROOT_KEY,
+    STANZAS,
     SUPERBLOCK,
     Example,
     rows_of,
@@ -43,9 +45,15 @@ ROW = rows_of([RECORD_FRAME], 1, 4096)[0]
 BLOCK = EntryBlock(bytes(16), 0, []).encode()
 SAMPLES = {example.name: example.data for example in EXAMPLES}
 
+
+def _decoder(kind: int) -> Callable[[bytes], object]:
+    return lambda data: parsed(DEFAULT, Stanza(kind, data))
+
+
 DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "VAULT": (Superblock.decode, SAMPLES["VAULT"]),
     "stanza": (PassphraseStanza.decode, SUPERBLOCK.stanzas[0].body),
+    **{f"stanza {one.kind}": (_decoder(one.kind), one.body) for one in STANZAS},
     "keyring": (Keyring.decode, SAMPLES["keyring"]),
     "epoch secret": (EpochSecret.decode, SAMPLES["epoch secret"]),
     "head": (Head.decode, SAMPLES["head"]),

@@ -37,4 +37,4 @@ def _turned(subjects: int, counts: list[int]) -> list[Spent]:
             vault.settle()
             known = iter([one for one in session.all_subjects() if one != vaultfs.NOBODY])
         gone = [list(islice(known, count)) for count in counts]
-        return [Spent.on(partial(vault.turn_epoch, QUICK, some)) for some in gone]
+        return [Spent.on(partial(vault.keys.turn, QUICK, some)) for some in gone]

@@ -97,7 +97,7 @@ class Host:
         with self.session() as s:
             subjects = s.subjects(identifier) if identifier else []
         self.ledger.begin([("dispose", person)] if person else [])
-        self.vault.turn_epoch(PASSPHRASE, subjects)
+        self.vault.keys.turn(PASSPHRASE, subjects)
         self.ledger.acknowledge()
 
     def die(self) -> None:

@@ -38,6 +38,8 @@ class EventType(IntEnum):
     COPY_CLAIMED = 12
     RESTORE_CLAIMED = 13
     MIRRORING_SET = 14
+    RECIPIENT_ADDED = 15
+    ESCROW_DRILLED = 16
     SESSION_OPENED = 10
     RECORD_PUT = 20
     RECORD_DELETED = 21
@@ -62,6 +64,8 @@ class EventType(IntEnum):
     SECRETS_DESTROYED = 73
     COPY_KEYS_CONFIRMED = 74
     COPY_GIVEN_UP = 75
+    KEY_STATE_SET = 76
+    CRYPTOPERIOD_SET = 77
 
 
 class Outcome(IntEnum):

@@ -66,13 +66,22 @@ class Committer:
     ----------
     state_version
         Returns the current version of a control state by its token.
+    check_protect
+        Refuses where the key of the epoch may not protect anything.
     grown
         Called under the lock, when everything is acknowledged and the journals have reached the size for settling.
     """
 
-    def __init__(self, engine: Engine, state_version: Callable[[bytes], int], grown: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        state_version: Callable[[bytes], int],
+        check_protect: Callable[[], None],
+        grown: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._state_version = state_version
+        self._check_protect = check_protect
         self._grown = grown
         self._mutex = threading.Lock()
         """Of `_turn`; taken by itself: an interrupt that comes while a condition is entered would leave it locked."""
@@ -197,10 +206,7 @@ class Committer:
     def _check(self, intent: Intent, overlay: _Overlay) -> None:
         self._engine.check_writable()
         if intent.frames:
-            reserve.refuse_writes(self._engine)
-            disposed = self._engine.disposed
-            if disposed and any(frame.facts.subject in disposed for frame in intent.frames):
-                raise TransactionConflict
+            self._check_frames(intent)
         for token, expected in intent.guards.items():
             current = overlay.states.get(token)
             if (self._state_version(token) if current is None else current) != expected:
@@ -222,6 +228,14 @@ class Committer:
                 raise TransactionConflict
             if not all(index.copies_of(txn, content_id) for content_id in intent.parts):
                 raise TransactionConflict
+
+    def _check_frames(self, intent: Intent) -> None:
+        reserve.refuse_writes(self._engine)
+        if intent.protects:
+            self._check_protect()
+        disposed = self._engine.disposed
+        if disposed and any(frame.facts.subject in disposed for frame in intent.frames):
+            raise TransactionConflict
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
         """Write what `tickets` hold, then tell them. Whatever goes wrong poisons the writer."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vaultfs_format import merkle
+from vaultfs_format import limits, merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
 from vaultfs_format.signing import SigningKeys, draw_seeds
@@ -21,7 +21,7 @@ from vaultfs.engine.paths import Layout
 from vaultfs.engine.reserve import RESERVE
 from vaultfs.errors import ArgumentInvalid, Structure, VaultExists
 from vaultfs.keys.chain import new_keyring
-from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.recipients import Recipient, sealed_for
 from vaultfs.keys.stores import EpochStore
 from vaultfs.kinds import encode_names
 from vaultfs.vfs import Vfs, converted
@@ -45,13 +45,13 @@ vaultfs-fsck DIRECTORY checks it without any key.
 def create_files(
     vfs: Vfs,
     path: Path,
-    recipients: Sequence[Passphrase],
+    recipients: Sequence[Recipient],
     epoch_stores: Sequence[EpochStore],
     kinds: Sequence[str],
     media_types: Sequence[str],
     suite: Suite,
     copies: Path | None = None,
-) -> None:
+) -> bytes:
     """Write a new, empty vault to `path`; the epoch secret is in every store before the vault appears.
 
     Parameters
@@ -60,11 +60,16 @@ def create_files(
         Where the second copies lie, best on another disk; a directory that is empty or does not exist yet. By default
         in the vault.
 
+    Returns
+    -------
+    bytes
+        The root key.
+
     Raises
     ------
     VaultExists, ArgumentInvalid, AlgorithmMissing, StorageFull, StorageReadOnly, StorageFailed
     """
-    if not recipients or not epoch_stores:
+    if not 0 < len(recipients) <= limits.MAX_STANZAS or not epoch_stores:
         raise ArgumentInvalid(recipients=len(recipients), stores=len(epoch_stores))
     with converted():
         if path.exists() or path.is_symlink() or (copies is not None and copies.exists() and any(copies.iterdir())):
@@ -77,7 +82,7 @@ def create_files(
         store.put(secret)
         store.get(vault_id, FIRST_EPOCH)
     root_key = os.urandom(KEY)
-    stanzas = [one.stanza(suite, vault_id, root_key, os.urandom(32)) for one in recipients]
+    stanzas = [sealed_for(one, suite, vault_id, root_key) for one in recipients]
     inbox = suite.draw_private_key(os.urandom)
     seeds = draw_seeds(suite, os.urandom)
     signing = SigningKeys(suite, FIRST_SIGNER, seeds)
@@ -110,6 +115,7 @@ def create_files(
         if copies is not None:
             shutil.rmtree(copies, ignore_errors=True)
         raise
+    return root_key
 
 
 def first_head(suite: Suite, vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes) -> Head:

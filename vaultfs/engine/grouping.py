@@ -45,6 +45,9 @@ class Intent:
         Versions of control states that this intent makes current.
     durable
         False for audit events that may become durable a little later.
+    protects
+        Whether it is what a host stores, and not what the vault notes for itself: only then the life of the epoch's key
+        is looked at.
 
     Attributes
     ----------
@@ -63,6 +66,7 @@ class Intent:
     guards: dict[bytes, int] = field(default_factory=dict)
     states: dict[bytes, int] = field(default_factory=dict)
     durable: bool = True
+    protects: bool = False
     weight: int = field(init=False)
 
     def __post_init__(self) -> None:

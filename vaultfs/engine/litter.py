@@ -14,7 +14,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.pairs import drop_copy, spare
-from vaultfs.engine.retired import put_away
+from vaultfs.engine.retired import mend_retired, put_away
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
@@ -64,6 +64,7 @@ class _Sweeping:
             if self._is_loose(path, litter):
                 self._remove(path)
         self._sweep_small()
+        mend_retired(self._engine)
         return self._removed
 
     def _put_away(self, litter: set[str]) -> None:
@@ -78,12 +79,12 @@ class _Sweeping:
         named = {layout.keyring(engine.head.epoch), layout.superblock(engine.head.superblock_generation)}
         if engine.older:
             return
-        for name in engine.vfs.names(layout.root):
-            path = layout.root / name
-            kind, _, number = name.partition(".")
-            if kind in ("keyring", "VAULT") and number.isdecimal() and path not in named:
-                drop_copy(engine.vfs, layout, path, engine.metrics)
-                self._remove(path)
+        for directory in (layout.copy_of(layout.root), layout.root):
+            with spare(engine.vfs, layout, engine.metrics if directory != layout.root else None):
+                for name in engine.vfs.names(directory):
+                    kind, _, number = name.partition(".")
+                    if kind in ("keyring", "VAULT") and number.isdecimal() and layout.root / name not in named:
+                        self._remove(directory / name)
 
     def _remove(self, path: Path) -> None:
         self._engine.vfs.unlink(path)

@@ -29,7 +29,8 @@ from vaultfs.errors import (
     VaultMissing,
 )
 from vaultfs.keys.chain import KeyChain, open_inbox, open_signing
-from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.errors import ShareInvalid, SharesMissing, TokenKeyMissing
+from vaultfs.keys.recipients import Unlocker
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Metrics, NoMetrics
 from vaultfs.vfs import Vfs
@@ -95,7 +96,7 @@ class Opener:
         self,
         vfs: Vfs,
         layout: Layout,
-        unlock: Passphrase,
+        unlock: Unlocker,
         stores: Sequence[EpochStore],
         anchors: Sequence[Anchor] = (),
         metrics: Metrics | None = None,
@@ -134,6 +135,8 @@ class Opener:
                     return self.unlock()
                 raise RolledBack(generation=head.generation, seen=seen)
             return Unlocked(head, data, superblock, top, seen, older)
+        if read_heads(self.vfs, self.layout) != heads:  # a writer has replaced VAULT meanwhile, and removed the old one
+            return self.unlock(accept_older=accept_older)
         raise failures[0]
 
     def follow(self, last: Unlocked) -> Unlocked:
@@ -153,16 +156,32 @@ class Opener:
         if head.vault_id != last.head.vault_id:
             raise VaultMissing
         try:
-            if _opened_by(head) != _opened_by(last.head):
-                raise NotAuthentic
-            head.verify(data, last.epoch_root)
-            head.verify_signatures(last.superblock.signer(head.signer))
-            found = last._replace(head=head, data=data)
+            found = self._followed(last, head, data)
         except NotAuthentic:
             found = self.unlock()
         if _rolled_back(found.head, Witnessed.of(last.head)):
             raise RolledBack(generation=found.head.generation, seen=last.head.generation)
         return found
+
+    def _followed(self, last: Unlocked, head: Head, data: bytes) -> Unlocked:
+        """Return a newer head by the keys and signers that were proved before: whose stanzas VAULT has is all the same.
+
+        Raises
+        ------
+        NotAuthentic
+            There may be other keys, or signers.
+        """
+        if (head.epoch, head.keyring_digest) != (last.head.epoch, last.head.keyring_digest):
+            raise NotAuthentic
+        head.verify(data, last.epoch_root)
+        superblock = last.superblock
+        if head.superblock_digest != last.head.superblock_digest:
+            with suppress(VaultDamaged):  # then it was replaced once more
+                superblock, _ = read_superblock(self.vfs, self.layout, head)
+            if superblock is last.superblock or superblock.public_keys != last.superblock.public_keys:
+                raise NotAuthentic
+        head.verify_signatures(superblock.signer(head.signer))
+        return last._replace(head=head, data=data, superblock=superblock)
 
     def _authenticate(self, head: Head, data: bytes) -> tuple[Superblock, bytes]:
         """Return the superblock and the epoch root of a head, if it was written with the vault's keys."""
@@ -223,18 +242,17 @@ _NOT_THIS_ONE = (
     NoRecipientMatches,
     NotAuthentic,
     NotEnoughMemory,
+    ShareInvalid,
+    SharesMissing,
+    TokenKeyMissing,
     VaultDamaged,
     VaultMissing,
 )
 """What opening by a forged head can end in: whoever writes one copy must not keep the vault from opening by the other.
 
-Not an error of a device: were it passing, an older head would be taken for the newest.
+Not an error of a device or a key service: were it passing, an older head would be taken for the newest. Nor a wrong
+PIN: it is not tried twice.
 """
-
-
-def _opened_by(head: Head) -> tuple[int, bytes, int, bytes]:
-    """Return what of a head says with which keys and by whose signatures it is judged."""
-    return head.epoch, head.keyring_digest, head.superblock_generation, head.superblock_digest
 
 
 def _rolled_back(head: Head, seen: Witnessed) -> bool:

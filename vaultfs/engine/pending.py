@@ -37,7 +37,7 @@ class Pending:
         self.gathered: list[Gathered] = []
         self.sealed: list[Drafted] = []
         self.events: list[bytes] = []
-        self.intent = Intent([], sealable(engine.suite, []), claims=engine.claims)
+        self.intent = Intent([], sealable(engine.suite, []), claims=engine.claims, protects=True)
 
     def note(self, kind: EventType, subject: bytes, count: int = 0) -> None:
         """Take down an event about a subject."""

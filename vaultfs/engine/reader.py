@@ -33,7 +33,7 @@ from vaultfs.errors import (
     VaultMissing,
 )
 from vaultfs.keys.chain import KeyChain
-from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.recipients import Unlocker
 from vaultfs.keys.stores import Anchor, EpochStore
 from vaultfs.kinds import decode_names
 from vaultfs.model import Principal
@@ -51,7 +51,7 @@ _STALE = (IndexDamaged, VaultDamaged, FormatError, NotAuthentic)
 def open_reader(
     path: Path | str,
     *,
-    unlock: Passphrase,
+    unlock: Unlocker,
     epoch_stores: Sequence[EpochStore] = (),
     policy: Policy | None = None,
     index: Path | str | None = None,

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from vaultfs_format.keytable import KeyTable
 
+from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import drop_copy, read_pair, spare, write_pair
+from vaultfs.engine.pairs import drop_copy, heal_pair, read_pair, spare, write_pair
 from vaultfs.errors import FormatError, VaultDamaged, VaultError, VaultMissing
 
 
@@ -47,13 +48,35 @@ class Retired(NamedTuple):
 
 
 def put_away(engine: Engine, table: Path) -> None:
-    """Put both copies of a key table away whose segment the head does not name any more."""
+    """Put both copies of a key table away whose segment the head does not name any more, if there is a copy to need it.
+
+    The one that is left where this is cut off is given its copy when the vault is opened.
+    """
     vfs, layout = engine.vfs, engine.layout
+    if not _needed(engine):
+        return
     target = layout.retired / f"{table.name}.{engine.options.clock()}"
     for source, name in ((layout.copy_of(table), layout.copy_of(target)), (table, target)):
         with spare(vfs, layout, engine.metrics if name != target else None), suppress(VaultMissing):
             vfs.make_directory(name.parent)
             vfs.rename(source, name)
+
+
+def _needed(engine: Engine) -> bool:
+    """Return whether a copy of the vault is known, or may be."""
+    try:
+        return bool(known_copies(engine))
+    except VaultError:
+        return True
+
+
+def mend_retired(engine: Engine) -> int:
+    """Give every table that was put away its copy; return how many lacked it."""
+    mended = 0
+    for retired in put_away_tables(engine):
+        with suppress(VaultDamaged):
+            mended += heal_pair(engine.vfs, engine.layout, retired.path, KeyTable.decode, engine.metrics)
+    return mended
 
 
 def put_away_tables(engine: Engine) -> list[Retired]:

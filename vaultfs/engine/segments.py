@@ -146,7 +146,8 @@ def write_segment(
         offsets = list(accumulate([len(frame.body) for frame in frames[:-1]], initial=SUPERBLOCK_SIZE))
         return _finish(engine, file, temporary, writer, frames, offsets, audit, first_leaf)
     except BaseException:
-        engine.vfs.unlink(temporary)
+        for left in (temporary, temporary.with_suffix(".vseg")):  # it may have its name though giving it failed
+            engine.vfs.unlink(left)
         raise
     finally:
         file.close()

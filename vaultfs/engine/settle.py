@@ -7,7 +7,7 @@ or the new one in force, and what is not in force is litter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
@@ -100,11 +100,21 @@ class _Changes:
                 self.batch.add(self._engine.take_handles(1), place, frame.made.facts, row.runs)
 
 
+def as_it_is(head: Head) -> Head:
+    """Return a head without amendments."""
+    return head
+
+
 @collector.paused()
-def settle(engine: Engine) -> int:
+def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is) -> int:
     """Settle all live journals; return how many segments were written. Call from the committer's thread or when idle.
 
     The journals are held in memory: at most `Options.settle_bytes` and one transaction.
+
+    Parameters
+    ----------
+    amended
+        Returns the head that is to be in force, made of the one that follows: with other files of keys, for one.
 
     Raises
     ------
@@ -123,7 +133,7 @@ def settle(engine: Engine) -> int:
         try:
             try:
                 leaves = _write_all(engine, changes, busy)
-                head = _next_head(engine, leaves, changes)
+                head = _next_head(engine, leaves, changes, amended)
                 staged = stage_head(
                     engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing, engine.metrics
                 )
@@ -325,7 +335,7 @@ def _write_blobs(
 # Taking over.
 
 
-def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
+def _next_head(engine: Engine, leaves: bytes, changes: _Changes, amended: Callable[[Head], Head]) -> Head:
     """Return the head over the old segments and the new ones; its live set is the last leaf of the audit tree."""
     old = engine.head
     tree = old.tree()
@@ -338,7 +348,7 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
     for one in changes.merged:
         rows.difference_update(one.sources)
         rows.add(one.row)
-    head = replace(
+    following = replace(
         old,
         generation=max(old.generation, engine.seen) + 1,
         incarnation=old.incarnation + engine.accepting,
@@ -348,6 +358,7 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes) -> Head:
         segments=sorted(rows),
         signer=engine.signing.signer.number,
     )
+    head = amended(following)
     tree.append(merkle.audit_leaf(engine.suite, head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))
 

@@ -27,6 +27,7 @@ from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.keyring import Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
 from vaultfs_format.suite import DIGEST, KEY, same
+from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
 from vaultfs.engine.copies import known_copies
@@ -83,13 +84,19 @@ class Destruction:
     waiting: int
 
 
-def turn(engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable) -> Turned:
+def turn(
+    engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable, superblock: Superblock | None = None
+) -> Turned:
     """Begin another epoch, without the keys of these subjects. Call under the lock, when no journal is live.
 
     Parameters
     ----------
+    root_key
+        That of VAULT; another one if VAULT is replaced.
     events
         What the log says of it, in the same commit.
+    superblock
+        Another VAULT, of the next generation: with other recipients, and a root key that those before do not know.
 
     Raises
     ------
@@ -115,7 +122,9 @@ def turn(engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sea
     coming = copy(engine)
     coming.chain = KeyChain(engine.suite, secret.epoch, top, keyring)
     log = _log(coming, events)
-    coming.head = _next_head(engine, secret.epoch, engine.suite.digest(data), [*tables.rows, log.row], events)
+    old = engine.head if superblock is None else _replaced(engine, superblock, root_key)
+    old = replace(old, epoch=secret.epoch, keyring_digest=engine.suite.digest(data))
+    coming.head = _next_head(engine, old, [*tables.rows, log.row], events)
     staged = stage_head(engine.vfs, engine.layout, coming.head, top, engine.signing, engine.metrics)
     try:
         coming.head = staged.publish(engine.vfs, engine.layout, engine.metrics)
@@ -240,13 +249,18 @@ class _Tables:
         return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()
 
 
-def _next_head(engine: Engine, epoch: int, keyring_digest: bytes, rows: Sequence[SegmentRow], events: Sealable) -> Head:
-    old, commit = engine.head, engine.last_commit + 1
+def _replaced(engine: Engine, superblock: Superblock, root_key: bytes) -> Head:
+    """Write another VAULT, and return the head that is in force as it would name it."""
+    data, generation = superblock.encode(root_key), superblock.generation
+    write_pair(engine.vfs, engine.layout, engine.layout.superblock(generation), data, engine.metrics)
+    return replace(engine.head, superblock_generation=generation, superblock_digest=engine.suite.digest(data))
+
+
+def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Sealable) -> Head:
+    commit = engine.last_commit + 1
     head = replace(
         old,
         generation=max(old.generation, engine.seen) + 1,
-        epoch=epoch,
-        keyring_digest=keyring_digest,
         last_commit=commit,
         segments=sorted(rows),
     )

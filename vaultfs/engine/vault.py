@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.head import Head
 from vaultfs_format.suite import SUITES
 
 from vaultfs import processes
@@ -19,33 +19,34 @@ from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
-from vaultfs.engine.heads import heal_head, read_heads, read_superblock
+from vaultfs.engine.heads import heal_head, read_heads
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
-from vaultfs.engine.litter import sweep
+from vaultfs.engine.lives import Lives
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import secure_names
+from vaultfs.engine.rekeying import Keys
 from vaultfs.engine.retired import sweep_retired
-from vaultfs.engine.settle import settle
+from vaultfs.engine.settle import as_it_is, settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
-from vaultfs.engine.state import Census, States
-from vaultfs.engine.subjects import content_key
-from vaultfs.engine.turning import Destruction, Turned, oldest_copy, retire, turn
+from vaultfs.engine.state import Census, State, States
+from vaultfs.engine.turning import Destruction, oldest_copy, retire
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
     ArgumentInvalid,
     IndexDamaged,
+    KeyExpired,
     VaultDamaged,
     VaultError,
     VaultMissing,
 )
-from vaultfs.keys.recipients import Passphrase
+from vaultfs.keys.recipients import Known, Recipient, Unlocker
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
 from vaultfs.metrics import Counter, Gauge, Timing, timed
-from vaultfs.model import Principal, SubjectId
+from vaultfs.model import Principal
 from vaultfs.vfs import Vfs, WriterLock, absolute, converted
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ _LAST_WAIT = 2.0
 def create(
     path: Path | str,
     *,
-    recipients: Sequence[Passphrase],
+    recipients: Sequence[Recipient],
     epoch_stores: Sequence[EpochStore] = (),
     policy: Policy | None = None,
     kinds: Sequence[str] = (),
@@ -77,7 +78,7 @@ def create(
     path
         A directory that does not exist yet.
     recipients
-        Who can open it; at least one.
+        Who can open it: one to 32 of `vaultfs.keys`. Each that can open it is tried at once.
     epoch_stores
         Where the epoch secret is kept; by default a directory beside the vault, which should be moved to another
         medium, since a backup that holds both gives disposed records back.
@@ -101,8 +102,8 @@ def create(
     algorithms = {one.name: one for one in SUITES.values()}.get(suite)
     if algorithms is None:
         raise ArgumentInvalid
-    create_files(files, place, recipients, stores, kinds, media_types, algorithms, other)
-    vault = open(place, unlock=recipients[0], epoch_stores=stores, policy=policy, options=options, vfs=files)
+    root_key = create_files(files, place, recipients, stores, kinds, media_types, algorithms, other)
+    vault = open(place, unlock=Known(root_key), epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
         vault.note(EventType.VAULT_CREATED)
     except BaseException:
@@ -114,13 +115,14 @@ def create(
 def open(  # noqa: A001 - the word for it; used as vaultfs.open
     path: Path | str,
     *,
-    unlock: Passphrase,
+    unlock: Unlocker,
     epoch_stores: Sequence[EpochStore] = (),
     policy: Policy | None = None,
     index: Path | str | None = None,
     wait: float = 0.0,
     anchors: Sequence[Anchor] = (),
     accept_older: bool = False,
+    rotation: Unlocker | None = None,
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -128,11 +130,16 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
 
     Parameters
     ----------
+    unlock
+        Any of `vaultfs.keys` that can open it.
     anchors
         Places beside the epoch stores that are shown every new head, and know the newest.
     accept_older
         Open the vault though it is older than it was. What was stored since then is lost; that it was accepted is
         recorded, and no record id of the lost ones is given out again.
+    rotation
+        A recipient, kept in memory, with which a commit turns the epoch when the period of its key is over and the
+        vault says that this is wanted (`Cryptoperiod`); without it such a commit fails.
     index
         Where the index lies; by default in the vault. Needed where the vault is on a network file system.
     wait
@@ -163,7 +170,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         heal_head(files, layout, unlocked.data, choice.metrics)
         held = opener.held(unlocked)
         choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
-        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice)
+        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice, rotation)
     except BaseException:
         lock.release()
         raise
@@ -181,14 +188,17 @@ class Vault:
         lock: WriterLock,
         policy: Policy,
         options: Options,
+        rotation: Unlocker | None = None,
     ) -> None:
         self._lock = lock
         self._policy = policy
+        self._rotation = rotation
         self._index_path = index
         self.engine = Engine(vfs, layout, held, open_index(index), options)
         self._census = Census(self.engine)
         self.states = States(self.engine, self._census.tokens)
-        self.committer = Committer(self.engine, self.states.version, self._settle_grown)
+        self.lives = Lives(self.engine, self._state, self.commit)
+        self.committer = Committer(self.engine, self.states.version, self.lives.check_protect, self._settle_grown)
         self._merger = Merger(self.engine, self.states, self.commit, held.inbox)
         self._upkeep = Upkeep(self.engine, index)
         self._settling = False
@@ -297,74 +307,24 @@ class Vault:
         with self.engine.lock:
             self.engine.check_writable()
             self._merge(self.engine.layout.journals)
-            if not self.engine.live:
-                return 0
-            self.engine.index.forget_dead_readers()
-            self._settling = True
-            try:
-                self.note(EventType.SETTLED)
-                metrics = self.engine.metrics
-                with timed(metrics, Timing.SETTLE):
-                    written = settle(self.engine)
-                metrics.add(Counter.SEGMENTS_WRITTEN, written)
-                metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
-                metrics.set(Gauge.JOURNAL_BYTES, 0)
-                self._upkeep.look()
-                return written
-            finally:
-                self._settling = False
+            return self._settle(as_it_is) if self.engine.live else 0
 
-    def turn_epoch(self, unlock: Passphrase, dispose: Iterable[SubjectId] = ()) -> Turned:
-        """Begin another epoch, and with it dispose of all that is kept of subjects: no key opens it from then on.
-
-        Old copies of the vault do not help: the secret of the epoch before is destroyed, at once or when every copy
-        that was registered has been brought up to date. Settles first.
-
-        Parameters
-        ----------
-        unlock
-            A recipient of the vault: its root key is not kept while it is open.
-        dispose
-            Subjects, each with all identifiers and records of its own.
-
-        Raises
-        ------
-        NotFound
-            There is no such subject.
-        NoRecipientMatches
-        EpochSecretMissing
-            A store does not give back the new secret.
-        VaultDamaged, FormatError, NotAuthentic
-            A key table, or something else that must be carried over, is damaged.
-        StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned
-        """
-        engine = self.engine
-        subjects = sorted({bytes(subject) for subject in dispose})
-        with engine.maintained(), engine.lock:
-            root_key = self._root_key(unlock)
-            self.note(EventType.EPOCH_TURNING, len(subjects))
-            self.settle()
-            for subject in subjects:
-                self.steady(partial(content_key, engine, subject))
-            now = engine.options.clock()
-            events = [Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects]
-            events.append(Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)))
-            sealed = sealable(engine.suite, [encode_event(event) for event in events])
-            try:
-                turned = turn(engine, root_key, subjects, sealed)
-            except IndexDamaged:
-                self.rebuild_index()
-                turned = turn(engine, root_key, subjects, sealed)
-            sweep(engine)
-            self.retire()
-            return turned
-
-    def _root_key(self, unlock: Passphrase) -> bytes:
-        engine = self.engine
-        superblock, data = read_superblock(engine.vfs, engine.layout, engine.head)
-        root_key = unlock.unlock(superblock)
-        superblock.verify(data, root_key)
-        return root_key
+    def _settle(self, amended: Callable[[Head], Head]) -> int:
+        """Settle into a head that is amended. Call under the lock; there is a head of its own for this in any case."""
+        self.engine.index.forget_dead_readers()
+        self._settling = True
+        try:
+            self.note(EventType.SETTLED)
+            metrics = self.engine.metrics
+            with timed(metrics, Timing.SETTLE):
+                written = settle(self.engine, amended)
+            metrics.add(Counter.SEGMENTS_WRITTEN, written)
+            metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
+            metrics.set(Gauge.JOURNAL_BYTES, 0)
+            self._upkeep.look()
+            return written
+        finally:
+            self._settling = False
 
     def retire(self) -> Destruction:
         """Destroy what no copy of the vault that is known needs: secrets of earlier epochs, and tables put away."""
@@ -442,6 +402,11 @@ class Vault:
 
         return Maintenance(self)
 
+    @property
+    def keys(self) -> Keys:
+        """The recipients of the vault: who can open it, and how others are added."""
+        return Keys(self, self._settle)
+
     def space(self) -> Space:
         """Return what the vault occupies, by layer."""
         with self.engine.lock:
@@ -459,9 +424,24 @@ class Vault:
         )
         self._upkeep.after_commit()
 
+    def _state(self, namespace: str, key: bytes) -> State:
+        return self.steady(lambda: self.states.read(namespace, key))
+
     def commit(self, intent: Intent) -> int:
-        """Commit an intent and return its commit number."""
-        number = self.committer.commit(intent)
+        """Commit an intent and return its commit number; where its period is over and that is wanted, turn the epoch.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            Nothing was written: the key of the epoch may not protect anything any more.
+        """
+        try:
+            number = self.committer.commit(intent)
+        except KeyExpired:
+            if self._rotation is None or not self.lives.rotates():
+                raise
+            self.keys.turn(self._rotation)
+            number = self.committer.commit(intent)
         self._census.learn(intent.states.keys())
         self._upkeep.after_commit()
         return number

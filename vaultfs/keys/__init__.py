@@ -1,5 +1,27 @@
-"""Keys: the way from a passphrase and an epoch secret to the keys of every file, and the stores of epoch secrets.
+"""Keys: the way from a recipient and an epoch secret to the keys of every file, and the stores of epoch secrets.
 
-Promises: no key in a repr, log or error; costs bounded before they run; comparisons in constant time. May import
-`vaultfs_format` and `vaultfs.vfs`.
+A *recipient* is whoever a vault is sealed for, an *unlocker* what opens it; most are both. Promises: no key in a repr,
+log or error; costs bounded before they run; comparisons in constant time. May import `vaultfs_format` and
+`vaultfs.vfs`; what only some recipients take is imported when it is used.
 """
+
+from vaultfs.keys.escrow import Escrow, Shares
+from vaultfs.keys.hosts import HostKey, KeyService
+from vaultfs.keys.listing import RecipientInfo
+from vaultfs.keys.publickeys import PrivateKey, RecipientKey
+from vaultfs.keys.recipients import Passphrase, Recipient, Unlocker
+from vaultfs.keys.tokens import Token
+
+__all__ = [
+    "Escrow",
+    "HostKey",
+    "KeyService",
+    "Passphrase",
+    "PrivateKey",
+    "Recipient",
+    "RecipientInfo",
+    "RecipientKey",
+    "Shares",
+    "Token",
+    "Unlocker",
+]

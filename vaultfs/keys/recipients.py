@@ -1,18 +1,73 @@
-"""Recipients: who can open the vault's root key. A passphrase today."""
+"""Recipients: who can open the vault's root key. What any of them can do, and the simplest, a passphrase."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
+from vaultfs_format import limits
 from vaultfs_format.errors import CommitmentMismatch
 from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost, Stanza, seal_passphrase
-from vaultfs_format.suite import FIPS, Suite
+from vaultfs_format.suite import FIPS, Suite, same
 from vaultfs_format.superblock import Superblock
 
-from vaultfs.errors import ArgumentInvalid, NoRecipientMatches
+from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches, Structure
 
 MIN_PASSPHRASE = 8
 """Fewest bytes of a passphrase that a vault is created with (NIST SP 800-63B section 5.1.1.1)."""
+
+
+class Recipient(Protocol):
+    """Whoever a vault is sealed for."""
+
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+        """Return the stanza that lets this recipient open `root_key`. `salt`: 32 random bytes, used once."""
+        ...
+
+
+@runtime_checkable
+class Unlocker(Protocol):
+    """What opens a vault."""
+
+    def unlock(self, superblock: Superblock) -> bytes:
+        """Return the root key.
+
+        Raises
+        ------
+        NoRecipientMatches
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The root key itself, of a vault that was just made: nothing keeps it."""
+
+    root_key: bytes = field(repr=False)
+
+    def unlock(self, superblock: Superblock) -> bytes:  # noqa: ARG002 - as of an `Unlocker`
+        """Return the root key."""
+        return self.root_key
+
+
+def sealed_for(recipient: Recipient, suite: Suite, vault_id: bytes, root_key: bytes) -> Stanza:
+    """Return a stanza for a recipient; if it is one that can open it, it has done so.
+
+    Raises
+    ------
+    NoRecipientMatches
+        It cannot, though it should.
+    LimitExceeded
+        The stanza is larger than a vault can hold.
+    """
+    stanza = recipient.stanza(suite, vault_id, root_key, os.urandom(32))
+    if len(stanza.body) > limits.MAX_STANZA:
+        raise LimitExceeded(structure=Structure.STANZA, size=len(stanza.body), limit=limits.MAX_STANZA)
+    alone = Superblock(suite, vault_id, 1, [stanza], ())
+    if isinstance(recipient, Unlocker) and not same(recipient.unlock(alone), root_key):
+        raise NoRecipientMatches
+    return stanza
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
+from tests.vaultfs import softhsm
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
+from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares
+from vaultfs.keys.recipients import Known
 from vaultfs.metrics import Counter, Tally
 from vaultfs.storage.copies import copies_of
 from vaultfs.storage.health import health
@@ -55,6 +59,7 @@ def live(watch: Watch, folder: Path) -> None:
     )
     with vault, vault.session(WHO, TEXT("purpose")) as session:
         ids = _written(watch, session)
+        _recipients(watch, vault, folder)
         watch.files(folder)
         _conflicting(watch, session)
         for _ in range(2):
@@ -77,6 +82,55 @@ def live(watch: Watch, folder: Path) -> None:
     _without_the_disk_of_the_copies(watch, path)
     _denied(watch, path, ids[1])
     watch.files(folder)
+
+
+class _Service:
+    """A key service that fails when it is told to, and says what it should not."""
+
+    def __init__(self) -> None:
+        self.fails = False
+
+    def wrap(self, secret: bytes, bound: bytes) -> bytes:
+        self._fail()
+        return secret
+
+    def unwrap(self, blob: bytes, bound: bytes) -> bytes:
+        self._fail()
+        return blob
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise ConnectionError(TEXT("service"))
+
+
+def _recipients(watch: Watch, vault: vaultfs.Vault, folder: Path) -> None:
+    """Add one of each kind, and open by it; a few fail on the way, each in its own words."""
+    service, key = _Service(), PrivateKey.generate()
+    token = softhsm.new_token(pin=PLANTED.plain("pin").encode())
+    escrow = Escrow.draw([(2, 3)], passphrase=PLANTED.plain("shares").encode(), iteration_exponent=0)
+    host = HostKey("kms/records", service)
+    watch.said(host, key, token, escrow, escrow.shares, Known(TEXT("root").encode()))
+    for recipient in (key, key.public_key, token, escrow, host):
+        watch.said(vault.keys.add(recipient, unlock=SECRET))
+        watch.files(folder)
+    watch.said(vault.keys, *vault.keys.recipients(), vault.keys.drill(escrow.shares))
+    service.fails = True
+    failing: tuple[Callable[[], object], ...] = (
+        lambda: vault.keys.add(key, unlock=Passphrase(TEXT("wrong").encode())),
+        lambda: vault.keys.add(key, unlock=host),
+        lambda: vault.keys.add(key, unlock=replace(token, pin=PLANTED.plain("wrongpin").encode())),
+        lambda: vault.keys.add(key, unlock=replace(token, label=TEXT("label"))),
+        lambda: vault.keys.add(key, unlock=replace(token, module=TEXT("module"))),
+        lambda: vault.keys.add(HostKey(TEXT("name") + "\n", service), unlock=SECRET),
+        lambda: vault.keys.drill(Shares([TEXT("share")], PLANTED.plain("shares").encode())),
+        lambda: vault.keys.drill(Shares(escrow.groups[0], TEXT("wrong").encode())),
+        lambda: Escrow.draw([(1, 1)], passphrase=(TEXT("shares") + "\n").encode()),
+        lambda: RecipientKey(TEXT("public").encode()).stanza(vault.engine.suite, bytes(16), bytes(32), bytes(32)),
+        token.make_key,
+    )
+    for act in failing:
+        with watch.failing():
+            act()
 
 
 def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
@@ -282,7 +336,7 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
 def _not_opened(watch: Watch, path: Path) -> None:
     with watch.failing():
         vaultfs.open(path, unlock=vaultfs.Passphrase(TEXT("wrong").encode()))
-    for victim in ("head", "VAULT.1", "keyring.1", "*.vjrn", "*.vkey.1", "secret.1"):
+    for victim in ("head", "VAULT.6", "keyring.1", "*.vjrn", "*.vkey.1", "secret.1"):
         copy = path.with_name("harmed") / "v"
         shutil.copytree(path, copy)
         shutil.copytree(path.with_name("v.epoch"), copy.with_name("v.epoch"))

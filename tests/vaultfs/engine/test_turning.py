@@ -18,6 +18,7 @@ from vaultfs_tools import backup, fsck, rescue
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, flipped, get, index_content, put, read_only, reopen
 from vaultfs.engine.index import HANDLE
+from vaultfs.engine.subjects import encode_identifier
 from vaultfs.engine.turning import Destruction
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict, VaultDamaged
 from vaultfs.keys.stores import DirectoryStore
@@ -54,7 +55,7 @@ def subject_of(vault: vaultfs.Vault, patient: vaultfs.Identifier) -> vaultfs.Sub
 
 def dispose(vault: vaultfs.Vault, patients: Sequence[vaultfs.Identifier] = GONE) -> None:
     """Dispose of patients."""
-    vault.turn_epoch(PASSPHRASE, [subject_of(vault, patient) for patient in patients])
+    vault.keys.turn(PASSPHRASE, [subject_of(vault, patient) for patient in patients])
 
 
 def belonging(
@@ -70,7 +71,7 @@ def test_a_turn_changes_no_answer(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         data = fill(vault)
         before = answers(vault, PATIENTS)
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         assert answers(vault, PATIENTS) == before
         assert vault.engine.head.epoch == 2
     with reopen(tmp_path / "v") as vault:
@@ -89,7 +90,7 @@ def test_what_is_disposed_of_is_gone_and_all_else_stays(tmp_path: Path) -> None:
         subjects = {subject_of(vault, patient) for patient in GONE}
         gone = belonging(vault, data, GONE)
         before = without(answers(vault, LEFT), subjects)
-        turned = vault.turn_epoch(PASSPHRASE, subjects)
+        turned = vault.keys.turn(PASSPHRASE, subjects)
         assert turned.frames > 0
         assert answers(vault, LEFT) == before
         for record, content in data.items():
@@ -134,14 +135,14 @@ def test_a_subject_that_is_not_there_is_refused_before_anything_happens(tmp_path
     with create(tmp_path / "v") as vault:
         fill(vault, PATIENTS[:2])
         with pytest.raises(NotFound):
-            vault.turn_epoch(PASSPHRASE, [vaultfs.SubjectId(bytes(range(16)))])
+            vault.keys.turn(PASSPHRASE, [vaultfs.SubjectId(bytes(range(16)))])
         assert vault.engine.head.epoch == 1
 
 
 def test_another_passphrase_turns_nothing(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         with pytest.raises(NoRecipientMatches):
-            vault.turn_epoch(vaultfs.Passphrase(b"another one"))
+            vault.keys.turn(vaultfs.Passphrase(b"another one"))
         assert vault.engine.head.epoch == 1
 
 
@@ -151,7 +152,7 @@ def test_a_transaction_that_was_begun_for_a_subject_before_it_was_disposed_of_do
         subject = subject_of(vault, PATIENTS[0])
         txn = session.transaction()
         txn.put(b"late", kind="Binary", subject=subject)
-        vault.turn_epoch(PASSPHRASE, [subject])
+        vault.keys.turn(PASSPHRASE, [subject])
         with pytest.raises(TransactionConflict):
             txn.commit()
         with session.transaction() as txn:
@@ -221,14 +222,14 @@ def test_an_epoch_of_which_a_store_knows_is_not_begun_again(tmp_path: Path) -> N
     with create(tmp_path / "v", epoch_stores=[store]) as vault:
         put(vault)
         shutil.copytree(tmp_path / "v", tmp_path / "old")
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         store.put(EpochSecret(DEFAULT, vault.id, 1, secret_of_epoch_1 := os.urandom(32)))
         assert store.get(vault.id, 1).secret == secret_of_epoch_1
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         assert vault.engine.head.epoch == 3
         assert store.epochs(vault.id) == [3]
         store.put(EpochSecret(DEFAULT, vault.id, 7, os.urandom(32)))
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         assert store.epochs(vault.id) == [8]
 
 
@@ -241,7 +242,7 @@ def test_a_store_that_forgets_keeps_an_epoch_from_ending(tmp_path: Path) -> None
     with create(tmp_path / "v", epoch_stores=stores) as vault:
         record = put(vault)
         with pytest.raises(EpochSecretMissing):
-            vault.turn_epoch(PASSPHRASE)
+            vault.keys.turn(PASSPHRASE)
         assert vault.engine.head.epoch == 1
         assert get(vault, record) == b"data"
         put(vault)
@@ -259,10 +260,10 @@ def test_a_damaged_key_table_keeps_an_epoch_from_ending(tmp_path: Path) -> None:
         for table in tables:
             table.write_bytes(flipped(good, 130))
         with pytest.raises(VaultDamaged):
-            vault.turn_epoch(PASSPHRASE)
+            vault.keys.turn(PASSPHRASE)
         assert vault.engine.head.epoch == 1
         tables[0].write_bytes(good)
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         assert get(vault, record) == b"data"
 
 
@@ -276,7 +277,7 @@ def test_frames_that_the_index_lacks_are_disposed_of_as_well(tmp_path: Path) -> 
             lacked = index.all_frames_of(txn, subject)[-1]
         with index.writing() as txn:
             txn.delete(HANDLE.pack(lacked), db=index.tables.frames)
-        vault.turn_epoch(PASSPHRASE, [subject])
+        vault.keys.turn(PASSPHRASE, [subject])
         vault.rebuild_index()
         with vault.session(WHO, "TREAT") as session:
             assert subject not in session.all_subjects()
@@ -368,7 +369,7 @@ def test_an_old_copy_opens_with_the_keys_of_today_but_for_what_was_disposed_of(t
             put(vault, b"later %d" % number, subject=LEFT[0])
             vault.settle()
         assert old - {row.segment_id for row in vault.engine.head.segments}
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         dispose(vault)
         (copy,) = copies_of(vault)
         assert DirectoryStore(store).epochs(vault.id) == [1, 2, 3]
@@ -388,7 +389,7 @@ def test_a_copy_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
         put(vault)
     assert backup.main(["copy", str(path), str(tmp_path / "copy")]) == 0
     with reopen(path) as vault:
-        vault.turn_epoch(PASSPHRASE)
+        vault.keys.turn(PASSPHRASE)
         assert vault.maintenance.health().secrets_pending == 1
         with pytest.raises(NotFound):
             give_up(vault, bytes(16))
@@ -397,3 +398,23 @@ def test_a_copy_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
         assert store.epochs(vault.id) == [2]
         assert copies_of(vault) == {}
         assert vault.maintenance.health().secrets_pending == 0
+
+
+def test_an_index_of_an_earlier_epoch_confirms_nobody(tmp_path: Path) -> None:
+    """Whoever kept the pages of an old index, and has all keys of today, cannot try an identifier against it."""
+    with create(tmp_path / "v") as vault:
+        fill(vault, PATIENTS[:4])
+        vault.settle()
+        old = (tmp_path / "v/index/data.mdb").read_bytes()
+        before = guesses(vault)
+        assert all(guess in old for guess in before[::2])
+        dispose(vault, PATIENTS[:2])
+        vault.settle()
+        assert not any(guess in old for guess in guesses(vault))
+
+
+def guesses(vault: vaultfs.Vault) -> list[bytes]:
+    """Return what stands for identifiers in an index by the keys of now: their keys, and their tokens."""
+    chain = vault.engine.chain
+    tokens = [chain.identifier_token(encode_identifier(patient)) for patient in PATIENTS[:4]]
+    return [one for pair in zip(chain.alias_keys(tokens), tokens, strict=True) for one in pair]

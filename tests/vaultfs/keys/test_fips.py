@@ -135,7 +135,7 @@ def test_an_epoch_is_turned_and_a_subject_disposed_of(tmp_path: Path) -> None:
     with reopen(path) as vault, session(vault) as s:
         (subject,) = s.subjects(OTHER)
         gone = {info.id for info in s.find(subject=OTHER)}
-        vault.turn_epoch(PASSPHRASE, [subject])
+        vault.keys.turn(PASSPHRASE, [subject])
         kept = {record: data for record, data in made.items() if record not in gone}
         assert (len(gone), len(kept)) == (3, 6)
         check(vault, kept)

@@ -10,7 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from vaultfs_format import directory, epoch, frame, group, head, journal, keyring, keytable, segment, stanza, superblock
+from vaultfs_format import (
+    directory,
+    epoch,
+    frame,
+    group,
+    head,
+    journal,
+    keyring,
+    keytable,
+    segment,
+    stanzas,
+    superblock,
+)
 from vaultfs_format.errors import BadMagic, Structure, Truncated, VaultError
 from vaultfs_format.layout import RESERVED, Buffer, Layout
 from vaultfs_format.prefix import PREFIX
@@ -22,17 +34,9 @@ from vaultfs_tools.keyless.sizes import most
 
 Value = int | str
 WITHHELD = frozenset(
-    {
-        (epoch.FILE.title, "secret"),
-        (epoch.FILE.title, "digest"),
-        (stanza.PASSPHRASE.title, "sealed_root"),
-        (stanza.PBKDF2.title, "sealed_root"),
-    }
+    {(epoch.FILE.title, "secret"), (epoch.FILE.title, "digest")}
+    | {(layout.title, name) for layout in stanzas.LAYOUTS.values() for name in ("sealed_root", "wrapped_secret")}
 )
-_STANZAS: dict[int, Layout] = {
-    stanza.StanzaType.PASSPHRASE: stanza.PASSPHRASE,
-    stanza.StanzaType.PBKDF2: stanza.PBKDF2,
-}
 ENUMS: dict[tuple[str, str], type[IntEnum]] = {
     (segment.SUPERBLOCK.title, "class"): frame.FrameClass,
     (head.SEGMENT_ROW.title, "class"): frame.FrameClass,
@@ -135,13 +139,14 @@ def _superblock(file: Reader, about: Description) -> None:
     data = _small(file)
     if about.show(superblock.HEADER, data):
         at, end = superblock.HEADER.size, len(data) - 2 * DIGEST
+        left = int(about.sections[0].fields["stanzas"])
         while at < end and about.show(superblock.ITEM, data[:end], at):
             kind, length = (int(about.sections[-1].fields[name]) for name in ("type", "length"))
             at += superblock.ITEM.size
-            layout = _STANZAS.get(kind)
-            if layout is not None and length == layout.size:
+            layout = stanzas.LAYOUTS.get(kind) if left > 0 else None
+            if layout is not None and length >= layout.size:
                 about.show(layout, data[:end], at)
-            at += length
+            at, left = at + length, left - 1
     about.judge(lambda: superblock.Superblock.decode(data))
 
 

@@ -18,7 +18,7 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DIGEST
 from vaultfs_format.superblock import Superblock
 
-from vaultfs_tools.keyless.errors import Disagreement, FileMissing, Property
+from vaultfs_tools.keyless.errors import Disagreement, FileMissing, MirrorBehind, Property
 from vaultfs_tools.keyless.files import (
     COPIES,
     HEAD,
@@ -156,7 +156,11 @@ def check_retired(files: VaultFiles, report: Report, head: Head) -> None:
             _agree(Structure.KEY_TABLE, Property.FILE_ID, table.segment_id, id_in(name))
             return table
 
-        check_pair(files, report, name, limits.GIB, judge)
+        copies = read_copies(files, report, name, limits.GIB, judge)
+        for place, error in copies.bad.items():
+            if isinstance(error, FileMissing) and copies.good:  # it was being put away
+                copies.bad[place] = MirrorBehind(structure=Structure.KEY_TABLE)
+        copies.report(report, next(iter(copies.good), ""))
 
 
 def _agree(structure: Structure, stated: Property, found: object, expected: object) -> None:

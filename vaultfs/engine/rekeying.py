@@ -1,0 +1,260 @@
+"""Who can open a vault: listed, added, replaced, and escrow shares tried out; and its epochs.
+
+Adding is a rewrap: the same root key, sealed once more, in a VAULT of the next generation. Order: the event; VAULT in
+both copies; the head that names it; then the VAULT before goes. A crash at any point leaves the one or the other in
+force, and what is not in force is litter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vaultfs_format import limits
+from vaultfs_format.head import Head
+from vaultfs_format.suite import KEY
+from vaultfs_format.superblock import Superblock
+
+from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.litter import sweep
+from vaultfs.engine.pairs import drop_copy, write_pair
+from vaultfs.engine.subjects import content_key
+from vaultfs.engine.turning import Turned, turn
+from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
+from vaultfs.keys.escrow import Shares
+from vaultfs.keys.listing import RecipientInfo, listed
+from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
+from vaultfs.model import SubjectId
+
+if TYPE_CHECKING:
+    from vaultfs.engine.vault import Vault
+
+
+class Keys:
+    """The recipients of an open vault.
+
+    Parameters
+    ----------
+    settle
+        Settles the vault into a head that is amended, under the lock of its engine.
+    """
+
+    def __init__(self, vault: Vault, settle: Callable[[Callable[[Head], Head]], int]) -> None:
+        self._vault = vault
+        self._engine = vault.engine
+        self._settle = settle
+
+    def recipients(self) -> list[RecipientInfo]:
+        """Return all recipients, as the vault states them.
+
+        Raises
+        ------
+        VaultDamaged, Closed
+        """
+        with self._engine.lock:
+            self._engine.check()
+            superblock, _ = self._read()
+        return [listed(superblock.suite, stanza) for stanza in superblock.stanzas]
+
+    def add(self, recipient: Recipient, *, unlock: Unlocker) -> RecipientInfo:
+        """Let one more recipient open the vault; durable and in force when this returns.
+
+        Parameters
+        ----------
+        unlock
+            Any that opens the vault now: an open vault does not keep its root key.
+
+        Raises
+        ------
+        NoRecipientMatches
+            `unlock` does not open this vault; or the new recipient could not open its own stanza.
+        LimitExceeded
+            There are as many recipients as a vault can have.
+        StorageFull
+            All is as it was.
+        StorageFailed, WriterPoisoned, Closed, VaultError
+            What sealing for the recipient raises, or unlocking.
+        """
+        engine = self._engine
+        with engine.maintained():  # nobody else replaces VAULT; others go on writing while a PIN is asked for
+            old, root_key = self._unlocked(unlock)
+            if len(old.stanzas) >= limits.MAX_STANZAS:
+                raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(old.stanzas) + 1)
+            stanza = sealed_for(recipient, old.suite, old.vault_id, root_key)
+            new = replace(old, generation=old.generation + 1, stanzas=[*old.stanzas, stanza])
+            added = listed(old.suite, stanza)
+            with engine.lock:
+                engine.check_writable()
+                self._record(EventType.RECIPIENT_ADDED, added)
+                try:
+                    self._replace(new, root_key)
+                except StorageFull:
+                    if not engine.poisoned:  # else a head may be there that names it
+                        _remove(engine, new.generation)
+                        with suppress(VaultError):
+                            self._record(EventType.RECIPIENT_ADDED, added, Outcome.FAILED)
+                    raise
+                _remove(engine, old.generation)
+        return added
+
+    def turn(self, unlock: Unlocker, dispose: Iterable[SubjectId] = ()) -> Turned:
+        """Begin another epoch, and with it dispose of all that is kept of subjects: no key opens it from then on.
+
+        Old copies of the vault do not help: the secret of the epoch before is destroyed, at once or when every copy
+        that is known was brought up to date. Settles first.
+
+        Parameters
+        ----------
+        unlock
+            Any that opens the vault now: an open vault does not keep its root key.
+        dispose
+            Subjects, each with all identifiers and records of its own.
+
+        Raises
+        ------
+        NotFound
+            There is no such subject.
+        NoRecipientMatches
+        EpochSecretMissing
+            A store does not give back the new secret.
+        VaultDamaged, FormatError, NotAuthentic
+            A key table, or something else that must be carried over, is damaged.
+        StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned
+        """
+        with self._engine.maintained():
+            _, root_key = self._unlocked(unlock)
+            return self._turn(root_key, dispose)
+
+    def replace(
+        self, recipients: Sequence[Recipient], *, unlock: Unlocker, dispose: Iterable[SubjectId] = ()
+    ) -> tuple[list[RecipientInfo], Turned]:
+        """Let these recipients open the vault, and nobody else: a new root key for them, and another epoch.
+
+        Who could open the vault before, and has kept its root key and its epoch secret, cannot open what it is now.
+
+        Parameters
+        ----------
+        recipients
+            All of them: those that stay as well, since nothing but themselves, or their public keys, makes their
+            stanzas.
+        unlock, dispose
+            As of `turn`.
+
+        Returns
+        -------
+        tuple
+            The recipients, in this order; and what the turn did.
+
+        Raises
+        ------
+        ArgumentInvalid
+            There is none.
+        LimitExceeded
+            There are more than a vault can have.
+        NoRecipientMatches, EpochSecretMissing, NotFound, VaultDamaged, StorageFull, StorageFailed, VaultError
+            As of `turn`, or what sealing for a recipient raises: those before are in force.
+        """
+        if not recipients:
+            raise ArgumentInvalid(recipients=0)
+        if len(recipients) > limits.MAX_STANZAS:
+            raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(recipients))
+        with self._engine.maintained():
+            old, _ = self._unlocked(unlock)
+            root_key = os.urandom(KEY)
+            stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
+            new = replace(old, generation=old.generation + 1, stanzas=stanzas)
+            return [listed(old.suite, one) for one in stanzas], self._turn(root_key, dispose, new)
+
+    def _turn(self, root_key: bytes, dispose: Iterable[SubjectId], superblock: Superblock | None = None) -> Turned:
+        """Turn the epoch, under a root key; the events are in the commit that does it."""
+        engine, vault = self._engine, self._vault
+        subjects = sorted({bytes(subject) for subject in dispose})
+        with engine.lock:
+            engine.check_writable()
+            vault.note(EventType.EPOCH_TURNING, len(subjects))
+            vault.settle()
+            for subject in subjects:
+                vault.steady(partial(content_key, engine, subject))
+            now, replaced = engine.options.clock(), superblock.stanzas if superblock else ()
+            events = [
+                *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
+                *(self._event(EventType.RECIPIENT_ADDED, listed(engine.suite, stanza), now) for stanza in replaced),
+                Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
+            ]
+            sealed = sealable(engine.suite, [encode_event(event) for event in events])
+            try:
+                turned = turn(engine, root_key, subjects, sealed, superblock)
+            except IndexDamaged:
+                vault.rebuild_index()
+                turned = turn(engine, root_key, subjects, sealed, superblock)
+            sweep(engine)
+            vault.retire()
+            return turned
+
+    def drill(self, shares: Shares) -> RecipientInfo:
+        """Prove that escrow shares still open the vault, and change nothing; that it was tried is audited, durably.
+
+        Returns
+        -------
+        RecipientInfo
+            The escrow that they are shares of.
+
+        Raises
+        ------
+        NoRecipientMatches, SharesMissing, ShareInvalid, ExtraMissing
+            They do not.
+        """
+        engine = self._engine
+        engine.check_writable()
+        with engine.lock:
+            superblock, data = self._read()
+        try:
+            stanza, root_key = shares.opened(superblock)
+            superblock.verify(data, root_key)
+        except VaultError:
+            self._record(EventType.ESCROW_DRILLED, None, Outcome.FAILED)
+            raise
+        found = listed(superblock.suite, stanza)
+        self._record(EventType.ESCROW_DRILLED, found)
+        return found
+
+    def _read(self) -> tuple[Superblock, bytes]:
+        engine = self._engine
+        return read_superblock(engine.vfs, engine.layout, engine.head)
+
+    def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, bytes]:
+        """Return the superblock in force, proved authentic, and the root key."""
+        superblock, data = self._read()
+        root_key = unlock.unlock(superblock)
+        superblock.verify(data, root_key)
+        return superblock, root_key
+
+    def _record(self, kind: EventType, about: RecipientInfo | None, outcome: Outcome = Outcome.DONE) -> None:
+        self._vault.record([self._event(kind, about, self._engine.options.clock(), outcome)], durable=True)
+
+    @staticmethod
+    def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
+        stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
+        return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+
+    def _replace(self, new: Superblock, root_key: bytes) -> None:
+        """Put another VAULT in force."""
+        engine = self._engine
+        data = new.encode(root_key)
+        write_pair(engine.vfs, engine.layout, engine.layout.superblock(new.generation), data, engine.metrics)
+        digest = new.suite.digest(data)
+        self._settle(lambda head: replace(head, superblock_generation=new.generation, superblock_digest=digest))
+
+
+def _remove(engine: Engine, generation: int) -> None:
+    """Remove a VAULT file that is not in force, and its copy; what cannot be removed stays litter."""
+    path = engine.layout.superblock(generation)
+    with suppress(VaultError):
+        drop_copy(engine.vfs, engine.layout, path, engine.metrics)
+        engine.vfs.unlink(path)

@@ -1,0 +1,195 @@
+"""The life of a key: its states, what it may be used for in each, and for how long.
+
+Source: NIST SP 800-57 Part 1 Revision 5, sections 5.3 (cryptoperiods) and 7 (states and transitions). Pure: the clock
+is a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+
+import msgspec
+
+from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
+
+NEVER = 0
+"""Of a date: it does not come."""
+
+
+class KeyState(IntEnum):
+    """What may be done with a key."""
+
+    PRE_ACTIVE = 1
+    ACTIVE = 2
+    SUSPENDED = 3
+    DEACTIVATED = 4
+    COMPROMISED = 5
+    DESTROYED = 6
+
+
+class Use(Enum):
+    """What a key is used for: to protect is to seal and to sign, to process is to open and to verify."""
+
+    PROTECT = 1
+    PROCESS = 2
+
+
+class Reason(IntEnum):
+    """Why the state of a key was changed."""
+
+    UNSPECIFIED = 0
+    KEY_COMPROMISE = 1
+    AFFILIATION_CHANGED = 3
+    SUPERSEDED = 4
+    CESSATION_OF_OPERATION = 5
+    HOLD = 6
+    PRIVILEGE_WITHDRAWN = 9
+
+
+FOLLOWING: Mapping[KeyState, frozenset[KeyState]] = {
+    KeyState.PRE_ACTIVE: frozenset({KeyState.ACTIVE, KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.ACTIVE: frozenset({KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.SUSPENDED: frozenset({KeyState.ACTIVE, KeyState.DEACTIVATED, KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.DEACTIVATED: frozenset({KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.COMPROMISED: frozenset({KeyState.DESTROYED}),
+    KeyState.DESTROYED: frozenset(),
+}
+"""The transitions of figure 3 that are a person's act; those of time are in `Life.at`."""
+
+_USES: Mapping[KeyState, frozenset[Use]] = {
+    KeyState.PRE_ACTIVE: frozenset(),
+    KeyState.ACTIVE: frozenset({Use.PROTECT, Use.PROCESS}),
+    KeyState.SUSPENDED: frozenset({Use.PROCESS}),
+    KeyState.DEACTIVATED: frozenset({Use.PROCESS}),
+    KeyState.COMPROMISED: frozenset({Use.PROCESS}),
+    KeyState.DESTROYED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The state of a key, and its dates in microseconds since 1970; `NEVER` where there is none.
+
+    Parameters
+    ----------
+    state
+        As it was last set.
+    active_from
+        When a key that is pre-active becomes active.
+    protect_until, process_until
+        Ends of the originator-usage and of the recipient-usage period.
+    changed
+        When the state was set.
+    """
+
+    state: KeyState = KeyState.ACTIVE
+    active_from: int = NEVER
+    protect_until: int = NEVER
+    process_until: int = NEVER
+    changed: int = 0
+    reason: Reason = Reason.UNSPECIFIED
+
+    def __post_init__(self) -> None:
+        ends = [end for end in (self.protect_until, self.process_until) if end != NEVER]
+        if any(end < self.active_from for end in ends) or ends != sorted(ends) or min([*ends, 0]) < 0:
+            raise TransitionInvalid
+
+    def at(self, now: int) -> KeyState:
+        """Return the state at a time: it goes on by itself from pre-active to active, and to deactivated."""
+        state = self.state
+        if state is KeyState.PRE_ACTIVE and NEVER != self.active_from <= now:
+            state = KeyState.ACTIVE
+        if state in {KeyState.ACTIVE, KeyState.SUSPENDED} and NEVER != self.protect_until <= now:
+            state = KeyState.DEACTIVATED
+        return state
+
+    def check(self, use: Use, now: int) -> None:
+        """Refuse a use that the state or a date does not permit.
+
+        Raises
+        ------
+        KeyExpired
+            A cryptoperiod is over.
+        KeyNotUsable
+            The state is one in which the key is not used so.
+        """
+        end = self.protect_until if use is Use.PROTECT else self.process_until
+        state = self.at(now)
+        if NEVER != end <= now and state in {KeyState.ACTIVE, KeyState.DEACTIVATED}:
+            raise KeyExpired(use=use)
+        if use not in _USES[state]:
+            raise KeyNotUsable(use=use, state=state)
+
+    def moved(self, state: KeyState, now: int, reason: Reason = Reason.UNSPECIFIED) -> Life:
+        """Return the life of a key whose state is set.
+
+        Raises
+        ------
+        TransitionInvalid
+            That state does not follow the present one.
+        """
+        present = self.at(now)
+        if state not in FOLLOWING[present]:
+            raise TransitionInvalid(state=present, to=state)
+        return replace(self, state=state, changed=now, reason=reason)
+
+    def encode(self) -> bytes:
+        """Return the value of the control state that keeps it."""
+        return msgspec.msgpack.encode(
+            [self.state, self.active_from, self.protect_until, self.process_until, self.changed, self.reason]
+        )
+
+    @classmethod
+    def decode(cls, value: bytes) -> Life:
+        """Parse what `encode` returned.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        try:
+            state, *dates, reason = msgspec.msgpack.decode(value, type=tuple[int, int, int, int, int, int])
+            return cls(KeyState(state), *dates, Reason(reason))
+        except (msgspec.MsgspecError, ValueError, TransitionInvalid):
+            raise FieldInvalid(structure=Structure.ENTRIES) from None
+
+
+class OnExpiry(IntEnum):
+    """What a commit does when the period is over in which the key of its epoch protects: turn the epoch, or fail."""
+
+    HALT = 0
+    ROTATE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cryptoperiod:
+    """For how long the key of an epoch protects.
+
+    Parameters
+    ----------
+    microseconds
+        From the beginning of an epoch on; `NEVER`: without an end.
+    """
+
+    microseconds: int = NEVER
+    on_expiry: OnExpiry = OnExpiry.HALT
+
+    def encode(self) -> bytes:
+        """Return the value of the control state that keeps it."""
+        return msgspec.msgpack.encode([self.microseconds, self.on_expiry])
+
+    @classmethod
+    def decode(cls, value: bytes) -> Cryptoperiod:
+        """Parse what `encode` returned.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        try:
+            period, on_expiry = msgspec.msgpack.decode(value, type=tuple[int, int])
+            return cls(period, OnExpiry(on_expiry))
+        except (msgspec.MsgspecError, ValueError):
+            raise FieldInvalid(structure=Structure.ENTRIES) from None

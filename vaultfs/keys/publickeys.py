@@ -1,0 +1,110 @@
+"""Recipients with a key pair: a vault is sealed for the public key, and the private key, kept elsewhere, opens it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from vaultfs_format.keystanza import KeyStanza, fingerprint_of, seal_for_key
+from vaultfs_format.stanza import Stanza, StanzaType
+from vaultfs_format.suite import KEY, SUITES, Suite
+from vaultfs_format.superblock import Superblock
+
+from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, DecryptionFailed, FieldInvalid, NoRecipientMatches
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientKey:
+    """A public key, of which somebody else may hold the private key.
+
+    Parameters
+    ----------
+    public
+        As `PrivateKey.public_key` returns it.
+    """
+
+    public: bytes
+
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+        """Return the stanza that lets the holder of the private key open `root_key`.
+
+        Raises
+        ------
+        ArgumentInvalid
+            It is no public key, or one of another suite.
+        """
+        if len(self.public) == suite.public_key_size:
+            with suppress(FieldInvalid):
+                sealed = seal_for_key(suite, vault_id, root_key, self.public, os.urandom(KEY), salt)
+                return Stanza(StanzaType.PUBLIC_KEY, sealed.encode())
+        raise ArgumentInvalid(length=len(self.public))
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """A private key: opens vaults that are sealed for its public key, and is a recipient of new ones.
+
+    Parameters
+    ----------
+    secret
+        As `generate` draws it: its length says for vaults of which suite it is.
+    """
+
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def generate(cls, suite: str = "default") -> PrivateKey:
+        """Return a fresh key for vaults of a suite. Keep its `secret` where no copy of the vault is.
+
+        Raises
+        ------
+        ArgumentInvalid
+            There is no such suite.
+        """
+        for one in SUITES.values():
+            if one.name == suite:
+                return cls(one.draw_private_key(os.urandom))
+        raise ArgumentInvalid
+
+    @property
+    def public_key(self) -> RecipientKey:
+        """The public half, which is no secret.
+
+        Raises
+        ------
+        ArgumentInvalid
+            The secret is none.
+        """
+        for suite in SUITES.values():
+            if suite.is_private_key(self.secret):
+                return RecipientKey(suite.public_key(self.secret))
+        raise ArgumentInvalid(length=len(self.secret))
+
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+        """Return the stanza that lets this key open `root_key`.
+
+        Raises
+        ------
+        ArgumentInvalid
+        """
+        return self.public_key.stanza(suite, vault_id, root_key, salt)
+
+    def unlock(self, superblock: Superblock) -> bytes:
+        """Return the root key.
+
+        Raises
+        ------
+        NoRecipientMatches, ArgumentInvalid
+        """
+        suite, vault_id = superblock.suite, superblock.vault_id
+        public = self.public_key.public
+        fingerprint = fingerprint_of(suite, public) if len(public) == suite.public_key_size else None
+        for stanza in superblock.stanzas:
+            if stanza.kind != StanzaType.PUBLIC_KEY:
+                continue
+            found = KeyStanza.decode(suite, stanza.body)
+            if found.fingerprint == fingerprint:
+                with suppress(CommitmentMismatch, DecryptionFailed):
+                    return found.open(suite, vault_id, self.secret)
+        raise NoRecipientMatches
