@@ -14,6 +14,8 @@ import msgspec
 
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
 
+_Kept = tuple[int, int, int, int, int, int]
+
 NEVER = 0
 """Of a date: it does not come."""
 
@@ -150,8 +152,8 @@ class Life:
         FieldInvalid
         """
         try:
-            state, *dates, reason = msgspec.msgpack.decode(value, type=tuple[int, int, int, int, int, int])
-            return cls(KeyState(state), *dates, Reason(reason))
+            state, active, protect, process, changed, reason = msgspec.msgpack.decode(value, type=_Kept)
+            return cls(KeyState(state), active, protect, process, changed, Reason(reason))
         except (msgspec.MsgspecError, ValueError, TransitionInvalid):
             raise FieldInvalid(structure=Structure.ENTRIES) from None
 

@@ -99,7 +99,8 @@ def test_dates_that_do_not_ascend_are_refused(dates: tuple[int, int, int]) -> No
 
 @given(st.sampled_from(KeyState), st.sampled_from(Reason), st.lists(st.integers(0, 2**62), min_size=3, max_size=3))
 def test_a_life_comes_back_as_it_was_kept(state: KeyState, reason: Reason, dates: list[int]) -> None:
-    life = Life(state, *sorted(dates), NOW, reason)
+    active, protect, process = sorted(dates)
+    life = Life(state, active, protect, process, NOW, reason)
     assert Life.decode(life.encode()) == life
 
 
