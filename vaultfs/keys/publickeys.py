@@ -76,9 +76,13 @@ class PrivateKey:
         ArgumentInvalid
             The secret is none.
         """
+        return RecipientKey(self._suite().public_key(self.secret))
+
+    def _suite(self) -> Suite:
+        """Return the suite that the key is of, which nothing else is computed by."""
         for suite in SUITES.values():
             if suite.is_private_key(self.secret):
-                return RecipientKey(suite.public_key(self.secret))
+                return suite
         raise ArgumentInvalid(length=len(self.secret))
 
     def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
@@ -87,7 +91,10 @@ class PrivateKey:
         Raises
         ------
         ArgumentInvalid
+            The secret is none, or one for vaults of another suite.
         """
+        if self._suite() is not suite:
+            raise ArgumentInvalid(length=len(self.secret))
         return self.public_key.stanza(suite, vault_id, root_key, salt)
 
     def unlock(self, superblock: Superblock) -> bytes:
@@ -98,8 +105,9 @@ class PrivateKey:
         NoRecipientMatches, ArgumentInvalid
         """
         suite, vault_id = superblock.suite, superblock.vault_id
-        public = self.public_key.public
-        fingerprint = fingerprint_of(suite, public) if len(public) == suite.public_key_size else None
+        if self._suite() is not suite:
+            raise NoRecipientMatches
+        fingerprint = fingerprint_of(suite, self.public_key.public)
         for stanza in superblock.stanzas:
             if stanza.kind != StanzaType.PUBLIC_KEY:
                 continue

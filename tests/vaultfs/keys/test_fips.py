@@ -19,7 +19,7 @@ from vaultfs_format.act import Act
 from vaultfs_format.copymark import CopyMark
 from vaultfs_format.prefix import PREFIX
 from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost
-from vaultfs_format.suite import DEFAULT, FIPS
+from vaultfs_format.suite import DEFAULT, FIPS, SUITES
 from vaultfs_format.superblock import Superblock
 from vaultfs_tools import backup, cli, dump, export, fsck, import_, maintain, rescue
 
@@ -27,6 +27,8 @@ import vaultfs
 from tests.vaultfs.keys.denying import PLACES, Denied, denying
 from tests.vaultfs.support import MRN, OTHER, answers, events, get, put, seen, session
 from vaultfs.errors import AlgorithmMissing, ArgumentInvalid, NoRecipientMatches, VaultDamaged
+from vaultfs.keys.escrow import Escrow
+from vaultfs.keys.publickeys import PrivateKey, RecipientKey
 
 SECRET = b"correct horse battery staple"
 PASSPHRASE = vaultfs.Passphrase(SECRET)
@@ -279,6 +281,25 @@ def test_one_passphrase_works_in_both_suites_at_its_own_cost(tmp_path: Path) -> 
         vaultfs.open(tmp_path / suite, unlock=vaultfs.Passphrase(SECRET)).close()
         with pytest.raises(NoRecipientMatches):
             vaultfs.open(tmp_path / suite, unlock=vaultfs.Passphrase(b"another passphrase"))
+
+
+@pytest.mark.usefixtures("denied")
+def test_key_pairs_and_other_recipients_are_of_the_suite(tmp_path: Path) -> None:
+    key, escrow = PrivateKey.generate("fips"), Escrow.draw([(2, 3)])
+    with vaultfs.create(tmp_path / "v", recipients=[PASSPHRASE, key, escrow], policy=POLICY, suite="fips") as vault:
+        record = put(vault)
+    for unlock in (key, escrow.shares):
+        with vaultfs.open(tmp_path / "v", unlock=unlock, policy=POLICY) as vault:
+            assert get(vault, record) == b"data"
+    with pytest.raises(ArgumentInvalid):
+        PrivateKey.generate("fast")
+    for suite in SUITES.values():
+        with pytest.raises(NoRecipientMatches):
+            vaultfs.open(tmp_path / "v", unlock=PrivateKey.generate(suite.name))
+    public = RecipientKey(bytes(DEFAULT.public_key_size))
+    for other in (PrivateKey.generate(), public):
+        with pytest.raises(ArgumentInvalid):
+            vaultfs.create(tmp_path / "other", recipients=[other], suite="fips")
 
 
 @pytest.mark.parametrize("name", ["VAULT.1", "keyring.1"])

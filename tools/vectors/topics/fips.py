@@ -22,6 +22,7 @@ from vaultfs_format.errors import (
 )
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.keyring import Compartment, InboxTag, SigningTag, seal_keyring
+from vaultfs_format.keystanza import seal_for_key
 from vaultfs_format.signing import FIPS_SIGNER, SIGNATURE, SigningKeys
 from vaultfs_format.stanza import Pbkdf2Cost, Stanza, StanzaType, seal_passphrase
 from vaultfs_format.suite import DEFAULT, FIPS
@@ -68,6 +69,7 @@ def cases() -> list[Case]:
     _hashes(topic)
     _hpke(topic)
     _passphrases(topic)
+    _key_stanzas(topic)
     _vault_files(topic)
     _signers(topic)
     _signatures(topic)
@@ -187,6 +189,45 @@ def _passphrases(topic: Topic) -> None:
     )
     bad("cut", "The last byte is missing.", "GEN-21", Truncated, _STANZA[:-1])
     bad("trailing", "A byte follows.", "GEN-22", TrailingBytes, _STANZA + b"\0")
+
+
+def _key_stanzas(topic: Topic) -> None:
+    drawn, salt = seeded("secret of a stanza of suite 2", 32), seeded("salt of a key stanza of suite 2", 32)
+    public = FIPS.public_key(INBOX_KEY)
+    data = DRAWN.get(
+        "key stanza of suite 2",
+        lambda: seal_for_key(FIPS, VAULT_ID, ROOT_KEY, public, drawn, salt).encode(),
+    )
+    given: dict[str, Any] = {"vault_id": VAULT_ID, "private": INBOX_KEY, "suite": SUITE}
+    topic.good(
+        "key-stanza",
+        "A stanza for a public key of P-256: 113 bytes of secret, sealed.",
+        "key-stanza",
+        "KEY-22",
+        data=data,
+        facts={"root_key": ROOT_KEY},
+        **given,
+    )
+    topic.bad(
+        "key-stanza-of-another-suite",
+        "The same where suite 1 is stated: it is too short.",
+        "key-stanza",
+        "GEN-21",
+        Truncated,
+        Structure.STANZA,
+        data=data,
+        **(given | {"suite": DEFAULT.id}),
+    )
+    topic.bad(
+        "key-stanza-other-key",
+        "Another private key opens nothing.",
+        "key-stanza",
+        "",
+        DecryptionFailed,
+        Structure.STANZA,
+        data=data,
+        **(given | {"private": scalar("another key of suite 2")}),
+    )
 
 
 def _vault_files(topic: Topic) -> None:
