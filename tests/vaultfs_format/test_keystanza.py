@@ -100,6 +100,7 @@ def test_what_is_no_public_key_is_refused() -> None:
 def test_the_types_have_their_numbers() -> None:
     assert {one.name: int(one) for one in StanzaType} == {
         "PASSPHRASE": 1,
+        "PBKDF2": 2,
         "PUBLIC_KEY": 3,
         "TOKEN": 4,
         "ESCROW": 5,
