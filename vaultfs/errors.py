@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaultfs_format.errors import (
+    AlgorithmMissing,
     BadMagic,
     ChainBroken,
     CommitmentMismatch,
@@ -28,6 +29,7 @@ from vaultfs_format.errors import (
 )
 
 __all__ = [
+    "AlgorithmMissing",
     "BadMagic",
     "ChainBroken",
     "CommitmentMismatch",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from vaultfs_format.errors import Structure
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require
+from vaultfs_format.suite import Suite
 
 
 class LeafKind(IntEnum):
@@ -71,12 +71,11 @@ def check_entries(data: Buffer) -> None:
     require(all(all_zero(view[at :: ENTRY.size]) for at in range(1, 8)), Structure.AUDIT_ENTRY, 3)
 
 
-def commitment(salted: Buffer) -> bytes:
+def commitment(suite: Suite, salted: Buffer) -> bytes:
     """Return the commitment to an event behind its salt: a short or guessable event cannot be found by trying."""
-    return hashlib.sha256(salted).digest()
+    return suite.sha256_each([salted])[0]
 
 
-def commitments(salted: Iterable[Buffer]) -> list[bytes]:
+def commitments(suite: Suite, salted: Iterable[Buffer]) -> list[bytes]:
     """Return the commitments to many events, each behind its salt."""
-    sha256 = hashlib.sha256
-    return [sha256(one).digest() for one in salted]
+    return suite.sha256_each(salted)

@@ -206,6 +206,16 @@ class UnsupportedFeature(Unsupported):
     advice = "Use the VaultFS that wrote the vault, or a newer one. The vault is not damaged."
 
 
+class AlgorithmMissing(Unsupported):
+    """The cryptographic library of this machine, or the provider that it runs on, lacks an algorithm that is needed."""
+
+    code = 1114
+    advice = (
+        "Use the machine, or the provider of OpenSSL, that the vault was used with. Under a FIPS provider only vaults "
+        "of suite fips can be used. The vault is not damaged."
+    )
+
+
 # 1200-1299: bytes that are well formed and not authentic. ----------------------------------------------------------
 
 

@@ -128,7 +128,7 @@ class Head:
 
     def tree(self) -> merkle.CompactRange:
         """Return the audit tree up to and with the live-set leaf."""
-        return merkle.CompactRange(merkle.audit_nodes, self.tree_size, self.peaks)
+        return merkle.CompactRange(merkle.audit_nodes(self.suite), self.tree_size, self.peaks)
 
     def _header(self, tree_size: int, root: bytes, peaks: int) -> bytes:
         return HEADER.pack(
@@ -231,7 +231,7 @@ class Head:
         return head
 
     def verify_signatures(self, signer: Signer) -> None:
-        """Check that the head was signed, with both keys, by this signer.
+        """Check that the head was signed, with all its keys, by this signer.
 
         Raises
         ------

@@ -15,8 +15,8 @@ from vaultfs_format import labels, limits
 from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
-from vaultfs_format.signing import SEEDS
-from vaultfs_format.suite import DIGEST, KEY, PRIVATE_KEY, TAG, Suite, same
+from vaultfs_format.signing import are_seeds
+from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
 
 MAGIC = file_magic("K")
 HEADER = Layout(
@@ -169,10 +169,10 @@ class Keyring:
             table_keys(values)
             turn_of(values)
         elif compartment is Compartment.INBOX:
-            require(len(values.get(InboxTag.PRIVATE_KEY, b"")) == PRIVATE_KEY, Structure.KEYRING, 6)
+            require(self.suite.is_private_key(values.get(InboxTag.PRIVATE_KEY, b"")), Structure.KEYRING, 6)
         else:
-            sizes = len(values.get(SigningTag.NUMBER, b"")), len(values.get(SigningTag.SEEDS, b""))
-            require(sizes == (4, SEEDS), Structure.KEYRING, 7)
+            numbered = len(values.get(SigningTag.NUMBER, b"")) == 4
+            require(numbered and are_seeds(self.suite, values.get(SigningTag.SEEDS, b"")), Structure.KEYRING, 7)
         return values
 
 

@@ -8,10 +8,9 @@ from vaultfs_format import labels
 from vaultfs_format.errors import Structure
 from vaultfs_format.layout import Buffer, Field, Layout, require_size
 from vaultfs_format.stanza import SEAL, RootSeal, StanzaType, place_of, seal_root
-from vaultfs_format.suite import ENCAPSULATED, KEY, TAG, Suite
+from vaultfs_format.suite import KEY, Suite
 
 FINGERPRINT = 16
-SEALED_SECRET = ENCAPSULATED + KEY + TAG
 
 PUBLIC_KEY = Layout(
     Structure.STANZA,
@@ -40,14 +39,14 @@ class KeyStanza:
         return PUBLIC_KEY.pack(self.fingerprint, *self.seal.fields()) + self.sealed_secret
 
     @classmethod
-    def decode(cls, body: Buffer) -> KeyStanza:
+    def decode(cls, suite: Suite, body: Buffer) -> KeyStanza:
         """Parse the body of a stanza.
 
         Raises
         ------
         Truncated, TrailingBytes
         """
-        require_size(body, PUBLIC_KEY.size + SEALED_SECRET, Structure.STANZA)
+        require_size(body, PUBLIC_KEY.size + suite.sealing_adds + KEY, Structure.STANZA)
         fingerprint, *seal = PUBLIC_KEY.unpack(body)
         return cls(fingerprint, RootSeal(*seal), bytes(body[PUBLIC_KEY.size :]))
 

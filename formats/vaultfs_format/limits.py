@@ -114,6 +114,12 @@ MAX_ARGON_LANES = 64
 MAX_ARGON_WORK = 16 * GIB // KIB
 """Most that memory in KiB times passes may be: what a stanza may cost before anything of it is authentic."""
 
+MIN_PBKDF2_ITERATIONS = 600_000
+"""Fewest iterations of PBKDF2 that a stanza may state."""
+
+MAX_PBKDF2_ITERATIONS = 50_000_000
+"""Most iterations of PBKDF2 that a stanza may ask for."""
+
 SLICE_LARGE = 64 * KIB
 """Slice size of segments with `SMALL_SEGMENT` bytes or more before the leaf hashes."""
 

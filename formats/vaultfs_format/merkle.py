@@ -1,13 +1,12 @@
 """The Merkle tree shape of RFC 9162 section 2.1: roots over leaf hashes, the compact range that grows
 one, and proofs that a leaf is in one.
 
-Two trees use it: the audit tree (SHA-256, leaves and nodes exactly as in the RFC) and the slice tree of a segment (the
-suite's digest, leaves bound to the segment and their position).
+Two trees use it: the audit tree (of SHA-256 in every suite, leaves and nodes exactly as in the RFC) and the slice tree
+of a segment (the suite's digest, leaves bound to the segment and their position).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from vaultfs_format.layout import Buffer
@@ -17,25 +16,24 @@ Nodes = Callable[[Sequence[bytes]], list[bytes]]
 """Hashes an even number of neighbours, two at a time: a whole level at once, since there are millions of them."""
 
 
-def audit_leaf(entry: Buffer) -> bytes:
+def audit_leaf(suite: Suite, entry: Buffer) -> bytes:
     """Return the hash of an audit leaf: SHA-256(0x00 || entry), RFC 9162 section 2.1.1."""
-    return hashlib.sha256(b"\x00" + entry).digest()
+    return audit_leaves(suite, [entry])[0]
 
 
-def audit_leaves(entries: Iterable[Buffer]) -> list[bytes]:
+def audit_leaves(suite: Suite, entries: Iterable[Buffer]) -> list[bytes]:
     """Return the hashes of many audit leaves."""
-    sha256 = hashlib.sha256
-    return [sha256(b"\x00" + entry).digest() for entry in entries]
+    return suite.sha256_each([b"\x00" + entry for entry in entries])
 
 
-def audit_nodes(level: Sequence[bytes]) -> list[bytes]:
-    """Return the hashes of inner nodes of the audit tree, over pairs of neighbours: SHA-256(0x01 || left || right)."""
-    sha256 = hashlib.sha256
-    return [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+def audit_nodes(suite: Suite) -> Nodes:
+    """Return the inner-node hash of the audit tree: SHA-256(0x01 || left || right)."""
+    each = suite.sha256_each
+    return lambda level: each([b"\x01" + left + right for left, right in zip(level[::2], level[1::2], strict=True)])
 
 
-AUDIT_EMPTY = hashlib.sha256(b"").digest()
-"""The root of the audit tree of size 0."""
+AUDIT_EMPTY = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+"""The root of the audit tree of size 0: SHA-256 of nothing."""
 
 
 def slice_leaf(suite: Suite, segment: bytes, index: int, data: Buffer) -> bytes:

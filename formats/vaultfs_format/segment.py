@@ -67,7 +67,7 @@ FOOTER = Layout(
     Field("superblock", f"{SUPERBLOCK.size}s", "copy of the superblock's fields"),
     Field("signer", "I", "number of the signer"),
     Field(RESERVED, "4s"),
-    Field("signature", "64s", "by Ed25519, of all fields before"),
+    Field("signature", "64s", "of all fields before"),
 )
 FOOTER_MAGIC = file_magic("F")
 

@@ -7,25 +7,37 @@ before it runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from vaultfs_format import labels, limits
+from vaultfs_format import labels, limits, sha2
 from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, NotEnoughMemory, Structure, UnsupportedFeature
 from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
-from vaultfs_format.suite import KEY, TAG, Suite, same
+from vaultfs_format.sealing import provided
+from vaultfs_format.suite import DEFAULT, FIPS, KEY, TAG, Suite, same
 
 
 class StanzaType(IntEnum):
     """How a stanza is opened."""
 
     PASSPHRASE = 1
+    PBKDF2 = 2
     PUBLIC_KEY = 3
     TOKEN = 4
     ESCROW = 5
     HOST = 6
+
+
+_SUITE_OF = {StanzaType.PASSPHRASE: DEFAULT, StanzaType.PBKDF2: FIPS}
+"""The suite of stanza types that are of one suite alone."""
+
+
+def permitted(suite: Suite, kind: int) -> bool:
+    """Return whether VAULT may have a stanza of this type: a type that is not known may be in any suite."""
+    return not any(kind == known and suite is not owner for known, owner in _SUITE_OF.items())
 
 
 SEAL = (
@@ -41,6 +53,12 @@ PASSPHRASE = Layout(
     Field("memory_kib", "I", "Argon2id memory in KiB"),
     Field("passes", "I", "Argon2id passes"),
     Field("lanes", "I", "Argon2id lanes"),
+    *SEAL,
+)
+PBKDF2 = Layout(
+    Structure.STANZA,
+    "passphrase stanza of suite 2",
+    Field("iterations", "I", "PBKDF2 iterations"),
     *SEAL,
 )
 
@@ -103,6 +121,7 @@ class Argon2Cost:
         Degree of parallelism.
     """
 
+    kind: ClassVar[StanzaType] = StanzaType.PASSPHRASE
     memory_kib: int = 65_536
     passes: int = 3
     lanes: int = 4
@@ -125,27 +144,79 @@ class Argon2Cost:
         require(self.passes > 0 and self.lanes > 0, Structure.STANZA, 1)
         require(self.memory_kib >= 8 * self.lanes, Structure.STANZA, 2)
 
+    def hash(self, passphrase: bytes, salt: bytes) -> bytes:
+        """Return the secret of 32 bytes that a passphrase leads to.
+
+        Raises
+        ------
+        NotEnoughMemory, AlgorithmMissing
+        """
+        with provided(Structure.STANZA):
+            function = Argon2id(
+                salt=salt, length=KEY, iterations=self.passes, lanes=self.lanes, memory_cost=self.memory_kib
+            )
+        try:
+            return function.derive(passphrase)
+        except MemoryError:
+            raise NotEnoughMemory(structure=Structure.STANZA, memory=self.memory_kib, passes=self.passes) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Pbkdf2Cost:
+    """Cost of PBKDF2 with HMAC-SHA-256 (SP 800-132). The default takes about 0.1 s on one core.
+
+    Parameters
+    ----------
+    iterations
+        At least 600,000.
+    """
+
+    kind: ClassVar[StanzaType] = StanzaType.PBKDF2
+    iterations: int = limits.MIN_PBKDF2_ITERATIONS
+
+    def check(self) -> None:
+        """Refuse costs outside the limits before anything is computed.
+
+        Raises
+        ------
+        LimitExceeded, FieldInvalid
+        """
+        if self.iterations > limits.MAX_PBKDF2_ITERATIONS:
+            raise LimitExceeded(structure=Structure.STANZA, iterations=self.iterations)
+        require(self.iterations >= limits.MIN_PBKDF2_ITERATIONS, Structure.STANZA, 3)
+
+    def hash(self, passphrase: bytes, salt: bytes) -> bytes:
+        """Return the secret of 32 bytes that a passphrase leads to."""
+        return sha2.stretch(passphrase, salt, self.iterations, KEY)
+
+
+_PASSPHRASES: dict[int, tuple[Layout, type[Argon2Cost | Pbkdf2Cost]]] = {
+    StanzaType.PASSPHRASE: (PASSPHRASE, Argon2Cost),
+    StanzaType.PBKDF2: (PBKDF2, Pbkdf2Cost),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PassphraseStanza:
     """The root key under a passphrase."""
 
-    cost: Argon2Cost
+    cost: Argon2Cost | Pbkdf2Cost
     seal: RootSeal
 
     def encode(self) -> bytes:
         """Return the body of the stanza."""
-        cost, seal = self.cost, self.seal
-        return PASSPHRASE.pack(cost.memory_kib, cost.passes, cost.lanes, seal.salt, seal.commitment, seal.sealed_root)
+        layout, _ = _PASSPHRASES[self.cost.kind]
+        return layout.pack(*astuple(self.cost), self.seal.salt, self.seal.commitment, self.seal.sealed_root)
 
     @classmethod
-    def decode(cls, body: Buffer) -> PassphraseStanza:
-        """Parse the body of a stanza; the costs are bounded here, before they run."""
-        require_size(body, PASSPHRASE.size, Structure.STANZA)
-        memory, passes, lanes, *seal = PASSPHRASE.unpack(body)
-        cost = Argon2Cost(memory, passes, lanes)
+    def decode(cls, body: Buffer, kind: StanzaType = StanzaType.PASSPHRASE) -> PassphraseStanza:
+        """Parse the body of a stanza of one of the two types; the costs are bounded here, before they run."""
+        layout, of_costs = _PASSPHRASES[kind]
+        require_size(body, layout.size, Structure.STANZA)
+        *costs, salt, commitment, sealed_root = layout.unpack(body)
+        cost = of_costs(*costs)
         cost.check()
-        return cls(cost, RootSeal(*seal))
+        return cls(cost, RootSeal(salt, commitment, sealed_root))
 
     def open(self, suite: Suite, vault_id: bytes, passphrase: bytes) -> bytes:
         """Return the root key.
@@ -156,23 +227,15 @@ class PassphraseStanza:
             The passphrase is another one.
         DecryptionFailed
         """
-        return self.seal.open(suite, vault_id, _hashed(self.cost, self.seal.salt, passphrase))
+        return self.seal.open(suite, vault_id, self.cost.hash(passphrase, self.seal.salt))
 
 
 def seal_passphrase(
-    suite: Suite, vault_id: bytes, root_key: bytes, passphrase: bytes, salt: bytes, cost: Argon2Cost
+    suite: Suite, vault_id: bytes, root_key: bytes, passphrase: bytes, salt: bytes, cost: Argon2Cost | Pbkdf2Cost
 ) -> PassphraseStanza:
     """Return `root_key` sealed for `passphrase`. `salt`: 32 random bytes, used once."""
     cost.check()
-    return PassphraseStanza(cost, seal_root(suite, vault_id, root_key, _hashed(cost, salt, passphrase), salt))
-
-
-def _hashed(cost: Argon2Cost, salt: bytes, passphrase: bytes) -> bytes:
-    function = Argon2id(salt=salt, length=KEY, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
-    try:
-        return function.derive(passphrase)
-    except MemoryError:
-        raise NotEnoughMemory(structure=Structure.STANZA, memory=cost.memory_kib, passes=cost.passes) from None
+    return PassphraseStanza(cost, seal_root(suite, vault_id, root_key, cost.hash(passphrase, salt), salt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +245,11 @@ class Stanza:
     kind: int
     body: bytes
 
+    @property
+    def takes_passphrase(self) -> bool:
+        """Whether a passphrase opens it, if it is the right one."""
+        return self.kind in _PASSPHRASES
+
     def passphrase(self) -> PassphraseStanza:
         """Return the stanza as a passphrase stanza.
 
@@ -190,6 +258,6 @@ class Stanza:
         UnsupportedFeature
             It is of another type.
         """
-        if self.kind != StanzaType.PASSPHRASE:
+        if not self.takes_passphrase:
             raise UnsupportedFeature(structure=Structure.STANZA, kind=self.kind)
-        return PassphraseStanza.decode(self.body)
+        return PassphraseStanza.decode(self.body, StanzaType(self.kind))

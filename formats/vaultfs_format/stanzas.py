@@ -8,7 +8,7 @@ from vaultfs_format.escrowstanza import ESCROW, EscrowStanza
 from vaultfs_format.hoststanza import HOST, HostStanza
 from vaultfs_format.keystanza import PUBLIC_KEY, KeyStanza
 from vaultfs_format.layout import Buffer, Layout
-from vaultfs_format.stanza import PASSPHRASE, PassphraseStanza, Stanza, StanzaType
+from vaultfs_format.stanza import PASSPHRASE, PBKDF2, PassphraseStanza, Stanza, StanzaType
 from vaultfs_format.suite import Suite
 from vaultfs_format.tokenstanza import TOKEN, TokenStanza
 
@@ -18,6 +18,7 @@ AnyStanza = PassphraseStanza | KeyStanza | TokenStanza | EscrowStanza | HostStan
 
 LAYOUTS: Mapping[int, Layout] = {
     StanzaType.PASSPHRASE: PASSPHRASE,
+    StanzaType.PBKDF2: PBKDF2,
     StanzaType.PUBLIC_KEY: PUBLIC_KEY,
     StanzaType.TOKEN: TOKEN,
     StanzaType.ESCROW: ESCROW,
@@ -26,21 +27,23 @@ LAYOUTS: Mapping[int, Layout] = {
 """What each type begins with."""
 
 _DECODERS: Mapping[int, Callable[[Buffer], AnyStanza]] = {
-    StanzaType.PASSPHRASE: PassphraseStanza.decode,
-    StanzaType.PUBLIC_KEY: KeyStanza.decode,
     StanzaType.TOKEN: TokenStanza.decode,
     StanzaType.ESCROW: EscrowStanza.decode,
     StanzaType.HOST: HostStanza.decode,
 }
 
 
-def parsed(stanza: Stanza) -> AnyStanza | None:
+def parsed(suite: Suite, stanza: Stanza) -> AnyStanza | None:
     """Return a stanza by its type, None where it is of a type that is not known.
 
     Raises
     ------
     Truncated, TrailingBytes, LimitExceeded, FieldInvalid
     """
+    if stanza.takes_passphrase:
+        return stanza.passphrase()
+    if stanza.kind == StanzaType.PUBLIC_KEY:
+        return KeyStanza.decode(suite, stanza.body)
     decoder = _DECODERS.get(stanza.kind)
     return None if decoder is None else decoder(stanza.body)
 
@@ -52,5 +55,5 @@ def stanza_id(suite: Suite, stanza: Stanza) -> bytes:
     ------
     Truncated, TrailingBytes, LimitExceeded, FieldInvalid
     """
-    found = parsed(stanza)
+    found = parsed(suite, stanza)
     return (suite.digest(stanza.body) if found is None else found.seal.salt)[:STANZA_ID]

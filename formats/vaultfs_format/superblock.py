@@ -18,8 +18,8 @@ from vaultfs_format.errors import (
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.signing import Signer
-from vaultfs_format.stanza import Stanza
-from vaultfs_format.suite import DIGEST, PUBLIC_KEY, Suite, same
+from vaultfs_format.stanza import Stanza, permitted
+from vaultfs_format.suite import DIGEST, Suite, same
 
 MAGIC = file_magic("V")
 HEADER = Layout(
@@ -35,7 +35,9 @@ HEADER = Layout(
 ITEM = Layout(
     Structure.SUPERBLOCK,
     "VAULT item",
-    Field("type", "H", "stanza: 1 passphrase, 3 public key, 4 token, 5 escrow, 6 host; public key: 1 inbox, 2 signer"),
+    Field(
+        "type", "H", "stanza: 1, 2 passphrase, 3 public key, 4 token, 5 escrow, 6 host; public key: 1 inbox, 2 signer"
+    ),
     Field(RESERVED, "2s"),
     Field("length", "I", "bytes that follow"),
 )
@@ -75,7 +77,7 @@ class Superblock:
             There is none, or more than one, or it has another length.
         """
         found = [key.value for key in self.public_keys if key.purpose == INBOX]
-        require([len(key) for key in found] == [PUBLIC_KEY], Structure.SUPERBLOCK, 4)
+        require([len(key) for key in found] == [self.suite.public_key_size], Structure.SUPERBLOCK, 4)
         return found[0]
 
     def signers(self) -> list[Signer]:
@@ -86,7 +88,7 @@ class Superblock:
         Truncated, TrailingBytes, FieldInvalid
             There is none, or they do not ascend.
         """
-        found = [Signer.decode(key.value) for key in self.public_keys if key.purpose == SIGNER]
+        found = [Signer.decode(self.suite, key.value) for key in self.public_keys if key.purpose == SIGNER]
         numbers = [signer.number for signer in found]
         require(bool(found) and numbers == sorted(set(numbers)), Structure.SUPERBLOCK, 5)
         return found
@@ -141,6 +143,7 @@ class Superblock:
             items.append((kind, value))
         require(at == HEADER.size + length, Structure.SUPERBLOCK, 2)
         require(all(purpose in (INBOX, SIGNER) for purpose, _ in items[stanzas:]), Structure.SUPERBLOCK, 3)
+        require(all(permitted(suite, kind) for kind, _ in items[:stanzas]), Structure.SUPERBLOCK, 6)
         return cls(
             suite,
             vault_id,

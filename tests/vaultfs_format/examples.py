@@ -22,7 +22,7 @@ from vaultfs_format.healing import SlicedFile, examine
 from vaultfs_format.hoststanza import HostStanza
 from vaultfs_format.journal import HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, InboxTag, Keyring, SigningTag, Tag, seal_keyring
-from vaultfs_format.keystanza import FINGERPRINT, SEALED_SECRET, KeyStanza
+from vaultfs_format.keystanza import FINGERPRINT, KeyStanza
 from vaultfs_format.keytable import KeyTable, seal_table
 from vaultfs_format.segment import (
     FOOTER_SIZE,
@@ -90,7 +90,7 @@ STATE_FRAME = frame(
 EVENT, SALT = b"\x93\x01\x02\x03", b"s" * 16
 EVENTS_BODY = len(EVENT).to_bytes(4, "little") + SALT + EVENT
 AUDIT_FRAME = frame([Entry(Role.EVENTS, length=len(EVENTS_BODY))], EVENTS_BODY, FrameClass.AUDIT, seed=3)
-AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(SALT + EVENT))
+AUDIT_LEAF = AuditEntry(LeafKind.EVENT, 1, commitment(DEFAULT, SALT + EVENT))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Example:
 # The small files.
 
 SEEDS = bytes(range(96))
-SIGNING = SigningKeys(1, SEEDS)
+SIGNING = SigningKeys(DEFAULT, 1, SEEDS)
 SUPERBLOCK = Superblock(
     DEFAULT,
     VAULT_ID,
@@ -129,7 +129,7 @@ SUPERBLOCK = Superblock(
 STANZA_SECRET = bytes(range(96, 128))
 _SEAL = seal_root(DEFAULT, VAULT_ID, ROOT_KEY, STANZA_SECRET, b"q" * 32)
 STANZAS = [
-    Stanza(StanzaType.PUBLIC_KEY, KeyStanza(bytes(FINGERPRINT), _SEAL, bytes(SEALED_SECRET)).encode()),
+    Stanza(StanzaType.PUBLIC_KEY, KeyStanza(bytes(FINGERPRINT), _SEAL, bytes(1168)).encode()),
     Stanza(StanzaType.TOKEN, TokenStanza(Mechanism.AES_KWP, b"\1", bytes(40), _SEAL).encode()),
     Stanza(StanzaType.ESCROW, EscrowStanza(SharePlan(7, 1, 1, [Group(2, 3), Group(1, 1)]), _SEAL).encode()),
     Stanza(StanzaType.HOST, HostStanza("key", b"wrapped", _SEAL).encode()),

@@ -17,7 +17,7 @@ from vaultfs_format.errors import DecryptionFailed, FieldInvalid, MacMismatch, S
 from vaultfs_format.frame import SealedFrame
 from vaultfs_format.group import Group, PartFile, bodies_offset, decode_group
 from vaultfs_format.journal import JournalHeader
-from vaultfs_format.suite import DEFAULT, PUBLIC_KEY
+from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import INBOX as INBOX_KEY
 from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 
@@ -125,4 +125,4 @@ def test_a_vault_has_one_inbox(keys: list[bytes]) -> None:
 
 
 def test_public_keys_have_the_length_that_the_format_states() -> None:
-    assert len(PUBLIC) == PUBLIC_KEY
+    assert len(PUBLIC) == DEFAULT.public_key_size

@@ -47,7 +47,7 @@ SAMPLES = {example.name: example.data for example in EXAMPLES}
 
 
 def _decoder(kind: int) -> Callable[[bytes], object]:
-    return lambda data: parsed(Stanza(kind, data))
+    return lambda data: parsed(DEFAULT, Stanza(kind, data))
 
 
 DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {

@@ -18,6 +18,7 @@ from vaultfs_format.audit import (
     encode_entries,
 )
 from vaultfs_format.errors import FieldInvalid, Truncated
+from vaultfs_format.suite import DEFAULT
 
 ENTRIES = st.builds(
     AuditEntry, st.sampled_from(LeafKind), st.integers(0, 2**64 - 1), st.binary(min_size=32, max_size=32)
@@ -45,13 +46,13 @@ def test_nothing_is_written_of_no_entries() -> None:
 
 def test_a_commitment_is_sha_256_over_salt_and_event() -> None:
     salt = bytes(range(SALT))
-    assert commitment(memoryview(salt + b"event")) == hashlib.sha256(salt + b"event").digest()
+    assert commitment(DEFAULT, memoryview(salt + b"event")) == hashlib.sha256(salt + b"event").digest()
 
 
 def test_commitments_made_together_are_those_of_each() -> None:
     salted = [bytes(SALT) + bytes([number]) for number in range(5)]
-    assert commitments(salted) == [commitment(one) for one in salted]
-    assert commitments([]) == []
+    assert commitments(DEFAULT, salted) == [commitment(DEFAULT, one) for one in salted]
+    assert commitments(DEFAULT, []) == []
 
 
 @pytest.mark.parametrize("kind", [0, 3, 255])

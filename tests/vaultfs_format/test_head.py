@@ -205,5 +205,5 @@ def test_counts_that_do_not_fit_are_refused_before_anything_is_allocated(data: b
 def test_the_first_head_of_a_vault_has_a_tree_of_its_live_set() -> None:
     first = with_tree(replace(HEAD, generation=1, segments=(), journals=()))
     found = Head.decode(first.encode(EPOCH_ROOT))
-    assert (found.tree_size, found.peaks) == (1, [merkle.audit_leaf(found.live_set().encode())])
+    assert (found.tree_size, found.peaks) == (1, [merkle.audit_leaf(DEFAULT, found.live_set().encode())])
     assert DEFAULT is found.suite

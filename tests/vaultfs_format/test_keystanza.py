@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from vaultfs_format import suite as suites
 from vaultfs_format.errors import (
     CommitmentMismatch,
     DecryptionFailed,
@@ -12,7 +11,7 @@ from vaultfs_format.errors import (
     TrailingBytes,
     Truncated,
 )
-from vaultfs_format.keystanza import PUBLIC_KEY, SEALED_SECRET, KeyStanza, fingerprint_of, seal_for_key
+from vaultfs_format.keystanza import PUBLIC_KEY, KeyStanza, fingerprint_of, seal_for_key
 from vaultfs_format.stanza import RootSeal, StanzaType, seal_root
 from vaultfs_format.suite import DEFAULT
 
@@ -21,6 +20,7 @@ from tests.vaultfs_format.examples import ROOT_KEY, VAULT_ID
 PRIVATE = bytes(range(96))
 PUBLIC = DEFAULT.public_key(PRIVATE)
 SECRET, SALT = b"s" * 32, b"p" * 32
+SEALED_SECRET = 1088 + 32 + 32 + 16
 SEALED = seal_for_key(DEFAULT, VAULT_ID, ROOT_KEY, PUBLIC, SECRET, SALT)
 
 
@@ -36,7 +36,7 @@ def test_a_stanza_is_as_the_specification_derives_it() -> None:
 
 
 def test_what_is_written_is_read_and_opens_with_the_private_key() -> None:
-    found = KeyStanza.decode(SEALED.encode())
+    found = KeyStanza.decode(DEFAULT, SEALED.encode())
     assert found == SEALED
     assert found.open(DEFAULT, VAULT_ID, PRIVATE) == ROOT_KEY
 
@@ -81,25 +81,26 @@ def test_any_changed_byte_behind_the_fingerprint_opens_nothing() -> None:
         body = bytearray(SEALED.encode())
         body[at] ^= 1
         with pytest.raises((DecryptionFailed, CommitmentMismatch)):
-            KeyStanza.decode(body).open(DEFAULT, VAULT_ID, PRIVATE)
+            KeyStanza.decode(DEFAULT, body).open(DEFAULT, VAULT_ID, PRIVATE)
 
 
 def test_the_body_has_one_size() -> None:
     body = SEALED.encode()
     with pytest.raises(Truncated):
-        KeyStanza.decode(body[:-1])
+        KeyStanza.decode(DEFAULT, body[:-1])
     with pytest.raises(TrailingBytes):
-        KeyStanza.decode(body + b"\0")
+        KeyStanza.decode(DEFAULT, body + b"\0")
 
 
 def test_what_is_no_public_key_is_refused() -> None:
     with pytest.raises(FieldInvalid):
-        seal_for_key(DEFAULT, VAULT_ID, ROOT_KEY, b"\xff" * suites.PUBLIC_KEY, SECRET, SALT)
+        seal_for_key(DEFAULT, VAULT_ID, ROOT_KEY, b"\xff" * DEFAULT.public_key_size, SECRET, SALT)
 
 
 def test_the_types_have_their_numbers() -> None:
     assert {one.name: int(one) for one in StanzaType} == {
         "PASSPHRASE": 1,
+        "PBKDF2": 2,
         "PUBLIC_KEY": 3,
         "TOKEN": 4,
         "ESCROW": 5,

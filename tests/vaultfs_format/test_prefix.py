@@ -60,7 +60,7 @@ def test_a_flipped_bit_is_damage_and_nothing_newer(bit: int) -> None:
         (8, b"\x01", UnsupportedVersion),
         (8, b"\xff\xff\xff\xff", UnsupportedVersion),
         (9, b"\x00", UnsupportedSuite),
-        (9, b"\x02", UnsupportedSuite),
+        (9, b"\x03", UnsupportedSuite),
         (10, b"\x01\x00", UnsupportedFeature),
         (10, b"\x00\x80", UnsupportedFeature),
     ],

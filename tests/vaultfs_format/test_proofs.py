@@ -11,6 +11,7 @@ from vaultfs_format.healing import SlicedFile
 from vaultfs_format.proofs import SliceProof, prove
 from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.signing import SigningKeys
+from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import FRAMES, SIGNING, segment_bytes
 
@@ -64,7 +65,7 @@ def test_changed_bytes_and_paths_are_not_proved() -> None:
 
 
 def test_a_footer_that_the_signer_has_not_signed_proves_nothing() -> None:
-    other = SigningKeys(1, bytes(range(100, 196))).signer
+    other = SigningKeys(DEFAULT, 1, bytes(range(100, 196))).signer
     with pytest.raises(SignatureInvalid):
         PROOFS[0].verify(FILE.stored(0), other)
     forged = replace(FOOTER, root=bytes(32))

@@ -84,7 +84,7 @@ def test_the_body_has_the_size_that_it_states(stanza: TokenStanza) -> None:
 def test_any_bytes_are_refused_or_read_as_they_stand(data: bytes) -> None:
     for kind in StanzaType:
         try:
-            found = parsed(Stanza(kind, data))
+            found = parsed(DEFAULT, Stanza(kind, data))
         except VaultError:
             continue
         assert found is not None
@@ -201,13 +201,13 @@ def kinds() -> list[tuple[int, AnyStanza]]:
 
 def test_a_stanza_is_named_by_its_salt() -> None:
     for kind, stanza in kinds():
-        assert parsed(Stanza(kind, stanza.encode())) == stanza
+        assert parsed(DEFAULT, Stanza(kind, stanza.encode())) == stanza
         assert stanza_id(DEFAULT, Stanza(kind, stanza.encode())) == SALT[:8]
 
 
 def test_a_stanza_of_a_type_that_is_not_known_has_a_name_too() -> None:
     strange = Stanza(99, b"of the future")
-    assert parsed(strange) is None
+    assert parsed(DEFAULT, strange) is None
     assert stanza_id(DEFAULT, strange) == DEFAULT.digest(b"of the future")[:8]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,10 +11,25 @@ from typing import Any
 
 import pytest
 from blake3 import blake3
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
-from vaultfs_format.errors import FieldInvalid, SignatureInvalid, Structure, TrailingBytes, Truncated
-from vaultfs_format.signing import HEAD_SIGNATURES, SEEDS, SIGNER, Signer, SigningKeys
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from vaultfs_format.errors import AlgorithmMissing, FieldInvalid, SignatureInvalid, Structure, TrailingBytes, Truncated
+from vaultfs_format.signing import (
+    FIPS_SIGNER,
+    HEAD_SIGNATURES,
+    LATTICE_SIGNATURE,
+    SEEDS,
+    SIGNER,
+    Signer,
+    SigningKeys,
+    are_seeds,
+    draw_seeds,
+)
+from vaultfs_format.suite import DEFAULT, FIPS
 from vaultfs_format.superblock import INBOX, PublicKey
 from vaultfs_format.superblock import SIGNER as SIGNER_PURPOSE
 from vaultfs_format.witness import Witnessed
@@ -21,7 +37,7 @@ from vectors.world import with_digest
 
 from tests.vaultfs_format.examples import HEAD, RECORD_FOOTER, SIGNING, SUPERBLOCK
 
-OTHER = SigningKeys(1, os.urandom(SEEDS))
+OTHER = SigningKeys(DEFAULT, 1, os.urandom(SEEDS))
 STATEMENT = b"so it is"
 
 
@@ -34,14 +50,14 @@ class TestSigner:
     def test_what_is_written_is_read(self) -> None:
         data = SIGNING.signer.encode()
         assert len(data) == SIGNER.size == 1384
-        assert Signer.decode(memoryview(data)) == SIGNING.signer
-        assert Signer.decode(data).encode() == data
+        assert Signer.decode(DEFAULT, memoryview(data)) == SIGNING.signer
+        assert Signer.decode(DEFAULT, data).encode() == data
 
     def test_what_is_no_signer_is_refused(self) -> None:
         data = SIGNING.signer.encode()
         for wrong, error in ((data[:-1], Truncated), (data + b"x", TrailingBytes), (bytes(4) + data[4:], FieldInvalid)):
             with pytest.raises(error):
-                Signer.decode(wrong)
+                Signer.decode(DEFAULT, wrong)
 
     def test_the_fingerprint_is_that_of_all_keys(self) -> None:
         signer = SIGNING.signer
@@ -114,7 +130,7 @@ class TestFiles:
     def test_a_head_and_a_segment_name_their_signer(self) -> None:
         HEAD.verify_signatures(SIGNING.signer)
         RECORD_FOOTER.verify(SIGNING.signer)
-        second = SigningKeys(2, bytes(range(96))).signer
+        second = SigningKeys(DEFAULT, 2, bytes(range(96))).signer
         for check in (HEAD.verify_signatures, RECORD_FOOTER.verify):
             for signer in (second, OTHER.signer):
                 with pytest.raises(SignatureInvalid):
@@ -137,7 +153,7 @@ class TestFiles:
         assert witnessed.statement() == HEAD.statement()
         witnessed.verify(SIGNING.signer)
         with pytest.raises(SignatureInvalid) as caught:
-            witnessed.verify(SigningKeys(1, bytes(96)).signer)
+            witnessed.verify(SigningKeys(DEFAULT, 1, bytes(96)).signer)
         assert caught.value.facts["structure"] is Structure.WITNESS
         for name in ("vault_id", "generation", "tree_size", "tree_root", "content"):
             value = getattr(witnessed, name)
@@ -163,7 +179,9 @@ class TestVault:
 
     @pytest.mark.parametrize("numbers", [[], [1, 1], [2, 1]])
     def test_they_are_there_and_ascend(self, numbers: list[int]) -> None:
-        keys = [PublicKey(SIGNER_PURPOSE, SigningKeys(number, bytes(96)).signer.encode()) for number in numbers]
+        keys = [
+            PublicKey(SIGNER_PURPOSE, SigningKeys(DEFAULT, number, bytes(96)).signer.encode()) for number in numbers
+        ]
         with pytest.raises(FieldInvalid) as refused:
             replace(SUPERBLOCK, public_keys=[PublicKey(INBOX, b""), *keys]).signers()
         assert refused.value.facts == {"structure": Structure.SUPERBLOCK, "rule": 5}
@@ -294,6 +312,108 @@ def test_signatures_are_right_as_the_specification_says(
     right: bool, statement: bytes, key: str, point: str, scalar: str
 ) -> None:
     """Where verifiers of Ed25519 are known to differ: the cofactor, and encodings that are not canonical."""
-    signer = Signer(1, bytes.fromhex(key), bytes(32), bytes(1312))
+    signer = Signer(DEFAULT, 1, bytes.fromhex(key), bytes(32), bytes(1312))
     with nullcontext() if right else pytest.raises(SignatureInvalid):
         signer.verify_segment(statement, bytes.fromhex(point + scalar))
+
+
+# Suite 2.
+
+FIPS_SEEDS = draw_seeds(FIPS, os.urandom)
+APPROVED = SigningKeys(FIPS, 1, FIPS_SEEDS)
+ALONE = SigningKeys(FIPS, 1, FIPS_SEEDS[:64])
+"""The same signer, had it been made where there is no ML-DSA."""
+
+
+def _framed(label: bytes) -> bytes:
+    return bytes([len(label)]) + label + STATEMENT
+
+
+class TestSuite2:
+    @pytest.mark.parametrize("keys", [APPROVED, ALONE])
+    def test_what_is_written_is_read(self, keys: SigningKeys) -> None:
+        data = keys.signer.encode()
+        assert len(data) == FIPS_SIGNER.size == 1417
+        assert Signer.decode(FIPS, memoryview(data)) == keys.signer
+        assert bool(data[4]) == bool(keys.signer.lattice_key)
+
+    def test_what_is_no_signer_is_refused(self) -> None:
+        data, alone = APPROVED.signer.encode(), ALONE.signer.encode()
+        for wrong, rule in (
+            (bytes(4) + data[4:], 1),
+            (data[:4] + b"\0" + data[5:], 2),
+            (data[:4] + b"\2" + data[5:], 2),
+            (alone[:-1] + b"x", 2),
+        ):
+            with pytest.raises(FieldInvalid) as refused:
+                Signer.decode(FIPS, wrong)
+            assert refused.value.facts == {"structure": Structure.SIGNER, "rule": rule}
+        with pytest.raises(TrailingBytes):
+            Signer.decode(DEFAULT, data)
+
+    def test_the_fingerprint_is_an_hmac_of_all_keys(self) -> None:
+        label = b"vaultfs/0/signer"
+        for signer in (APPROVED.signer, ALONE.signer):
+            expected = hmac.digest(bytes(32), bytes([len(label)]) + label + signer.encode(), "sha256")
+            assert signer.fingerprint == expected
+        assert APPROVED.signer.fingerprint != ALONE.signer.fingerprint
+
+    def test_signatures_are_the_standards(self) -> None:
+        signature = APPROVED.sign_segment(STATEMENT)
+        assert signature == APPROVED.sign_segment(STATEMENT)
+        r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), APPROVED.signer.segment_key)
+        key.verify(encode_dss_signature(r, s), _framed(b"vaultfs/0/segment-signature"), ec.ECDSA(hashes.SHA256()))
+        APPROVED.signer.verify_segment(STATEMENT, signature)
+        both = APPROVED.sign_head(STATEMENT)
+        message = _framed(b"vaultfs/0/head-signature")
+        Ed25519PublicKey.from_public_bytes(APPROVED.signer.head_key).verify(both[:64], message)
+        MLDSA44PublicKey.from_public_bytes(APPROVED.signer.lattice_key).verify(both[64:], message)
+
+    def test_a_head_has_exactly_the_signatures_that_its_signer_states(self) -> None:
+        both, alone = APPROVED.sign_head(STATEMENT), ALONE.sign_head(STATEMENT)
+        assert alone == both[:64] + bytes(LATTICE_SIGNATURE)
+        APPROVED.signer.verify_head(STATEMENT, both)
+        ALONE.signer.verify_head(STATEMENT, alone)
+        ALONE.signer.verify_report(STATEMENT, ALONE.sign_report(STATEMENT))
+        for signer, given in (
+            (APPROVED.signer, alone),
+            (ALONE.signer, both),
+            (ALONE.signer, alone[:-1]),
+            (ALONE.signer, alone + b"\0"),
+            (ALONE.signer, bytes(64) + alone[64:]),
+        ):
+            with pytest.raises(SignatureInvalid):
+                signer.verify_head(STATEMENT, given)
+
+    def test_keys_are_drawn_and_told_from_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert are_seeds(DEFAULT, draw_seeds(DEFAULT, os.urandom))
+        assert are_seeds(FIPS, FIPS_SEEDS)
+        assert are_seeds(FIPS, FIPS_SEEDS[:64])
+        for suite, wrong in (
+            (DEFAULT, bytes(64)),
+            (DEFAULT, bytes(97)),
+            (FIPS, FIPS_SEEDS[:32]),
+            (FIPS, bytes(32) + FIPS_SEEDS[32:]),
+            (FIPS, FIPS_SEEDS + b"x"),
+        ):
+            assert not are_seeds(suite, wrong)
+
+        def refuse(_: bytes) -> None:
+            raise UnsupportedAlgorithm("no lattices here")
+
+        monkeypatch.setattr(MLDSA44PrivateKey, "from_seed_bytes", refuse)
+        assert [len(draw_seeds(suite, os.urandom)) for suite in (DEFAULT, FIPS)] == [96, 64]
+        assert SigningKeys(FIPS, 1, FIPS_SEEDS[:64]).signer == ALONE.signer
+        with pytest.raises(AlgorithmMissing):
+            SigningKeys(FIPS, 1, FIPS_SEEDS)
+
+    def test_what_this_machine_cannot_check_is_not_taken_for_wrong(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_: bytes) -> None:
+            raise UnsupportedAlgorithm("no lattices here")
+
+        both = APPROVED.sign_head(STATEMENT)
+        monkeypatch.setattr(MLDSA44PublicKey, "from_public_bytes", refuse)
+        with pytest.raises(AlgorithmMissing) as refused:
+            APPROVED.signer.verify_head(STATEMENT, both)
+        assert refused.value.facts == {"structure": Structure.HEAD}

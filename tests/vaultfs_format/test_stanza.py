@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import subprocess
 import sys
 import textwrap
 
 import pytest
 from blake3 import blake3
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from vaultfs_format import limits
 from vaultfs_format.errors import (
+    AlgorithmMissing,
     CommitmentMismatch,
     DecryptionFailed,
     FieldInvalid,
@@ -24,8 +28,17 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.stanza import PASSPHRASE as LAYOUT
-from vaultfs_format.stanza import Argon2Cost, PassphraseStanza, Stanza, StanzaType, seal_passphrase
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.stanza import (
+    PBKDF2,
+    Argon2Cost,
+    PassphraseStanza,
+    Pbkdf2Cost,
+    Stanza,
+    StanzaType,
+    permitted,
+    seal_passphrase,
+)
+from vaultfs_format.suite import DEFAULT, FIPS
 
 from tests.vaultfs_format.examples import CHEAP, PASSPHRASE, ROOT_KEY, VAULT_ID
 
@@ -68,7 +81,7 @@ def test_a_changed_commitment_or_ciphertext_is_refused(at: int) -> None:
 
 def test_another_type_is_unsupported() -> None:
     with pytest.raises(UnsupportedFeature):
-        Stanza(2, SEALED.encode()).passphrase()
+        Stanza(9, SEALED.encode()).passphrase()
 
 
 @pytest.mark.parametrize(
@@ -124,3 +137,59 @@ def test_a_cost_beyond_the_memory_there_is_is_a_coded_error() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(NotEnoughMemory.code)
+
+
+# Suite 2: PBKDF2.
+
+FEWEST = Pbkdf2Cost()
+APPROVED = seal_passphrase(FIPS, VAULT_ID, ROOT_KEY, PASSPHRASE, SALT, FEWEST)
+
+
+def test_a_stanza_of_suite_2_is_as_the_specification_derives_it() -> None:
+    hashed = hashlib.pbkdf2_hmac("sha256", PASSPHRASE, SALT, 600_000, 32)
+    label = b"vaultfs/0/stanza-kek"
+    info = bytes([len(label)]) + label + SALT
+    first = hmac.digest(hashed, info + b"\1", "sha256")
+    second = hmac.digest(hashed, first + info + b"\2", "sha256")
+    sealed = AESGCM(first).encrypt(bytes(12), ROOT_KEY, VAULT_ID)
+    assert APPROVED.encode() == (600_000).to_bytes(4, "little") + SALT + second + sealed
+    found = Stanza(StanzaType.PBKDF2, APPROVED.encode()).passphrase()
+    assert found == APPROVED
+    assert found.open(FIPS, VAULT_ID, PASSPHRASE) == ROOT_KEY
+    with pytest.raises(CommitmentMismatch):
+        found.open(FIPS, VAULT_ID, PASSPHRASE + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("iterations", "error"),
+    [
+        (0, FieldInvalid),
+        (limits.MIN_PBKDF2_ITERATIONS - 1, FieldInvalid),
+        (limits.MAX_PBKDF2_ITERATIONS + 1, LimitExceeded),
+    ],
+)
+def test_iterations_out_of_bounds_are_refused_before_they_run(iterations: int, error: type[VaultError]) -> None:
+    with pytest.raises(error):
+        PassphraseStanza.decode(PBKDF2.pack(iterations, SALT, bytes(32), bytes(48)), StanzaType.PBKDF2)
+    with pytest.raises(error):
+        seal_passphrase(FIPS, VAULT_ID, ROOT_KEY, PASSPHRASE, SALT, Pbkdf2Cost(iterations))
+
+
+def test_the_most_iterations_are_legal() -> None:
+    Pbkdf2Cost(limits.MAX_PBKDF2_ITERATIONS).check()
+
+
+def test_each_suite_has_its_passphrase_stanza_and_any_that_is_not_known() -> None:
+    for kind, suites in ((1, [DEFAULT]), (2, [FIPS]), (9, [DEFAULT, FIPS]), (0, [DEFAULT, FIPS])):
+        assert [suite for suite in (DEFAULT, FIPS) if permitted(suite, kind)] == suites
+        assert Stanza(kind, b"").takes_passphrase == (kind in {1, 2})
+
+
+def test_a_machine_without_argon2id_is_told_in_a_coded_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise UnsupportedAlgorithm("not under this provider")
+
+    monkeypatch.setattr("vaultfs_format.stanza.Argon2id", refuse)
+    with pytest.raises(AlgorithmMissing) as refused:
+        SEALED.open(DEFAULT, VAULT_ID, PASSPHRASE)
+    assert refused.value.facts == {"structure": Structure.STANZA}

@@ -5,21 +5,25 @@ from __future__ import annotations
 import ast
 import hashlib
 import hmac
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import vaultfs_format
 from blake3 import blake3
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from vaultfs_format import labels
-from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
-from vaultfs_format.suite import DEFAULT, same, suite_of
+from vaultfs_format import labels, sealing
+from vaultfs_format.errors import AlgorithmMissing, DecryptionFailed, FieldInvalid, Structure, UnsupportedSuite
+from vaultfs_format.suite import DEFAULT, FIPS, SUITES, Suite, check_provided, same, suite_of
 
 KEY = bytes(range(32))
 
@@ -153,7 +157,8 @@ def test_a_public_key_that_is_none_is_refused(public: bytes) -> None:
 
 def test_suites_are_found_by_number() -> None:
     assert suite_of(1, Structure.HEAD) is DEFAULT
-    for number in (0, 2, 255):
+    assert suite_of(2, Structure.HEAD) is FIPS
+    for number in (0, 3, 255):
         with pytest.raises(UnsupportedSuite):
             suite_of(number, Structure.HEAD)
 
@@ -173,3 +178,28 @@ def test_macs_and_commitments_are_compared_in_constant_time() -> None:
                 assert ast.unparse(node.test).startswith("not same("), path.name
                 compared += 1
     assert compared >= 7
+
+
+@pytest.mark.parametrize("suite", SUITES.values())
+@pytest.mark.parametrize("error", [UnsupportedAlgorithm("none"), InternalError("Unknown OpenSSL error", [])])
+def test_a_provider_that_does_nothing_is_told_before_anything_else(
+    suite: Suite, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(sealing, "AESGCM", refuse)
+    one = type(suite)()  # of which nothing is known yet
+    with pytest.raises(AlgorithmMissing) as refused:
+        check_provided(one, Structure.HEAD)
+    assert refused.value.facts == {"structure": Structure.HEAD, "suite": suite.id}
+
+
+def test_of_two_openssls_in_a_process_that_of_cryptography_is_loaded_first() -> None:
+    """A FIPS module serves one of them alone: `hashlib`, which loads the other, does without."""
+    for name in ("vaultfs", "vaultfs_format", *(f"vaultfs_tools.{one}" for one in ("fsck", "rescue", "backup"))):
+        program = f"import sys, {name}, hashlib; print(*sys.modules)"
+        bare = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+        done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
+        loaded = done.stdout.split()
+        assert loaded.index("cryptography.hazmat.bindings._rust") < loaded.index("_hashlib"), name

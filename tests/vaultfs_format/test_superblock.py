@@ -20,7 +20,7 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.stanza import Stanza
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import SUITES, Suite
 from vaultfs_format.superblock import HEADER, ITEM, PublicKey, Superblock
 from vectors.world import with_digest
 
@@ -32,12 +32,13 @@ BINARY = st.binary(max_size=40)
 
 
 @given(
+    st.sampled_from(list(SUITES.values())),
     st.integers(1, 2**64 - 1),
-    st.lists(st.builds(Stanza, st.integers(0, 65535), BINARY), min_size=1, max_size=5),
+    st.lists(st.builds(Stanza, st.integers(3, 65535), BINARY), min_size=1, max_size=5),
     st.lists(st.builds(PublicKey, st.integers(1, 2), BINARY), max_size=5),
 )
-def test_what_is_written_is_read(generation: int, stanzas: list[Stanza], keys: list[PublicKey]) -> None:
-    written = Superblock(DEFAULT, VAULT_ID, generation, stanzas, keys)
+def test_what_is_written_is_read(suite: Suite, generation: int, stanzas: list[Stanza], keys: list[PublicKey]) -> None:
+    written = Superblock(suite, VAULT_ID, generation, stanzas, keys)
     data = written.encode(ROOT_KEY)
     found = Superblock.decode(memoryview(data))
     found.verify(data, ROOT_KEY)

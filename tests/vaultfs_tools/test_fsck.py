@@ -15,6 +15,7 @@ import lmdb
 import pytest
 from vaultfs_format.segment import SegmentFooter
 from vaultfs_format.signing import SigningKeys
+from vaultfs_format.suite import DEFAULT
 from vaultfs_tools import fsck
 from vaultfs_tools.keyless import files
 
@@ -49,6 +50,7 @@ def test_a_clean_vault_is_consistent(vault: Path, capsys: pytest.CaptureFixture[
     code, report = _json(capsys, vault)
     assert (code, report["exit"], report["findings"], report["signed"]) == (0, 0, [], True)
     assert report["vault_id"] == vaults.head_of(vault).vault_id.hex()
+    assert report["suite"] == "default"
     assert vaults.tree(vault) == before
 
 
@@ -109,7 +111,7 @@ def test_what_others_have_signed_is_told(vault: Path) -> None:
     path = next(vault.rglob(f"{row.segment_id.hex()}.vseg"))
     data = path.read_bytes()
     footer = SegmentFooter.decode(data[-1024:])
-    stranger = SigningKeys(1, bytes(96))
+    stranger = SigningKeys(DEFAULT, 1, bytes(96))
     forged = dataclasses.replace(footer, signature=stranger.sign_segment(footer.statement())).encode()
     first, last = footer.footer_offsets
     path.write_bytes(data[:first] + forged + data[first + 1024 : last] + forged)

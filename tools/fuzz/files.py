@@ -15,12 +15,13 @@ from vaultfs_format.keyring import Compartment, Keyring
 from vaultfs_format.keystanza import KeyStanza
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.prefix import PREFIX, check_prefix, prefix
-from vaultfs_format.signing import Signer
-from vaultfs_format.stanza import PassphraseStanza, Stanza
+from vaultfs_format.signing import FIPS_SIGNER, Signer
+from vaultfs_format.stanza import Argon2Cost, PassphraseStanza, Stanza
 from vaultfs_format.stanzas import parsed
-from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.suite import DEFAULT, DIGEST, FIPS
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
+from vectors.topics import fips
 from vectors.world import with_tree
 
 from fuzz import forging
@@ -62,7 +63,7 @@ def _vault(data: bytes) -> None:
         with allowed():
             _stanza(bytes([stanza.kind & 0xFF]) + stanza.body)
     with allowed():
-        DEFAULT.seal_to(found.inbox(), examples.JOURNAL_KEY, b"", Structure.SUPERBLOCK)
+        found.suite.seal_to(found.inbox(), examples.JOURNAL_KEY, b"", Structure.SUPERBLOCK)
     with allowed():
         for signer in found.signers():
             must(found.signer(signer.number) == signer, "a signer is found by its number")
@@ -71,7 +72,8 @@ def _vault(data: bytes) -> None:
 
 def _stanza(data: bytes) -> None:
     """A stanza behind a byte for its type."""
-    found = parsed(Stanza(data[0] if data else 0, data[1:]))
+    suite = FIPS if data[:1] == b"\2" else DEFAULT
+    found = parsed(suite, Stanza(data[0] if data else 0, data[1:]))
     if found is None:
         return
     must(found.encode() == data[1:], SAME_BYTES)
@@ -79,13 +81,14 @@ def _stanza(data: bytes) -> None:
         key = examples.INBOX if isinstance(found, KeyStanza) else examples.STANZA_SECRET
         root = found.open(DEFAULT, examples.VAULT_ID, key)
         must(root == examples.ROOT_KEY, "a stanza opens to what was sealed in it")
-    elif found.cost.memory_kib * found.cost.passes <= _CHEAP_MEMORY:
+    elif isinstance(found.cost, Argon2Cost) and found.cost.memory_kib * found.cost.passes <= _CHEAP_MEMORY:
         root = found.open(DEFAULT, examples.VAULT_ID, examples.PASSPHRASE)
         must(root == examples.ROOT_KEY, "a stanza opens to what was sealed in it")
 
 
 def _signer(data: bytes) -> None:
-    found = Signer.decode(data)
+    suite = FIPS if len(data) == FIPS_SIGNER.size else DEFAULT
+    found = Signer.decode(suite, data)
     must(found.encode() == data, SAME_BYTES)
     for verify, signature in (
         (found.verify_segment, examples.RECORD_FOOTER.signature),
@@ -151,7 +154,16 @@ def _vaults() -> list[bytes]:
     inbox, signer = DEFAULT.public_key(examples.INBOX), examples.SIGNING.signer.encode()
     keys = [PublicKey(superblock.INBOX, inbox), PublicKey(superblock.SIGNER, signer)]
     whole = replace(examples.SUPERBLOCK, public_keys=keys)
-    return [examples.SUPERBLOCK.encode(examples.ROOT_KEY), whole.encode(examples.ROOT_KEY)]
+    approved = [
+        PublicKey(superblock.INBOX, FIPS.public_key(fips.INBOX_KEY)),
+        PublicKey(superblock.SIGNER, _signers()[1]),
+    ]
+    other = replace(whole, suite=FIPS, stanzas=[fips.PASSPHRASE_STANZA], public_keys=approved)
+    return [one.encode(examples.ROOT_KEY) for one in (examples.SUPERBLOCK, whole, other)]
+
+
+def _signers() -> list[bytes]:
+    return [one.signer.encode() for one in (examples.SIGNING, fips.SIGNING, fips.WITHOUT_LATTICE)]
 
 
 def _stanzas() -> list[bytes]:
@@ -167,7 +179,7 @@ TARGETS = [
     Target("prefix", _prefix, lambda: [prefix(magic, DEFAULT) for magic in _MAGICS], forge=forging.with_prefix),
     Target("vault", _vault, _vaults, KEYED, forging.with_digest),
     Target("stanza", _stanza, _stanzas, KEYED),
-    Target("signer", _signer, lambda: [examples.SIGNING.signer.encode()]),
+    Target("signer", _signer, _signers),
     Target("epoch-secret", _epoch_secret, _sample("epoch secret"), forge=forging.with_digest),
     Target("keyring", _keyring, _sample("keyring"), forge=forging.with_digest),
     Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),

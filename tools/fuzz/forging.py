@@ -31,7 +31,7 @@ from vaultfs_format.segment import (
     segment_length,
 )
 from vaultfs_format.slices import tree_root
-from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.suite import DEFAULT, DIGEST, SUITES
 
 _CHECK = PREFIX.offset_of("check")
 
@@ -48,7 +48,8 @@ def with_digest_at(data: bytes, end: int) -> bytes:
     data = with_prefix(data)
     if not 0 < end <= len(data) - DIGEST:
         return data
-    return data[:end] + DEFAULT.digest(data[:end]) + data[end + DIGEST :]
+    suite = SUITES.get(data[PREFIX.offset_of("suite")], DEFAULT)
+    return data[:end] + suite.digest(data[:end]) + data[end + DIGEST :]
 
 
 def with_digest(data: bytes) -> bytes:
@@ -78,7 +79,7 @@ def head(data: bytes) -> bytes:
 
 
 def _root(size: int, peaks: list[bytes]) -> bytes:
-    return merkle.CompactRange(merkle.audit_nodes, size, peaks).root(merkle.AUDIT_EMPTY)
+    return merkle.CompactRange(merkle.audit_nodes(DEFAULT), size, peaks).root(merkle.AUDIT_EMPTY)
 
 
 def group(data: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from vaultfs_format.registry import HOST_FIRST
+from vaultfs_format.suite import DEFAULT
 
 from fuzz.files import SAME_BYTES
 from fuzz.target import CODED, Target, must
@@ -23,8 +24,8 @@ SAME_VALUE = "decoding what a value is encoded as gives the value"
 
 
 def _events(body: bytes) -> None:
-    found = list(events.unsealed(body))
-    again = list(events.unsealed(_salted([events.encode_event(event) for event, _ in found])))
+    found = list(events.unsealed(DEFAULT, body))
+    again = list(events.unsealed(DEFAULT, _salted([events.encode_event(event) for event, _ in found])))
     must([event for event, _ in again] == [event for event, _ in found], SAME_VALUE)
     for event, _ in found:
         if event.type == EventType.SESSION_OPENED:
@@ -40,7 +41,7 @@ def _bodies() -> list[bytes]:
     opened = Event(EventType.SESSION_OPENED, 1_700_000_000_000_000, b"s" * 16, detail=detail)
     put = Event(EventType.RECORD_PUT, 1_700_000_000_000_001, b"s" * 16, b"p" * 16, b"r" * 16, 1)
     both = [events.encode_event(one) for one in (opened, put)]
-    return [_salted(both[:1]), _salted(both[1:]), _salted(both), b"".join(events.sealable(both).chunks)]
+    return [_salted(both[:1]), _salted(both[1:]), _salted(both), b"".join(events.sealable(DEFAULT, both).chunks)]
 
 
 def _recipe(data: bytes) -> None:

@@ -144,7 +144,7 @@ def _run_copy(args: Namespace, kind: CopyKind) -> int:
 def _noted(files: VaultFiles, done: Copied, state: int) -> bool:
     """Leave the act of a copy in the vault, with the time of its state: all that was there then is in it."""
     try:
-        note(files, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes, state)
+        note(files, done.report.suite, done.report.vault_id, ActKind.COPIED, done.copy_id, done.bytes, state)
     except OSError:
         return False
     return True

@@ -252,6 +252,7 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
 def _as_json(report: Report, code: int, seconds: float) -> dict[str, object]:
     shown = asdict(replace(report, findings=[]))
     return shown | {
+        "suite": report.suite.name if report.vault_id else None,
         "findings": [reports.as_json(finding) for finding in report.findings],
         "verdict": _verdict(report),
         "signed": bool(report.signer),

@@ -32,6 +32,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
     parser.add_argument("sources", type=Path, metavar="SOURCE", nargs="*", help="a file, or a folder and all below it")
     parser.add_argument("--create", action="store_true", help="create the vault if it does not exist")
+    parser.add_argument("--suite", choices=("default", "fips"), default="default", help="of the vault that is created")
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--namespace", metavar="URI", help="system of identifiers that state no authority")
     parser.add_argument("--authorities", type=Path, metavar="FILE", help="TOML or JSON table: authority = system")
@@ -89,7 +90,13 @@ def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> tuple[va
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     if args.create and not args.vault.exists():
         try:
-            vault = vaultfs.create(args.vault, recipients=[passphrase], epoch_stores=stores, policy=vaultfs.PermitAll())
+            vault = vaultfs.create(
+                args.vault,
+                recipients=[passphrase],
+                epoch_stores=stores,
+                policy=vaultfs.PermitAll(),
+                suite=args.suite,
+            )
         except VaultExists:
             pass
         else:

@@ -16,7 +16,7 @@ from vaultfs_format.keytable import seal_table
 from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.slices import Protector, tree_root
-from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.suite import DEFAULT, DIGEST, Suite
 from vaultfs_tools.keyless import files as names
 
 from vectors.world import EPOCH_ROOT, ROOT_KEY, SIGNING, SUPERBLOCK, VAULT_ID, keyring, seeded
@@ -75,6 +75,7 @@ def segment(
     entries: int | None = None,
     inner: Mapping[str, object] | None = None,
     signing: SigningKeys = SIGNING,
+    suite: Suite = DEFAULT,
 ) -> Segment:
     """Return a segment of these frames.
 
@@ -86,6 +87,8 @@ def segment(
         What stands in the file in the place of what follows from the frames.
     inner
         Fields of the superblock in the footer that differ from those at the beginning of the file.
+    suite
+        That of the segment and its key table; the frames are as they are.
     """
     runs = runs_of(frames, 1) if runs is None else runs
     bodies = b"".join(one.body for one in frames) if bodies is None else bodies
@@ -93,7 +96,7 @@ def segment(
     leaves_section = b"".join(one.encode() for one in audit)
     covered = SUPERBLOCK_SIZE + len(bodies) + len(directory) + len(leaves_section)
     segment_id = seeded(f"id of segment {name}", 16)
-    head = SegmentHead(DEFAULT, frame_class, 0, 1, *years, generation, VAULT_ID, segment_id, covered)
+    head = SegmentHead(suite, frame_class, 0, 1, *years, generation, VAULT_ID, segment_id, covered)
     count = sum(one.header.entry_count for one in frames) if entries is None else entries
     footer = SegmentFooter(
         replace(head, **(inner or {})),  # type: ignore[arg-type]
@@ -109,7 +112,7 @@ def segment(
     )
     data, footer = protected(head.encode() + bodies + directory + leaves_section, footer, signing)
     keys = [one.key for one in frames]
-    table = seal_table(DEFAULT, VAULT_ID, segment_id, 1, EPOCH_ROOT, seeded(f"salt of table {name}", 32), keys)
+    table = seal_table(suite, VAULT_ID, segment_id, 1, EPOCH_ROOT, seeded(f"salt of table {name}", 32), keys)
     return Segment(data, table.encode(), _row(footer, table.encode()), footer)
 
 
@@ -135,7 +138,8 @@ def protected(covered: bytes, footer: SegmentFooter, signing: SigningKeys = SIGN
     protector = Protector(footer.head)
     protector.update(covered)
     leaves, parity = protector.finish(), protector.parity_leaves
-    footer = replace(footer, root=tree_root(DEFAULT, leaves), parity_root=tree_root(DEFAULT, parity))
+    suite = footer.head.suite
+    footer = replace(footer, root=tree_root(suite, leaves), parity_root=tree_root(suite, parity))
     footer = replace(footer, signature=signing.sign_segment(footer.statement()))
     end = b"".join([*leaves, *parity, footer.encode()])
     return covered + end + b"".join(one.data for one in protector.made()) + end, footer

@@ -13,7 +13,7 @@ from vectors.case import Case, Topic, expectation
 from vectors.files import Files
 from vectors.operations import frames, heads, journals, primitives, recipients, segments, small, tokens, vaults
 from vectors.operations.registry import OPERATIONS, Operation
-from vectors.topics import chains, entries, groups, keyrings, mirrors, opening, sealed, slices
+from vectors.topics import chains, entries, fips, groups, keyrings, mirrors, opening, sealed, slices
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
 from vectors.topics import journals as journal_topics
@@ -31,7 +31,7 @@ TOPICS = (
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
     segment_topics.cases, slices.slice_cases, slices.healing_cases, head_topics.audit_cases, head_topics.head_cases,
     head_topics.witness_cases, head_topics.act_cases, vault_topics.cases, opening.cases, chains.cases, mirrors.cases,
-    sealed.cases,
+    sealed.cases, fips.cases,
 )  # fmt: skip
 """What makes the scenarios."""
 
@@ -45,25 +45,30 @@ def operations() -> Mapping[str, Operation]:
 
 
 @cache
-def _written() -> tuple[dict[str, bytes], bytes]:
-    return written()
+def _written(suite: str = "default") -> tuple[dict[str, bytes], bytes]:
+    return written(suite)
 
 
 def written_cases() -> list[Case]:
-    """Return the scenarios of the vault that the reference writer wrote."""
-    files, secret = _written()
+    """Return the scenarios of the vaults that the reference writer wrote."""
     topic = Topic("written")
+    _written_cases(topic, "", *_written(), "SEG-28 FRM-24 REC-22")
+    _written_cases(topic, "-fips", *_written("fips"), "PFX-22 PFX-24 VLT-6")
+    return topic.cases
+
+
+def _written_cases(topic: Topic, suffix: str, files: dict[str, bytes], secret: bytes, holds: str) -> None:
     checks = Checks(topic)
-    checks.check("vault", "Written by the reference writer, whose process died.", files, "recovery", (9152,))
+    checks.check(f"vault{suffix}", "Written by the reference writer, whose process died.", files, "recovery", (9152,))
     checks.open(
-        "vault",
-        "Versions, deletions, bytes around a record, a blob, a name of the vault's own.",
+        f"vault{suffix}",
+        "Versions, deletions, bytes around a record, a name of the vault's own; in suite 1 a blob.",
         files,
-        "SEG-28 FRM-24 REC-22",
+        holds,
         secret=secret,
     )
     topic.good(
-        "log",
+        f"log{suffix}",
         "Its audit log from the beginning.",
         "audit-log",
         "AUD-22",
@@ -72,7 +77,6 @@ def written_cases() -> list[Case]:
         secret=secret,
         count=20,
     )
-    return topic.cases
 
 
 def cases() -> Iterator[Case]:
@@ -88,6 +92,7 @@ def shared() -> dict[str, bytes]:
         "VAULT": world.SUPERBLOCK.encode(world.ROOT_KEY),
         "epoch-secret": world.SECRET.encode(),
         "epoch-secret-written": _written()[1],
+        "epoch-secret-written-fips": _written("fips")[1],
         "keyring": world.keyring(),
         "key-table": keyrings.table(2),
         "head": scenes.FIRST_HEAD.encode(world.EPOCH_ROOT),
@@ -100,6 +105,8 @@ def shared() -> dict[str, bytes]:
         "access-journal": author.journal(world.ACCESS, access, world.ACCESS_KEYS).data,
         "part-file": scenes.PART_FILE,
         "signer": world.SIGNER_VALUE,
+        "VAULT-fips": fips.vault_file(),
+        "signer-fips": fips.SIGNING.signer.encode(),
         "segment-large": segment_topics.LARGE.data,
     }
     files |= {f"segment-{name}": one.data for name, one in scenes.SEGMENTS.items()}
@@ -113,9 +120,8 @@ def content() -> dict[str, bytes]:
     ------
     Unexpected
     """
-    files = Files(
-        shared(), {"vaults/live": scenes.LIVE, "vaults/settled": scenes.SETTLED, "vaults/written": _written()[0]}
-    )
+    vaults = {"live": scenes.LIVE, "settled": scenes.SETTLED, "written": _written()[0], "fips": _written("fips")[0]}
+    files = Files(shared(), {f"vaults/{name}": found for name, found in vaults.items()})
     made: dict[str, bytes] = {}
     for case in cases():
         if f"{case.name}.json" in made:

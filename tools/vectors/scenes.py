@@ -137,7 +137,7 @@ def second_head(segments: Sequence[Segment], leaves: Sequence[AuditEntry] = SETT
     rows = sorted(one.row for one in segments)
     fields: dict[str, object] = {"generation": 2, "last_commit": 2, "next_number": 1001, "segments": rows}
     head = world.first_head(**fields | changes)
-    return world.signed(world.with_tree(head, merkle.audit_leaves(one.encode() for one in leaves)))
+    return world.signed(world.with_tree(head, merkle.audit_leaves(DEFAULT, [one.encode() for one in leaves])))
 
 
 SECOND_HEAD = second_head(list(SEGMENTS.values()))

@@ -40,9 +40,9 @@ ROOT_KEY = seeded("root key", 32)
 SECRET = EpochSecret(DEFAULT, VAULT_ID, 1, seeded("epoch secret", 32))
 EPOCH_ROOT = epoch_root(DEFAULT, ROOT_KEY, SECRET.secret, VAULT_ID, 1)
 SEEDS = seeded("seeds of the signer", 96)
-SIGNING = SigningKeys(1, SEEDS)
+SIGNING = SigningKeys(DEFAULT, 1, SEEDS)
 SIGNER_VALUE = SIGNING.signer.encode()
-OTHER_SIGNING = SigningKeys(1, seeded("seeds of another signer", 96))
+OTHER_SIGNING = SigningKeys(DEFAULT, 1, seeded("seeds of another signer", 96))
 INBOX_KEY = seeded("inbox key", 96)
 RECORD_ID_KEY = seeded("record id key", 32)
 IDENTIFIER_KEY = seeded("identifier key", 32)
@@ -177,7 +177,7 @@ def events_frame(name: str, events: Sequence[bytes], commits: Sequence[int]) -> 
         piece = (len(salted) - 16).to_bytes(4, "little") + salted
         entries.append(Entry(Role.EVENTS, offset=len(body), length=len(piece)))
         body += piece
-        leaves.append(AuditEntry(LeafKind.EVENT, commit, commitment(salted)))
+        leaves.append(AuditEntry(LeafKind.EVENT, commit, commitment(DEFAULT, salted)))
     return frame(name, entries, body, FrameClass.AUDIT, subject=NO_SUBJECT), leaves
 
 
@@ -186,9 +186,9 @@ def events_frame(name: str, events: Sequence[bytes], commits: Sequence[int]) -> 
 
 def with_tree(head: Head, leaves: Sequence[bytes] = ()) -> Head:
     """Return a head over a tree of these leaf hashes and its own live set."""
-    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
     tree.extend(leaves)
-    tree.append(merkle.audit_leaf(head.live_set().encode()))
+    tree.append(merkle.audit_leaf(DEFAULT, head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tree.peaks)
 
 

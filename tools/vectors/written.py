@@ -1,4 +1,4 @@
-"""A vault that the reference writer wrote: records of every kind, two settlings, and a live journal that is not closed.
+"""Vaults that the reference writer wrote: records of every kind, two settlings, and a live journal that is not closed.
 
 Ids, keys and times come from a seed, so that the engine writes the same bytes again.
 """
@@ -44,15 +44,15 @@ def _repeatable() -> Iterator[vaultfs.Options]:
         yield vaultfs.Options(clock=lambda: next(times))
 
 
-def written() -> tuple[dict[str, bytes], bytes]:
-    """Return the files of the vault, and its epoch secret."""
+def written(suite: str = "default") -> tuple[dict[str, bytes], bytes]:
+    """Return the files of a vault, and its epoch secret. That of suite 1 has a blob, too, which makes it large."""
     with TemporaryDirectory(dir=memory()) as place, _repeatable() as options:
         path, unlock = Path(place) / "vault", vaultfs.Passphrase(PASSPHRASE, Argon2Cost(64, 1, 1))
         policy, quick = vaultfs.PermitAll(), FaultyVfs(durable=False)
         with vaultfs.create(
-            path, recipients=[unlock], policy=policy, kinds=["local.note"], options=options, vfs=quick
+            path, recipients=[unlock], policy=policy, kinds=["local.note"], suite=suite, options=options, vfs=quick
         ) as vault:
-            first = _store(vault)
+            first = _store(vault, blob=suite == "default")
             vault.settle()
             _change(vault, first)
             vault.settle()
@@ -63,7 +63,7 @@ def written() -> tuple[dict[str, bytes], bytes]:
         return files, (store / "secret.1").read_bytes()
 
 
-def _store(vault: vaultfs.Vault) -> vaultfs.RecordId:
+def _store(vault: vaultfs.Vault, *, blob: bool) -> vaultfs.RecordId:
     text = b'{"resourceType":"Observation","status":"final","text":"' + b"an example " * 40 + b'"}'
     zone = timezone(timedelta(hours=-5))
     with vault.session(vaultfs.Principal("writer"), "TREAT") as session:
@@ -78,8 +78,9 @@ def _store(vault: vaultfs.Vault) -> vaultfs.RecordId:
             txn.put(b"of somebody else", kind="local.note", subject=OTHER)
             txn.put(b"", kind="Binary", subject=None)
             txn.set_state("example", b"key", b"first value")
-        with session.transaction() as txn:
-            txn.put(random.Random(1).randbytes(66_000), kind="Binary", subject=PATIENT, date=date(2012, 1, 1))  # noqa: S311
+        if blob:
+            with session.transaction() as txn:
+                txn.put(random.Random(1).randbytes(66_000), kind="Binary", subject=PATIENT, date=date(2012, 1, 1))  # noqa: S311
     return first
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 from vaultfs_format import audit
+from vaultfs_format.suite import Suite
 
 from vaultfs.errors import FieldInvalid, Structure
 
@@ -181,7 +182,7 @@ class Sealable(NamedTuple):
     commitments: list[bytes]
 
 
-def sealable(events: Sequence[bytes]) -> Sealable:
+def sealable(suite: Suite, events: Sequence[bytes]) -> Sealable:
     """Return encoded events, each with a fresh salt, in chunks, and their commitments."""
     salts = os.urandom(audit.SALT * len(events))
     salted = [salts[at : at + audit.SALT] + data for at, data in zip(count(0, audit.SALT), events, strict=False)]
@@ -196,7 +197,7 @@ def sealable(events: Sequence[bytes]) -> Sealable:
             pieces, size = [], 0
     if pieces:
         chunks.append(b"".join(pieces))
-    return Sealable(chunks, audit.commitments(salted))
+    return Sealable(chunks, audit.commitments(suite, salted))
 
 
 @lru_cache(256)
@@ -204,7 +205,7 @@ def _length(length: int) -> bytes:
     return length.to_bytes(_LENGTH, "little")
 
 
-def unsealed(body: bytes) -> Iterator[tuple[Event, bytes]]:
+def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
     """Yield the events of an opened audit body with their commitments.
 
     Raises
@@ -222,5 +223,5 @@ def unsealed(body: bytes) -> Iterator[tuple[Event, bytes]]:
             event = _decoder.decode(data)
         except msgspec.MsgspecError:
             raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None
-        yield event, audit.commitment(body[at + _LENGTH : start + length])
+        yield event, audit.commitment(suite, body[at + _LENGTH : start + length])
         at = start + length

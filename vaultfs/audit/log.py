@@ -81,15 +81,15 @@ def _opened(engine: Engine, live: LiveJournal) -> LiveJournal:
 
 def _against_head(head: Head, leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """Pass on consecutive leaves; check that the tree that the head states is theirs."""
-    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree = merkle.CompactRange(merkle.audit_nodes(head.suite))
     for leaf in leaves:
         if leaf.index != tree.size:
             raise VaultDamaged(leaf=tree.size)
-        tree.append(merkle.audit_leaf(leaf.entry.encode()))
+        tree.append(merkle.audit_leaf(head.suite, leaf.entry.encode()))
         _check_tree(head, tree)
         yield leaf
     if tree.size == head.tree_size - 1:  # the head's own leaf stands in no file until a journal repeats it
-        tree.append(merkle.audit_leaf(head.live_set().encode()))
+        tree.append(merkle.audit_leaf(head.suite, head.live_set().encode()))
         _check_tree(head, tree)
     if tree.size < head.tree_size:
         raise VaultDamaged(leaf=tree.size)
@@ -153,5 +153,5 @@ def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[Event, int, bytes]]:
     for frame in frames:
         body = frame.body()
         for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
-            for event, commitment in unsealed(body[entry.offset : entry.offset + entry.length]):
+            for event, commitment in unsealed(frame.suite, body[entry.offset : entry.offset + entry.length]):
                 yield event, commit, commitment

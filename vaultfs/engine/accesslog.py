@@ -158,7 +158,7 @@ class AccessLog:
         return self._journal
 
     def _append(self, journal: JournalFile, events: Sequence[Event]) -> int:
-        chunks, commitments = sealable([encode_event(event) for event in events])
+        chunks, commitments = sealable(journal.header.suite, [encode_event(event) for event in events])
         commit = self._commit = self._commit + 1
         rows, bodies, keys, offset = [], [], [], bodies_offset(0)
         for drafted, runs in audit_frames(journal.header.suite, [(commit, chunk) for chunk in chunks]):

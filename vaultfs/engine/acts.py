@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from vaultfs_format.act import FILE, Act, ActKind
+from vaultfs_format.suite import Suite
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Sealable, encode_event, sealable
 from vaultfs.engine import copies
@@ -123,12 +124,12 @@ class Acts:
             else:
                 others.append(_event(act))
         if others:
-            yield Intent([], _sealable(others))
+            yield Intent([], _sealable(engine.suite, others))
         for copy, made in sorted(of_copies.items()):
             state = self._read(copies.NAMESPACE, copy)
             before = KnownCopy.decode(state.value) or KnownCopy(0)
             known = before._replace(made=min(now, max(before.made, *(act.time for act in made))))
-            events = _sealable([_event(act) for act in made])
+            events = _sealable(engine.suite, [_event(act) for act in made])
             yield control_intent(engine, copies.NAMESPACE, copy, known.encode(), state.version, events)
 
     def remove(self, left: Left) -> Iterator[Intent]:
@@ -144,7 +145,7 @@ class Acts:
             logged = self._logged()
             known = [digest for digest, name in self._there().items() if digest in logged or name in stay]
             value = b"".join(known)
-            yield control_intent(engine, *LOGGED, value, self._read(*LOGGED).version, _sealable([]))
+            yield control_intent(engine, *LOGGED, value, self._read(*LOGGED).version, sealable(engine.suite, []))
 
     def _there(self) -> dict[bytes, str]:
         """Return the names of all acts, by what is remembered of a name."""
@@ -162,5 +163,5 @@ def _event(act: Act) -> Event:
     return Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count)
 
 
-def _sealable(events: Iterable[Event]) -> Sealable:
-    return sealable([encode_event(event) for event in events])
+def _sealable(suite: Suite, events: Iterable[Event]) -> Sealable:
+    return sealable(suite, [encode_event(event) for event in events])

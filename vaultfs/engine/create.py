@@ -11,15 +11,15 @@ from pathlib import Path
 from vaultfs_format import limits, merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
-from vaultfs_format.signing import SEEDS, SigningKeys
-from vaultfs_format.suite import DEFAULT, KEY, PRIVATE_KEY
+from vaultfs_format.signing import SigningKeys, draw_seeds
+from vaultfs_format.suite import KEY, Suite, check_provided
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.reserve import RESERVE
-from vaultfs.errors import ArgumentInvalid, VaultExists
+from vaultfs.errors import ArgumentInvalid, Structure, VaultExists
 from vaultfs.keys.chain import new_keyring
 from vaultfs.keys.recipients import Recipient, sealed_for
 from vaultfs.keys.stores import EpochStore
@@ -49,6 +49,7 @@ def create_files(
     epoch_stores: Sequence[EpochStore],
     kinds: Sequence[str],
     media_types: Sequence[str],
+    suite: Suite,
     copies: Path | None = None,
 ) -> bytes:
     """Write a new, empty vault to `path`; the epoch secret is in every store before the vault appears.
@@ -66,7 +67,7 @@ def create_files(
 
     Raises
     ------
-    VaultExists, ArgumentInvalid, StorageFull, StorageReadOnly, StorageFailed
+    VaultExists, ArgumentInvalid, AlgorithmMissing, StorageFull, StorageReadOnly, StorageFailed
     """
     if not 0 < len(recipients) <= limits.MAX_STANZAS or not epoch_stores:
         raise ArgumentInvalid(recipients=len(recipients), stores=len(epoch_stores))
@@ -74,21 +75,22 @@ def create_files(
         if path.exists() or path.is_symlink() or (copies is not None and copies.exists() and any(copies.iterdir())):
             raise VaultExists
     registry = encode_names(kinds, media_types)
-    suite, vault_id = DEFAULT, os.urandom(16)
+    check_provided(suite, Structure.SUPERBLOCK)
+    vault_id = os.urandom(16)
     secret = EpochSecret(suite, vault_id, FIRST_EPOCH, os.urandom(KEY))
     for store in epoch_stores:
         store.put(secret)
         store.get(vault_id, FIRST_EPOCH)
     root_key = os.urandom(KEY)
     stanzas = [sealed_for(one, suite, vault_id, root_key) for one in recipients]
-    inbox = os.urandom(PRIVATE_KEY)
-    seeds = os.urandom(SEEDS)
-    signing = SigningKeys(FIRST_SIGNER, seeds)
+    inbox = suite.draw_private_key(os.urandom)
+    seeds = draw_seeds(suite, os.urandom)
+    signing = SigningKeys(suite, FIRST_SIGNER, seeds)
     public_keys = [PublicKey(INBOX, suite.public_key(inbox)), PublicKey(SIGNER, signing.signer.encode())]
     superblock = Superblock(suite, vault_id, 1, stanzas, public_keys).encode(root_key)
     top = epoch_root(suite, root_key, secret.secret, vault_id, FIRST_EPOCH)
     keyring = new_keyring(suite, vault_id, FIRST_EPOCH, top, registry, inbox, FIRST_SIGNER, seeds).encode()
-    head = first_head(vault_id, suite.digest(superblock), suite.digest(keyring))
+    head = first_head(suite, vault_id, suite.digest(superblock), suite.digest(keyring))
     building = path.with_name(f".{path.name}.{vault_id.hex()[:8]}")
     layout = Layout(building)
     try:
@@ -116,12 +118,12 @@ def create_files(
     return root_key
 
 
-def first_head(vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes) -> Head:
+def first_head(suite: Suite, vault_id: bytes, superblock_digest: bytes, keyring_digest: bytes) -> Head:
     """Return the head of an empty vault: the audit tree has one leaf, its live set."""
     head = Head(
-        DEFAULT, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),),
+        suite, vault_id, 1, FIRST_EPOCH, 0, 1, superblock_digest, keyring_digest, 0, 1, (), (), 1, (bytes(32),),
         FIRST_SIGNER,
     )  # fmt: skip
-    tree = merkle.CompactRange(merkle.audit_nodes)
-    tree.append(merkle.audit_leaf(head.live_set().encode()))
+    tree = merkle.CompactRange(merkle.audit_nodes(suite))
+    tree.append(merkle.audit_leaf(suite, head.live_set().encode()))
     return replace(head, peaks=tuple(tree.peaks))

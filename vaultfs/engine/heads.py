@@ -153,7 +153,8 @@ def read_superblock(vfs: Vfs, layout: Layout, head: Head) -> tuple[Superblock, b
 
 def _superblock(head: Head, data: bytes) -> tuple[Superblock, bytes]:
     superblock = Superblock.decode(data)
-    if head.suite.digest(data) != head.superblock_digest or superblock.vault_id != head.vault_id:
+    stated = superblock.suite is head.suite and superblock.vault_id == head.vault_id
+    if head.suite.digest(data) != head.superblock_digest or not stated:
         raise VaultDamaged
     return superblock, data
 
@@ -170,7 +171,8 @@ def read_keyring(vfs: Vfs, layout: Layout, head: Head) -> Keyring:
 
 def _keyring(head: Head, data: bytes) -> Keyring:
     keyring = Keyring.decode(data)
-    if head.suite.digest(data) != head.keyring_digest or keyring.vault_id != head.vault_id:
+    stated = keyring.suite is head.suite and keyring.vault_id == head.vault_id
+    if head.suite.digest(data) != head.keyring_digest or not stated:
         raise VaultDamaged
     return keyring
 

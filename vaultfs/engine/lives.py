@@ -117,6 +117,6 @@ class Lives:
     def _set(self, key: bytes, value: bytes, event: Event) -> None:
         with self._engine.lock:
             version = self._read(NAMESPACE, key).version
-            events = sealable([encode_event(event)])
+            events = sealable(self._engine.suite, [encode_event(event)])
             self._commit(control_intent(self._engine, NAMESPACE, key, value, version, events))
             self._known = None

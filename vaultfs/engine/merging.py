@@ -143,7 +143,7 @@ class Merger:
     def _checked(self, file: File) -> JournalFile | None:
         data = file.read(0, HEADER_SIZE)
         header = JournalHeader.decode(data)
-        if header.vault_id != self._engine.vault_id:
+        if header.suite is not self._engine.suite or header.vault_id != self._engine.vault_id:
             return None
         journal = JournalFile(file, header, self._keys(header), header.chain(data), Mirror(self._engine.vfs))
         header.verify(data, journal.keys)
@@ -196,7 +196,7 @@ class Merger:
             for entry in block.entries:
                 if entry.role == Role.EVENTS:
                     chunk = body[entry.offset : entry.offset + entry.length]
-                    found.append((chunk, [commitment for _, commitment in unsealed(chunk)]))
+                    found.append((chunk, [commitment for _, commitment in unsealed(suite, chunk)]))
         if [one for _, commitments in found for one in commitments] != stated:
             raise VaultDamaged(group=group.number)
         yield from found
@@ -212,7 +212,7 @@ class Merger:
         note = Event(
             EventType.ACCESS_MERGED, engine.options.clock(), bytes(16), record=key, version=count, outcome=Outcome.DONE
         )
-        chunks, commitments = sealable([encode_event(note)])
+        chunks, commitments = sealable(engine.suite, [encode_event(note)])
         events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
         value = batch.group.to_bytes(_NUMBER, "little")
         self._commit(control_intent(engine, NAMESPACE, key, value, version, events))

@@ -198,8 +198,10 @@ class Opener:
         failure: VaultError = EpochSecretMissing(epoch=head.epoch)
         for store in self._stores:
             try:
-                secret = store.get(head.vault_id, head.epoch).secret
-                top = epoch_root(head.suite, root_key, secret, head.vault_id, head.epoch)
+                found = store.get(head.vault_id, head.epoch)
+                if found.suite is not head.suite:
+                    raise EpochSecretMissing
+                top = epoch_root(head.suite, root_key, found.secret, head.vault_id, head.epoch)
                 head.verify(data, top)
             except EpochSecretMissing:
                 continue

@@ -37,7 +37,7 @@ class Pending:
         self.gathered: list[Gathered] = []
         self.sealed: list[Drafted] = []
         self.events: list[bytes] = []
-        self.intent = Intent([], sealable([]), claims=engine.claims, protects=True)
+        self.intent = Intent([], sealable(engine.suite, []), claims=engine.claims, protects=True)
 
     def note(self, kind: EventType, subject: bytes, count: int = 0) -> None:
         """Take down an event about a subject."""
@@ -51,5 +51,5 @@ class Pending:
     def carry(self, blobs: list[Drafted]) -> Intent:
         """Return the intent with everything that is to be written; `blobs` come first."""
         self.seal()
-        self.intent.carry(blobs + self.sealed, sealable(self.events))
+        self.intent.carry(blobs + self.sealed, sealable(self._engine.suite, self.events))
         return self.intent

@@ -152,7 +152,8 @@ def _find(engine: Engine, found: list[JournalFile]) -> None:
             raise VaultDamaged from None
         found.append(journal)
         generation = journal.header.generation
-        if journal.header.vault_id != engine.vault_id or generation > engine.head.generation:
+        ours = journal.header.suite is engine.suite and journal.header.vault_id == engine.vault_id
+        if not ours or generation > engine.head.generation:
             raise VaultDamaged(generation=generation)
         if generation < engine.head.generation:
             found.pop().close()

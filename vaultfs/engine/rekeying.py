@@ -187,7 +187,7 @@ class Keys:
                 *(self._event(EventType.RECIPIENT_ADDED, listed(engine.suite, stanza), now) for stanza in replaced),
                 Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
             ]
-            sealed = sealable([encode_event(event) for event in events])
+            sealed = sealable(engine.suite, [encode_event(event) for event in events])
             try:
                 turned = turn(engine, root_key, subjects, sealed, superblock)
             except IndexDamaged:

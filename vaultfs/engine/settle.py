@@ -341,7 +341,9 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes, amended: Callab
     tree = old.tree()
     repeated = old.tree_size - engine.live[0].journal.header.first_leaf
     size = ENTRY.size
-    tree.extend(merkle.audit_leaves([leaves[at : at + size] for at in range(repeated * size, len(leaves), size)]))
+    tree.extend(
+        merkle.audit_leaves(engine.suite, [leaves[at : at + size] for at in range(repeated * size, len(leaves), size)])
+    )
     rows = {*old.segments, *changes.segments.values()}
     for one in changes.merged:
         rows.difference_update(one.sources)
@@ -357,7 +359,7 @@ def _next_head(engine: Engine, leaves: bytes, changes: _Changes, amended: Callab
         signer=engine.signing.signer.number,
     )
     head = amended(following)
-    tree.append(merkle.audit_leaf(head.live_set().encode()))
+    tree.append(merkle.audit_leaf(engine.suite, head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))
 
 

@@ -265,8 +265,10 @@ def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Se
         segments=sorted(rows),
     )
     tree, entries = old.tree(), encode_entries(LeafKind.EVENT, commit, events.commitments)
-    tree.extend(merkle.audit_leaves([entries[at : at + ENTRY.size] for at in range(0, len(entries), ENTRY.size)]))
-    tree.append(merkle.audit_leaf(head.live_set().encode()))
+    tree.extend(
+        merkle.audit_leaves(engine.suite, [entries[at : at + ENTRY.size] for at in range(0, len(entries), ENTRY.size)])
+    )
+    tree.append(merkle.audit_leaf(engine.suite, head.live_set().encode()))
     return replace(head, tree_size=tree.size, peaks=tuple(tree.peaks))
 
 

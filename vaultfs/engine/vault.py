@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from vaultfs_format.head import Head
+from vaultfs_format.suite import SUITES
 
 from vaultfs import processes
 from vaultfs.access.policy import DenyAll, Policy
@@ -35,6 +36,7 @@ from vaultfs.engine.turning import Destruction, oldest_copy, retire
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
+    ArgumentInvalid,
     IndexDamaged,
     KeyExpired,
     VaultDamaged,
@@ -65,6 +67,7 @@ def create(
     kinds: Sequence[str] = (),
     media_types: Sequence[str] = (),
     copies: Path | str | None = None,
+    suite: str = "default",
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Vault:
@@ -86,15 +89,20 @@ def create(
     copies
         Where the second copies of small files and of what is not settled lie, and the mirrors of segments if they are
         wanted: a directory that is empty or does not exist yet, best on another disk. By default in the vault.
+    suite
+        The algorithms of the vault, for good: ``default``, or ``fips`` for approved ones alone.
 
     Raises
     ------
-    VaultExists, ArgumentInvalid, StorageFull, StorageReadOnly, StorageFailed
+    VaultExists, ArgumentInvalid, AlgorithmMissing, StorageFull, StorageReadOnly, StorageFailed
     """
     place, files = absolute(path), vfs or Vfs()
     stores = epoch_stores or [DirectoryStore(default_store(place), files)]
     other = None if copies is None else absolute(copies)
-    root_key = create_files(files, place, recipients, stores, kinds, media_types, other)
+    algorithms = {one.name: one for one in SUITES.values()}.get(suite)
+    if algorithms is None:
+        raise ArgumentInvalid
+    root_key = create_files(files, place, recipients, stores, kinds, media_types, algorithms, other)
     vault = open(place, unlock=Known(root_key), epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
         vault.note(EventType.VAULT_CREATED)
@@ -411,7 +419,9 @@ class Vault:
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
-        self.committer.commit(Intent([], sealable([encode_event(event) for event in events]), durable=durable))
+        self.committer.commit(
+            Intent([], sealable(self.engine.suite, [encode_event(event) for event in events]), durable=durable)
+        )
         self._upkeep.after_commit()
 
     def _state(self, namespace: str, key: bytes) -> State:

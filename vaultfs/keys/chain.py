@@ -177,7 +177,7 @@ def open_inbox(keyring: Keyring, epoch_root: bytes) -> bytes:
 def open_signing(keyring: Keyring, epoch_root: bytes) -> SigningKeys:
     """Return the private keys of the signer: for the process that writes, never for one that reads."""
     values = keyring.open(epoch_root, Compartment.SIGNING)
-    return SigningKeys(int.from_bytes(values[SigningTag.NUMBER], "little"), values[SigningTag.SEEDS])
+    return SigningKeys(keyring.suite, int.from_bytes(values[SigningTag.NUMBER], "little"), values[SigningTag.SEEDS])
 
 
 def new_keyring(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from vaultfs_format.escrowstanza import EscrowStanza
 from vaultfs_format.keystanza import KeyStanza
@@ -39,7 +39,7 @@ def listed(suite: Suite, stanza: Stanza) -> RecipientInfo:
     ------
     FormatError
     """
-    found = parsed(stanza)
+    found = parsed(suite, stanza)
     kind = stanza.kind if found is None else StanzaType(stanza.kind)
     return RecipientInfo(stanza_id(suite, stanza).hex(), kind, {} if found is None else _about(found))
 
@@ -47,7 +47,7 @@ def listed(suite: Suite, stanza: Stanza) -> RecipientInfo:
 def _about(stanza: AnyStanza) -> dict[str, object]:
     match stanza:
         case PassphraseStanza(cost):
-            return {"memory_kib": cost.memory_kib, "passes": cost.passes, "lanes": cost.lanes}
+            return asdict(cost)
         case KeyStanza(fingerprint):
             return {"fingerprint": fingerprint.hex()}
         case TokenStanza(mechanism, key_id):

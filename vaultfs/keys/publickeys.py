@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vaultfs_format.keystanza import KeyStanza, fingerprint_of, seal_for_key
 from vaultfs_format.stanza import Stanza, StanzaType
-from vaultfs_format.suite import DEFAULT, KEY, PRIVATE_KEY, PUBLIC_KEY, Suite
+from vaultfs_format.suite import KEY, SUITES, Suite
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, DecryptionFailed, FieldInvalid, NoRecipientMatches
@@ -32,9 +32,9 @@ class RecipientKey:
         Raises
         ------
         ArgumentInvalid
-            It is no public key.
+            It is no public key, or one of another suite.
         """
-        if len(self.public) == PUBLIC_KEY:
+        if len(self.public) == suite.public_key_size:
             with suppress(FieldInvalid):
                 sealed = seal_for_key(suite, vault_id, root_key, self.public, os.urandom(KEY), salt)
                 return Stanza(StanzaType.PUBLIC_KEY, sealed.encode())
@@ -48,15 +48,24 @@ class PrivateKey:
     Parameters
     ----------
     secret
-        96 random bytes, as `generate` draws them.
+        As `generate` draws it: its length says for vaults of which suite it is.
     """
 
     secret: bytes = field(repr=False)
 
     @classmethod
-    def generate(cls) -> PrivateKey:
-        """Return a fresh key. Keep its `secret` where no copy of the vault is."""
-        return cls(os.urandom(PRIVATE_KEY))
+    def generate(cls, suite: str = "default") -> PrivateKey:
+        """Return a fresh key for vaults of a suite. Keep its `secret` where no copy of the vault is.
+
+        Raises
+        ------
+        ArgumentInvalid
+            There is no such suite.
+        """
+        for one in SUITES.values():
+            if one.name == suite:
+                return cls(one.draw_private_key(os.urandom))
+        raise ArgumentInvalid
 
     @property
     def public_key(self) -> RecipientKey:
@@ -65,11 +74,16 @@ class PrivateKey:
         Raises
         ------
         ArgumentInvalid
-            The secret has not the length of one.
+            The secret is none.
         """
-        if len(self.secret) != PRIVATE_KEY:
-            raise ArgumentInvalid(length=len(self.secret))
-        return RecipientKey(DEFAULT.public_key(self.secret))
+        return RecipientKey(self._suite().public_key(self.secret))
+
+    def _suite(self) -> Suite:
+        """Return the suite that the key is of, which nothing else is computed by."""
+        for suite in SUITES.values():
+            if suite.is_private_key(self.secret):
+                return suite
+        raise ArgumentInvalid(length=len(self.secret))
 
     def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
         """Return the stanza that lets this key open `root_key`.
@@ -77,7 +91,10 @@ class PrivateKey:
         Raises
         ------
         ArgumentInvalid
+            The secret is none, or one for vaults of another suite.
         """
+        if self._suite() is not suite:
+            raise ArgumentInvalid(length=len(self.secret))
         return self.public_key.stanza(suite, vault_id, root_key, salt)
 
     def unlock(self, superblock: Superblock) -> bytes:
@@ -88,11 +105,13 @@ class PrivateKey:
         NoRecipientMatches, ArgumentInvalid
         """
         suite, vault_id = superblock.suite, superblock.vault_id
+        if self._suite() is not suite:
+            raise NoRecipientMatches
         fingerprint = fingerprint_of(suite, self.public_key.public)
         for stanza in superblock.stanzas:
             if stanza.kind != StanzaType.PUBLIC_KEY:
                 continue
-            found = KeyStanza.decode(stanza.body)
+            found = KeyStanza.decode(suite, stanza.body)
             if found.fingerprint == fingerprint:
                 with suppress(CommitmentMismatch, DecryptionFailed):
                     return found.open(suite, vault_id, self.secret)

@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from vaultfs_format import limits
 from vaultfs_format.errors import CommitmentMismatch
-from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
-from vaultfs_format.suite import Suite, same
+from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost, Stanza, seal_passphrase
+from vaultfs_format.suite import FIPS, Suite, same
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches, Structure
@@ -80,17 +80,20 @@ class Passphrase:
         The passphrase in bytes, as read from a prompt or file; no line end.
     cost
         Cost of Argon2id for a new stanza; a stanza that exists states its own.
+    pbkdf2
+        The same for a vault of suite fips, whose stanzas are made by PBKDF2.
     """
 
     secret: bytes = field(repr=False)
     cost: Argon2Cost = field(default_factory=Argon2Cost)
+    pbkdf2: Pbkdf2Cost = field(default_factory=Pbkdf2Cost)
 
     def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
         """Return the stanza that lets this passphrase open `root_key`."""
         if len(self.secret) < MIN_PASSPHRASE:
             raise ArgumentInvalid(length=len(self.secret))
-        sealed = seal_passphrase(suite, vault_id, root_key, self.secret, salt, self.cost)
-        return Stanza(StanzaType.PASSPHRASE, sealed.encode())
+        cost = self.pbkdf2 if suite is FIPS else self.cost
+        return Stanza(cost.kind, seal_passphrase(suite, vault_id, root_key, self.secret, salt, cost).encode())
 
     def unlock(self, superblock: Superblock) -> bytes:
         """Return the root key.
@@ -100,7 +103,7 @@ class Passphrase:
         NoRecipientMatches
         """
         for stanza in superblock.stanzas:
-            if stanza.kind != StanzaType.PASSPHRASE:
+            if not stanza.takes_passphrase:
                 continue
             try:
                 return stanza.passphrase().open(superblock.suite, superblock.vault_id, self.secret)

@@ -5,8 +5,9 @@ Strong and weak assertions are told apart, and the systems named here keep what 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+
+from vaultfs_format import sha2
 
 from vaultfs.engine.transaction import Transaction
 from vaultfs.migrate.authorities import RESERVED
@@ -40,7 +41,7 @@ def scoped(system: str, scope: str, references: Iterable[str]) -> list[Identifie
 def mark(system: str, identifier: Identifier) -> Identifier:
     """Return an identifier that says something of another one, which it does not show."""
     text = f"{len(identifier.system)} {identifier.system}{identifier.value}"
-    return Identifier(system, hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest())
+    return Identifier(system, sha2.digest(text.encode(errors="surrogatepass")).hex())
 
 
 def strong_claims(txn: Transaction, identifier: Identifier) -> list[SubjectId]:

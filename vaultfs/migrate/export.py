@@ -5,7 +5,6 @@ Before the first byte of a patient leaves the vault, a disclosure is on record f
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from vaultfs_format import sha2
 from vaultfs_format.errors import forget_paths
 
 from vaultfs.engine.records import RecordInfo
@@ -133,8 +133,8 @@ class Exporter:
                     _write_line(manifest, {"id": found.step.id.hex(), "source": token.hex(), "gone": True})
                 elif isinstance(found, Kept):
                     self._write(file, found.whole())
-                    digest = hashlib.sha256(found.record.data)
-                    self._row(manifest, found.record.info, digest.hexdigest(), token, path)
+                    digest = sha2.digest(found.record.data).hex()
+                    self._row(manifest, found.record.info, digest, token, path)
                 else:
                     info = self._session.info(found.step.id, found.step.version)
                     self._row(manifest, info, self._copy(file, found.stream), token, path)
@@ -169,11 +169,11 @@ class Exporter:
 
     def _copy(self, file: BinaryIO, stream: io.BufferedReader) -> str:
         """Copy a stream and return its SHA-256."""
-        digest = hashlib.sha256()
+        digest = sha2.hasher()
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             self._write(file, chunk)
-        return digest.hexdigest()
+        return digest.digest().hex()
 
     def _row(self, manifest: BinaryIO, info: RecordInfo, digest: str, token: bytes | None, path: Path) -> None:
         if info.kind in _OWN:

@@ -27,9 +27,10 @@ present revision), then among all files of the same source. The rules, in the or
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from vaultfs_format import sha2
 
 from vaultfs.engine.transaction import Transaction
 from vaultfs.interop.pieces import Facts
@@ -253,7 +254,7 @@ class Resolver:
         """Return a new subject, or the one that keeps what names these subjects alike."""
         if not doubtful:
             return txn.new_subject()
-        mark = Identifier(UNCERTAIN, hashlib.sha256(b"".join(sorted(doubtful))).hexdigest())
+        mark = Identifier(UNCERTAIN, sha2.digest(b"".join(sorted(doubtful))).hex())
         known = txn.claimants(mark)
         if known:
             return known[0]

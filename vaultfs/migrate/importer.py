@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from blake3 import blake3
-
 from vaultfs.engine.session import Session
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, SourceChanged, SourceUnreadable, VaultError
@@ -202,7 +200,7 @@ class Importer:
         self.report.add(covered.counts)
 
     def _read(self, file: SourceFile, source: Source, window: Window, covered: Covered | None = None) -> None:
-        hasher, length = blake3(), 0
+        hasher, length = self._vault.engine.suite.hasher(), 0
 
         def watch(piece: Piece) -> None:
             nonlocal length
@@ -248,7 +246,7 @@ class Importer:
         self.report.verify_seconds = time.monotonic() - begun
 
     def _digest_of(self, state: SourceState) -> bytes:
-        hasher = blake3()
+        hasher = self._vault.engine.suite.hasher()
         stored = StoredSource(read(self._session, Recipe(self._session, state.recipe).steps()))
         buffer = memoryview(bytearray(_CHUNK))
         while count := stored.readinto(buffer):

@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import NamedTuple
 
-from blake3 import blake3
+from vaultfs_format.suite import Suite
 
 from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
@@ -83,6 +83,7 @@ class Previous:
     """
 
     def __init__(self, session: Session, recipes: Iterable[bytes]) -> None:
+        self._suite = session.engine.suite
         self._exact: dict[tuple[_Role, bytes, bytes], Queue] = {}
         self._by_bytes: dict[tuple[_Role, bytes], Queue] = {}
         self._by_logical_id: dict[tuple[str, str], Queue] = {}
@@ -114,11 +115,11 @@ class Previous:
         info = record.info
         known = Known(info.id, info.version, info.subject)
         role = _ROLES.get(info.kind, _Role.RECORD)
-        digest = _digest(record.data)
+        digest = _digest(self._suite, record.data)
         if role is _Role.GAP:
             self._exact.setdefault((role, digest, bytes(known.subject)), deque()).append(known)
             return
-        self._exact.setdefault((role, digest, _digest(record.before, record.after)), deque()).append(known)
+        self._exact.setdefault((role, digest, _digest(self._suite, record.before, record.after)), deque()).append(known)
         self._by_bytes.setdefault((role, digest), deque()).append(known)
         logical_id = _logical_id(record.data) if role is _Role.RECORD else None
         if logical_id is not None:
@@ -131,9 +132,9 @@ class Previous:
     def same(self, piece: Piece, forms: Iterable[Around]) -> Match | None:
         """Return a record with the bytes of a piece, with one of `forms` around it if there is such a one."""
         role = _Role.RECORD if piece.facts else _Role.QUARANTINED
-        digest = _digest(piece.data)
+        digest = _digest(self._suite, piece.data)
         for around in forms:
-            found = self._take(self._exact.get((role, digest, _digest(*around))))
+            found = self._take(self._exact.get((role, digest, _digest(self._suite, *around))))
             if found is not None:
                 return Match(found, around, bare=False)
         found = self._take(self._by_bytes.get((role, digest)))
@@ -141,7 +142,7 @@ class Previous:
 
     def gap(self, data: bytes, owner: SubjectId) -> Known | None:
         """Return a gap record of `owner` with these bytes."""
-        return self._take(self._exact.get((_Role.GAP, _digest(data), bytes(owner))))
+        return self._take(self._exact.get((_Role.GAP, _digest(self._suite, data), bytes(owner))))
 
     def replaced_by(self, facts: Facts) -> Known | None:
         """Return the record that one with these facts is a new version of: the one with the same logical id."""
@@ -188,6 +189,6 @@ def _logical_id(data: bytes) -> str | None:
     return facts.logical_id if facts else None
 
 
-def _digest(*parts: bytes) -> bytes:
+def _digest(suite: Suite, *parts: bytes) -> bytes:
     lengths = b"".join(len(part).to_bytes(8, "little") for part in parts)
-    return blake3(lengths + b"".join(parts)).digest(16)
+    return suite.digest(lengths + b"".join(parts))[:16]

@@ -62,6 +62,6 @@ def _set(vault: Vault, copy: bytes, kind: EventType, *, forget: bool) -> None:
             raise NotFound
         now = engine.options.clock()
         value = b"" if forget else known._replace(keys=now).encode()
-        events = sealable([encode_event(Event(kind, now, NOBODYS_SESSION, record=copy))])
+        events = sealable(engine.suite, [encode_event(Event(kind, now, NOBODYS_SESSION, record=copy))])
         vault.commit(control_intent(engine, copies.NAMESPACE, copy, value, state.version, events))
         vault.retire()

@@ -29,7 +29,11 @@ def set_mirroring(vault: Vault, *, on: bool) -> None:
     with engine.lock:
         version = vault.steady(lambda: vault.states.read(*MIRRORING)).version
         event = Event(EventType.MIRRORING_SET, engine.options.clock(), NOBODYS_SESSION, version=int(on))
-        vault.commit(control_intent(engine, *MIRRORING, ON if on else OFF, version, sealable([encode_event(event)])))
+        vault.commit(
+            control_intent(
+                engine, *MIRRORING, ON if on else OFF, version, sealable(engine.suite, [encode_event(event)])
+            )
+        )
         engine.mirroring = on
 
 

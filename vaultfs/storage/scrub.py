@@ -214,6 +214,6 @@ def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
         lost = {*present.lost} & named - {one.segment_id for one in done} | gone
         present = msgspec.structs.replace(present, lost=tuple(sorted(lost)))
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
-        events = sealable([encode_event(event) for event in found])
+        events = sealable(engine.suite, [encode_event(event) for event in found])
         vault.commit(control_intent(engine, NAMESPACE, KEY, encode_round(present), version, events))
     return present

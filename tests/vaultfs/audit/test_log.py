@@ -11,6 +11,7 @@ import pytest
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.head import Head
+from vaultfs_format.suite import DEFAULT
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -207,8 +208,8 @@ def test_nothing_is_released_when_its_event_cannot_be_written(vault: vaultfs.Vau
 
 
 def _root(leaves: list[AuditEntry]) -> merkle.CompactRange:
-    tree = merkle.CompactRange(merkle.audit_nodes)
-    tree.extend(merkle.audit_leaves(leaf.encode() for leaf in leaves))
+    tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
+    tree.extend(merkle.audit_leaves(DEFAULT, [leaf.encode() for leaf in leaves]))
     return tree
 
 
@@ -323,13 +324,13 @@ class TestTampering:
 
 def test_events_survive_encoding_and_damage_is_told() -> None:
     given = [vaultfs.Event(E.RECORD_READ, n, b"s" * 16, b"p" * 16, b"r" * 16, n) for n in range(3)]
-    packed = sealable([encode_event(event) for event in given])
+    packed = sealable(DEFAULT, [encode_event(event) for event in given])
     body = b"".join(packed.chunks)
-    assert list(unsealed(body)) == list(zip(given, packed.commitments, strict=True))
+    assert list(unsealed(DEFAULT, body)) == list(zip(given, packed.commitments, strict=True))
     for broken in (body[:-1], body[:10], b"\x05\0\0\0" + bytes(16) + b"\xc1\xc1\xc1\xc1\xc1"):
         with pytest.raises(FieldInvalid):
-            list(unsealed(broken))
-    assert sealable([]) == ([], [])
+            list(unsealed(DEFAULT, broken))
+    assert sealable(DEFAULT, []) == ([], [])
 
 
 def test_reading_the_log_leaves_no_file_open(opened: Open) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vaultfs_format import limits
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType
 from vaultfs_format.stanzas import parsed
-from vaultfs_format.suite import Suite
+from vaultfs_format.suite import DEFAULT, Suite
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.tokenstanza import TokenStanza
 from vaultfs_tools import backup, dump, fsck
@@ -449,7 +449,7 @@ def test_what_is_public_about_recipients_is_dumped_and_no_more(
     assert dump.main([str(vault.path / "VAULT.5")]) == 0
     shown = capsys.readouterr().out
     for stanza in Superblock.decode(data).stanzas:
-        found = parsed(stanza)
+        found = parsed(DEFAULT, stanza)
         assert found is not None
         assert found.seal.salt.hex() in shown
         assert found.seal.sealed_root.hex() not in shown

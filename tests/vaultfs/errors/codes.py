@@ -20,6 +20,7 @@ NAMES = {
     1111: "UnsupportedVersion",
     1112: "UnsupportedSuite",
     1113: "UnsupportedFeature",
+    1114: "AlgorithmMissing",
     1200: "NotAuthentic",
     1201: "MacMismatch",
     1202: "CommitmentMismatch",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from unittest import mock
 from zlib import crc32
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from vaultfs_format import compression
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
@@ -38,6 +41,13 @@ def a_file_has_another_suite(world: World) -> set[int]:
 @reaches("UnsupportedFeature")
 def a_file_has_features_of_a_later_version(world: World) -> set[int]:
     return _prefix(world, 10)
+
+
+@reaches("AlgorithmMissing")
+def a_provider_without_lattice_schemes_is_put_in_place(world: World) -> set[int]:
+    missing = UnsupportedAlgorithm("what a library says")
+    with mock.patch.object(MLDSA44PublicKey, "from_public_bytes", side_effect=missing):
+        return world.fsck()
 
 
 @reaches("BadMagic")
@@ -108,7 +118,7 @@ def a_body_does_not_expand_to_its_size(_: World) -> None:
 
 @reaches("SignatureInvalid")
 def a_signature_is_not_the_signers(_: World) -> None:
-    SigningKeys(1, bytes(96)).signer.verify_segment(PLANTED.data("statement"), bytes(64))
+    SigningKeys(DEFAULT, 1, bytes(96)).signer.verify_segment(PLANTED.data("statement"), bytes(64))
 
 
 @reaches("NotAuthentic")

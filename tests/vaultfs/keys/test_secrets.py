@@ -44,7 +44,7 @@ def test_secrets_are_random_and_of_one_stanza_alone(monkeypatch: pytest.MonkeyPa
     sealed(HostKey("a", kms), HostKey("a", kms))
     secrets = list(kms.secrets)
     for stanza in sealed(key, key).stanzas:
-        found = KeyStanza.decode(stanza.body)
+        found = KeyStanza.decode(DEFAULT, stanza.body)
         place = place_of(StanzaType.PUBLIC_KEY, VAULT, found.seal.salt)
         secrets.append(DEFAULT.open_from(key.secret, found.sealed_secret, place, Structure.STANZA))
     with patch.object(cryptoki, "wrap", wraps=cryptoki.wrap) as wrap:

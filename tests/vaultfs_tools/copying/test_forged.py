@@ -9,6 +9,7 @@ import pytest
 from vaultfs_format.copymark import CopyMark
 from vaultfs_format.head import Head
 from vaultfs_format.signing import SEEDS, SigningKeys
+from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 from vaultfs_tools.copying import restore
 from vaultfs_tools.copying.errors import CopyUnreadable, SourceOlder, SourceUnproved
@@ -34,7 +35,7 @@ def forge(vault: Path, **changes: object) -> Head:
 def add_signer(vault: Path) -> bytes:
     """Have a vault name a further signer, who signs a head that names no segments; return the fingerprint."""
     superblock = Superblock.decode((vault / "VAULT.1").read_bytes())
-    keys = SigningKeys(2, os.urandom(SEEDS))
+    keys = SigningKeys(DEFAULT, 2, os.urandom(SEEDS))
     named = [*superblock.public_keys, PublicKey(SIGNER, keys.signer.encode())]
     data = Superblock(superblock.suite, superblock.vault_id, 1, superblock.stanzas, named).encode(bytes(32))
     for name in SUPERBLOCKS:

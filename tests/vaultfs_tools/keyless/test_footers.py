@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_format.signing import SigningKeys
+from vaultfs_format.suite import DEFAULT
 from vaultfs_tools import fsck
 from vaultfs_tools.keyless import Severity, VaultFiles, heal
 
 from tests.vaultfs_tools import vaults
 
-STRANGER = SigningKeys(1, bytes(96))
+STRANGER = SigningKeys(DEFAULT, 1, bytes(96))
 
 
 def segment(vault: Path, kind: str = "RECORD") -> Path:

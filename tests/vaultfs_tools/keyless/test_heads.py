@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from vaultfs_format.head import Head
 from vaultfs_format.signing import SigningKeys
+from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 from vaultfs_tools.keyless import Finding, Severity, VaultFiles, check, heal
 from vaultfs_tools.keyless.files import copy_name, table_name
 
 from tests.vaultfs_tools import vaults
 
-STRANGER = SigningKeys(1, bytes(96))
+STRANGER = SigningKeys(DEFAULT, 1, bytes(96))
 
 
 def fingerprint(vault: Path) -> bytes:

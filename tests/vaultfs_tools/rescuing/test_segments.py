@@ -12,6 +12,7 @@ from vaultfs_format.directory import PLACE
 from vaultfs_format.frame import HEADER, FrameClass
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs_format.signing import SigningKeys
+from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs.support import lost
 from tests.vaultfs_tools import vaults
@@ -103,7 +104,7 @@ def test_identifiers_whose_body_is_lost_are_listed_by_subject(archive: Archive) 
 def test_a_segment_that_another_has_signed_is_proved_by_its_frames_alone(archive: Archive) -> None:
     path = segments_of(archive)[0]
     footer = footer_of(path)
-    stranger = SigningKeys(footer.signer, bytes(96))
+    stranger = SigningKeys(DEFAULT, footer.signer, bytes(96))
     forged = dataclasses.replace(footer, signature=stranger.sign_segment(footer.statement())).encode()
     for at in footer.footer_offsets:
         overwrite(path, at, forged)

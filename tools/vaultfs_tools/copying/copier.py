@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from vaultfs_format.copymark import CopyKind, CopyMark
 from vaultfs_format.errors import VaultError
 from vaultfs_format.head import Head
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import Suite
 
 from vaultfs_tools.copying import admission
 from vaultfs_tools.copying.errors import SourceChanging, SourceOlder, SourceUnproved
@@ -109,7 +109,7 @@ class Copier:
     def bring_up_to_date(self) -> Copied:
         """Do what `run` does, in a directory that nobody else knows of. Raises as `run` does."""
         first = self._source.heads()[0].head
-        mark, present = self._begin(first.vault_id)
+        mark, present = self._begin(first.suite, first.vault_id)
         verify = self._options.verify or mark.doubtful
         gatherer = Gatherer(self._source, self._target, self._options, self._pace, present, verify=verify)
         before: object = None
@@ -140,14 +140,14 @@ class Copier:
                 raise
             return None
 
-    def _begin(self, vault_id: bytes) -> tuple[CopyMark, InForce | None]:
+    def _begin(self, suite: Suite, vault_id: bytes) -> tuple[CopyMark, InForce | None]:
         """Return the mark of the copy, and its head if it has one; what an earlier run has left undone is gone."""
         mark = admission.mark_of(self._target, vault_id, self._options.kind)
         present = admission.head_of(self._target, replaceable=self._options.allow_older) if mark else None
         self._target.begin()
         self._target.tidy()
         if mark is None:
-            mark = CopyMark(DEFAULT, self._options.kind, False, vault_id, os.urandom(16))
+            mark = CopyMark(suite, self._options.kind, False, vault_id, os.urandom(16))
         self._write_mark(mark)
         return mark, present
 
@@ -183,7 +183,8 @@ class Copier:
             self._write_mark(replace(mark, doubtful=False))
         report = turn.report
         report.findings += journaled.report.findings
-        report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
+        report.suite, report.vault_id = head.suite, head.vault_id
+        report.generation, report.epoch = head.generation, head.epoch
         kept = len(head.segments) - turn.copied if self._options.kind is CopyKind.WHOLE else 0
         return Copied(mark.copy_id, target.written, turn.copied, kept, turns, report)
 

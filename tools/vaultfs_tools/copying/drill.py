@@ -6,7 +6,6 @@ of every record, visible or deleted, without them every byte of every file.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vaultfs_format import sha2
 
 from vaultfs_tools.copying import admission
 from vaultfs_tools.copying.copier import Copied
@@ -217,7 +218,7 @@ def _undeleted(
 
 
 def _digest(read: Callable[[int], bytes]) -> bytes:
-    hasher = hashlib.sha256()
+    hasher = sha2.hasher()
     while data := read(_CHUNK):
         hasher.update(data)
     return hasher.digest()

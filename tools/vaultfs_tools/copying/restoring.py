@@ -59,7 +59,7 @@ def restore(
         copied = Copier(source, target, Options(signer=signer), pace or Pace()).bring_up_to_date()
         for name in (MARK, copy_name(MARK)):
             target.remove(name)
-        note(target.files, copied.report.vault_id, ActKind.RESTORED, count=copied.bytes)
+        note(target.files, copied.report.suite, copied.report.vault_id, ActKind.RESTORED, count=copied.bytes)
         if new.exists() or new.is_symlink():
             raise PlaceTaken
         os.rename(building, new)

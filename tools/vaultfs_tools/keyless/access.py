@@ -46,6 +46,7 @@ def _check(files: VaultFiles, report: Report, head: Head | None, name: str, adva
         for stated, same in (
             (Property.ROLE, header.role is JournalRole.READER),
             (Property.FILE_ID, name == f"{JOURNALS}/{header.journal_id.hex()}{SUFFIX}"),
+            (Property.SUITE, head is None or header.suite is head.suite),
             (Property.VAULT_ID, head is None or header.vault_id == head.vault_id),
         ):
             if not same:

@@ -6,7 +6,7 @@ import os
 import time
 
 from vaultfs_format.act import Act, ActKind
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import Suite
 
 from vaultfs_tools.keyless.durable import write
 from vaultfs_tools.keyless.files import ACTS, VaultFiles
@@ -20,7 +20,13 @@ def microseconds() -> int:
 
 
 def note(
-    files: VaultFiles, vault_id: bytes, kind: ActKind, about: bytes = NOTHING, count: int = 1, at: int | None = None
+    files: VaultFiles,
+    suite: Suite,
+    vault_id: bytes,
+    kind: ActKind,
+    about: bytes = NOTHING,
+    count: int = 1,
+    at: int | None = None,
 ) -> None:
     """Leave an act in a vault, durably.
 
@@ -36,5 +42,5 @@ def note(
     OSError
         Nothing was left.
     """
-    act = Act(DEFAULT, kind, microseconds() if at is None else at, vault_id, os.urandom(16), about, count)
+    act = Act(suite, kind, microseconds() if at is None else at, vault_id, os.urandom(16), about, count)
     write(files.root / ACTS / f"{act.act_id.hex()}.vact", act.encode())

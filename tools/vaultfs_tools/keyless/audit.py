@@ -24,16 +24,16 @@ def check_audit(
 ) -> None:
     """Compare the tree that the entries give with the head's, and the journals' first leaf with its live set."""
     own = head.live_set().encode()
-    tree = merkle.CompactRange(merkle.audit_nodes)
+    tree = merkle.CompactRange(merkle.audit_nodes(head.suite))
     for audited in sorted(segments, key=lambda one: one.footer.first_leaf):
         if audited.footer.first_leaf != tree.size:
             missing = audited.footer.first_leaf - tree.size
             report.add(LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=missing), audited.name)
         try:
-            tree.extend(merkle.audit_leaves(audit_entries(files, audited)))
+            tree.extend(merkle.audit_leaves(head.suite, audit_entries(files, audited)))
         except VaultError as error:
             report.add(error, audited.name, audited.footer.audit_offset)
-    tree.append(merkle.audit_leaf(own))
+    tree.append(merkle.audit_leaf(head.suite, own))
     if (tree.size, tree.peaks) != (head.tree_size, list(head.peaks)):
         report.add(TreeMismatch(structure=Structure.AUDIT_ENTRY, leaves=tree.size, expected=head.tree_size), HEAD)
     first = next((journal for journal in journals if journal.scan and journal.scan.leaves), None)

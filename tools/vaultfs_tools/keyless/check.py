@@ -54,7 +54,8 @@ def check(files: VaultFiles, advance: Callable[[int], None] = _silent, signer: b
     inforce = check_head(files, report, signer)
     if inforce is not None:
         head = inforce.head
-        report.vault_id, report.generation, report.epoch = head.vault_id, head.generation, head.epoch
+        report.suite, report.vault_id = head.suite, head.vault_id
+        report.generation, report.epoch = head.generation, head.epoch
         _check_under(files, report, head, advance, signer)
         if inforce.standing is not Standing.SIGNED:
             report.withhold()

@@ -30,6 +30,7 @@ class Property(Enum):
     LIVE_SET = 18
     PART_LENGTH = 19
     ROLE = 20
+    SUITE = 21
 
 
 class CheckError(VaultError):

@@ -7,6 +7,7 @@ from enum import Enum
 
 from vaultfs_format.errors import Structure, Unsupported, VaultError
 from vaultfs_format.segment import SegmentFooter
+from vaultfs_format.suite import DEFAULT, Suite
 
 from vaultfs_tools.keyless.errors import Recovery, Remark
 from vaultfs_tools.keyless.naming import shown
@@ -107,8 +108,8 @@ class Report:
 
     Parameters
     ----------
-    vault_id, generation, epoch
-        Of the head; empty and 0 where no head is good.
+    suite, vault_id, generation, epoch
+        Of the head; where no head is good suite 1, empty and 0.
     audit_leaves
         Leaves of the audit tree, those of live journals included.
     checked
@@ -122,6 +123,7 @@ class Report:
     """
 
     findings: list[Finding] = field(default_factory=list)
+    suite: Suite = DEFAULT
     vault_id: bytes = b""
     generation: int = 0
     epoch: int = 0

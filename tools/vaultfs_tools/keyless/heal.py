@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vaultfs_format import sha2
 from vaultfs_format.act import ActKind
 from vaultfs_format.errors import DigestMismatch, SlicesLost, Structure, VaultError
 from vaultfs_format.healing import Patch, SlicedFile, examine
@@ -16,7 +17,6 @@ from vaultfs_format.healing import heal as heal_segment
 from vaultfs_format.journal import HEADER_SIZE
 from vaultfs_format.searching import Read
 from vaultfs_format.segment import SegmentFooter
-from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.acts import NOTHING, note
 from vaultfs_tools.keyless.durable import replacing, write, write_all
@@ -53,7 +53,7 @@ def heal(files: VaultFiles, report: Report) -> None:
     if report.vault_id:
         with suppress(OSError):  # the file is healed all the same
             for name, count in pieces.items():
-                note(files, report.vault_id, ActKind.REPAIRED, id_in(name) or NOTHING, count)
+                note(files, report.suite, report.vault_id, ActKind.REPAIRED, id_in(name) or NOTHING, count)
 
 
 def mend_segment(files: VaultFiles, name: str, footer: SegmentFooter) -> bool:
@@ -199,7 +199,7 @@ def _rewrite(path: Path, sources: Sequence[Reader | None], good: _Walked, patche
 def _healed(files: VaultFiles, finding: Finding, remedy: Remedy | Combined) -> Finding:
     try:
         data = remedy.data if isinstance(remedy, Combined) else files.read(remedy.source)
-        if isinstance(remedy, Remedy) and DEFAULT.digest(data) != remedy.digest:
+        if isinstance(remedy, Remedy) and sha2.digest(data) != remedy.digest:
             return finding
         write(files.root / remedy.target, data)
     except (OSError, VaultError):

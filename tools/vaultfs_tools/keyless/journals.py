@@ -156,6 +156,7 @@ def _belongs(report: Report, head: Head, journal: Journal) -> bool:
     if name != f"{JOURNALS}/{header.journal_id.hex()}{SUFFIX}":
         report.add(_differs(Property.FILE_ID), name)
     for stated, value, expected in (
+        (Property.SUITE, header.suite, head.suite),
         (Property.VAULT_ID, header.vault_id, head.vault_id),
         (Property.EPOCH, header.epoch, head.epoch),
         (Property.INCARNATION, header.incarnation, head.incarnation),

@@ -95,6 +95,7 @@ def _check_part(files: VaultFiles, report: Report, head: Head, segment_id: bytes
         report.add(PartHeadTorn(structure=Structure.SEGMENT), name, 0)
     else:
         for stated, value, expected in (
+            (Property.SUITE, about.suite, head.suite),
             (Property.VAULT_ID, about.vault_id, head.vault_id),
             (Property.FILE_ID, about.segment_id, segment_id),
         ):

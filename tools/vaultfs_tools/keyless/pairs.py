@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from vaultfs_format import limits
+from vaultfs_format import limits, sha2
 from vaultfs_format.combining import combine
 from vaultfs_format.errors import DigestMismatch, Structure, Unsupported, VaultError
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.keyring import Keyring
 from vaultfs_format.keytable import KeyTable
-from vaultfs_format.suite import DEFAULT, DIGEST
+from vaultfs_format.suite import DIGEST
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import Disagreement, FileMissing, MirrorBehind, Property
@@ -65,7 +65,7 @@ class Copies(Generic[T]):
 
     def remedy(self, target: str, source: str) -> Remedy:
         """Return the good copy at `source` as the one to write over another."""
-        return Remedy(target, source, DEFAULT.digest(self.good[source][0]))
+        return Remedy(target, source, sha2.digest(self.good[source][0]))
 
 
 def read_copies(files: VaultFiles, report: Report, name: str, limit: int, judge: Callable[[bytes], T]) -> Copies[T]:
@@ -105,6 +105,7 @@ def check_superblock(files: VaultFiles, report: Report, head: Head) -> Superbloc
         found = Superblock.decode(data)
         if head.suite.digest(data) != head.superblock_digest:
             raise DigestMismatch(structure=Structure.SUPERBLOCK)
+        _agree(Structure.SUPERBLOCK, Property.SUITE, found.suite, head.suite)
         _agree(Structure.SUPERBLOCK, Property.VAULT_ID, found.vault_id, head.vault_id)
         _agree(Structure.SUPERBLOCK, Property.GENERATION, found.generation, head.superblock_generation)
         return found
@@ -119,6 +120,7 @@ def check_keyring(files: VaultFiles, report: Report, head: Head) -> Keyring | No
         found = Keyring.decode(data)
         if head.suite.digest(data) != head.keyring_digest:
             raise DigestMismatch(structure=Structure.KEYRING)
+        _agree(Structure.KEYRING, Property.SUITE, found.suite, head.suite)
         _agree(Structure.KEYRING, Property.VAULT_ID, found.vault_id, head.vault_id)
         _agree(Structure.KEYRING, Property.EPOCH, found.epoch, head.epoch)
         return found
@@ -133,6 +135,7 @@ def check_table(files: VaultFiles, report: Report, head: Head, row: SegmentRow) 
         found = KeyTable.decode(data)
         if data[-DIGEST:] != row.table_digest:
             raise DigestMismatch(structure=Structure.KEY_TABLE)
+        _agree(Structure.KEY_TABLE, Property.SUITE, found.suite, head.suite)
         _agree(Structure.KEY_TABLE, Property.VAULT_ID, found.vault_id, head.vault_id)
         _agree(Structure.KEY_TABLE, Property.FILE_ID, found.segment_id, row.segment_id)
         _agree(Structure.KEY_TABLE, Property.EPOCH, found.epoch, row.table_epoch)

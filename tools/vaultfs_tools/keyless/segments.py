@@ -319,6 +319,8 @@ def _differs(stated: Property) -> Disagreement:
 
 def _strange(about: SegmentHead, head: Head) -> Iterator[VaultError]:
     """Yield what does not belong under this head."""
+    if about.suite is not head.suite:
+        yield _differs(Property.SUITE)
     if about.vault_id != head.vault_id:
         yield _differs(Property.VAULT_ID)
     if about.epoch > head.epoch:

@@ -5,10 +5,10 @@ Whether the log is whole is not asked here: the leaves, the tree and its signed 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
+from vaultfs_format import sha2
 from vaultfs_format.audit import SALT
 from vaultfs_format.entries import Entry, Role
 from vaultfs_format.errors import VaultError
@@ -98,7 +98,7 @@ def _split(data: bytes) -> Iterator[bytes]:
 
 def _fields(salted: bytes) -> dict[str, object]:
     """Return what an event says; as it is stored where this program does not know its shape."""
-    commitment: dict[str, object] = {"commitment": hashlib.sha256(salted).hexdigest()}
+    commitment: dict[str, object] = {"commitment": sha2.digest(salted).hex()}
     try:
         event = _events.decode(salted[SALT:])
         opened = _details.decode(event.detail) if event.type == _SESSION_OPENED else None

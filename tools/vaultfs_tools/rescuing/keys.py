@@ -14,9 +14,9 @@ from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, NotAuthentic, VaultError
 from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values, table_keys
 from vaultfs_format.layout import Buffer
+from vaultfs_format.sealing import encrypt_blocks
 from vaultfs_format.signing import Signer
-from vaultfs_format.stanza import StanzaType
-from vaultfs_format.suite import DEFAULT, Suite
+from vaultfs_format.suite import Suite
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.rescuing.errors import SecretLost, SuperblockLost, VaultsMixed
@@ -44,7 +44,7 @@ class Names:
         if not self.record_id_key:
             return b""
         block = incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") + _PAD
-        return DEFAULT.encrypt_blocks(self.record_id_key, block)
+        return encrypt_blocks(self.record_id_key, block)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,7 +109,7 @@ def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase
 def _root_key(superblock: Superblock, passphrase: bytes) -> bytes:
     """Return the root key; empty where no stanza opens. Stanzas of other types are passed over."""
     for stanza in superblock.stanzas:
-        if stanza.kind == StanzaType.PASSPHRASE:
+        if stanza.takes_passphrase:
             try:
                 return stanza.passphrase().open(superblock.suite, superblock.vault_id, passphrase)
             except NotAuthentic:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vaultfs_format import limits
+from vaultfs_format import limits, sha2
 from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.head import Head
 from vaultfs_format.segment import SUPERBLOCK_SIZE
-from vaultfs_format.suite import DEFAULT
 
 from vaultfs_tools.keyless.errors import FileMissing, NotRegular
 from vaultfs_tools.keyless.files import MAX_SMALL
@@ -157,7 +156,7 @@ class Rescuer:
         seen = set()
         for source in same:
             data = self._library.file(source).whole(limit)
-            digest = DEFAULT.digest(data)
+            digest = sha2.digest(data)
             if data and digest not in seen:
                 seen.add(digest)
                 yield data

@@ -9,7 +9,7 @@ from vaultfs_format.entries import EntryBlock
 from vaultfs_format.frame import FrameHeader
 from vaultfs_format.frame import open_body as body_of
 from vaultfs_format.frame import open_entries as entries_of
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import DEFAULT, Suite
 
 from vectors.operations.registry import Facts, operation
 
@@ -37,9 +37,9 @@ def open_body(header: bytes, body: bytes, key: bytes) -> Facts:
     return data_facts(body_of(DEFAULT, FrameHeader.decode(header), key, body))
 
 
-def data_facts(data: bytes) -> Facts:
+def data_facts(data: bytes, suite: Suite = DEFAULT) -> Facts:
     """Return what tells long bytes from others."""
-    return {"length": len(data), "digest": DEFAULT.digest(data)}
+    return {"length": len(data), "digest": suite.digest(data)}
 
 
 def block_facts(block: EntryBlock) -> Facts:

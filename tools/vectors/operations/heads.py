@@ -7,6 +7,7 @@ from vaultfs_format.act import Act
 from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
 from vaultfs_format.head import Head
 from vaultfs_format.signing import Signer
+from vaultfs_format.suite import DEFAULT
 from vaultfs_format.witness import Witnessed
 
 from vaultfs.audit.events import unsealed
@@ -19,8 +20,8 @@ def audit_entries(data: bytes) -> Facts:
     check_entries(data)
     pieces = [data[at : at + ENTRY.size] for at in range(0, len(data), ENTRY.size)]
     found = [AuditEntry.decode(piece) for piece in pieces]
-    tree = merkle.CompactRange(merkle.audit_nodes)
-    tree.extend(merkle.audit_leaves(pieces))
+    tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
+    tree.extend(merkle.audit_leaves(DEFAULT, pieces))
     entries = [{"kind": one.kind, "number": one.number, "commitment": one.commitment} for one in found]
     return {"entries": entries, "root": tree.root(merkle.AUDIT_EMPTY), "peaks": tree.peaks}
 
@@ -28,8 +29,8 @@ def audit_entries(data: bytes) -> Facts:
 @operation
 def audit_inclusion(root: bytes, entry: bytes, index: int, size: int, path: list[bytes]) -> Facts:
     """Whether a tree of `size` leaves with this root has this entry at `index`."""
-    leaf = merkle.audit_leaf(entry)
-    return {"included": merkle.included(merkle.audit_nodes, root, leaf, index, size, path)}
+    leaf = merkle.audit_leaf(DEFAULT, entry)
+    return {"included": merkle.included(merkle.audit_nodes(DEFAULT), root, leaf, index, size, path)}
 
 
 @operation
@@ -38,7 +39,7 @@ def events(body: bytes) -> Facts:
     return {
         "events": [
             {"type": event.type, "at": event.at, "version": event.version, "outcome": event.outcome, "commitment": one}
-            for event, one in unsealed(body)
+            for event, one in unsealed(DEFAULT, body)
         ]
     }
 
@@ -50,7 +51,7 @@ def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = No
     if epoch_root is not None:
         found.verify(data, epoch_root)
     if signer is not None:
-        found.verify_signatures(Signer.decode(signer))
+        found.verify_signatures(Signer.decode(found.suite, signer))
     names = (
         *("vault_id", "generation", "epoch", "incarnation", "superblock_generation", "superblock_digest"),
         *("keyring_digest", "last_commit", "next_number", "tree_size", "tree_root", "signer"),
@@ -68,7 +69,7 @@ def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = No
 def witnessed_head(data: bytes, signer: bytes) -> Facts:
     """A witnessed head that the signer has signed."""
     found = Witnessed.decode(data)
-    found.verify(Signer.decode(signer))
+    found.verify(Signer.decode(found.suite, signer))
     names = ("vault_id", "generation", "tree_size", "tree_root", "content", "signer")
     return {name: getattr(found, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""Section 2: digests, derivation, sealing, HPKE, Argon2id; compression."""
+"""Section 2: digests, derivation, sealing, HPKE; passphrases, compression."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from vaultfs_format import epoch, labels, limits
+from vaultfs_format import epoch, labels, limits, p256, sha2
 from vaultfs_format.compression import Codec, check_dictionary
 from vaultfs_format.compression import expand as expand_zstd
 from vaultfs_format.errors import Structure, VaultError
 from vaultfs_format.pixels import SAMPLE_OF, Rows, restore
 from vaultfs_format.suite import DEFAULT, KEY
 
-from vectors.operations.registry import Facts, operation
+from vectors.operations.registry import Facts, operation, suite_numbered
 
 
 @contextmanager
@@ -26,27 +26,27 @@ def _of_no_structure() -> Iterator[None]:
 
 
 @operation
-def digest(data: bytes) -> Facts:
+def digest(data: bytes, suite: int | None = None) -> Facts:
     """H."""
-    return {"digest": DEFAULT.digest(data)}
+    return {"digest": suite_numbered(suite).digest(data)}
 
 
 @operation
-def derive(key: bytes, label: str, context: bytes, length: int) -> Facts:
+def derive(key: bytes, label: str, context: bytes, length: int, suite: int | None = None) -> Facts:
     """D."""
-    return {"bytes": DEFAULT.derive(key, label.encode(), context, length)}
+    return {"bytes": suite_numbered(suite).derive(key, label.encode(), context, length)}
 
 
 @operation
-def mac(key: bytes, label: str, data: bytes) -> Facts:
+def mac(key: bytes, label: str, data: bytes, suite: int | None = None) -> Facts:
     """M."""
-    return {"mac": DEFAULT.mac(key, label.encode(), data)}
+    return {"mac": suite_numbered(suite).mac(key, label.encode(), data)}
 
 
 @operation
-def derive_labels(key: bytes, names: list[str]) -> Facts:
+def derive_labels(key: bytes, names: list[str], suite: int | None = None) -> Facts:
     """D under every label that is named, with an empty context."""
-    return {name: DEFAULT.derive(key, getattr(labels, name), b"", KEY) for name in names}
+    return {name: suite_numbered(suite).derive(key, getattr(labels, name), b"", KEY) for name in names}
 
 
 @operation
@@ -69,16 +69,17 @@ def unpermute(key: bytes, block: bytes) -> Facts:
 
 
 @operation
-def hpke_public_key(private: bytes) -> Facts:
+def hpke_public_key(private: bytes, suite: int | None = None) -> Facts:
     """The public half of a private key."""
-    return {"public_digest": DEFAULT.digest(DEFAULT.public_key(private))}
+    chosen = suite_numbered(suite)
+    return {"public_digest": chosen.digest(chosen.public_key(private))}
 
 
 @operation
-def hpke_open(private: bytes, sealed: bytes, info: bytes) -> Facts:
+def hpke_open(private: bytes, sealed: bytes, info: bytes, suite: int | None = None) -> Facts:
     """The opposite of SealTo."""
     with _of_no_structure():
-        return {"plain": DEFAULT.open_from(private, sealed, info, Structure.JOURNAL_HEADER)}
+        return {"plain": suite_numbered(suite).open_from(private, sealed, info, Structure.JOURNAL_HEADER)}
 
 
 @operation
@@ -89,9 +90,23 @@ def argon2id(passphrase: bytes, salt: bytes, memory_kib: int, passes: int, lanes
 
 
 @operation
-def epoch_root(root_key: bytes, vault_id: bytes, epoch_number: int, epoch_secret: bytes) -> Facts:
-    """The epoch root of section 2.3."""
-    return {"epoch_root": epoch.epoch_root(DEFAULT, root_key, epoch_secret, vault_id, epoch_number)}
+def pbkdf2(passphrase: bytes, salt: bytes, iterations: int) -> Facts:
+    """PBKDF2 as section 4.1 uses it."""
+    return {"hashed": sha2.stretch(passphrase, salt, iterations, KEY)}
+
+
+@operation
+def scalar(random: bytes) -> Facts:
+    """The private key of suite 2 that 40 random bytes give."""
+    return {"scalar": p256.draw_scalar(lambda count: random[:count])}
+
+
+@operation
+def epoch_root(
+    root_key: bytes, vault_id: bytes, epoch_number: int, epoch_secret: bytes, suite: int | None = None
+) -> Facts:
+    """The epoch root of section 2.4."""
+    return {"epoch_root": epoch.epoch_root(suite_numbered(suite), root_key, epoch_secret, vault_id, epoch_number)}
 
 
 @operation

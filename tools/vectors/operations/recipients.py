@@ -12,14 +12,15 @@ from vaultfs_format.superblock import Superblock
 from vaultfs_format.tokenstanza import TokenStanza
 
 from vaultfs.keys.escrow import Shares
-from vectors.operations.registry import Facts, operation
+from vectors.operations.registry import Facts, operation, suite_numbered
 
 
 @operation
-def key_stanza(data: bytes, vault_id: bytes, private: bytes) -> Facts:
+def key_stanza(data: bytes, vault_id: bytes, private: bytes, suite: int | None = None) -> Facts:
     """The root key, out of one public-key stanza."""
-    found = KeyStanza.decode(data)
-    return {"fingerprint": found.fingerprint, "root_key": found.open(DEFAULT, vault_id, private)}
+    chosen = suite_numbered(suite)
+    found = KeyStanza.decode(chosen, data)
+    return {"fingerprint": found.fingerprint, "root_key": found.open(chosen, vault_id, private)}
 
 
 @operation

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, NewType, TypeVar, get_type_hints
 
+from vaultfs_format.errors import Structure
+from vaultfs_format.suite import Suite, suite_of
+
 Facts = dict[str, Any]
 """What an operation finds: numbers, texts, bytes, lists and mappings of these."""
 
@@ -27,6 +30,11 @@ def operation(function: T) -> T:
     """Add a function to the operations, under its name with hyphens."""
     OPERATIONS[function.__name__.replace("_", "-")] = function
     return function
+
+
+def suite_numbered(number: int | None) -> Suite:
+    """Return the suite with a number: suite 1 where a vector gives none."""
+    return suite_of(number or 1, Structure.PREFIX)
 
 
 def parameters(name: str) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def slice_root(segment_id: bytes, slices: list[bytes], first: int) -> Facts:
 @operation
 def slice_proof(footer: bytes, number: int, path: list[bytes], data: bytes, signer: bytes) -> Facts:
     """A slice, proved by the signed footer alone."""
-    SliceProof(SegmentFooter.decode(footer), number, path).verify(data, Signer.decode(signer))
+    found = SegmentFooter.decode(footer)
+    SliceProof(found, number, path).verify(data, Signer.decode(found.head.suite, signer))
     return {"proved": True}
 
 

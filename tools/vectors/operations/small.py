@@ -8,12 +8,12 @@ from vaultfs_format.errors import CommitmentMismatch, Structure
 from vaultfs_format.keyring import Compartment, Keyring, table_keys
 from vaultfs_format.keytable import DISPOSED, KeyTable
 from vaultfs_format.signing import Signer
-from vaultfs_format.stanza import PassphraseStanza
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.stanza import PassphraseStanza, StanzaType
+from vaultfs_format.suite import FIPS
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.keys.recipients import Passphrase
-from vectors.operations.registry import Facts, operation
+from vectors.operations.registry import Facts, operation, suite_numbered
 
 KINDS = {
     "V": Structure.SUPERBLOCK,
@@ -47,14 +47,15 @@ def superblock(data: bytes, root_key: bytes | None = None) -> Facts:
         "generation": found.generation,
         "stanzas": [{"type": one.kind, "length": len(one.body)} for one in found.stanzas],
         "public_keys": [{"type": one.purpose, "length": len(one.value)} for one in found.public_keys],
-        "superblock_digest": DEFAULT.digest(data),
+        "superblock_digest": found.suite.digest(data),
     }
 
 
 @operation
 def inbox_key(data: bytes) -> Facts:
     """The inbox key of VAULT."""
-    return {"public_digest": DEFAULT.digest(Superblock.decode(data).inbox())}
+    found = Superblock.decode(data)
+    return {"public_digest": found.suite.digest(found.inbox())}
 
 
 @operation
@@ -73,15 +74,17 @@ def unlock(data: bytes, passphrase: bytes) -> Facts:
 
 
 @operation
-def stanza(data: bytes, vault_id: bytes, passphrase: bytes) -> Facts:
+def stanza(data: bytes, vault_id: bytes, passphrase: bytes, suite: int | None = None) -> Facts:
     """The root key, out of one passphrase stanza."""
-    return {"root_key": PassphraseStanza.decode(data).open(DEFAULT, vault_id, passphrase)}
+    chosen = suite_numbered(suite)
+    kind = StanzaType.PBKDF2 if chosen is FIPS else StanzaType.PASSPHRASE
+    return {"root_key": PassphraseStanza.decode(data, kind).open(chosen, vault_id, passphrase)}
 
 
 @operation
-def signer(data: bytes) -> Facts:
+def signer(data: bytes, suite: int | None = None) -> Facts:
     """A signer, by the value of its public key in VAULT."""
-    return _about(Signer.decode(data))
+    return _about(Signer.decode(suite_numbered(suite), data))
 
 
 def _about(found: Signer) -> Facts:
@@ -89,9 +92,9 @@ def _about(found: Signer) -> Facts:
 
 
 @operation
-def check_signature(signer: bytes, purpose: str, statement: bytes, signature: bytes) -> Facts:
-    """Whether a signer has signed a statement: of a segment, or of a head with both signatures."""
-    found = Signer.decode(signer)
+def check_signature(signer: bytes, purpose: str, statement: bytes, signature: bytes, suite: int | None = None) -> Facts:
+    """Whether a signer has signed a statement: of a segment, or of a head with all its signatures."""
+    found = Signer.decode(suite_numbered(suite), signer)
     verify = found.verify_segment if purpose == "segment" else found.verify_head
     verify(statement, signature)
     return {"signed": True}
@@ -113,7 +116,7 @@ def keyring(data: bytes, epoch_root: bytes, compartments: list[int]) -> Facts:
         "epoch": found.epoch,
         "sealed": sorted(found.compartments),
         "items": {str(one): dict(sorted(found.open(epoch_root, Compartment(one)).items())) for one in compartments},
-        "keyring_digest": DEFAULT.digest(data),
+        "keyring_digest": found.suite.digest(data),
     }
 
 
@@ -135,6 +138,6 @@ def key_table(data: bytes, epoch_root: bytes, keyring: bytes = b"") -> Facts:
         "epoch": found.epoch,
         "keys": len(keys),
         "disposed": keys.count(DISPOSED),
-        "keys_digest": DEFAULT.digest(b"".join(keys)),
+        "keys_digest": found.suite.digest(b"".join(keys)),
         "table_digest": data[-32:],
     }

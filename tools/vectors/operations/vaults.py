@@ -137,7 +137,7 @@ def _record(session: Any, record_id: RecordId) -> Facts:
         found = session.get(record_id)
     except VaultError as error:
         return {"record_id": bytes(record_id), "error": error.code}
-    info = found.info
+    info, suite = found.info, session.engine.suite
     precision, offset_minutes, date = date_fields(info.date)
     return {
         "record_id": bytes(record_id),
@@ -150,9 +150,9 @@ def _record(session: Any, record_id: RecordId) -> Facts:
         "offset_minutes": offset_minutes,
         "date": date,
         "commit": info.commit,
-        "record": data_facts(found.data),
-        "before": data_facts(found.before),
-        "after": data_facts(found.after),
+        "record": data_facts(found.data, suite),
+        "before": data_facts(found.before, suite),
+        "after": data_facts(found.after, suite),
     }
 
 

@@ -86,11 +86,11 @@ def audit_cases() -> list[Case]:
 
 def _inclusion(topic: Topic, entries: Sequence[bytes]) -> None:
     for count, index in ((1, 0), (2, 1), (3, 2), (7, 0), (7, 6), (8, 5), (9, 8), (9, 3)):
-        leaves = merkle.audit_leaves(entries[:count])
-        tree = merkle.CompactRange(merkle.audit_nodes)
+        leaves = merkle.audit_leaves(DEFAULT, entries[:count])
+        tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
         tree.extend(leaves)
         root = tree.root(merkle.AUDIT_EMPTY)
-        path = merkle.inclusion_path(merkle.audit_nodes, leaves, index)
+        path = merkle.inclusion_path(merkle.audit_nodes(DEFAULT), leaves, index)
         given: dict[str, Any] = {"root": root, "entry": entries[index], "index": index, "size": count}
         topic.good(
             f"entry-{index}-of-{count}",
@@ -121,7 +121,7 @@ def _inclusion(topic: Topic, entries: Sequence[bytes]) -> None:
         "entry-behind-the-tree",
         "An index that the tree does not have.",
         "audit-inclusion",
-        root=merkle.audit_leaf(entries[0]),
+        root=merkle.audit_leaf(DEFAULT, entries[0]),
         entry=entries[0],
         index=1,
         size=1,

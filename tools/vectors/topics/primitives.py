@@ -69,7 +69,7 @@ def _hashes(topic: Topic) -> None:
     )
     topic.good("mac", "M is D with 32 bytes.", "mac", key=KEY, label=labels.HEAD_MAC.decode(), data=_counted(100))
     names = [name for name, value in vars(labels).items() if isinstance(value, bytes)]
-    topic.good("labels", "D under every label of section 2.2.", "derive-labels", key=KEY, names=names)
+    topic.good("labels", "D under every label of section 2.3.", "derive-labels", key=KEY, names=names)
     topic.good(
         "epoch-root",
         "Root key and epoch secret give the epoch root.",

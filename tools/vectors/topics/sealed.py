@@ -377,8 +377,8 @@ def _trees(checks: Checks) -> None:
         "HED-22",
     )
     head = scenes.second_head(segments)
-    tree = merkle.CompactRange(merkle.audit_nodes)
-    tree.extend(merkle.audit_leaves(one.encode() for one in [*leaves, scenes.LIVE_SET]))
+    tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
+    tree.extend(merkle.audit_leaves(DEFAULT, [one.encode() for one in [*leaves, scenes.LIVE_SET]]))
     other = world.signed(replace(head, tree_size=tree.size, peaks=tree.peaks))
     _check(
         checks,

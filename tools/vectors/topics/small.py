@@ -64,6 +64,15 @@ def prefix_cases() -> list[Case]:
             kind=kind,
             data=prefix(kind),
         )
+    topic.good(
+        "suite-2",
+        "A prefix of suite 2.",
+        "prefix",
+        "PFX-22",
+        kind="H",
+        data=prefix("H", suite=2),
+        facts={"suite": 2},
+    )
     good = prefix("H")
     flip = flipped(good, 12)
     for name, comment, breaks, error, data in (
@@ -106,7 +115,7 @@ def prefix_cases() -> list[Case]:
             UnsupportedVersion,
             prefix("H", version=1, suite=9, features=1),
         ),
-        ("suite", "Suite 2, which is kept for later.", "PFX-22", UnsupportedSuite, prefix("H", suite=2)),
+        ("suite", "Suite 3, which is not defined.", "PFX-22", UnsupportedSuite, prefix("H", suite=3)),
         (
             "suite-before-features",
             "Suite and features are not known: the suite is looked at first.",
