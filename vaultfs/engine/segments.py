@@ -31,7 +31,7 @@ from vaultfs_format.slices import Protector, tree_root
 from vaultfs_format.suite import DIGEST, same
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import open_named, write_pair
+from vaultfs.engine.pairs import drop_copy, open_named, write_pair
 from vaultfs.engine.store import read_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.vfs import File
@@ -146,11 +146,18 @@ def write_segment(
         offsets = list(accumulate([len(frame.body) for frame in frames[:-1]], initial=SUPERBLOCK_SIZE))
         return _finish(engine, file, temporary, writer, frames, offsets, audit, first_leaf)
     except BaseException:
-        for left in (temporary, temporary.with_suffix(".vseg")):  # it may have its name though giving it failed
-            engine.vfs.unlink(left)
+        _take_back(engine, temporary)
         raise
     finally:
         file.close()
+
+
+def _take_back(engine: Engine, temporary: Path) -> None:
+    """Remove what there is of a segment that failed: it may have its name, though giving it that was what failed."""
+    table = temporary.with_suffix(f".vkey.{engine.chain.epoch}")
+    drop_copy(engine.vfs, engine.layout, table, engine.metrics)
+    for left in (table, temporary.with_suffix(".vseg"), temporary):
+        engine.vfs.unlink(left)
 
 
 def _chunks(first: bytes, frames: Sequence[Placed]) -> Iterator[bytes]:

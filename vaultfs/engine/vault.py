@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -244,15 +244,17 @@ class Vault:
             self._release()
 
     def _release(self) -> None:
+        """Let go of everything: of the lock last, and whatever the rest ends in."""
         engine = self.engine
         engine.condition = Condition.CLOSED
-        self.committer.stop()
-        engine.parts.close()
-        engine.store.close()
-        for live in engine.live:
-            live.journal.close()
-        engine.index.close()
-        self._lock.release()
+        with ExitStack() as stack:
+            stack.callback(self._lock.release)
+            stack.callback(engine.index.close)
+            for live in engine.live:
+                stack.callback(live.journal.close)
+            stack.callback(engine.store.close)
+            stack.callback(engine.parts.close)
+            stack.callback(self.committer.stop)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -317,3 +318,44 @@ def test_an_index_that_cannot_be_written_poisons_and_the_commit_is_unknown(
             txn.commit()
         monkeypatch.undo()
     assert get(opened(fresh=True), record) == b"x"
+
+
+def test_an_interrupt_while_a_vault_is_closed_lets_go_of_it(opened: Open) -> None:
+    """Whatever the rest of closing ends in: else nobody in this process could open the vault again."""
+    kept, number, ended = [], 0, False
+    while not ended:
+        number += 1
+        vfs = FaultyVfs()
+        vault = opened(fresh=True, vfs=vfs)
+        kept.append(put(vault, os.urandom(100_000)))
+        vfs.fail(Operation.SYNC, error=KeyboardInterrupt(), number=number)
+        try:
+            vault.close()
+            ended = True
+        except KeyboardInterrupt:
+            assert vault.condition is vaultfs.Condition.CLOSED
+    vault = opened(fresh=True)
+    assert all(len(get(vault, record)) == 100_000 for record in kept)
+    assert number > 2
+
+
+def test_settling_that_a_full_disk_stops_anywhere_leaves_nothing_that_a_check_complains_of(opened: Open) -> None:
+    number, stopped = 0, True
+    while stopped:
+        number += 1
+        vfs = FaultyVfs()
+        vault = opened(fresh=True, vfs=vfs)
+        put(vault, b"%d" % number)
+        vfs.fail(Operation.SYNC_DIRECTORY, error=errno.ENOSPC, number=number)
+        try:
+            vault.settle()
+            stopped = False
+        except StorageFull:
+            vfs.heal()
+            if vault.condition is vaultfs.Condition.POISONED:  # whether the head is in force is in doubt
+                vault = opened(fresh=True)
+            else:
+                assert vault.settle() > 0
+        vault.close()
+        assert fsck.main([str(vault.path), "--check-only"]) == 0
+    assert number > 5
