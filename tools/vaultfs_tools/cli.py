@@ -158,7 +158,7 @@ def read_passphrase(args: argparse.Namespace, *, prompt: bool = True) -> bytes |
     PassphraseExposed, PassphraseNotRegular, PassphraseTooLarge, PassphraseUnreadable
     """
     if args.passphrase_file is not None:
-        return _passphrase_of_file(args.passphrase_file)
+        return secret_of_file(args.passphrase_file)
     if args.passphrase_fd is not None:
         return _passphrase_of(args.passphrase_fd)
     if prompt and sys.stdin.isatty():
@@ -183,7 +183,13 @@ def need_passphrase(args: argparse.Namespace) -> bytes:
     return passphrase
 
 
-def _passphrase_of_file(path: str) -> bytes:
+def secret_of_file(path: str) -> bytes:
+    """Return what is in a file that the caller alone may read, without line ends at its end.
+
+    Raises
+    ------
+    PassphraseExposed, PassphraseNotRegular, PassphraseTooLarge, PassphraseUnreadable
+    """
     try:
         # Not blocking: opening a FIFO that nobody writes to would hang before it can be refused.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
