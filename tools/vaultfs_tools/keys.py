@@ -176,16 +176,17 @@ def _run_status(args: argparse.Namespace) -> int:
         engine, left = vault.engine, _left(vault)
         life = vault.lives.life(KeyRef.epoch(engine.head.epoch))
         state = life.at(engine.options.clock())
-        shown = {
+        began_at = engine.chain.turn.time
+        shown: dict[str, object] = {
             "epoch": engine.head.epoch,
-            "began": engine.chain.turn.time,
+            "began": began_at,
             "state": state.name.lower(),
             "protect_until": life.protect_until,
             "frames_disposed": engine.chain.turn.disposed,
             **left,
         }
     ends = "" if life.protect_until == NEVER else f", protects until {_time(life.protect_until)}"
-    began = f" since {_time(int(shown['began']))}" if shown["began"] else ""
+    began = f" since {_time(began_at)}" if began_at else ""
     cli.emit(args, shown, [f"epoch {shown['epoch']}{began}: {shown['state']}{ends}", *_waiting(left)])
     return cli.Exit.ATTENTION if left["secrets_pending"] else cli.Exit.DONE
 
@@ -306,8 +307,8 @@ def _sheet(vault: vaultfs.Vault, escrow: Escrow, added: RecipientInfo) -> Iterat
     yield f"vault {vault.id.hex()}: escrow shares {added.id}, drawn {_time(vault.engine.options.clock())}"
     yield f"identifier {escrow.plan.identifier}; groups needed: {escrow.plan.group_threshold}"
     for number, group in enumerate(escrow.plan.groups, start=1):
-        yield f"group {number}: {group.threshold} of {group.count} shares open it"
-        for share in range(1, group.count + 1):
+        yield f"group {number}: {group.threshold} of {group.shares} shares open it"
+        for share in range(1, group.shares + 1):
             yield f"  share {share}: holder ____________________ place ____________________ date __________"
 
 

@@ -145,7 +145,7 @@ def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> Non
     with session.transaction() as txn:
         record = txn.put(TEXT("disposed").encode(), kind="Observation", subject=gone)
     for copy in (b"1" * 16, b"2" * 16):
-        events = sealable([])
+        events = sealable(vault.engine.suite, [])
         vault.commit(control_intent(vault.engine, "vaultfs.copies", copy, KnownCopy(1).encode(), 0, events))
     watch.said(vault.keys.turn(SECRET, session.subjects(gone)), vault.retire())
     confirm_keys(vault, b"1" * 16)
