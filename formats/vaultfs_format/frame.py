@@ -232,6 +232,31 @@ def _seal_entries(
     return encoded, suite.seal(derived[KEY : 2 * KEY], packed_entries, encoded), derived[:KEY]
 
 
+def seal_again(
+    suite: Suite, header: FrameHeader, key: bytes, entries: Buffer, body: Buffer, *, new_key: bytes
+) -> SealedFrame:
+    """Return a frame under another key: its id and all that is in it stay, and so do the lengths.
+
+    Parameters
+    ----------
+    entries, body
+        Sealed, as they are.
+    new_key
+        32 bytes straight from the operating system's random source, used once.
+
+    Raises
+    ------
+    CommitmentMismatch, DecryptionFailed
+    """
+    old, new = _committed(suite, header, key), _keys(suite, new_key, header.frame_id)
+    bound, encoded = header.encode(), header._replace(commitment=new.commitment).encode()
+    sealed_entries = suite.seal(new.entries, suite.open(old.entries, entries, bound, Structure.ENTRIES), encoded)
+    sealed_body = suite.seal(new.body, suite.open(old.body, body, bound, Structure.FRAME), encoded)
+    return SealedFrame(
+        header.frame_class, header.body_plain, header.body_sealed, encoded, sealed_body, sealed_entries, new_key
+    )
+
+
 def open_entries(suite: Suite, header: FrameHeader, key: bytes, sealed: Buffer) -> EntryBlock:
     """Return the entries of a frame.
 

@@ -37,7 +37,7 @@ MERGE_LIMIT = 16 * limits.MIB
 """Segments of this size and more are left alone; the others are held in memory while they are merged."""
 
 
-_UNREADABLE = (*DAMAGE, Unsupported)
+UNREADABLE = (*DAMAGE, Unsupported)
 """What reading a segment, or its key table, may raise where it is damaged."""
 
 
@@ -162,9 +162,9 @@ class _Candidates:
         """Return the first leaf of an audit segment, and the one after its last; None if that cannot be read."""
         if row not in self._first_leaves:
             try:
-                with closing(_opened(self._engine, row)) as segment:
+                with closing(open_signed(self._engine, row)) as segment:
                     footer = segment.footer
-            except _UNREADABLE:
+            except UNREADABLE:
                 self._leave(row)
                 return None
             end = footer.first_leaf + footer.audit_length // ENTRY.size
@@ -175,12 +175,12 @@ class _Candidates:
         """Return a segment, read whole as it was written; None if it cannot be."""
         engine = self._engine
         try:
-            with closing(_opened(engine, row)) as segment:
+            with closing(open_signed(engine, row)) as segment:
                 footer = segment.footer
                 data = segment.read(0, footer.leaves_offset)
             table = read_table(engine.vfs, engine.layout, engine.chain, row)
             return _Source(row, footer, memoryview(data), list(table.keys()))
-        except _UNREADABLE:
+        except UNREADABLE:
             self._leave(row)
             return None
 
@@ -189,7 +189,7 @@ class _Candidates:
         self._engine.store.note_damaged(row.segment_id)
 
 
-def _opened(engine: Engine, row: SegmentRow) -> SealedSegment:
+def open_signed(engine: Engine, row: SegmentRow) -> SealedSegment:
     """Open a segment by a footer that is signed: not all of what it says is under the root, and it is signed anew."""
     superblock, _ = read_superblock(engine.vfs, engine.layout, engine.head)
 

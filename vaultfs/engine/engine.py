@@ -191,6 +191,8 @@ class Engine(View):
         copy: record numbers may have been given out again."""
         self.mirroring = False
         """Whether segments have mirrors."""
+        self.renewing = 0
+        """Generation before which segments are being sealed anew, 0: none. Nothing is merged meanwhile."""
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

@@ -1,6 +1,7 @@
-"""The lives of the keys of a vault: kept as control states, and asked before anything is committed.
+"""The lives of the keys of a vault: kept as control states, and asked before a key is used.
 
-What a process other than the writer may do is not decided here: whoever can open a vault can read it.
+What can be decided here is what this library does. Who has a key and another program is not kept from anything: that
+takes another key.
 """
 
 from __future__ import annotations
@@ -10,15 +11,23 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple
 
+from vaultfs_format.stanzas import stanza_id
+from vaultfs_format.superblock import Superblock
+
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
 from vaultfs.engine.control import control_intent
-from vaultfs.engine.engine import Engine
+from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.state import State
+from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, NoRecipientMatches
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyState, Life, OnExpiry, Reason, Use
+from vaultfs.keys.recipients import Unlocker
 
 NAMESPACE = "vaultfs.keys"
 _PERIOD = b"cryptoperiod"
+_NUMBER = 4
+
+ReadState = Callable[[str, bytes], State]
 
 
 class KeyKind(IntEnum):
@@ -38,7 +47,22 @@ class KeyRef(NamedTuple):
     @classmethod
     def epoch(cls, number: int) -> KeyRef:
         """Return the key of an epoch."""
-        return cls(KeyKind.EPOCH, number.to_bytes(4, "little"))
+        return cls(KeyKind.EPOCH, number.to_bytes(_NUMBER, "little"))
+
+    @classmethod
+    def signer(cls, number: int) -> KeyRef:
+        """Return the keys of a signer."""
+        return cls(KeyKind.SIGNER, number.to_bytes(_NUMBER, "little"))
+
+    @classmethod
+    def recipient(cls, stanza: str) -> KeyRef:
+        """Return the key of a recipient, by the id that `RecipientInfo` has."""
+        return cls(KeyKind.RECIPIENT, bytes.fromhex(stanza))
+
+    @property
+    def number(self) -> int:
+        """The number of an epoch or of a signer."""
+        return int.from_bytes(self.id, "little")
 
     @property
     def state_key(self) -> bytes:
@@ -47,40 +71,134 @@ class KeyRef(NamedTuple):
 
 
 class Lives:
-    """The lives of the keys of an open vault.
+    """The lives of the keys of a vault that is open.
 
     Parameters
     ----------
     read
         Returns a control state.
+    """
+
+    def __init__(self, engine: View, read: ReadState) -> None:
+        self._view = engine
+        self._read = read
+        self._risk_accepted = False
+
+    def period(self, kind: KeyKind = KeyKind.EPOCH) -> Cryptoperiod:
+        """Return for how long each key of a kind protects: those of epochs, or of signers."""
+        value = self._read(NAMESPACE, _PERIOD + bytes([kind])).value
+        return Cryptoperiod() if value is None else Cryptoperiod.decode(value)
+
+    def life(self, ref: KeyRef) -> Life:
+        """Return the life of a key; one of which nothing was ever said is active.
+
+        Raises
+        ------
+        ArgumentInvalid
+            There was no such epoch.
+        """
+        value = self._read(NAMESPACE, ref.state_key).value
+        life = Life() if value is None else Life.decode(value)
+        if ref.kind is KeyKind.EPOCH:
+            return self._of_epoch(ref.number, life)
+        return life if ref.kind is KeyKind.RECIPIENT else self._limited(ref.kind, life, life.active_from)
+
+    def _of_epoch(self, number: int, life: Life) -> Life:
+        if not 0 < number <= self._view.head.epoch:
+            raise ArgumentInvalid(epoch=number)
+        began = self._view.chain.turn.time
+        if number == self._view.head.epoch:
+            return self._limited(KeyKind.EPOCH, life, began)
+        ended = life.state in {KeyState.COMPROMISED, KeyState.DESTROYED}
+        return life if ended else replace(life, state=KeyState.DEACTIVATED, changed=began)
+
+    def _limited(self, kind: KeyKind, life: Life, began: int) -> Life:
+        """Return a life that ends with the period of its kind, unless a date of its own was set."""
+        period = self.period(kind)
+        if period.microseconds == NEVER or life.protect_until != NEVER:
+            return life
+        return replace(life, protect_until=max(began or period.since, life.active_from) + period.microseconds)
+
+    def check_process(self) -> None:
+        """Refuse to open anything with a key that must not be used for that.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+        """
+        self._present().check(Use.PROCESS, self._view.options.clock(), risk_accepted=self._risk_accepted)
+
+    def _present(self) -> Life:
+        """Return the life of the key of this epoch."""
+        return self.life(KeyRef.epoch(self._view.head.epoch))
+
+    def accept_risk(self) -> bool:
+        """Go on reading by keys that are suspended, compromised or past their dates; return whether there are any."""
+        self._risk_accepted = True
+        now = self._view.options.clock()
+        return self._barred(KeyRef.epoch(self._view.head.epoch), now) is not None
+
+    def _barred(self, ref: KeyRef, now: int) -> KeyExpired | KeyNotUsable | None:
+        """Return why a key may not be used to open anything, None where it may."""
+        try:
+            self.life(ref).check(Use.PROCESS, now)
+        except (KeyExpired, KeyNotUsable) as error:
+            return error
+        return None
+
+    def unlocked(self, superblock: Superblock, unlock: Unlocker) -> bytes:
+        """Return the root key, by recipients that may be used; by others, too, where the risk was accepted.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            Only a recipient that may not be used opens it.
+        NoRecipientMatches, VaultError
+            What unlocking raises.
+        """
+        now, permitted, barred = self._view.options.clock(), [], None
+        for stanza in superblock.stanzas:
+            why = self._barred(KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza)), now)
+            barred = barred or why
+            if why is None or self._risk_accepted:
+                permitted.append(stanza)
+        try:
+            return unlock.unlock(replace(superblock, stanzas=permitted))
+        except NoRecipientMatches:
+            raise barred or NoRecipientMatches from None
+
+    def restricted(self, superblock: Superblock) -> bool:
+        """Return whether a recipient may not be used to open the vault."""
+        now, ids = self._view.options.clock(), (stanza_id(superblock.suite, one) for one in superblock.stanzas)
+        return any(self._barred(KeyRef(KeyKind.RECIPIENT, one), now) is not None for one in ids)
+
+
+class KeptLives(Lives):
+    """The lives of the keys of a vault that is open for writing.
+
+    Parameters
+    ----------
     commit
         Commits an intent.
     """
 
-    def __init__(self, engine: Engine, read: Callable[[str, bytes], State], commit: Callable[[Intent], int]) -> None:
+    def __init__(self, engine: Engine, read: ReadState, commit: Callable[[Intent], int]) -> None:
+        super().__init__(engine, read)
         self._engine = engine
-        self._read = read
         self._commit = commit
-        self._known: tuple[int, Life] | None = None
-        """The present epoch, and its life; None where it must be read."""
+        self._known: tuple[tuple[int, int], Life, Life] | None = None
+        """The present epoch and signer, and their lives; None where they must be read."""
 
-    def period(self) -> Cryptoperiod:
-        """Return for how long the key of an epoch protects."""
-        value = self._read(NAMESPACE, _PERIOD).value
-        return Cryptoperiod() if value is None else Cryptoperiod.decode(value)
+    def set_period(self, period: Cryptoperiod, kind: KeyKind = KeyKind.EPOCH) -> None:
+        """Say for how long each key of a kind protects, the present one included.
 
-    def set_period(self, period: Cryptoperiod) -> None:
-        """Say for how long the key of an epoch protects, the present one included: from when its epoch began."""
-        self._set(_PERIOD, period.encode(), Event(EventType.CRYPTOPERIOD_SET, self._now(), NOBODYS_SESSION))
-
-    def life(self, ref: KeyRef) -> Life:
-        """Return the life of a key; one of which nothing was ever said is active."""
-        value = self._read(NAMESPACE, ref.state_key).value
-        life = Life() if value is None else Life.decode(value)
-        if ref == KeyRef.epoch(self._engine.head.epoch) and life.protect_until == NEVER:
-            began, period = self._engine.chain.turn.time, self.period().microseconds
-            return life if period == NEVER else replace(life, protect_until=max(began, life.active_from) + period)
-        return life
+        It counts from when the epoch began or the signer was made; from now on where that is not known, as of the
+        first ones of a vault.
+        """
+        with self._engine.lock:
+            period = replace(period, since=self.period(kind).since or self._now())
+            event = Event(EventType.CRYPTOPERIOD_SET, self._now(), NOBODYS_SESSION, version=kind)
+            self._set(_PERIOD + bytes([kind]), period.encode(), event)
 
     def set_state(self, ref: KeyRef, state: KeyState, reason: Reason = Reason.UNSPECIFIED) -> Life:
         """Set the state of a key.
@@ -88,12 +206,35 @@ class Lives:
         Raises
         ------
         TransitionInvalid
+        ArgumentInvalid
+            There was no such epoch.
         """
         with self._engine.lock:
-            moved = self.life(ref).moved(state, self._now(), reason)
-            event = Event(EventType.KEY_STATE_SET, moved.changed, NOBODYS_SESSION, record=ref.state_key, version=state)
-            self._set(ref.state_key, moved.encode(), event)
-            return moved
+            return self._keep(ref, self.life(ref).moved(state, self._now(), reason))
+
+    def set_dates(
+        self, ref: KeyRef, *, active_from: int = NEVER, protect_until: int = NEVER, process_until: int = NEVER
+    ) -> Life:
+        """Set the dates of a key, in microseconds since 1970, all of them.
+
+        Raises
+        ------
+        TransitionInvalid
+            They do not ascend.
+        ArgumentInvalid
+            There was no such epoch.
+        """
+        with self._engine.lock:
+            return self._keep(
+                ref,
+                replace(
+                    self.life(ref),
+                    changed=self._now(),
+                    active_from=active_from,
+                    protect_until=protect_until,
+                    process_until=process_until,
+                ),
+            )
 
     def check_protect(self) -> None:
         """Refuse to protect anything with a key that must not be used for that any more. Call under the lock.
@@ -102,21 +243,55 @@ class Lives:
         ------
         KeyExpired, KeyNotUsable
         """
-        epoch = self._engine.head.epoch
-        if self._known is None or self._known[0] != epoch:
-            self._known = epoch, self.life(KeyRef.epoch(epoch))
-        self._known[1].check(Use.PROTECT, self._now())
+        now, (_, epoch, signer) = self._now(), self._in_force()
+        epoch.check(Use.PROTECT, now)
+        signer.check(Use.PROTECT, now)
+
+    def expired_signer(self) -> bool:
+        """Return whether it is the signer that may protect nothing any more."""
+        try:
+            self._in_force()[2].check(Use.PROTECT, self._now())
+        except (KeyExpired, KeyNotUsable):
+            return True
+        return False
 
     def rotates(self) -> bool:
-        """Return whether a commit turns the epoch when its period is over."""
-        return self.period().on_expiry is OnExpiry.ROTATE
+        """Return whether a commit turns the epoch, or has another signer, when its period is over."""
+        kind = KeyKind.SIGNER if self.expired_signer() else KeyKind.EPOCH
+        return self.period(kind).on_expiry is OnExpiry.ROTATE
+
+    def began(self, ref: KeyRef) -> Intent:
+        """Return what keeps that a key is in use from now on."""
+        life = Life(active_from=self._now(), changed=self._now())
+        return self._intent(ref.state_key, life.encode(), self._event(ref, life))
+
+    def _present(self) -> Life:
+        return self._in_force()[1]
+
+    def _in_force(self) -> tuple[tuple[int, int], Life, Life]:
+        keys = self._engine.head.epoch, self._engine.signing.signer.number
+        if self._known is None or self._known[0] != keys:
+            self._known = keys, self.life(KeyRef.epoch(keys[0])), self.life(KeyRef.signer(keys[1]))
+        return self._known
 
     def _now(self) -> int:
         return self._engine.options.clock()
 
+    def _keep(self, ref: KeyRef, life: Life) -> Life:
+        self._set(ref.state_key, life.encode(), self._event(ref, life))
+        return life
+
+    @staticmethod
+    def _event(ref: KeyRef, life: Life) -> Event:
+        return Event(EventType.KEY_STATE_SET, life.changed, NOBODYS_SESSION, record=ref.state_key, version=life.state)
+
     def _set(self, key: bytes, value: bytes, event: Event) -> None:
         with self._engine.lock:
-            version = self._read(NAMESPACE, key).version
-            events = sealable(self._engine.suite, [encode_event(event)])
-            self._commit(control_intent(self._engine, NAMESPACE, key, value, version, events))
+            self._commit(self._intent(key, value, event))
             self._known = None
+
+    def _intent(self, key: bytes, value: bytes, event: Event) -> Intent:
+        version = self._read(NAMESPACE, key).version
+        return control_intent(
+            self._engine, NAMESPACE, key, value, version, sealable(self._engine.suite, [encode_event(event)])
+        )

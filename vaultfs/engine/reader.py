@@ -14,8 +14,10 @@ from vaultfs.audit.events import Event
 from vaultfs.engine.accesslog import AccessLog
 from vaultfs.engine.engine import Condition, Options, View
 from vaultfs.engine.following import Follower
+from vaultfs.engine.guarding import Guard
 from vaultfs.engine.index import Index
 from vaultfs.engine.indexfiles import discard
+from vaultfs.engine.lives import Lives
 from vaultfs.engine.opening import Opener, Unlocked
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.readable import index_for_reading
@@ -57,6 +59,7 @@ def open_reader(
     index: Path | str | None = None,
     access_log: Path | str | None = None,
     anchors: Sequence[Anchor] = (),
+    accept_risk: bool = False,
     options: Options | None = None,
     vfs: Vfs | None = None,
 ) -> Reader:
@@ -70,6 +73,8 @@ def open_reader(
     access_log
         A directory for the records of who read what; by default it lies in the vault, and whoever opens the vault for
         writing takes it over. One elsewhere is handed over by `Vault.merge_access_logs`.
+    accept_risk
+        As of `vaultfs.open`.
 
     Raises
     ------
@@ -81,6 +86,8 @@ def open_reader(
         The vault cannot be written to, so that reads could not be recorded.
     IndexMissing, StorageReadOnly
         The vault has no index that can be used, and `index` does not say where to make one.
+    KeyExpired, KeyNotUsable
+        The vault says that no recipient which `unlock` is may be used any more; this is recorded.
     VaultMissing, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
     """
     place, files = absolute(path), vfs or Vfs()
@@ -108,7 +115,13 @@ def open_reader(
             files.make_directory(directory)
         log = AccessLog(files, directory, unlocked.head, unlocked.superblock.inbox(), chain.access_key, choice)
         stack.pop_all()
-    return Reader(reading, log, policy or DenyAll())
+    reader = Reader(reading, log, policy or DenyAll())
+    try:
+        reader.guard.admit(unlocked.superblock, unlock, accept_risk=accept_risk)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
 
 
 class _Frozen:
@@ -266,6 +279,8 @@ class Reader:
         self._policy = policy
         self.engine = reading.view
         self.states = reading.states
+        self.lives = Lives(reading.view, lambda namespace, key: self.steady(lambda: self.states.read(namespace, key)))
+        self.guard = Guard(self.lives, self.record, reading.view.options.clock)
 
     @property
     def id(self) -> bytes:

@@ -12,20 +12,24 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vaultfs_format import limits
-from vaultfs_format.head import Head
+from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.signing import Signer, SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY
-from vaultfs_format.superblock import Superblock
+from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.litter import sweep
+from vaultfs.engine.lives import KeyRef
 from vaultfs.engine.pairs import drop_copy, write_pair
+from vaultfs.engine.reencrypting import Reencrypted, reencrypt
+from vaultfs.engine.settle import as_it_is
 from vaultfs.engine.subjects import content_key
-from vaultfs.engine.turning import Turned, turn
+from vaultfs.engine.turning import Replacement, Turned, turn
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
@@ -36,16 +40,22 @@ if TYPE_CHECKING:
     from vaultfs.engine.vault import Vault
 
 
+class Settle(Protocol):
+    """Settles a vault into a head that is amended, and seals segments anew."""
+
+    def __call__(self, amended: Callable[[Head], Head], renewing: Sequence[SegmentRow] = ()) -> int: ...
+
+
 class Keys:
     """The recipients of an open vault.
 
     Parameters
     ----------
     settle
-        Settles the vault into a head that is amended, under the lock of its engine.
+        Called under the lock of the vault's engine.
     """
 
-    def __init__(self, vault: Vault, settle: Callable[[Callable[[Head], Head]], int]) -> None:
+    def __init__(self, vault: Vault, settle: Settle) -> None:
         self._vault = vault
         self._engine = vault.engine
         self._settle = settle
@@ -103,7 +113,7 @@ class Keys:
                 _remove(engine, old.generation)
         return added
 
-    def turn(self, unlock: Unlocker, dispose: Iterable[SubjectId] = ()) -> Turned:
+    def turn(self, unlock: Unlocker, dispose: Iterable[SubjectId] = (), *, new_signer: bool = False) -> Turned:
         """Begin another epoch, and with it dispose of all that is kept of subjects: no key opens it from then on.
 
         Old copies of the vault do not help: the secret of the epoch before is destroyed, at once or when every copy
@@ -115,9 +125,13 @@ class Keys:
             Any that opens the vault now: an open vault does not keep its root key.
         dispose
             Subjects, each with all identifiers and records of its own.
+        new_signer
+            Sign with new keys from now on. Those of signers before stay in VAULT, for what they have signed.
 
         Raises
         ------
+        LimitExceeded
+            There are as many signers as a vault can have.
         NotFound
             There is no such subject.
         NoRecipientMatches
@@ -128,8 +142,14 @@ class Keys:
         StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned
         """
         with self._engine.maintained():
-            _, root_key = self._unlocked(unlock)
-            return self._turn(root_key, dispose)
+            old, root_key = self._unlocked(unlock)
+            if not new_signer:
+                return self._turn(root_key, dispose)
+            replacement, signer = _with_new_signer(old)
+            now = self._engine.options.clock()
+            added = Event(EventType.SIGNER_ADDED, now, NOBODYS_SESSION, version=signer.number)
+            self._vault.commit(self._vault.lives.began(KeyRef.signer(signer.number)))
+            return self._turn(root_key, dispose, replacement, [added])
 
     def replace(
         self, recipients: Sequence[Recipient], *, unlock: Unlocker, dispose: Iterable[SubjectId] = ()
@@ -169,9 +189,17 @@ class Keys:
             root_key = os.urandom(KEY)
             stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
             new = replace(old, generation=old.generation + 1, stanzas=stanzas)
-            return [listed(old.suite, one) for one in stanzas], self._turn(root_key, dispose, new)
+            there = [listed(old.suite, one) for one in stanzas]
+            added = [self._event(EventType.RECIPIENT_ADDED, one, self._engine.options.clock()) for one in there]
+            return there, self._turn(root_key, dispose, Replacement(new), added)
 
-    def _turn(self, root_key: bytes, dispose: Iterable[SubjectId], superblock: Superblock | None = None) -> Turned:
+    def _turn(
+        self,
+        root_key: bytes,
+        dispose: Iterable[SubjectId],
+        replacement: Replacement | None = None,
+        added: Sequence[Event] = (),
+    ) -> Turned:
         """Turn the epoch, under a root key; the events are in the commit that does it."""
         engine, vault = self._engine, self._vault
         subjects = sorted({bytes(subject) for subject in dispose})
@@ -181,21 +209,25 @@ class Keys:
             vault.settle()
             for subject in subjects:
                 vault.steady(partial(content_key, engine, subject))
-            now, replaced = engine.options.clock(), superblock.stanzas if superblock else ()
+            now = engine.options.clock()
             events = [
                 *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
-                *(self._event(EventType.RECIPIENT_ADDED, listed(engine.suite, stanza), now) for stanza in replaced),
+                *added,
                 Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
             ]
             sealed = sealable(engine.suite, [encode_event(event) for event in events])
             try:
-                turned = turn(engine, root_key, subjects, sealed, superblock)
+                turned = turn(engine, root_key, subjects, sealed, replacement)
             except IndexDamaged:
                 vault.rebuild_index()
-                turned = turn(engine, root_key, subjects, sealed, superblock)
+                turned = turn(engine, root_key, subjects, sealed, replacement)
             sweep(engine)
             vault.retire()
             return turned
+
+    def reencrypt(self, seconds: float | None = None) -> Reencrypted:
+        """Seal everything anew under keys that were never used. Parameters and errors are those of `reencrypt`."""
+        return reencrypt(self._vault, lambda rows: self._settle(as_it_is, rows), seconds)
 
     def drill(self, shares: Shares) -> RecipientInfo:
         """Prove that escrow shares still open the vault, and change nothing; that it was tried is audited, durably.
@@ -231,7 +263,7 @@ class Keys:
     def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, bytes]:
         """Return the superblock in force, proved authentic, and the root key."""
         superblock, data = self._read()
-        root_key = unlock.unlock(superblock)
+        root_key = self._vault.lives.unlocked(superblock, unlock)
         superblock.verify(data, root_key)
         return superblock, root_key
 
@@ -250,6 +282,22 @@ class Keys:
         write_pair(engine.vfs, engine.layout, engine.layout.superblock(new.generation), data, engine.metrics)
         digest = new.suite.digest(data)
         self._settle(lambda head: replace(head, superblock_generation=new.generation, superblock_digest=digest))
+
+
+def _with_new_signer(old: Superblock) -> tuple[Replacement, Signer]:
+    """Return a VAULT with one more signer.
+
+    Raises
+    ------
+    LimitExceeded
+    """
+    if len(old.public_keys) >= limits.MAX_PUBLIC_KEYS:
+        raise LimitExceeded(structure=Structure.SUPERBLOCK, keys=len(old.public_keys) + 1)
+    seeds = draw_seeds(old.suite, os.urandom)
+    signer = SigningKeys(old.suite, old.signers()[-1].number + 1, seeds).signer
+    public_keys = [*old.public_keys, PublicKey(SIGNER, signer.encode())]
+    new = replace(old, generation=old.generation + 1, public_keys=public_keys)
+    return Replacement(new, (signer.number, seeds)), signer
 
 
 def _remove(engine: Engine, generation: int) -> None:

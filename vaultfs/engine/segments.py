@@ -146,14 +146,20 @@ def write_segment(
         offsets = list(accumulate([len(frame.body) for frame in frames[:-1]], initial=SUPERBLOCK_SIZE))
         return _finish(engine, file, temporary, writer, frames, offsets, audit, first_leaf)
     except BaseException:
-        _take_back(engine, temporary)
+        take_back(engine, temporary)
         raise
     finally:
         file.close()
 
 
-def _take_back(engine: Engine, temporary: Path) -> None:
-    """Remove what there is of a segment that failed: it may have its name, though giving it that was what failed."""
+def take_back(engine: Engine, temporary: Path) -> None:
+    """Remove what there is of a segment that failed: it may have its name, though giving it that was what failed.
+
+    Parameters
+    ----------
+    temporary
+        Its name while it is written, in the directory where it would lie.
+    """
     table = temporary.with_suffix(f".vkey.{engine.chain.epoch}")
     drop_copy(engine.vfs, engine.layout, table, engine.metrics)
     for left in (table, temporary.with_suffix(".vseg"), temporary):

@@ -20,6 +20,7 @@ from vaultfs_format.entries import Role
 from vaultfs.access.policy import Action, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail
 from vaultfs.engine.engine import View
+from vaultfs.engine.guarding import Guard
 from vaultfs.engine.records import (
     Located,
     Record,
@@ -56,6 +57,11 @@ class Host(Protocol):
     @property
     def states(self) -> States:
         """The control states."""
+        ...
+
+    @property
+    def guard(self) -> Guard:
+        """What stands before the keys."""
         ...
 
     def steady(self, read: Callable[[], T]) -> T:
@@ -394,10 +400,11 @@ class Session:
             self._host.record(events, durable=self._strict)
 
     def check(self) -> None:
-        """Refuse a closed session."""
+        """Refuse a closed session, and one of a vault whose key may not be used."""
         self.engine.check()
         if self._closed:
             raise Closed
+        self._host.guard.check_process()
 
     def close(self) -> None:
         """End the session."""

@@ -42,6 +42,7 @@ from vaultfs.engine.packing import (
 )
 from vaultfs.engine.pairs import drop_copy
 from vaultfs.engine.recovery import restore_parts
+from vaultfs.engine.renewing import renewed
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
 from vaultfs.engine.units import Drafted
@@ -106,7 +107,7 @@ def as_it_is(head: Head) -> Head:
 
 
 @collector.paused()
-def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is) -> int:
+def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is, renewing: Sequence[SegmentRow] = ()) -> int:
     """Settle all live journals; return how many segments were written. Call from the committer's thread or when idle.
 
     The journals are held in memory: at most `Options.settle_bytes` and one transaction.
@@ -115,6 +116,8 @@ def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is) -> int:
     ----------
     amended
         Returns the head that is to be in force, made of the one that follows: with other files of keys, for one.
+    renewing
+        Segments of the head that are sealed anew, each held in memory, those of blobs excepted.
 
     Raises
     ------
@@ -133,6 +136,8 @@ def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is) -> int:
         try:
             try:
                 leaves = _write_all(engine, changes, busy)
+                for one in filter(None, (renewed(engine, row) for row in renewing)):
+                    changes.merged.append(one)
                 head = _next_head(engine, leaves, changes, amended)
                 staged = stage_head(
                     engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing, engine.metrics
@@ -194,8 +199,9 @@ def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
     for segment_id in sorted(changes.parts):
         if _write_blobs(engine, harvests, segment_id, changes, busy=segment_id in busy):
             changes.sealed.add(segment_id)
-    for one in merge_small(engine, [*engine.head.segments, *changes.segments.values()]):
-        changes.merged.append(one)
+    if not engine.renewing:
+        for one in merge_small(engine, [*engine.head.segments, *changes.segments.values()]):
+            changes.merged.append(one)
     return leaves
 
 

@@ -16,6 +16,7 @@ from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.recovery import open_journals
+from vaultfs.engine.reencrypting import resume
 from vaultfs.engine.settle import settle
 from vaultfs.errors import IndexDamaged, StorageFull
 from vaultfs.metrics import Counter
@@ -50,8 +51,9 @@ def start(vault: Vault) -> None:
         vault.rebuild_index()
     else:
         _resume_index(vault, stamp, known)
-    engine.mirroring = vault.steady(lambda: vault.states.read(*MIRRORING)).value == ON
-    acts = Acts(engine, lambda namespace, key: vault.steady(lambda: vault.states.read(namespace, key)))
+    engine.mirroring = vault.state(*MIRRORING).value == ON
+    resume(vault)
+    acts = Acts(engine, vault.state)
     left = acts.left()
     restored, rest = left.parted()
     engine.accepting |= left.restored

@@ -26,6 +26,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.keyring import Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
+from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import DIGEST, KEY, same
 from vaultfs_format.superblock import Superblock
 
@@ -65,6 +66,22 @@ class Turned:
     tables: int
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Replacement:
+    """Another VAULT, of the next generation.
+
+    Parameters
+    ----------
+    superblock
+        With other recipients, and a root key that those before do not know; or with one more signer.
+    signer
+        Number and private keys of the newest signer, if it is new.
+    """
+
+    superblock: Superblock
+    signer: tuple[int, bytes] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Destruction:
     """What became of the secrets of earlier epochs.
@@ -85,7 +102,7 @@ class Destruction:
 
 
 def turn(
-    engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable, superblock: Superblock | None = None
+    engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable, replacement: Replacement | None = None
 ) -> Turned:
     """Begin another epoch, without the keys of these subjects. Call under the lock, when no journal is live.
 
@@ -95,8 +112,8 @@ def turn(
         That of VAULT; another one if VAULT is replaced.
     events
         What the log says of it, in the same commit.
-    superblock
-        Another VAULT, of the next generation: with other recipients, and a root key that those before do not know.
+    replacement
+        Another VAULT, if there is to be one.
 
     Raises
     ------
@@ -116,16 +133,21 @@ def turn(
     tables = _Tables(engine, secret.epoch, top, erased_slots(frames))
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
     began = Turn(engine.options.clock(), engine.chain.turn.disposed + len(frames))
-    keyring = turned_keyring(ring, engine.chain.epoch_root, secret.epoch, top, tables.kept, began)
+    signer = replacement.signer if replacement else None
+    keyring = turned_keyring(ring, engine.chain.epoch_root, secret.epoch, top, tables.kept, began, signer)
     data = keyring.encode()
     write_pair(engine.vfs, engine.layout, engine.layout.keyring(secret.epoch), data, engine.metrics)
     coming = copy(engine)
     coming.chain = KeyChain(engine.suite, secret.epoch, top, keyring)
+    if signer is not None:
+        coming.signing = SigningKeys(engine.suite, *signer)
     log = _log(coming, events)
-    old = engine.head if superblock is None else _replaced(engine, superblock, root_key)
-    old = replace(old, epoch=secret.epoch, keyring_digest=engine.suite.digest(data))
+    old = engine.head if replacement is None else _replaced(engine, replacement.superblock, root_key)
+    old = replace(
+        old, epoch=secret.epoch, keyring_digest=engine.suite.digest(data), signer=coming.signing.signer.number
+    )
     coming.head = _next_head(engine, old, [*tables.rows, log.row], events)
-    staged = stage_head(engine.vfs, engine.layout, coming.head, top, engine.signing, engine.metrics)
+    staged = stage_head(engine.vfs, engine.layout, coming.head, top, coming.signing, engine.metrics)
     try:
         coming.head = staged.publish(engine.vfs, engine.layout, engine.metrics)
         _take_over(engine, coming, log.row, frames)
@@ -279,7 +301,7 @@ def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence
         rekey_aliases(engine.index, txn, engine.chain, coming.chain)
         engine.index.put_container(txn, number, Container(ContainerKind.SEGMENT, log.segment_id))
         engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
-        engine.head, engine.chain = head, coming.chain
+        engine.head, engine.chain, engine.signing = head, coming.chain, coming.signing
         engine.leaves = head.tree_size - 1
         engine.last_commit = head.last_commit
         engine.store.add_segment(number, log)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from vaultfs_format.head import Head
+from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.suite import SUITES
 
 from vaultfs import processes
@@ -19,9 +19,10 @@ from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.grouping import Intent
+from vaultfs.engine.guarding import Guard
 from vaultfs.engine.heads import heal_head, read_heads
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
-from vaultfs.engine.lives import Lives
+from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held, Opener, default_store, holders
 from vaultfs.engine.paths import Layout
@@ -122,6 +123,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     wait: float = 0.0,
     anchors: Sequence[Anchor] = (),
     accept_older: bool = False,
+    accept_risk: bool = False,
     rotation: Unlocker | None = None,
     options: Options | None = None,
     vfs: Vfs | None = None,
@@ -137,6 +139,9 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     accept_older
         Open the vault though it is older than it was. What was stored since then is lost; that it was accepted is
         recorded, and no record id of the lost ones is given out again.
+    accept_risk
+        Go on though a key that is needed is suspended or compromised, or past the date until which it may be used to
+        read. That it was accepted is recorded. See `Lives`.
     rotation
         A recipient, kept in memory, with which a commit turns the epoch when the period of its key is over and the
         vault says that this is wanted (`Cryptoperiod`); without it such a commit fails.
@@ -151,6 +156,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         No file can have one of the paths.
     RolledBack
         The vault is older than it was when it was last seen.
+    KeyExpired, KeyNotUsable
+        The vault says that no recipient which `unlock` is may be used any more; this is recorded.
     VaultMissing, WriterBusy, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported
     """
     place, files = absolute(path), vfs or Vfs()
@@ -170,10 +177,16 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         heal_head(files, layout, unlocked.data, choice.metrics)
         held = opener.held(unlocked)
         choice.metrics.set(Gauge.EPOCH_STORES, holders(held.stores, held.head))
-        return Vault(files, layout, held, where, lock, policy or DenyAll(), choice, rotation)
+        vault = Vault(files, layout, held, where, lock, policy or DenyAll(), choice, rotation)
     except BaseException:
         lock.release()
         raise
+    try:
+        vault.guard.admit(unlocked.superblock, unlock, accept_risk=accept_risk)
+    except BaseException:
+        vault.close()
+        raise
+    return vault
 
 
 class Vault:
@@ -197,7 +210,8 @@ class Vault:
         self.engine = Engine(vfs, layout, held, open_index(index), options)
         self._census = Census(self.engine)
         self.states = States(self.engine, self._census.tokens)
-        self.lives = Lives(self.engine, self._state, self.commit)
+        self.lives = KeptLives(self.engine, self.state, self.commit)
+        self.guard = Guard(self.lives, self.record, options.clock)
         self.committer = Committer(self.engine, self.states.version, self.lives.check_protect, self._settle_grown)
         self._merger = Merger(self.engine, self.states, self.commit, held.inbox)
         self._upkeep = Upkeep(self.engine, index)
@@ -311,15 +325,15 @@ class Vault:
             self._merge(self.engine.layout.journals)
             return self._settle(as_it_is) if self.engine.live else 0
 
-    def _settle(self, amended: Callable[[Head], Head]) -> int:
-        """Settle into a head that is amended. Call under the lock; there is a head of its own for this in any case."""
+    def _settle(self, amended: Callable[[Head], Head], renewing: Sequence[SegmentRow] = ()) -> int:
+        """Settle into a head that is amended, and seal segments anew. Call under the lock; it has a head of its own."""
         self.engine.index.forget_dead_readers()
         self._settling = True
         try:
             self.note(EventType.SETTLED)
             metrics = self.engine.metrics
             with timed(metrics, Timing.SETTLE):
-                written = settle(self.engine, amended)
+                written = settle(self.engine, amended, renewing)
             metrics.add(Counter.SEGMENTS_WRITTEN, written)
             metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
             metrics.set(Gauge.JOURNAL_BYTES, 0)
@@ -426,7 +440,8 @@ class Vault:
         )
         self._upkeep.after_commit()
 
-    def _state(self, namespace: str, key: bytes) -> State:
+    def state(self, namespace: str, key: bytes) -> State:
+        """Return a control state that the vault keeps for itself."""
         return self.steady(lambda: self.states.read(namespace, key))
 
     def commit(self, intent: Intent) -> int:
@@ -437,13 +452,14 @@ class Vault:
         KeyExpired, KeyNotUsable
             Nothing was written: the key of the epoch may not protect anything any more.
         """
-        try:
-            number = self.committer.commit(intent)
-        except KeyExpired:
-            if self._rotation is None or not self.lives.rotates():
-                raise
-            self.keys.turn(self._rotation)
-            number = self.committer.commit(intent)
+        with self.guard.recording():
+            try:
+                number = self.committer.commit(intent)
+            except KeyExpired:
+                if self._rotation is None or not self.lives.rotates():
+                    raise
+                self.keys.turn(self._rotation, new_signer=self.lives.expired_signer())
+                number = self.committer.commit(intent)
         self._census.learn(intent.states.keys())
         self._upkeep.after_commit()
         return number

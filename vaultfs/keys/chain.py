@@ -207,14 +207,24 @@ def new_keyring(
     }
     compartments: dict[int, Values] = {
         Compartment.DATA: data,
-        Compartment.SIGNING: {SigningTag.NUMBER: signer.to_bytes(4, "little"), SigningTag.SEEDS: seeds},
+        Compartment.SIGNING: _signing(signer, seeds),
         Compartment.INBOX: {InboxTag.PRIVATE_KEY: inbox},
     }
     return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), compartments)
 
 
+def _signing(number: int, seeds: bytes) -> dict[int, bytes]:
+    return {SigningTag.NUMBER: number.to_bytes(4, "little"), SigningTag.SEEDS: seeds}
+
+
 def turned_keyring(
-    keyring: Keyring, epoch_root: bytes, epoch: int, new_root: bytes, tables: Mapping[bytes, bytes], turn: Turn
+    keyring: Keyring,
+    epoch_root: bytes,
+    epoch: int,
+    new_root: bytes,
+    tables: Mapping[bytes, bytes],
+    turn: Turn,
+    signer: tuple[int, bytes] | None = None,
 ) -> Keyring:
     """Return the keyring of another epoch, with all that one of the epoch before holds.
 
@@ -222,7 +232,11 @@ def turned_keyring(
     ----------
     tables
         The keys of the key tables that are not of the new epoch, by segment id.
+    signer
+        Number and private keys of another signer, if there is to be one.
     """
     content = {number: dict(keyring.open(epoch_root, Compartment(number))) for number in keyring.compartments}
     content[Compartment.DATA] |= {Tag.TABLE_KEYS: packed_table_keys(tables), Tag.TURN: TURN.pack(*turn)}
+    if signer is not None:
+        content[Compartment.SIGNING] = _signing(*signer)
     return seal_keyring(keyring.suite, keyring.vault_id, epoch, new_root, os.urandom(32), content)

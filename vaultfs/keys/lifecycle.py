@@ -63,11 +63,14 @@ FOLLOWING: Mapping[KeyState, frozenset[KeyState]] = {
 _USES: Mapping[KeyState, frozenset[Use]] = {
     KeyState.PRE_ACTIVE: frozenset(),
     KeyState.ACTIVE: frozenset({Use.PROTECT, Use.PROCESS}),
-    KeyState.SUSPENDED: frozenset({Use.PROCESS}),
+    KeyState.SUSPENDED: frozenset(),
     KeyState.DEACTIVATED: frozenset({Use.PROCESS}),
-    KeyState.COMPROMISED: frozenset({Use.PROCESS}),
+    KeyState.COMPROMISED: frozenset(),
     KeyState.DESTROYED: frozenset(),
 }
+
+_AT_RISK = frozenset({KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED})
+"""States in which a key may be used to process by who accepts the risk (section 7.2 and the like)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,13 @@ class Life:
             state = KeyState.DEACTIVATED
         return state
 
-    def check(self, use: Use, now: int) -> None:
+    def check(self, use: Use, now: int, *, risk_accepted: bool = False) -> None:
         """Refuse a use that the state or a date does not permit.
+
+        Parameters
+        ----------
+        risk_accepted
+            To open things, go on with a key that is suspended or compromised, or whose period for that is over.
 
         Raises
         ------
@@ -119,6 +127,8 @@ class Life:
         """
         end = self.protect_until if use is Use.PROTECT else self.process_until
         state = self.at(now)
+        if use is Use.PROCESS and risk_accepted and state in _AT_RISK:
+            return
         if NEVER != end <= now and state in {KeyState.ACTIVE, KeyState.DEACTIVATED}:
             raise KeyExpired(use=use)
         if use not in _USES[state]:
@@ -159,7 +169,7 @@ class Life:
 
 
 class OnExpiry(IntEnum):
-    """What a commit does when the period is over in which the key of its epoch protects: turn the epoch, or fail."""
+    """What a commit does when the period is over in which a key protects: turn to another one, or fail."""
 
     HALT = 0
     ROTATE = 1
@@ -167,20 +177,24 @@ class OnExpiry(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cryptoperiod:
-    """For how long the key of an epoch protects.
+    """For how long a key protects.
 
     Parameters
     ----------
     microseconds
-        From the beginning of an epoch on; `NEVER`: without an end.
+        From when the key came into use; `NEVER`: without an end.
+    since
+        When a period was set first, microseconds since 1970: from then it counts where it is not known since when a
+        key is in use.
     """
 
     microseconds: int = NEVER
     on_expiry: OnExpiry = OnExpiry.HALT
+    since: int = 0
 
     def encode(self) -> bytes:
         """Return the value of the control state that keeps it."""
-        return msgspec.msgpack.encode([self.microseconds, self.on_expiry])
+        return msgspec.msgpack.encode([self.microseconds, self.on_expiry, self.since])
 
     @classmethod
     def decode(cls, value: bytes) -> Cryptoperiod:
@@ -191,7 +205,7 @@ class Cryptoperiod:
         FieldInvalid
         """
         try:
-            period, on_expiry = msgspec.msgpack.decode(value, type=tuple[int, int])
-            return cls(period, OnExpiry(on_expiry))
+            period, on_expiry, since = msgspec.msgpack.decode(value, type=tuple[int, int, int])
+            return cls(period, OnExpiry(on_expiry), since)
         except (msgspec.MsgspecError, ValueError):
             raise FieldInvalid(structure=Structure.ENTRIES) from None

@@ -10,6 +10,7 @@ from vaultfs_format.head import Head
 
 from vaultfs.engine.heads import unpaired
 from vaultfs.engine.opening import holders, last_seen
+from vaultfs.engine.reencrypting import is_due
 from vaultfs.engine.turning import pending
 from vaultfs.engine.vault import Vault
 from vaultfs.keys.stores import Anchor
@@ -31,6 +32,7 @@ class Concern(StrEnum):
     COPIES_MISSING = "head, VAULT, keyring or key tables lack their second copies"
     SINGLE_EPOCH_STORE = "too few epoch stores hold the epoch secret"
     SECRETS_PENDING = "secrets of earlier epochs are left: with an old copy they open what was disposed of"
+    REENCRYPTION_DUE = "what is stored is under keys of an epoch that was compromised"
     UNSEEN = "an anchor has not seen the newest head"
     COPY_OVERDUE = "the newest copy of the vault is too old, or there is none"
     SCRUB_OVERDUE = "scrubbing is late"
@@ -76,6 +78,8 @@ class Health:
         Stores that hold the epoch secret.
     secrets_pending
         Secrets of earlier epochs that are in stores; one for each store that cannot be asked.
+    reencryption_due
+        Whether an earlier epoch was compromised and not everything is sealed anew since, or a re-encryption was begun.
     anchors, unseen
         Anchors, epoch stores included, and those of them that have not seen the newest head.
     copies
@@ -91,6 +95,7 @@ class Health:
     unpaired: int
     epoch_stores: int
     secrets_pending: int
+    reencryption_due: bool
     anchors: int
     unseen: int
     copies: Mapping[bytes, float]
@@ -125,6 +130,7 @@ def health(
             len(unpaired(engine.vfs, engine.layout, head)),
             holders(engine.stores, head),
             pending(engine),
+            is_due(vault),
             len(engine.anchors),
             sum(not _has_seen(anchor, head, engine.metrics) for anchor in engine.anchors),
             {copy: (now - at) / _MICROSECONDS for copy, at in copies_of(vault).items()},
@@ -150,6 +156,7 @@ def _concerns(found: Health, limits: Thresholds) -> Iterator[Concern]:
         Concern.COPIES_MISSING: found.unpaired > 0,
         Concern.SINGLE_EPOCH_STORE: found.epoch_stores < limits.epoch_stores,
         Concern.SECRETS_PENDING: found.secrets_pending > 0,
+        Concern.REENCRYPTION_DUE: found.reencryption_due,
         Concern.UNSEEN: found.unseen > 0,
         Concern.COPY_OVERDUE: limits.copy_age is not None and (newest is None or newest > limits.copy_age),
         Concern.SCRUB_OVERDUE: found.overdue > 0,

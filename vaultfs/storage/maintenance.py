@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vaultfs.engine.heads import heal_metadata, witness
+from vaultfs.engine.reencrypting import Reencrypted, is_due
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
 from vaultfs.storage.health import Concern, Health, Thresholds, health
@@ -33,6 +34,7 @@ class Step(StrEnum):
     SCRUB = "scrub"
     INDEX = "hold the index against the files"
     MIRROR = "complete the mirrors of segments"
+    REENCRYPT = "seal anew what is under keys that were compromised"
     RETIRE = "destroy the secrets of earlier epochs"
     ANCHOR = "show the head to the anchors"
 
@@ -53,6 +55,8 @@ class Maintained:
         Whether the index was made anew; it is looked at when a round of scrubbing is complete.
     mirrors
         Mirrors of segments that were made, or removed where they are not wanted any more.
+    reencrypted
+        The portion of re-encryption; None where nothing was compromised.
     secrets
         Secrets of earlier epochs that were destroyed, each store counted.
     failed
@@ -68,6 +72,7 @@ class Maintained:
     scrubbed: Portion | None = None
     rebuilt: bool = False
     mirrors: int = 0
+    reencrypted: Reencrypted | None = None
     secrets: int = 0
     failed: dict[Step, VaultError] = field(default_factory=dict)
     overdue: float = 0.0
@@ -106,6 +111,7 @@ class _Run:
             Step.SCRUB: self._scrub,
             Step.INDEX: self._index,
             Step.MIRROR: self._mirror,
+            Step.REENCRYPT: self._reencrypt,
             Step.RETIRE: self._retire,
             Step.ANCHOR: self._anchor,
         }
@@ -141,6 +147,10 @@ class _Run:
 
     def _mirror(self) -> None:
         self.done.mirrors = complete_mirrors(self.vault, self._left())
+
+    def _reencrypt(self) -> None:
+        if is_due(self.vault):
+            self.done.reencrypted = self.vault.keys.reencrypt(self._left())
 
     def _retire(self) -> None:
         self.done.secrets = self.vault.retire().destroyed

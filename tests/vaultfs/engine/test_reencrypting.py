@@ -1,0 +1,201 @@
+"""Re-encryption: nothing stays under a key that was there before, nothing is lost, and it can be gone on with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.keytable import DISPOSED
+
+import vaultfs
+from tests.vaultfs.support import (
+    PASSPHRASE,
+    answers,
+    crashed,
+    create,
+    event_types,
+    get,
+    index_content,
+    put,
+    read_only,
+    reopen,
+    session,
+)
+from vaultfs.engine.lives import KeyRef
+from vaultfs.engine.store import read_table
+from vaultfs.errors import KeyNotUsable, StorageFull, WriterPoisoned
+from vaultfs.keys.lifecycle import KeyState, Reason
+from vaultfs.storage.health import Concern
+from vaultfs.storage.maintenance import Step
+from vaultfs.vfs import File, Vfs
+
+GONE = vaultfs.Identifier("urn:example:mrn", "gone")
+FIRST = KeyRef.epoch(1)
+
+
+def filled(path: Path, **more: object) -> vaultfs.Vault:
+    """Return a vault with segments of all classes, blobs among them, and somebody who was disposed of."""
+    vault = create(path, **more)
+    with session(vault) as s, s.transaction() as txn:
+        for number in range(20):
+            txn.put(
+                b"record %d" % number, kind="Observation", subject=vaultfs.Identifier("urn:example", str(number % 4))
+            )
+        txn.put(b"disposed", kind="Observation", subject=GONE)
+        txn.set_state("example", b"key", b"value")
+    put(vault, os.urandom(2_000_000))
+    put(vault, os.urandom(300_000))
+    vault.settle()
+    return vault
+
+
+def frame_keys(vault: vaultfs.Vault) -> set[bytes]:
+    """Return the keys of all frames of all segments, but for those that were disposed of."""
+    engine = vault.engine
+    tables = [read_table(engine.vfs, engine.layout, engine.chain, row) for row in engine.head.segments]
+    return {key for table in tables for key in table.keys()} - {DISPOSED}
+
+
+def disposed(vault: vaultfs.Vault) -> None:
+    with session(vault) as s:
+        vault.keys.turn(PASSPHRASE, s.subjects(GONE))
+
+
+def test_no_frame_stays_under_its_key_and_nothing_else_changes(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        disposed(vault)
+        before, keys, there = frame_keys(vault), {row.frame_class for row in vault.engine.head.segments}, answers(vault)
+        assert {FrameClass.RECORD, FrameClass.BLOB, FrameClass.CONTROL, FrameClass.AUDIT} == keys
+        done = vault.keys.reencrypt()
+        assert (done.left, done.damaged) == (0, 0)
+        assert done.segments >= 4
+        assert done.frames >= len(before)
+        assert not before & frame_keys(vault)
+        assert answers(vault) == there
+        content = index_content(vault)
+        vault.rebuild_index()
+        assert index_content(vault) == content
+    with reopen(tmp_path / "v") as vault:
+        assert answers(vault) == there
+
+
+def test_it_goes_on_where_it_was_and_nothing_is_merged_meanwhile(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        old, there = frame_keys(vault), answers(vault)
+        assert vault.keys.reencrypt(0).left >= 4
+    left = []
+    while not left or left[-1]:
+        with reopen(tmp_path / "v") as vault:
+            for number in range(9):
+                put(vault, b"meanwhile %d" % number, subject=GONE)
+                vault.settle()
+            assert vault.maintenance.health().reencryption_due
+            left.append(_one_step(vault))
+    assert len(left) > 3
+    assert left == sorted(left, reverse=True)
+    with reopen(tmp_path / "v") as vault:
+        assert not old & frame_keys(vault)
+        assert not vault.maintenance.health().reencryption_due
+        assert {key: value for key, value in answers(vault).items() if key in there} == there
+
+
+def _one_step(vault: vaultfs.Vault) -> int:
+    """Go on by one step, of one segment."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vaultfs.engine.reencrypting._STEP", 1)
+        ticks = iter([0.0, 0.0])
+        patched.setattr("vaultfs.engine.reencrypting.time.monotonic", lambda: next(ticks, 10.0))
+        return vault.keys.reencrypt(1).left
+
+
+def test_maintenance_does_it_once_an_epoch_was_compromised(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        old = frame_keys(vault)
+        vault.lives.set_state(FIRST, KeyState.COMPROMISED, Reason.KEY_COMPROMISE)
+        failed = vault.maintenance.run(10).failed
+        assert Step.REENCRYPT not in failed  # there is nothing to do it with before a turn
+        assert old <= frame_keys(vault)
+        vault.keys.turn(PASSPHRASE)
+        assert Concern.REENCRYPTION_DUE in vault.maintenance.health().concerns
+        done = vault.maintenance.run(10)
+        assert done.reencrypted is not None
+        assert done.reencrypted.left == 0
+        assert not old & frame_keys(vault)
+        assert vault.lives.life(FIRST).state is KeyState.DESTROYED
+        assert Concern.REENCRYPTION_DUE not in vault.maintenance.health().concerns
+        assert vault.maintenance.run(10).reencrypted is None
+        types = event_types(vault)
+        assert {vaultfs.EventType.REENCRYPTION_BEGUN, vaultfs.EventType.REENCRYPTION_ENDED} <= {*types}
+
+
+def test_it_is_refused_while_the_present_key_may_protect_nothing(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        vault.lives.set_state(FIRST, KeyState.SUSPENDED)
+        with pytest.raises(KeyNotUsable):
+            vault.keys.reencrypt()
+
+
+def test_a_reader_goes_on_reading(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        there = answers(vault)
+        with read_only(tmp_path / "v") as reader:
+            assert answers(reader) == there
+            vault.keys.reencrypt()
+            assert answers(reader) == there
+
+
+def test_a_segment_that_cannot_be_read_waits_for_repair(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        row = next(row for row in vault.engine.head.segments if row.frame_class is FrameClass.RECORD)
+        path = vault.engine.layout.segment(row)
+        whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)))
+    with reopen(tmp_path / "v") as vault:
+        done = vault.keys.reencrypt()
+        assert (done.left, done.damaged) == (1, 1)
+        path.write_bytes(whole)
+        assert vault.keys.reencrypt().left == 0
+
+
+class FullDisk(Vfs):
+    """A disk that is full after so many more writes."""
+
+    left = 1 << 60
+
+    def file(self, descriptor: int, path: Path) -> File:
+        disk = self
+
+        class Watched(File):
+            def append(self, pieces: object, offset: int) -> int:
+                disk.left -= 1
+                if disk.left < 0:
+                    raise StorageFull
+                return super().append(pieces, offset)  # type: ignore[arg-type]
+
+        return Watched(descriptor)
+
+
+@pytest.mark.parametrize("writes", [*range(0, 60, 3)])
+def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, writes: int) -> None:
+    disk = FullDisk()
+    filled(tmp_path / "v").close()
+    with reopen(tmp_path / "v", vfs=disk) as vault:
+        there = answers(vault)
+        disk.left = writes
+        try:
+            vault.keys.reencrypt()
+        except (StorageFull, WriterPoisoned):
+            pass
+        disk.left = 1 << 60
+        copy = crashed(tmp_path / "v", tmp_path / "copy")
+        if not vault.engine.poisoned:
+            assert answers(vault) == there
+            assert vault.keys.reencrypt().left == 0
+            assert answers(vault) == there
+    with reopen(copy) as vault:
+        assert answers(vault) == there
+        assert vault.keys.reencrypt().left == 0
+        assert answers(vault) == there
+        assert get(vault, put(vault)) == b"data"
