@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import vaultfs
-from vaultfs.engine.lives import KeyRef
 from vaultfs.engine.turning import Turned, lagging, pending
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.keys import Escrow, PrivateKey, Recipient, RecipientInfo, RecipientKey, Shares, Token, Unlocker
-from vaultfs.keys.lifecycle import NEVER
+from vaultfs.keys.lifecycle import NEVER, KeyRef
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
 from vaultfs_tools import cli, unlocking
 from vaultfs_tools.keyless.durable import write

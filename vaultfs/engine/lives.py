@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from enum import IntEnum
-from typing import NamedTuple
 
 from vaultfs_format.stanzas import stanza_id
 from vaultfs_format.superblock import Superblock
@@ -20,54 +18,13 @@ from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.state import State
 from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, NoRecipientMatches
-from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyState, Life, OnExpiry, Reason, Use
+from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
 from vaultfs.keys.recipients import Unlocker
 
 NAMESPACE = "vaultfs.keys"
 _PERIOD = b"cryptoperiod"
-_NUMBER = 4
 
 ReadState = Callable[[str, bytes], State]
-
-
-class KeyKind(IntEnum):
-    """What a key is for."""
-
-    EPOCH = 1
-    RECIPIENT = 2
-    SIGNER = 3
-
-
-class KeyRef(NamedTuple):
-    """A key: the secret of an epoch or a signer, by its number as 4 bytes, or a recipient, by the id of its stanza."""
-
-    kind: KeyKind
-    id: bytes
-
-    @classmethod
-    def epoch(cls, number: int) -> KeyRef:
-        """Return the key of an epoch."""
-        return cls(KeyKind.EPOCH, number.to_bytes(_NUMBER, "little"))
-
-    @classmethod
-    def signer(cls, number: int) -> KeyRef:
-        """Return the keys of a signer."""
-        return cls(KeyKind.SIGNER, number.to_bytes(_NUMBER, "little"))
-
-    @classmethod
-    def recipient(cls, stanza: str) -> KeyRef:
-        """Return the key of a recipient, by the id that `RecipientInfo` has."""
-        return cls(KeyKind.RECIPIENT, bytes.fromhex(stanza))
-
-    @property
-    def number(self) -> int:
-        """The number of an epoch or of a signer."""
-        return int.from_bytes(self.id, "little")
-
-    @property
-    def state_key(self) -> bytes:
-        """The key of its control state."""
-        return bytes([self.kind]) + self.id
 
 
 class Lives:

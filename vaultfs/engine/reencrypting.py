@@ -20,9 +20,9 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event
 from vaultfs.engine.compaction import UNREADABLE, open_signed
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.lives import NAMESPACE, KeyKind, KeyRef
+from vaultfs.engine.lives import NAMESPACE
 from vaultfs.engine.state import states_of
-from vaultfs.keys.lifecycle import KeyState, Life
+from vaultfs.keys.lifecycle import KeyKind, KeyRef, KeyState, Life
 
 if TYPE_CHECKING:
     from vaultfs.engine.vault import Vault

@@ -24,7 +24,6 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, enc
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.litter import sweep
-from vaultfs.engine.lives import KeyRef
 from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.reencrypting import Reencrypted, reencrypt
 from vaultfs.engine.settle import as_it_is
@@ -32,6 +31,7 @@ from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Replacement, Turned, turn
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
 from vaultfs.keys.escrow import Shares
+from vaultfs.keys.lifecycle import KeyRef
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
 from vaultfs.model import SubjectId

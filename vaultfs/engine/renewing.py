@@ -20,6 +20,7 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.sealed import SealedSegment
 from vaultfs.engine.segments import Placed, Written, seal_part, take_back, write_segment
 from vaultfs.engine.store import read_table
+from vaultfs.errors import VaultDamaged
 
 
 class _Unreadable(Exception):
@@ -80,6 +81,9 @@ class _Source:
             return Placed(encoded, body, key)
         row, _ = FrameRow.decode(encoded)
         made = seal_again(self._suite, row.header, key, row.entries, body, new_key=os.urandom(KEY))
+        back = seal_again(self._suite, made.header, made.key, made.entries, made.body, new_key=key)
+        if (back.entries, back.body) != (row.entries, body):
+            raise VaultDamaged
         return Placed(encode_row(made.encoded, made.entries, at, HERE, row.runs), made.body, made.key)
 
     def close(self) -> None:

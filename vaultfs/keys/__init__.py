@@ -7,17 +7,25 @@ log or error; costs bounded before they run; comparisons in constant time. May i
 
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.hosts import HostKey, KeyService
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
 from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.publickeys import PrivateKey, RecipientKey
 from vaultfs.keys.recipients import Passphrase, Recipient, Unlocker
 from vaultfs.keys.tokens import Token
 
 __all__ = [
+    "Cryptoperiod",
     "Escrow",
     "HostKey",
+    "KeyKind",
+    "KeyRef",
     "KeyService",
+    "KeyState",
+    "Life",
+    "OnExpiry",
     "Passphrase",
     "PrivateKey",
+    "Reason",
     "Recipient",
     "RecipientInfo",
     "RecipientKey",

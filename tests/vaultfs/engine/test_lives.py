@@ -1,0 +1,244 @@
+"""The lives of the keys of a vault: asked whenever one is used, and every change and refusal recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
+from vaultfs_tools import fsck
+
+import vaultfs
+from tests.vaultfs.support import PASSPHRASE, answers, create, event_types, events, get, put, read_only, reopen, session
+from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, LimitExceeded, TransitionInvalid
+from vaultfs.keys import PrivateKey
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
+
+DAY = 86_400_000_000
+EPOCH = KeyRef.epoch(1)
+KEY_REFUSED, RISK = vaultfs.EventType.KEY_REFUSED, vaultfs.EventType.KEY_RISK_ACCEPTED
+
+
+class Clock:
+    """A clock that stands until it is set on."""
+
+    now = 1_700_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@contextmanager
+def refused(vault: vaultfs.Vault, error: type[Exception] = KeyNotUsable) -> Iterator[None]:
+    """Expect that a key may not be used, and that this is recorded."""
+    before = event_types(vault).count(KEY_REFUSED)
+    with pytest.raises(error):
+        yield
+    assert event_types(vault).count(KEY_REFUSED) == before + 1
+
+
+def test_a_suspended_key_is_used_for_nothing_until_it_is_active_again(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        record = put(vault)
+        assert vault.lives.set_state(EPOCH, KeyState.SUSPENDED, Reason.HOLD).reason is Reason.HOLD
+        with refused(vault):
+            put(vault)
+        with refused(vault):
+            get(vault, record)
+        with session(vault) as s, refused(vault):
+            s.find(subject=vaultfs.Identifier("urn:example", "nobody"))
+        vault.lives.set_state(EPOCH, KeyState.ACTIVE)
+        put(vault)
+        assert get(vault, record) == b"data"
+        assert event_types(vault).count(vaultfs.EventType.KEY_STATE_SET) == 2
+
+
+def test_a_compromised_key_is_read_by_who_accepts_the_risk_until_the_epoch_turns(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        record = put(vault)
+        vault.lives.set_state(EPOCH, KeyState.COMPROMISED, Reason.KEY_COMPROMISE)
+    with reopen(tmp_path / "v") as vault:
+        with refused(vault):
+            get(vault, record)
+        with pytest.raises(TransitionInvalid):
+            vault.lives.set_state(EPOCH, KeyState.ACTIVE)
+    with reopen(tmp_path / "v", accept_risk=True) as vault:
+        assert get(vault, record) == b"data"
+        assert event_types(vault).count(RISK) == 1
+        with refused(vault):
+            put(vault)
+        vault.keys.turn(PASSPHRASE)
+        put(vault)
+        assert vault.lives.life(EPOCH).state is KeyState.COMPROMISED
+        assert vault.lives.life(KeyRef.epoch(2)).state is KeyState.ACTIVE
+    with reopen(tmp_path / "v", accept_risk=True) as vault:
+        assert get(vault, record) == b"data"
+        assert event_types(vault).count(RISK) == 1  # there is no risk any more
+
+
+def test_a_reader_is_kept_from_it_as_well(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        record = put(vault)
+        with read_only(tmp_path / "v") as reader:
+            assert get(reader, record) == b"data"
+            vault.lives.set_state(EPOCH, KeyState.SUSPENDED)
+            with pytest.raises(KeyNotUsable):
+                get(reader, record)
+        with read_only(tmp_path / "v", accept_risk=True) as reader:
+            assert get(reader, record) == b"data"
+        vault.merge_access_logs()
+        assert {KEY_REFUSED, RISK} <= {*event_types(vault)}
+
+
+def test_dates_end_what_an_epoch_protects_and_then_what_it_opens(tmp_path: Path) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        record = put(vault)
+        now = clock.now
+        life = vault.lives.set_dates(EPOCH, protect_until=now + DAY, process_until=now + 2 * DAY)
+        assert vault.lives.life(EPOCH) == life
+        clock.now = now + DAY
+        with refused(vault, KeyExpired):
+            put(vault)
+        assert get(vault, record) == b"data"
+        clock.now = now + 2 * DAY
+        with refused(vault, KeyExpired):
+            get(vault, record)
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), accept_risk=True) as vault:
+        assert get(vault, record) == b"data"
+        with pytest.raises(TransitionInvalid):
+            vault.lives.set_dates(EPOCH, protect_until=2, process_until=1)
+
+
+def test_a_first_epoch_has_its_whole_period_from_when_one_is_set(tmp_path: Path) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        vault.lives.set_period(Cryptoperiod(DAY))
+        clock.now += DAY - 1
+        put(vault)
+        vault.lives.set_period(Cryptoperiod(2 * DAY))
+        clock.now += DAY
+        put(vault)
+        clock.now += 1
+        with refused(vault, KeyExpired):
+            put(vault)
+
+
+def test_what_was_never_said_of_a_key(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        assert vault.lives.life(EPOCH) == vault.lives.life(KeyRef.signer(1)) == Life()
+        for number in (0, 2):
+            with pytest.raises(ArgumentInvalid):
+                vault.lives.life(KeyRef.epoch(number))
+        vault.keys.turn(PASSPHRASE)
+        assert vault.lives.life(EPOCH).state is KeyState.DEACTIVATED
+
+
+# Recipients.
+
+
+def with_two(path: Path) -> tuple[PrivateKey, KeyRef]:
+    """Make a vault that a passphrase and a key open; return the key, and what names it."""
+    key = PrivateKey.generate()
+    with create(path) as vault:
+        put(vault)
+        added = vault.keys.add(key.public_key, unlock=PASSPHRASE)
+    return key, KeyRef.recipient(added.id)
+
+
+@pytest.mark.parametrize("state", [KeyState.SUSPENDED, KeyState.COMPROMISED])
+def test_a_recipient_that_may_not_be_used_opens_nothing(tmp_path: Path, state: KeyState) -> None:
+    key, ref = with_two(tmp_path / "v")
+    reopen(tmp_path / "v", unlock=key).close()
+    with reopen(tmp_path / "v") as vault:
+        vault.lives.set_state(ref, state)
+    for opening in (reopen, read_only):
+        with pytest.raises(KeyNotUsable):
+            opening(tmp_path / "v", unlock=key)
+    with reopen(tmp_path / "v") as vault:
+        assert event_types(vault).count(KEY_REFUSED) == 2
+        with pytest.raises(KeyNotUsable):
+            vault.keys.turn(key)
+        vault.keys.turn(PASSPHRASE)
+    with reopen(tmp_path / "v", unlock=key, accept_risk=True) as vault:
+        assert RISK in event_types(vault)
+
+
+def test_a_recipient_is_used_until_its_date(tmp_path: Path) -> None:
+    clock = Clock()
+    key, ref = with_two(tmp_path / "v")
+    options = vaultfs.Options(clock=clock)
+    with reopen(tmp_path / "v", options=options) as vault:
+        vault.lives.set_dates(ref, process_until=clock.now + DAY)
+    reopen(tmp_path / "v", unlock=key, options=options).close()
+    clock.now += DAY
+    with pytest.raises(KeyExpired):
+        reopen(tmp_path / "v", unlock=key, options=options)
+    reopen(tmp_path / "v", options=options).close()
+
+
+# Signers.
+
+
+def signers_of(path: Path) -> set[int]:
+    """Return the numbers of the signers of all segments."""
+    found = set()
+    for one in (path / "segments").rglob("*.vseg"):
+        data = one.read_bytes()
+        found.add(SegmentFooter.decode(data[-FOOTER_SIZE:], len(data)).signer)
+    return found
+
+
+def test_another_signer_signs_from_then_on_and_both_are_believed(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        put(vault)
+        vault.settle()
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        assert vault.engine.head.signer == 2
+        put(vault)
+        vault.settle()
+        there = answers(vault)
+    assert signers_of(tmp_path / "v") == {1, 2}
+    assert fsck.main([str(tmp_path / "v")]) == 0
+    with reopen(tmp_path / "v") as vault:
+        assert answers(vault) == there
+        assert vault.engine.signing.signer.number == 2
+        (added,) = [event for event in events(vault) if event.type == vaultfs.EventType.SIGNER_ADDED]
+        assert added.version == 2
+        put(vault)
+
+
+def test_a_job_goes_on_with_another_signer_where_that_is_wanted(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    create(tmp_path / "v", options=options).close()
+    with reopen(tmp_path / "v", options=options, rotation=PASSPHRASE) as vault:
+        vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE), KeyKind.SIGNER)
+        for _ in range(3):
+            put(vault)
+            clock.now += DAY // 2
+        assert vault.engine.signing.signer.number == 2
+        for _ in range(2):
+            put(vault)
+            clock.now += DAY // 2
+        assert vault.engine.signing.signer.number == 3
+
+
+def test_a_signer_that_may_not_be_used_halts_what_has_to_be_signed(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        vault.lives.set_state(KeyRef.signer(1), KeyState.COMPROMISED)
+        with refused(vault):
+            put(vault)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        put(vault)
+
+
+def test_a_vault_has_room_for_so_many_signers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaultfs_format.limits.MAX_PUBLIC_KEYS", 3)
+    with create(tmp_path / "v") as vault:
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        with pytest.raises(LimitExceeded):
+            vault.keys.turn(PASSPHRASE, new_signer=True)
+        assert vault.engine.head.epoch == 2
