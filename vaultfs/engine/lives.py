@@ -16,6 +16,7 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
+from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
 from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, NoRecipientMatches
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
@@ -40,6 +41,8 @@ class Lives:
         self._view = engine
         self._read = read
         self._risk_accepted = False
+        self._seen: tuple[Stamp | None, Life] | None = None
+        """The life of the key of the epoch, and the stamp of the index when it was read."""
 
     def period(self, kind: KeyKind = KeyKind.EPOCH) -> Cryptoperiod:
         """Return for how long each key of a kind protects: those of epochs, or of signers."""
@@ -86,8 +89,11 @@ class Lives:
         self._present().check(Use.PROCESS, self._view.options.clock(), risk_accepted=self._risk_accepted)
 
     def _present(self) -> Life:
-        """Return the life of the key of this epoch."""
-        return self.life(KeyRef.epoch(self._view.head.epoch))
+        """Return the life of the key of this epoch; it is read again when anything was committed."""
+        stamp = self._view.index.stamp()
+        if self._seen is None or self._seen[0] != stamp:
+            self._seen = stamp, self.life(KeyRef.epoch(self._view.head.epoch))
+        return self._seen[1]
 
     def accept_risk(self) -> bool:
         """Go on reading by keys that are suspended, compromised or past their dates; return whether there are any."""

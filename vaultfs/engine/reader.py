@@ -23,7 +23,7 @@ from vaultfs.engine.paths import Layout
 from vaultfs.engine.readable import index_for_reading
 from vaultfs.engine.session import Session
 from vaultfs.engine.snapshot import private_path, take_snapshot
-from vaultfs.engine.state import Census, States
+from vaultfs.engine.state import Census, State, States
 from vaultfs.errors import (
     FormatError,
     IndexDamaged,
@@ -176,7 +176,8 @@ class _Followed:
         failure: VaultError = IndexDamaged()
         renew = follower.moved()
         for wait in WAITS:
-            time.sleep(wait)
+            if wait:  # a sleep of no length gives the processor away
+                time.sleep(wait)
             turn = follower.turn
             try:
                 if renew:
@@ -279,8 +280,11 @@ class Reader:
         self._policy = policy
         self.engine = reading.view
         self.states = reading.states
-        self.lives = Lives(reading.view, lambda namespace, key: self.steady(lambda: self.states.read(namespace, key)))
+        self.lives = Lives(reading.view, self._state)
         self.guard = Guard(self.lives, self.record, reading.view.options.clock)
+
+    def _state(self, namespace: str, key: bytes) -> State:
+        return self.steady(lambda: self.states.read(namespace, key))
 
     @property
     def id(self) -> bytes:
