@@ -7,6 +7,7 @@ takes another key.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from vaultfs_format.stanzas import stanza_id
@@ -18,7 +19,7 @@ from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
-from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, NoRecipientMatches
+from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
 from vaultfs.keys.recipients import Unlocker
 
@@ -90,8 +91,10 @@ class Lives:
 
     def _present(self) -> Life:
         """Return the life of the key of this epoch; it is read again when anything was committed."""
-        stamp = self._view.index.stamp()
-        if self._seen is None or self._seen[0] != stamp:
+        stamp = None
+        with suppress(IndexDamaged):  # another takes its place: what reads the state below waits for it
+            stamp = self._view.index.stamp()
+        if self._seen is None or stamp is None or self._seen[0] != stamp:
             self._seen = stamp, self.life(KeyRef.epoch(self._view.head.epoch))
         return self._seen[1]
 

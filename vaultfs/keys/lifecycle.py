@@ -7,13 +7,14 @@ is a parameter.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
 import msgspec
 
-from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
+from vaultfs.errors import ArgumentInvalid, FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
 
 _Kept = tuple[int, int, int, int, int, int]
 
@@ -230,18 +231,25 @@ class KeyRef(NamedTuple):
 
     @classmethod
     def epoch(cls, number: int) -> KeyRef:
-        """Return the key of an epoch."""
-        return cls(KeyKind.EPOCH, number.to_bytes(_NUMBER, "little"))
+        """Return the key of an epoch. Raises `ArgumentInvalid` for what is no number of one."""
+        return cls(KeyKind.EPOCH, _number(number))
 
     @classmethod
     def signer(cls, number: int) -> KeyRef:
-        """Return the keys of a signer."""
-        return cls(KeyKind.SIGNER, number.to_bytes(_NUMBER, "little"))
+        """Return the keys of a signer. Raises as `epoch` does."""
+        return cls(KeyKind.SIGNER, _number(number))
 
     @classmethod
     def recipient(cls, stanza: str) -> KeyRef:
-        """Return the key of a recipient, by the id that `RecipientInfo` has."""
-        return cls(KeyKind.RECIPIENT, bytes.fromhex(stanza))
+        """Return the key of a recipient, by the id that `RecipientInfo` has.
+
+        Raises
+        ------
+        ArgumentInvalid
+        """
+        with suppress(ValueError):
+            return cls(KeyKind.RECIPIENT, bytes.fromhex(stanza))
+        raise ArgumentInvalid(length=len(stanza))
 
     @property
     def number(self) -> int:
@@ -252,3 +260,9 @@ class KeyRef(NamedTuple):
     def state_key(self) -> bytes:
         """The key of its control state."""
         return bytes([self.kind]) + self.id
+
+
+def _number(number: int) -> bytes:
+    with suppress(OverflowError):
+        return number.to_bytes(_NUMBER, "little")
+    raise ArgumentInvalid(number=number)

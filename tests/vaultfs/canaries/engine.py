@@ -156,7 +156,12 @@ def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> Non
     for state in (KeyState.SUSPENDED, KeyState.PRE_ACTIVE, KeyState.ACTIVE):
         with watch.failing() if state is KeyState.PRE_ACTIVE else nullcontext():
             watch.said(vault.lives.set_state(KeyRef.epoch(vault.engine.head.epoch), state))
-    for act in (lambda: session.get(record), lambda: session.find(subject=gone)):
+    watch.said(vault.keys.reencrypt(), vault.keys.turn(SECRET, new_signer=True))
+    for act in (
+        lambda: session.get(record),
+        lambda: session.find(subject=gone),
+        lambda: KeyRef.recipient(TEXT("recipient")),
+    ):
         with watch.failing():
             act()
     watch.said(*vault.keys.replace([SECRET], unlock=SECRET))

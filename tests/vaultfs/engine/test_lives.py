@@ -129,9 +129,11 @@ def test_a_first_epoch_has_its_whole_period_from_when_one_is_set(tmp_path: Path)
 def test_what_was_never_said_of_a_key(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         assert vault.lives.life(EPOCH) == vault.lives.life(KeyRef.signer(1)) == Life()
-        for number in (0, 2):
+        for number in (-1, 0, 2, 1 << 32):
             with pytest.raises(ArgumentInvalid):
                 vault.lives.life(KeyRef.epoch(number))
+        with pytest.raises(ArgumentInvalid):
+            KeyRef.recipient("no hexadecimal digits")
         vault.keys.turn(PASSPHRASE)
         assert vault.lives.life(EPOCH).state is KeyState.DEACTIVATED
 
