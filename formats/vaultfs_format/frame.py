@@ -232,6 +232,17 @@ def _seal_entries(
     return encoded, suite.seal(derived[KEY : 2 * KEY], packed_entries, encoded), derived[:KEY]
 
 
+def renewed_key(suite: Suite, secret: bytes, key: bytes) -> bytes:
+    """Return the key under which a frame is sealed anew that was under `key`.
+
+    Parameters
+    ----------
+    secret
+        32 bytes straight from the operating system's random source, of one re-encryption.
+    """
+    return suite.derive(secret, labels.RENEWAL, key, KEY)
+
+
 def seal_again(
     suite: Suite, header: FrameHeader, key: bytes, entries: Buffer, body: Buffer, *, new_key: bytes
 ) -> SealedFrame:
@@ -242,7 +253,7 @@ def seal_again(
     entries, body
         Sealed, as they are.
     new_key
-        32 bytes straight from the operating system's random source, used once.
+        As `renewed_key` returns it.
 
     Raises
     ------

@@ -24,6 +24,7 @@ from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.opening import Held
 from vaultfs.engine.parts import PartFiles
 from vaultfs.engine.paths import Layout
+from vaultfs.engine.renewal import Renewal
 from vaultfs.engine.store import FrameStore
 from vaultfs.errors import Closed, Forked, TooLarge, WriterPoisoned
 from vaultfs.keys.chain import KeyChain
@@ -191,8 +192,8 @@ class Engine(View):
         copy: record numbers may have been given out again."""
         self.mirroring = False
         """Whether segments have mirrors."""
-        self.renewing = 0
-        """Generation before which segments are being sealed anew, 0: none. Nothing is merged meanwhile."""
+        self.renewal = Renewal()
+        """The re-encryption that was begun. Nothing is merged until it is complete."""
         self.parts = PartFiles(vfs, layout, self.suite, self.vault_id)
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1

@@ -7,20 +7,24 @@ themselves and by one control state, the generation of the head with which it be
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vaultfs_format import limits
 from vaultfs_format.head import SegmentRow
+from vaultfs_format.suite import KEY
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
 from vaultfs.engine.compaction import UNREADABLE, open_signed
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.lives import NAMESPACE
+from vaultfs.engine.renewal import Renewal
+from vaultfs.engine.retired import put_away_tables
 from vaultfs.engine.state import states_of
 from vaultfs.keys.lifecycle import KeyKind, KeyRef, KeyState, Life
 
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     from vaultfs.engine.vault import Vault
 
 _BEGAN = b"re-encryption"
-_GENERATION = 8
 Renew = Callable[[Sequence[SegmentRow]], object]
 
 _STEP = 64 * limits.MIB
@@ -59,7 +62,8 @@ class Reencrypted:
 def resume(vault: Vault) -> None:
     """Learn whether a re-encryption was begun and is not complete."""
     value = vault.state(NAMESPACE, _BEGAN).value
-    vault.engine.renewing = int.from_bytes(value or b"", "little")
+    if value is not None:
+        vault.engine.renewal = Renewal.decode(value)
 
 
 def owed(vault: Vault) -> list[KeyRef]:
@@ -75,7 +79,7 @@ def owed(vault: Vault) -> list[KeyRef]:
 
 def is_due(vault: Vault) -> bool:
     """Return whether a re-encryption was begun, or should be."""
-    return bool(vault.engine.renewing or owed(vault))
+    return bool(vault.engine.renewal.before or owed(vault))
 
 
 def reencrypt(vault: Vault, renew: Renew, seconds: float | None = None) -> Reencrypted:
@@ -99,7 +103,7 @@ def reencrypt(vault: Vault, renew: Renew, seconds: float | None = None) -> Reenc
     until = None if seconds is None else time.monotonic() + seconds
     with engine.maintained():
         vault.lives.check_protect()
-        if not engine.renewing:
+        if not engine.renewal.before:
             _begin(vault)
         due = list(_due(engine))
         while due and (until is None or time.monotonic() < until):
@@ -118,7 +122,9 @@ def _begin(vault: Vault) -> None:
     engine = vault.engine
     with engine.lock:
         vault.settle()
-        _commit(vault, engine.head.generation, EventType.REENCRYPTION_BEGUN)
+        before = engine.renewal.secrets if put_away_tables(engine) else ()
+        renewal = Renewal(engine.head.generation, (*before, os.urandom(KEY)))
+        _commit(vault, renewal, EventType.REENCRYPTION_BEGUN)
 
 
 def _finish(vault: Vault) -> None:
@@ -126,17 +132,16 @@ def _finish(vault: Vault) -> None:
     with vault.engine.lock:
         for ref in owed(vault):
             vault.lives.set_state(ref, KeyState.DESTROYED)
-        _commit(vault, 0, EventType.REENCRYPTION_ENDED)
+        _commit(vault, replace(vault.engine.renewal, before=0), EventType.REENCRYPTION_ENDED)
 
 
-def _commit(vault: Vault, generation: int, kind: EventType) -> None:
+def _commit(vault: Vault, renewal: Renewal, kind: EventType) -> None:
     engine = vault.engine
-    value = generation.to_bytes(_GENERATION, "little")
     event = Event(int(kind), engine.options.clock(), NOBODYS_SESSION)
     events = sealable(engine.suite, [encode_event(event)])
     version = vault.state(NAMESPACE, _BEGAN).version
-    vault.commit(control_intent(engine, NAMESPACE, _BEGAN, value, version, events))
-    engine.renewing = generation
+    vault.commit(control_intent(engine, NAMESPACE, _BEGAN, renewal.encode(), version, events))
+    engine.renewal = renewal
 
 
 def _due(engine: Engine) -> Iterator[SegmentRow]:
@@ -146,7 +151,7 @@ def _due(engine: Engine) -> Iterator[SegmentRow]:
     for row in rows:
         try:
             with closing(open_signed(engine, row)) as segment:
-                if segment.footer.head.generation >= engine.renewing:
+                if segment.footer.head.generation >= engine.renewal.before:
                     continue
         except UNREADABLE:
             engine.store.note_damaged(row.segment_id)

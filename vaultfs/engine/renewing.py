@@ -1,6 +1,7 @@
 """Sealing segments anew: each frame under a key of its own that was never used, at the same place in a new segment.
 
 Lengths stay, so the index learns of it by one row, as of a merging. What was disposed of stays as it is, without a key.
+A new key follows from the old one and a secret that nobody knows who had the old one.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from vaultfs_format.directory import HERE, FrameRow, body_span, encode_row, split_rows
-from vaultfs_format.frame import FrameClass, seal_again
+from vaultfs_format.frame import FrameClass, renewed_key, seal_again
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import DISPOSED
-from vaultfs_format.suite import KEY, same
+from vaultfs_format.suite import same
 
 from vaultfs.engine.compaction import UNREADABLE, Merged, open_signed
 from vaultfs.engine.engine import Engine
@@ -52,6 +53,7 @@ class _Source:
         self.row = row
         self.years = row.first_year, row.last_year
         self._suite = engine.suite
+        self._secret = engine.renewal.secrets[-1]
         self._segment = segment
         self.footer = segment.footer
         self._rows = list(
@@ -80,7 +82,8 @@ class _Source:
         if same(key, DISPOSED):
             return Placed(encoded, body, key)
         row, _ = FrameRow.decode(encoded)
-        made = seal_again(self._suite, row.header, key, row.entries, body, new_key=os.urandom(KEY))
+        new_key = renewed_key(self._suite, self._secret, key)
+        made = seal_again(self._suite, row.header, key, row.entries, body, new_key=new_key)
         back = seal_again(self._suite, made.header, made.key, made.entries, made.body, new_key=key)
         if (back.entries, back.body) != (row.entries, body):
             raise VaultDamaged

@@ -199,7 +199,7 @@ def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
     for segment_id in sorted(changes.parts):
         if _write_blobs(engine, harvests, segment_id, changes, busy=segment_id in busy):
             changes.sealed.add(segment_id)
-    if not engine.renewing:
+    if not engine.renewal.before:
         for one in merge_small(engine, [*engine.head.segments, *changes.segments.values()]):
             changes.merged.append(one)
     return leaves

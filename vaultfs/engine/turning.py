@@ -243,7 +243,8 @@ class _Tables:
             return row
         keys = list(TableReader(table, key).keys())
         self._gone.update(keys[slot] for slot in slots)
-        made = self._without(row.segment_id, keys)
+        left = [DISPOSED if slot in slots else key for slot, key in enumerate(keys)]
+        made = self._sealed(row.segment_id, left)
         renewed = row._replace(table_epoch=self._epoch, table_digest=made[-DIGEST:])
         write_pair(engine.vfs, engine.layout, engine.layout.key_table(renewed), made, engine.metrics)
         return renewed
@@ -257,15 +258,20 @@ class _Tables:
         with suppress(NotAuthentic):
             key = engine.chain.table_key(table)
             keys = list(TableReader(table, key).keys())
-            if self._gone.isdisjoint(keys):
+            left = [DISPOSED if self._is_gone(one) else one for one in keys]
+            if left == keys:
                 self.kept[retired.segment_id] = key
             else:
-                write_retired(engine, retired, self._epoch, self._without(retired.segment_id, keys))
+                write_retired(engine, retired, self._epoch, self._sealed(retired.segment_id, left))
 
-    def _without(self, segment_id: bytes, keys: Sequence[bytes]) -> bytes:
-        """Return a table of the new epoch without the keys that are left out."""
+    def _is_gone(self, key: bytes) -> bool:
+        """Return whether the frame of a key is disposed of, which may have been sealed anew since."""
         engine = self._engine
-        left = [DISPOSED if key in self._gone else key for key in keys]
+        return bool(self._gone) and not self._gone.isdisjoint(engine.renewal.may_be(engine.suite, key))
+
+    def _sealed(self, segment_id: bytes, left: Sequence[bytes]) -> bytes:
+        """Return a table of the new epoch."""
+        engine = self._engine
         self.written += 1
         salt = os.urandom(32)
         return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.keytable import DISPOSED
+from vaultfs_tools import backup
 
 import vaultfs
+from tests.vaultfs.engine.test_turning import GONE, LEFT, belonging, dispose, fill, rescued_from
 from tests.vaultfs.support import (
     PASSPHRASE,
     answers,
@@ -27,11 +29,13 @@ from tests.vaultfs.support import (
 from vaultfs.engine.store import read_table
 from vaultfs.errors import KeyNotUsable, StorageFull, WriterPoisoned
 from vaultfs.keys.lifecycle import KeyRef, KeyState, Reason
+from vaultfs.keys.stores import DirectoryStore
+from vaultfs.storage.copies import confirm_keys, copies_of
 from vaultfs.storage.health import Concern
 from vaultfs.storage.maintenance import Step
 from vaultfs.vfs import File, Vfs
 
-GONE = vaultfs.Identifier("urn:example:mrn", "gone")
+SOMEBODY = vaultfs.Identifier("urn:example:mrn", "gone")
 FIRST = KeyRef.epoch(1)
 
 
@@ -43,7 +47,7 @@ def filled(path: Path, **more: object) -> vaultfs.Vault:
             txn.put(
                 b"record %d" % number, kind="Observation", subject=vaultfs.Identifier("urn:example", str(number % 4))
             )
-        txn.put(b"disposed", kind="Observation", subject=GONE)
+        txn.put(b"disposed", kind="Observation", subject=SOMEBODY)
         txn.set_state("example", b"key", b"value")
     put(vault, os.urandom(2_000_000))
     put(vault, os.urandom(300_000))
@@ -60,7 +64,7 @@ def frame_keys(vault: vaultfs.Vault) -> set[bytes]:
 
 def disposed(vault: vaultfs.Vault) -> None:
     with session(vault) as s:
-        vault.keys.turn(PASSPHRASE, s.subjects(GONE))
+        vault.keys.turn(PASSPHRASE, s.subjects(SOMEBODY))
 
 
 def test_no_frame_stays_under_its_key_and_nothing_else_changes(tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_it_goes_on_where_it_was_and_nothing_is_merged_meanwhile(tmp_path: Path)
     while not left or left[-1]:
         with reopen(tmp_path / "v") as vault:
             for number in range(9):
-                put(vault, b"meanwhile %d" % number, subject=GONE)
+                put(vault, b"meanwhile %d" % number, subject=SOMEBODY)
                 vault.settle()
             assert vault.maintenance.health().reencryption_due
             left.append(_one_step(vault))
@@ -197,3 +201,27 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, writes: int) ->
         assert vault.keys.reencrypt().left == 0
         assert answers(vault) == there
         assert get(vault, put(vault)) == b"data"
+
+
+def test_what_is_disposed_of_later_is_gone_from_old_copies_too(tmp_path: Path) -> None:
+    """The keys of its frames have changed more than once since they were put away."""
+    path, store, place = tmp_path / "v", tmp_path / "v.epoch", tmp_path / "place"
+    with create(path) as vault:
+        data = fill(vault)
+        gone = belonging(vault, data, GONE)
+        vault.settle()
+    assert backup.main(["copy", str(path), str(place / "copy")]) == 0
+    with reopen(path) as vault:
+        for _ in range(2):
+            for number in range(12):
+                put(vault, b"later %d" % number, subject=LEFT[0])
+                vault.settle()
+            vault.keys.reencrypt()
+        dispose(vault)
+        (copy,) = copies_of(vault)
+        assert backup.main(["bundle", str(path), str(place / "bundle")]) == 0
+        confirm_keys(vault, copy)
+        assert DirectoryStore(store).epochs(vault.id) == [2]
+    rescued = rescued_from(place, store, tmp_path / "out")
+    assert rescued.keys() == data.keys() - gone
+    assert all(content in rescued[record] for record, content in data.items() if record not in gone)
