@@ -28,6 +28,7 @@ from tests.vaultfs.keys.denying import PLACES, Denied, denying
 from tests.vaultfs.support import MRN, OTHER, answers, events, get, put, seen, session
 from vaultfs.errors import AlgorithmMissing, ArgumentInvalid, NoRecipientMatches, VaultDamaged
 from vaultfs.keys.escrow import Escrow
+from vaultfs.keys.lifecycle import KeyRef, KeyState
 from vaultfs.keys.publickeys import PrivateKey, RecipientKey
 
 SECRET = b"correct horse battery staple"
@@ -145,6 +146,21 @@ def test_an_epoch_is_turned_and_a_subject_disposed_of(tmp_path: Path) -> None:
     with reopen(path) as vault:
         check(vault, kept)
         assert all(seen(vault, record) is None for record in gone)
+
+
+@pytest.mark.usefixtures("denied")
+def test_keys_are_replaced_and_everything_is_sealed_anew(tmp_path: Path) -> None:
+    path, made = filled(tmp_path / "v")
+    with reopen(path) as vault:
+        vault.lives.set_state(KeyRef.epoch(1), KeyState.COMPROMISED)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        before = answers(vault)
+        assert vault.keys.reencrypt().left == 0
+        assert answers(vault) == before
+    assert fsck.main([str(path)]) == cli.Exit.DONE
+    with reopen(path) as vault:
+        check(vault, made)
+        assert vault.lives.life(KeyRef.epoch(1)).state is KeyState.DESTROYED
 
 
 @pytest.mark.usefixtures("denied")
