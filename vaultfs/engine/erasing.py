@@ -6,6 +6,7 @@ What is left equals an index that is made from the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import lmdb
@@ -18,6 +19,8 @@ from vaultfs.errors import IndexDamaged
 from vaultfs.keys.chain import KeyChain
 
 _ID = 16
+_BLOCK = 16_384
+"""Identifier tokens that have their keys changed at a time."""
 
 
 class Erased(NamedTuple):
@@ -94,15 +97,19 @@ def _link_again(engine: Engine, txn: lmdb.Transaction, subject: bytes, gone: set
 
 
 def rekey_aliases(index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyChain) -> None:
-    """Give every identifier token the key that it has in another epoch, without knowing an identifier."""
+    """Give every identifier token the key that it has in another epoch, without knowing an identifier.
+
+    Takes the rows as they were before `txn`, a block at a time: there may be more of them than memory holds.
+    """
     table = index.tables.aliases
-    rows = [(bytes(key), bytes(value)) for key, value in txn.cursor(table)]
-    keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in rows]))])
     txn.drop(table, delete=False)
-    renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, rows, strict=True)]
-    renewed.sort()
-    if renewed:
-        txn.cursor(table).putmulti(renewed, append=True)
+    with index.reading() as before:
+        rows = iter(before.cursor(table))
+        while block := list(islice(rows, _BLOCK)):
+            keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in block]))])
+            renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, block, strict=True)]
+            renewed.sort()  # rows that are put in order find most pages where the one before left them
+            txn.cursor(table).putmulti(renewed)
 
 
 def erased_slots(frames: Iterable[Erased]) -> dict[bytes, set[int]]:

@@ -275,8 +275,8 @@ def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Se
 def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence[Erased]) -> None:
     head, number = coming.head, engine.take_container()
     with engine.index.writing() as txn:
-        erase(engine, txn, frames)
         rekey_aliases(engine.index, txn, engine.chain, coming.chain)
+        erase(coming, txn, frames)  # by the keys of the new epoch, which its rows have now
         engine.index.put_container(txn, number, Container(ContainerKind.SEGMENT, log.segment_id))
         engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
         engine.head, engine.chain = head, coming.chain
