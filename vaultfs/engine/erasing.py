@@ -15,8 +15,9 @@ from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.facts import FrameFacts, Holding, facts_of
 from vaultfs.engine.index import HANDLE, SUBJECT_KEY, Index
-from vaultfs.errors import IndexDamaged
+from vaultfs.errors import IndexDamaged, NotFound
 from vaultfs.keys.chain import KeyChain
+from vaultfs.model import NOBODY
 
 _ID = 16
 _BLOCK = 16_384
@@ -41,23 +42,34 @@ class Erased(NamedTuple):
         return "<Erased>"
 
 
-def frames_of(engine: Engine, subject: bytes) -> list[Erased]:
-    """Return all frames of a subject, each confirmed by its sealed entries. Call when no journal is live.
+def frames_of(engine: Engine, subjects: Iterable[bytes]) -> list[Erased]:
+    """Return all frames of subjects, each confirmed by its sealed entries. Call when no journal is live.
 
     Raises
     ------
+    NotFound
+        There is no such subject.
     IndexDamaged
     """
-    index, store = engine.index, engine.store
-    with index.reading() as txn:
-        handles = index.all_frames_of(txn, subject)
-    found = []
-    for handle in handles:
-        frame = store.load(handle, keep=False)
-        if frame.block.subject != subject:
-            raise IndexDamaged
-        found.append(Erased(handle, facts_of(frame.block), *store.table_slot(frame)))
-    return found
+    index = engine.index
+    owners: dict[int, bytes] = {}
+    with index.snapshot():
+        with index.reading() as txn:
+            for subject in subjects:
+                handles = index.all_frames_of(txn, subject)
+                if not handles and subject != NOBODY:
+                    raise NotFound
+                owners |= dict.fromkeys(handles, subject)
+        # Handles follow the places of most frames: a segment is read from its beginning to its end.
+        return [_confirmed(engine, handle, owners[handle]) for handle in sorted(owners)]
+
+
+def _confirmed(engine: Engine, handle: int, subject: bytes) -> Erased:
+    store = engine.store
+    frame = store.load(handle, keep=False)
+    if frame.block.subject != subject:
+        raise IndexDamaged
+    return Erased(handle, facts_of(frame.block), *store.table_slot(frame))
 
 
 def erase(engine: Engine, txn: lmdb.Transaction, frames: Sequence[Erased]) -> None:

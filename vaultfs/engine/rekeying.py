@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from vaultfs_format import limits
@@ -24,7 +23,6 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.pairs import drop_copy, write_pair
-from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Turned, turn
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
 from vaultfs.keys.escrow import Shares
@@ -179,8 +177,6 @@ class Keys:
             engine.check_writable()
             vault.note(EventType.EPOCH_TURNING, len(subjects))
             vault.settle()
-            for subject in subjects:
-                vault.steady(partial(content_key, engine, subject))
             now, replaced = engine.options.clock(), superblock.stanzas if superblock else ()
             events = [
                 *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),

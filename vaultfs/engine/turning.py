@@ -100,6 +100,8 @@ def turn(
 
     Raises
     ------
+    NotFound
+        There is no such subject: nothing was begun.
     IndexDamaged
         The index does not have all frames of the segments: make it anew, and turn again.
     EpochSecretMissing
@@ -110,7 +112,7 @@ def turn(
         The old epoch is in force; the writer is poisoned if that is in doubt.
     """
     _check_complete(engine)
-    frames = [frame for subject in subjects for frame in frames_of(engine, subject)]
+    frames = frames_of(engine, subjects)
     secret = _new_secret(engine)
     top = epoch_root(engine.suite, root_key, secret.secret, engine.vault_id, secret.epoch)
     tables = _Tables(engine, secret.epoch, top, erased_slots(frames))
