@@ -28,6 +28,7 @@ from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, Storage
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
+from vaultfs.metrics import Timing, timed
 from vaultfs.model import SubjectId
 
 if TYPE_CHECKING:
@@ -184,11 +185,12 @@ class Keys:
                 Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
             ]
             sealed = sealable(engine.suite, [encode_event(event) for event in events])
-            try:
-                turned = turn(engine, root_key, subjects, sealed, superblock)
-            except IndexDamaged:
-                vault.rebuild_index()
-                turned = turn(engine, root_key, subjects, sealed, superblock)
+            with timed(engine.metrics, Timing.TURN):
+                try:
+                    turned = turn(engine, root_key, subjects, sealed, superblock)
+                except IndexDamaged:
+                    vault.rebuild_index()
+                    turned = turn(engine, root_key, subjects, sealed, superblock)
             sweep(engine)
             vault.retire()
             return turned
