@@ -6,6 +6,7 @@ from bench import blobs, firsts, ingest, reading, scale, turning
 from bench.blast import rows as blast
 from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
+from bench.keys import envelopes, unlocking
 from bench.peers import rows as peers
 
 ROWS: dict[str, Row] = {
@@ -25,6 +26,8 @@ ROWS: dict[str, Row] = {
     "mending": mending.rows,
     "healing": healing.rows,
     "blast-radius": blast.radius,
+    "unlock": unlocking.rows,
+    "envelope": envelopes.rows,
     "turn": turning.ten,
     "turn-1": turning.one,
     "import-time": firsts.import_time,

@@ -41,6 +41,8 @@ class Setting:
         Records of the row `blast-radius`, and of that of healing reads.
     patients
         Patients of the rows of turns at ten records each.
+    samplings
+        How often what takes less than a second is measured.
     """
 
     samples: Path
@@ -49,6 +51,7 @@ class Setting:
     disk: int = 0
     records: int = 20_000
     patients: int = 100_000
+    samplings: int = 500
 
 
 @dataclass(frozen=True, slots=True)
