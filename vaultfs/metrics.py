@@ -42,7 +42,10 @@ class Counter(StrEnum):
 
 
 class Timing(StrEnum):
-    """What is timed, in seconds."""
+    """What is timed, in seconds. Of a turn of the epoch: all of it without its settling, and its parts.
+
+    The parts are finding what is disposed of, the key tables, the keyring, and the index, identifier tokens included.
+    """
 
     COMMIT = "vaultfs.commit.seconds"
     NOTE = "vaultfs.audit.seconds"
@@ -52,6 +55,12 @@ class Timing(StrEnum):
     SEARCH = "vaultfs.search.seconds"
     SETTLE = "vaultfs.settle.seconds"
     REBUILD = "vaultfs.rebuild.seconds"
+    TURN = "vaultfs.turn.seconds"
+    TURN_FRAMES = "vaultfs.turn.frames.seconds"
+    TURN_TABLES = "vaultfs.turn.tables.seconds"
+    TURN_KEYRING = "vaultfs.turn.keyring.seconds"
+    TURN_INDEX = "vaultfs.turn.index.seconds"
+    TURN_ALIASES = "vaultfs.turn.aliases.seconds"
 
 
 class Gauge(StrEnum):

@@ -9,7 +9,7 @@ import pytest
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import MRN, get, put, session
+from tests.vaultfs.support import MRN, PASSPHRASE, get, put, session
 from vaultfs.errors import AccessDenied, TransactionConflict
 from vaultfs.metrics import Counter, Gauge, NoMetrics, Tally, Timing
 
@@ -67,6 +67,17 @@ def test_settling_and_rebuilding_are_told(counted: vaultfs.Vault, tally: Tally) 
     assert tally.counts[Counter.INDEX_REBUILDS] == tally.observed[Timing.REBUILD] == before + 1
     assert tally.observed[Timing.SETTLE] == 1
     assert tally.gauges[Gauge.EPOCH_STORES] == 1
+
+
+def test_a_turn_of_the_epoch_is_told_in_its_parts(counted: vaultfs.Vault, tally: Tally) -> None:
+    put(counted)
+    counted.keys.turn(PASSPHRASE)
+    parts = {name for name in Timing if name.startswith("vaultfs.turn.") and name is not Timing.TURN}
+    assert len(parts) == 5
+    assert all(tally.observed[name] == 1 for name in (Timing.TURN, *parts))
+    assert tally.seconds[Timing.TURN_ALIASES] <= tally.seconds[Timing.TURN_INDEX]
+    apart = parts - {Timing.TURN_ALIASES}
+    assert sum(tally.seconds[name] for name in apart) <= tally.seconds[Timing.TURN]
 
 
 def test_conflicts_and_denials_are_counted(opened: Open, tally: Tally) -> None:

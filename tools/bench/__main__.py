@@ -1,7 +1,7 @@
 """Benchmarks: ``python -m bench [ROW ...] [--runs N] [--write]``, from a checkout.
 
 Prints tables with the machine they were measured on; each row runs in a process of its own, `--runs` times, and the
-median is shown with the least and the most. Without a ROW, all but those of scale and of the disk. ``--write`` puts the
+median is shown with the least and the most. Without a ROW, all but those that take very long. ``--write`` puts the
 tables into RESULTS.md; where rows are named, in the place of theirs alone.
 """
 
@@ -62,11 +62,15 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=1_000, metavar="N", help="of the rows of durability")
     parser.add_argument("--disk", type=int, default=0, metavar="GB", help="what the row scrub-disk reads")
     parser.add_argument("--records", type=int, default=20_000, metavar="N", help="of the rows blast-radius and healing")
+    parser.add_argument("--patients", type=int, default=100_000, metavar="N", help="of the rows of turns")
+    parser.add_argument("--samplings", type=int, default=500, metavar="N", help="of each operation of rows of keys")
     args = parser.parse_args()
     unknown = sorted(set(args.rows) - set(ROWS))
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}")
-    setting = Setting(args.samples, args.subjects, args.megabytes, args.disk, args.records)
+    setting = Setting(
+        args.samples, args.subjects, args.megabytes, args.disk, args.records, args.patients, args.samplings
+    )
     rows = args.rows or [row for row in ROWS if row not in LONG]
     heading, sections = results.heading(), []
     print(heading, end="")

@@ -6,6 +6,7 @@ from bench import blobs, firsts, ingest, reading, scale, turning
 from bench.blast import rows as blast
 from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
+from bench.keys import envelopes, unlocking
 from bench.peers import rows as peers
 
 ROWS: dict[str, Row] = {
@@ -25,7 +26,10 @@ ROWS: dict[str, Row] = {
     "mending": mending.rows,
     "healing": healing.rows,
     "blast-radius": blast.radius,
-    "turn": turning.turns,
+    "unlock": unlocking.rows,
+    "envelope": envelopes.rows,
+    "turn": turning.ten,
+    "turn-1": turning.one,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,
@@ -34,5 +38,5 @@ ROWS: dict[str, Row] = {
     "scale-1": scale.one,
 }
 
-LONG = frozenset({"scrub-disk", "scale-5", "scale-1"})
+LONG = frozenset({"scrub-disk", "turn-1", "scale-5", "scale-1"})
 """Rows that take very long: measured only when they are named."""

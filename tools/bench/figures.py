@@ -39,6 +39,10 @@ class Setting:
         Gigabytes that the row `scrub-disk` reads from the disk; 0: it is left out.
     records
         Records of the row `blast-radius`, and of that of healing reads.
+    patients
+        Patients of the rows of turns at ten records each.
+    samplings
+        How often what takes less than a second is measured.
     """
 
     samples: Path
@@ -46,6 +50,8 @@ class Setting:
     megabytes: int = 1_000
     disk: int = 0
     records: int = 20_000
+    patients: int = 100_000
+    samplings: int = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ What is left equals an index that is made from the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import lmdb
@@ -14,10 +15,13 @@ from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.facts import FrameFacts, Holding, facts_of
 from vaultfs.engine.index import HANDLE, SUBJECT_KEY, Index
-from vaultfs.errors import IndexDamaged
+from vaultfs.errors import IndexDamaged, NotFound
 from vaultfs.keys.chain import KeyChain
+from vaultfs.model import NOBODY
 
 _ID = 16
+_BLOCK = 16_384
+"""Identifier tokens that have their keys changed at a time."""
 
 
 class Erased(NamedTuple):
@@ -38,23 +42,34 @@ class Erased(NamedTuple):
         return "<Erased>"
 
 
-def frames_of(engine: Engine, subject: bytes) -> list[Erased]:
-    """Return all frames of a subject, each confirmed by its sealed entries. Call when no journal is live.
+def frames_of(engine: Engine, subjects: Iterable[bytes]) -> list[Erased]:
+    """Return all frames of subjects, each confirmed by its sealed entries. Call when no journal is live.
 
     Raises
     ------
+    NotFound
+        There is no such subject.
     IndexDamaged
     """
-    index, store = engine.index, engine.store
-    with index.reading() as txn:
-        handles = index.all_frames_of(txn, subject)
-    found = []
-    for handle in handles:
-        frame = store.load(handle, keep=False)
-        if frame.block.subject != subject:
-            raise IndexDamaged
-        found.append(Erased(handle, facts_of(frame.block), *store.table_slot(frame)))
-    return found
+    index = engine.index
+    owners: dict[int, bytes] = {}
+    with index.snapshot():
+        with index.reading() as txn:
+            for subject in subjects:
+                handles = index.all_frames_of(txn, subject)
+                if not handles and subject != NOBODY:
+                    raise NotFound
+                owners |= dict.fromkeys(handles, subject)
+        # Handles follow the places of most frames: a segment is read from its beginning to its end.
+        return [_confirmed(engine, handle, owners[handle]) for handle in sorted(owners)]
+
+
+def _confirmed(engine: Engine, handle: int, subject: bytes) -> Erased:
+    store = engine.store
+    frame = store.load(handle, keep=False)
+    if frame.block.subject != subject:
+        raise IndexDamaged
+    return Erased(handle, facts_of(frame.block), *store.table_slot(frame))
 
 
 def erase(engine: Engine, txn: lmdb.Transaction, frames: Sequence[Erased]) -> None:
@@ -94,15 +109,19 @@ def _link_again(engine: Engine, txn: lmdb.Transaction, subject: bytes, gone: set
 
 
 def rekey_aliases(index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyChain) -> None:
-    """Give every identifier token the key that it has in another epoch, without knowing an identifier."""
+    """Give every identifier token the key that it has in another epoch, without knowing an identifier.
+
+    Takes the rows as they were before `txn`, a block at a time: there may be more of them than memory holds.
+    """
     table = index.tables.aliases
-    rows = [(bytes(key), bytes(value)) for key, value in txn.cursor(table)]
-    keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in rows]))])
     txn.drop(table, delete=False)
-    renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, rows, strict=True)]
-    renewed.sort()
-    if renewed:
-        txn.cursor(table).putmulti(renewed, append=True)
+    with index.reading() as before:
+        rows = iter(before.cursor(table))
+        while block := list(islice(rows, _BLOCK)):
+            keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in block]))])
+            renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, block, strict=True)]
+            renewed.sort()  # rows that are put in order find most pages where the one before left them
+            txn.cursor(table).putmulti(renewed)
 
 
 def erased_slots(frames: Iterable[Erased]) -> dict[bytes, set[int]]:

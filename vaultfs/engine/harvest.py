@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import lmdb
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.entries import EntryBlock
@@ -15,10 +16,11 @@ from vaultfs_format.journal import HEADER_SIZE
 from vaultfs.engine.catalogue import Catalogue, Listed
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.facts import FrameFacts, facts_of
+from vaultfs.engine.index import Index
 from vaultfs.engine.mirrors import DAMAGE, Doubled, Mirror
 from vaultfs.engine.replay import live_groups
 from vaultfs.engine.segments import Placed
-from vaultfs.errors import FormatError, MacMismatch, StorageFailed, VaultDamaged
+from vaultfs.errors import FormatError, IndexDamaged, MacMismatch, StorageFailed, VaultDamaged
 from vaultfs.vfs import File
 
 
@@ -140,26 +142,47 @@ def opened(engine: Engine, placed: Placed) -> Opened:
 def _catalogue(engine: Engine, live: LiveJournal) -> Catalogue:
     """Return the catalogue of a journal of which an earlier process has written some, made from its frames."""
     catalogue = Catalogue()
-    handles = _handles(engine, live.number)
     parts: dict[bytes, Doubled] = {}
     try:
-        for group in live_groups(engine, live, parts):
-            for frame in group.frames:
-                header, audit = frame.row.header, frame.row.header.frame_class is FrameClass.AUDIT
-                facts = FrameFacts(bytes(16)) if audit else facts_of(frame.entries())
-                handle = 0 if audit else handles[frame.row_offset]
-                where = (
-                    frame.row_offset, frame.row.size, frame.body_offset, header.body_sealed, header.body_plain,
-                    frame.group_offset, frame.slot,
-                )  # fmt: skip
-                catalogue.add(header.frame_class, facts, handle, frame.segment_id, where)
+        with engine.index.reading() as txn:
+            handles = _Handles(engine.index, txn, live.number)
+            for group in live_groups(engine, live, parts):
+                for frame in group.frames:
+                    header, audit = frame.row.header, frame.row.header.frame_class is FrameClass.AUDIT
+                    facts = FrameFacts(bytes(16)) if audit else facts_of(frame.entries())
+                    handle = 0 if audit else handles.at(frame.row_offset)
+                    where = (
+                        frame.row_offset, frame.row.size, frame.body_offset, header.body_sealed, header.body_plain,
+                        frame.group_offset, frame.slot,
+                    )  # fmt: skip
+                    catalogue.add(header.frame_class, facts, handle, frame.segment_id, where)
     finally:
         for part in parts.values():
             part.close()
     return catalogue
 
 
-def _handles(engine: Engine, container: int) -> dict[int, int]:
-    """Return the handles of the frames in a journal by the offsets of their rows."""
-    with engine.index.reading() as txn:
-        return {place.row_offset: handle for handle, place in engine.index.places(txn) if place.container == container}
+class _Handles:
+    """The handles of the frames in a journal: among the last that were given out, and looked for from there."""
+
+    def __init__(self, index: Index, txn: lmdb.Transaction, container: int) -> None:
+        self._found: dict[int, int] = {}
+        """By the offsets of their rows."""
+        self._older = (
+            (place.row_offset, handle) for handle, place in index.newest_places(txn) if place.container == container
+        )
+
+    def at(self, row_offset: int) -> int:
+        """Return the handle of the frame whose row lies at an offset.
+
+        Raises
+        ------
+        IndexDamaged
+            The index lacks it.
+        """
+        while row_offset not in self._found:
+            found = next(self._older, None)
+            if found is None:
+                raise IndexDamaged
+            self._found.update([found])
+        return self._found[row_offset]

@@ -284,6 +284,11 @@ class Index:
         for key, value in txn.cursor(self.tables.frames):
             yield _handle(key), Place(*PLACE.unpack(value))
 
+    def newest_places(self, txn: lmdb.Transaction) -> Iterator[tuple[int, Place]]:
+        """Yield every handle and where its frame lies, those that were given out last first."""
+        for key, value in txn.cursor(self.tables.frames).iterprev():
+            yield _handle(key), Place(*PLACE.unpack(value))
+
     def history(self, txn: lmdb.Transaction, number: bytes) -> list[Hit]:
         """Return all versions of a record number, oldest first, deletions included."""
         return [_hit(key, value) for key, value in _rows(txn, self.tables.records, number)]

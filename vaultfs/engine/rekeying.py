@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from vaultfs_format import limits
@@ -27,13 +26,13 @@ from vaultfs.engine.litter import sweep
 from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.reencrypting import Reencrypted, reencrypt
 from vaultfs.engine.settle import as_it_is
-from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Replacement, Turned, turn
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.lifecycle import KeyRef
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
+from vaultfs.metrics import Timing, timed
 from vaultfs.model import SubjectId
 
 if TYPE_CHECKING:
@@ -207,8 +206,6 @@ class Keys:
             engine.check_writable()
             vault.note(EventType.EPOCH_TURNING, len(subjects))
             vault.settle()
-            for subject in subjects:
-                vault.steady(partial(content_key, engine, subject))
             now = engine.options.clock()
             events = [
                 *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
@@ -216,11 +213,12 @@ class Keys:
                 Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
             ]
             sealed = sealable(engine.suite, [encode_event(event) for event in events])
-            try:
-                turned = turn(engine, root_key, subjects, sealed, replacement)
-            except IndexDamaged:
-                vault.rebuild_index()
-                turned = turn(engine, root_key, subjects, sealed, replacement)
+            with timed(engine.metrics, Timing.TURN):
+                try:
+                    turned = turn(engine, root_key, subjects, sealed, replacement)
+                except IndexDamaged:
+                    vault.rebuild_index()
+                    turned = turn(engine, root_key, subjects, sealed, replacement)
             sweep(engine)
             vault.retire()
             return turned

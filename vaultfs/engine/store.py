@@ -39,6 +39,8 @@ V = TypeVar("V")
 ENTRY_CACHE = 512
 BODY_CACHE = 32 * limits.MIB
 KEY_CACHE = 256
+KEY_BLOCKS = 1_024
+"""Blocks of key tables that are kept open, of all tables together: some 20 MiB of keys, as Python holds them."""
 
 
 class _Home(NamedTuple):
@@ -92,13 +94,23 @@ class LoadedFrame:
     key: bytes
 
 
-class TableReader:
-    """The key table of a segment, its blocks opened as they are needed."""
+Blocks = Lru[tuple[bytes, int], list[bytes]]
+"""Opened blocks of key tables, by segment id and number."""
 
-    def __init__(self, table: KeyTable, table_key: bytes) -> None:
+
+class TableReader:
+    """The key table of a segment, its blocks opened as they are needed.
+
+    Parameters
+    ----------
+    blocks
+        Keeps those that were opened, of other tables too; without it the last one is kept.
+    """
+
+    def __init__(self, table: KeyTable, table_key: bytes, blocks: Blocks | None = None) -> None:
         self._table = table
         self._table_key = table_key
-        self._blocks: dict[int, list[bytes]] = {}
+        self._blocks = Blocks(1) if blocks is None else blocks
 
     def key(self, slot: int) -> bytes:
         """Return the key of the frame in `slot`.
@@ -110,11 +122,10 @@ class TableReader:
         CommitmentMismatch, DecryptionFailed
         """
         number, position = divmod(slot, limits.KEY_BLOCK)
-        block = self._blocks.get(number)
-        if block is None:
-            if number >= len(self._table.blocks):
-                raise IndexDamaged
-            block = self._blocks[number] = self._table.open_block(self._table_key, number)
+        if number >= len(self._table.blocks):
+            raise IndexDamaged
+        table = self._table
+        block = self._blocks.get((table.segment_id, number), lambda: table.open_block(self._table_key, number))
         if position >= len(block) or block[position] == DISPOSED:
             raise IndexDamaged
         return block[position]
@@ -154,10 +165,10 @@ def load_table(vfs: Vfs, layout: Layout, row: SegmentRow) -> KeyTable:
     return read_pair(vfs, layout, layout.key_table(row), parse)
 
 
-def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow) -> TableReader:
+def read_table(vfs: Vfs, layout: Layout, chain: KeyChain, row: SegmentRow, blocks: Blocks | None = None) -> TableReader:
     """Return the key table of a segment, to be opened. Raises as `load_table` does."""
     table = load_table(vfs, layout, row)
-    return TableReader(table, chain.table_key(table))
+    return TableReader(table, chain.table_key(table), blocks)
 
 
 class FrameStore:
@@ -186,6 +197,7 @@ class FrameStore:
         self._bodies: Lru[bytes, bytes] = Lru(BODY_CACHE, len)
         self._group_keys: Lru[tuple[int, int], list[bytes]] = Lru(KEY_CACHE)
         self._tables: Lru[bytes, TableReader] = Lru(KEY_CACHE)
+        self._key_blocks = Blocks(KEY_BLOCKS)
         self._closed = False
         self.index = index
 
@@ -225,6 +237,7 @@ class FrameStore:
             self._close_files()
             for known in (self._containers, self._journals, self._segments, self._group_keys, self._tables):
                 known.clear()
+            self._key_blocks.clear()
             self._entries.clear()
             self.index = index
 
@@ -258,6 +271,7 @@ class FrameStore:
             self._chain = chain
             self._segments = {row.segment_id: row for row in segments}
             self._tables.clear()
+            self._key_blocks.clear()
             self._entries.clear()
             self._bodies.clear()
 
@@ -444,8 +458,11 @@ class FrameStore:
         row = self._segments.get(container.file_id)
         if row is None:
             raise IndexDamaged
-        table = self._tables.get(row.segment_id, lambda: read_table(self._vfs, self._layout, self._chain, row))
+        table = self._tables.get(row.segment_id, lambda: self._read_table(row))
         return table.key(container.slots + place.slot)
+
+    def _read_table(self, row: SegmentRow) -> TableReader:
+        return read_table(self._vfs, self._layout, self._chain, row, self._key_blocks)
 
     def _container(self, number: int) -> Container:
         container = self._containers.get(number)

@@ -45,6 +45,7 @@ from vaultfs.engine.store import TableReader, load_table
 from vaultfs.errors import EpochSecretMissing, IndexDamaged, NotAuthentic, StorageFailed, VaultError
 from vaultfs.keys.chain import KeyChain, turned_keyring
 from vaultfs.keys.stores import EpochStore
+from vaultfs.metrics import Timing, timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def turn(
 
     Raises
     ------
+    NotFound
+        There is no such subject: nothing was begun.
     IndexDamaged
         The index does not have all frames of the segments: make it anew, and turn again.
     EpochSecretMissing
@@ -127,25 +130,21 @@ def turn(
         The old epoch is in force; the writer is poisoned if that is in doubt.
     """
     _check_complete(engine)
-    frames = [frame for subject in subjects for frame in frames_of(engine, subject)]
+    with timed(engine.metrics, Timing.TURN_FRAMES):
+        frames = frames_of(engine, subjects)
     secret = _new_secret(engine)
     top = epoch_root(engine.suite, root_key, secret.secret, engine.vault_id, secret.epoch)
-    tables = _Tables(engine, secret.epoch, top, erased_slots(frames))
-    ring = read_keyring(engine.vfs, engine.layout, engine.head)
-    began = Turn(engine.options.clock(), engine.chain.turn.disposed + len(frames))
     signer = replacement.signer if replacement else None
-    keyring = turned_keyring(ring, engine.chain.epoch_root, secret.epoch, top, tables.kept, began, signer)
-    data = keyring.encode()
-    write_pair(engine.vfs, engine.layout, engine.layout.keyring(secret.epoch), data, engine.metrics)
+    with timed(engine.metrics, Timing.TURN_TABLES):
+        tables = _Tables(engine, secret.epoch, top, erased_slots(frames))
     coming = copy(engine)
-    coming.chain = KeyChain(engine.suite, secret.epoch, top, keyring)
+    with timed(engine.metrics, Timing.TURN_KEYRING):
+        coming.chain, keyring_digest = _new_chain(engine, secret.epoch, top, tables, len(frames), signer)
     if signer is not None:
         coming.signing = SigningKeys(engine.suite, *signer)
     log = _log(coming, events)
     old = engine.head if replacement is None else _replaced(engine, replacement.superblock, root_key)
-    old = replace(
-        old, epoch=secret.epoch, keyring_digest=engine.suite.digest(data), signer=coming.signing.signer.number
-    )
+    old = replace(old, epoch=secret.epoch, keyring_digest=keyring_digest, signer=coming.signing.signer.number)
     coming.head = _next_head(engine, old, [*tables.rows, log.row], events)
     staged = stage_head(engine.vfs, engine.layout, coming.head, top, coming.signing, engine.metrics)
     try:
@@ -206,6 +205,18 @@ def _epochs(engine: Engine, store: EpochStore) -> Sequence[int]:
         raise
     except Exception:  # noqa: BLE001 - the same
         raise StorageFailed from None
+
+
+def _new_chain(
+    engine: Engine, epoch: int, top: bytes, tables: _Tables, disposed: int, signer: tuple[int, bytes] | None
+) -> tuple[KeyChain, bytes]:
+    """Write the keyring of the new epoch; return the keys that follow from it, and its digest."""
+    ring = read_keyring(engine.vfs, engine.layout, engine.head)
+    began = Turn(engine.options.clock(), engine.chain.turn.disposed + disposed)
+    keyring = turned_keyring(ring, engine.chain.epoch_root, epoch, top, tables.kept, began, signer)
+    data = keyring.encode()
+    write_pair(engine.vfs, engine.layout, engine.layout.keyring(epoch), data, engine.metrics)
+    return KeyChain(engine.suite, epoch, top, keyring), engine.suite.digest(data)
 
 
 class _Tables:
@@ -302,9 +313,10 @@ def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Se
 
 def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence[Erased]) -> None:
     head, number = coming.head, engine.take_container()
-    with engine.index.writing() as txn:
-        erase(engine, txn, frames)
-        rekey_aliases(engine.index, txn, engine.chain, coming.chain)
+    with timed(engine.metrics, Timing.TURN_INDEX), engine.index.writing() as txn:
+        with timed(engine.metrics, Timing.TURN_ALIASES):
+            rekey_aliases(engine.index, txn, engine.chain, coming.chain)
+        erase(coming, txn, frames)  # by the keys of the new epoch, which its rows have now
         engine.index.put_container(txn, number, Container(ContainerKind.SEGMENT, log.segment_id))
         engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
         engine.head, engine.chain, engine.signing = head, coming.chain, coming.signing

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import lmdb
 import pytest
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
@@ -20,6 +21,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
 from vaultfs.engine import settle as settle_module
 from vaultfs.engine.facts import year_of
+from vaultfs.engine.index import Index, Place
 from vaultfs.engine.replay import segment_frames
 from vaultfs.errors import VaultError, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation
@@ -52,6 +54,35 @@ def test_a_settling_whose_closing_record_may_not_be_there_ends_the_writer(opened
         put(vault)
     vault.close()
     assert get(opened(fresh=True), record) == b"data"
+
+
+def test_settling_what_an_earlier_process_wrote_looks_at_no_older_frames(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or every command that opens a vault, and settles it, would take longer the larger the vault is."""
+    looked: list[int] = []
+    whole = Index.newest_places
+
+    def watched(self: Index, txn: lmdb.Transaction) -> Iterator[tuple[int, Place]]:
+        for found in whole(self, txn):
+            looked.append(found[0])
+            yield found
+
+    monkeypatch.setattr(Index, "newest_places", watched)
+    vault = opened()
+    for _ in range(20):
+        put(vault)
+    vault.settle()
+    for recent in (0, 3):
+        vault.close()
+        vault = opened()
+        records = [put(vault) for _ in range(recent)]
+        vault.close()
+        looked.clear()
+        vault = opened()
+        vault.settle()
+        assert len(looked) == recent
+        assert [get(vault, record) for record in records] == [b"data"] * recent
 
 
 def test_each_class_has_segments_of_its_own(vault: vaultfs.Vault) -> None:
