@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
 from vaultfs_format.errors import FormatError, NotAuthentic, VaultError
+from vaultfs_format.undumpable import undumpable
 
 MAX_PASSPHRASE = 4096
 """Largest passphrase file in bytes."""
@@ -269,8 +270,11 @@ def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequenc
     body
         Does the work and returns an `Exit`, or raises `VaultError`.
     argv
-        The arguments after the program's name; by default those of the process.
+        The arguments after the program's name; by default those of the process, which is then the command's own, and
+        made undumpable.
     """
+    if argv is None:
+        undumpable()
     args = parser.parse_args(argv)
     try:
         code = body(args)
