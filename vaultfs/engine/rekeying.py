@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from vaultfs_format import limits
 from vaultfs_format.head import Head
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.suite import KEY
 from vaultfs_format.superblock import Superblock
 
@@ -166,12 +168,12 @@ class Keys:
             raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(recipients))
         with self._engine.maintained():
             old, _ = self._unlocked(unlock)
-            root_key = os.urandom(KEY)
+            root_key = Secret(os.urandom(KEY))
             stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
             new = replace(old, generation=old.generation + 1, stanzas=stanzas)
             return [listed(old.suite, one) for one in stanzas], self._turn(root_key, dispose, new)
 
-    def _turn(self, root_key: bytes, dispose: Iterable[SubjectId], superblock: Superblock | None = None) -> Turned:
+    def _turn(self, root_key: Buffer, dispose: Iterable[SubjectId], superblock: Superblock | None = None) -> Turned:
         """Turn the epoch, under a root key; the events are in the commit that does it."""
         engine, vault = self._engine, self._vault
         subjects = sorted({bytes(subject) for subject in dispose})
@@ -228,7 +230,7 @@ class Keys:
         engine = self._engine
         return read_superblock(engine.vfs, engine.layout, engine.head)
 
-    def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, bytes]:
+    def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, Buffer]:
         """Return the superblock in force, proved authentic, and the root key."""
         superblock, data = self._read()
         root_key = unlock.unlock(superblock)
@@ -243,7 +245,7 @@ class Keys:
         stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
         return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
 
-    def _replace(self, new: Superblock, root_key: bytes) -> None:
+    def _replace(self, new: Superblock, root_key: Buffer) -> None:
         """Put another VAULT in force."""
         engine = self._engine
         data = new.encode(root_key)

@@ -26,6 +26,8 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.keyring import Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.suite import DIGEST, KEY, same
 from vaultfs_format.superblock import Superblock
 
@@ -85,7 +87,7 @@ class Destruction:
 
 
 def turn(
-    engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable, superblock: Superblock | None = None
+    engine: Engine, root_key: Buffer, subjects: Sequence[bytes], events: Sealable, superblock: Superblock | None = None
 ) -> Turned:
     """Begin another epoch, without the keys of these subjects. Call under the lock, when no journal is live.
 
@@ -163,7 +165,7 @@ def _new_secret(engine: Engine) -> EpochSecret:
     Its epoch is beyond all that any store knows: a turn that was cut off, or a vault that was older, has left them.
     """
     epoch = 1 + max(engine.head.epoch, *(number for store in engine.stores for number in _epochs(engine, store)))
-    secret = EpochSecret(engine.suite, engine.vault_id, epoch, os.urandom(KEY))
+    secret = EpochSecret(engine.suite, engine.vault_id, epoch, Secret(os.urandom(KEY)))
     for store in engine.stores:
         try:
             store.put(secret)
@@ -199,7 +201,7 @@ class _Tables:
         How many were written anew.
     """
 
-    def __init__(self, engine: Engine, epoch: int, top: bytes, erased: Mapping[bytes, set[int]]) -> None:
+    def __init__(self, engine: Engine, epoch: int, top: Buffer, erased: Mapping[bytes, set[int]]) -> None:
         self._engine = engine
         self._epoch = epoch
         self._top = top
@@ -249,7 +251,7 @@ class _Tables:
         return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()
 
 
-def _replaced(engine: Engine, superblock: Superblock, root_key: bytes) -> Head:
+def _replaced(engine: Engine, superblock: Superblock, root_key: Buffer) -> Head:
     """Write another VAULT, and return the head that is in force as it would name it."""
     data, generation = superblock.encode(root_key), superblock.generation
     write_pair(engine.vfs, engine.layout, engine.layout.superblock(generation), data, engine.metrics)
