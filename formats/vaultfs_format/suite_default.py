@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 
 from vaultfs_format import sealing
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
@@ -107,6 +107,8 @@ class DefaultSuite:
                 curve = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
                 return _hpke().encrypt(plaintext, hpke.MLKEM768X25519PublicKey(kem, curve), info)
         except ValueError:
+            with provided(structure):
+                _kem_key(bytes(_MLKEM_SEED))
             raise FieldInvalid(structure=structure) from None
 
     def open_from(self, private: Buffer, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
@@ -127,9 +129,17 @@ def _hpke() -> HpkeSuite:
 
 
 def _private(data: Buffer) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
-    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     whole = memoryview(data)  # what a slice of a secret would copy, nothing overwrites
-    kem = MLKEM768PrivateKey.from_seed_bytes(whole[:_MLKEM_SEED])
-    return kem, X25519PrivateKey.from_private_bytes(whole[_MLKEM_SEED:])
+    return _kem_key(whole[:_MLKEM_SEED]), X25519PrivateKey.from_private_bytes(whole[_MLKEM_SEED:])
+
+
+def _kem_key(seed: Buffer) -> MLKEM768PrivateKey:
+    """Return the key of a seed of 64 bytes. Raises UnsupportedAlgorithm."""
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+
+    try:
+        return MLKEM768PrivateKey.from_seed_bytes(seed)
+    except ValueError:  # which is what becomes of any key where a provider lacks the scheme
+        raise UnsupportedAlgorithm("ML-KEM-768") from None
