@@ -30,6 +30,9 @@ class Secret(bytearray):
         """Compare in constant time."""
         return isinstance(other, Buffer) and hmac.compare_digest(self, other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # else bytearray would compare, and not in constant time
+
     __hash__ = None
 
     def __repr__(self) -> str:
