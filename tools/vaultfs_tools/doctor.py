@@ -61,5 +61,7 @@ def _facts(args: argparse.Namespace) -> Iterator[Fact]:
 
     yield from machine.facts()
     if args.vault is not None:
-        store = args.epoch_store or args.vault.absolute().with_name(args.vault.absolute().name + ".epoch")
-        yield from place.facts(args.vault, store, suites)
+        from vaultfs.engine.opening import default_store
+
+        vault = args.vault.absolute()
+        yield from place.facts(vault, args.epoch_store or default_store(vault), suites)
