@@ -240,9 +240,10 @@ class TestCommit:
         vfs.fail(Operation.SYNC, error=errno.EIO)
         with session(vault) as s:
             deadline = time.monotonic() + 10
-            while not vault.engine.poisoned and time.monotonic() < deadline:
-                s.get(record)
-                time.sleep(0.005)
+            with pytest.raises(WriterPoisoned):
+                while time.monotonic() < deadline:
+                    s.get(record)
+                    time.sleep(0.005)
             with pytest.raises(WriterPoisoned):
                 s.get(record)
 
