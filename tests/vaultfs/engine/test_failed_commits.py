@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +241,7 @@ class TestCommit:
         with session(vault) as s:
             deadline = time.monotonic() + 10
             while not vault.engine.poisoned and time.monotonic() < deadline:
-                with suppress(WriterPoisoned):
+                with contextlib.suppress(WriterPoisoned):
                     s.get(record)
                 time.sleep(0.005)
             with pytest.raises(WriterPoisoned):
