@@ -143,6 +143,11 @@ def test_versions_agree() -> None:
     assert PROJECT["version"] == newest[1] == vaultfs.__version__ == metadata.version("vaultfs")
 
 
+def test_every_command_is_told_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in PROJECT["scripts"] if f"\n| `{name}` |" not in readme] == []
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from vaultfs_format.errors import Structure
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.group import Group
 from vaultfs_format.journal import JournalHeader, JournalKeys
-from vaultfs_format.layout import require
+from vaultfs_format.layout import Buffer, require
 from vaultfs_format.suite import KEY
 
 
@@ -30,12 +30,12 @@ def seal_access(header: JournalHeader, inbox: bytes, journal_key: bytes) -> Jour
     return replace(header, sealed_key=sealed)
 
 
-def access_keys(header: JournalHeader, journal_key: bytes, access_key: bytes) -> JournalKeys:
+def access_keys(header: JournalHeader, journal_key: bytes, access_key: Buffer) -> JournalKeys:
     """Return the keys of an access journal."""
     return header.keys(header.suite.derive(access_key, labels.ACCESS, journal_key, KEY))
 
 
-def open_access(header: JournalHeader, private: bytes, access_key: bytes) -> JournalKeys:
+def open_access(header: JournalHeader, private: Buffer, access_key: Buffer) -> JournalKeys:
     """Return the keys of an access journal from its header, with the private half of the inbox key.
 
     Raises

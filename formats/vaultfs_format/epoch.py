@@ -11,6 +11,7 @@ from vaultfs_format import labels
 from vaultfs_format.errors import DigestMismatch, Structure
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.secret import Secret, joined
 from vaultfs_format.suite import DIGEST, KEY, Suite
 
 MAGIC = file_magic("E")
@@ -33,7 +34,7 @@ class EpochSecret:
     suite: Suite
     vault_id: bytes
     epoch: int
-    secret: bytes
+    secret: bytes | bytearray
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""
@@ -47,12 +48,13 @@ class EpochSecret:
         suite = check_prefix(Structure.EPOCH_SECRET, MAGIC, data)
         require_size(data, FILE.size, Structure.EPOCH_SECRET)
         _, vault_id, epoch, secret, digest = FILE.unpack(data)
-        if suite.digest(data[:-DIGEST]) != digest:
+        if suite.digest(memoryview(data)[:-DIGEST]) != digest:
             raise DigestMismatch(structure=Structure.EPOCH_SECRET)
         require(epoch > 0, Structure.EPOCH_SECRET, 1)
-        return cls(suite, vault_id, epoch, secret)
+        return cls(suite, vault_id, epoch, Secret(secret))
 
 
-def epoch_root(suite: Suite, root_key: bytes, secret: bytes, vault_id: bytes, epoch: int) -> bytes:
+def epoch_root(suite: Suite, root_key: Buffer, secret: Buffer, vault_id: bytes, epoch: int) -> Secret:
     """Return the key above all tables of an epoch. Neither the root key nor the secret alone gives it."""
-    return suite.derive(root_key, labels.EPOCH_ROOT, vault_id + epoch.to_bytes(4, "little") + secret, KEY)
+    context = joined(vault_id, epoch.to_bytes(4, "little"), secret)
+    return Secret(suite.derive(root_key, labels.EPOCH_ROOT, context, KEY))

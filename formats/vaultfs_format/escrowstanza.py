@@ -9,6 +9,7 @@ from typing import NamedTuple
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import SEAL, RootSeal
 from vaultfs_format.suite import Suite
 
@@ -104,7 +105,7 @@ class EscrowStanza:
         plan.check()
         return cls(plan, RootSeal(*seal))
 
-    def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, secret: Buffer) -> Secret:
         """Return the root key by the secret that shares have given.
 
         Raises

@@ -172,7 +172,7 @@ class Head:
         numbers = self.generation.to_bytes(8, "little") + self.tree_size.to_bytes(8, "little")
         return self.vault_id + numbers + self.tree_root + self.content_digest()
 
-    def encode(self, epoch_root: bytes) -> bytes:
+    def encode(self, epoch_root: Buffer) -> bytes:
         """Return the bytes of the file, with MAC and digest."""
         content = self._content() + self.signatures
         content += self.suite.mac(_key(self, epoch_root), labels.HEAD_MAC, content)
@@ -241,7 +241,7 @@ class Head:
             raise SignatureInvalid(structure=Structure.HEAD)
         signer.verify_head(self.statement(), self.signatures)
 
-    def verify(self, data: Buffer, epoch_root: bytes) -> None:
+    def verify(self, data: Buffer, epoch_root: Buffer) -> None:
         """Check that the head was written with the keys of this vault.
 
         Raises
@@ -253,7 +253,7 @@ class Head:
             raise MacMismatch(structure=Structure.HEAD)
 
 
-def _key(head: Head, epoch_root: bytes) -> bytes:
+def _key(head: Head, epoch_root: Buffer) -> bytes:
     context = head.vault_id + head.epoch.to_bytes(4, "little")
     return head.suite.derive(epoch_root, labels.HEAD_KEY, context, KEY)
 

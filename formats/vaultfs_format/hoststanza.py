@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure
 from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import SEAL, RootSeal
 from vaultfs_format.suite import Suite
 
@@ -64,7 +65,7 @@ class HostStanza:
         _check_name(name)
         return cls(name, bytes(body[end:]), RootSeal(*seal))
 
-    def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, secret: Buffer) -> Secret:
         """Return the root key by the secret that the service has unwrapped.
 
         Raises

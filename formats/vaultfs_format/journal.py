@@ -74,7 +74,7 @@ class JournalKeys(NamedTuple):
         return "JournalKeys()"
 
 
-def journal_keys(suite: Suite, secret: bytes, journal_id: bytes, epoch: int, salt: bytes) -> JournalKeys:
+def journal_keys(suite: Suite, secret: Buffer, journal_id: bytes, epoch: int, salt: bytes) -> JournalKeys:
     """Return the keys of a journal from the fields of its header; `secret` as in `JournalHeader.keys`."""
     derived = suite.derive(secret, labels.JOURNAL, journal_id + epoch.to_bytes(4, "little") + salt, 2 * KEY)
     return JournalKeys(derived[:KEY], derived[KEY:])
@@ -101,7 +101,7 @@ class JournalHeader:
     first_leaf: int
     sealed_key: bytes = b""
 
-    def keys(self, secret: bytes) -> JournalKeys:
+    def keys(self, secret: Buffer) -> JournalKeys:
         """Return the keys of the journal.
 
         Parameters

@@ -15,6 +15,7 @@ from vaultfs_format import labels, limits
 from vaultfs_format.errors import CommitmentMismatch, DigestMismatch, LimitExceeded, NotAuthentic, Structure, Truncated
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
+from vaultfs_format.secret import Secret, joined
 from vaultfs_format.signing import are_seeds
 from vaultfs_format.suite import DIGEST, KEY, TAG, Suite, same
 
@@ -94,7 +95,7 @@ class InboxTag(IntEnum):
     PRIVATE_KEY = 1
 
 
-Values = Mapping[int, bytes]
+Values = Mapping[int, bytes | bytearray]
 
 _KEYS = (Tag.RECORD_ID_KEY, Tag.IDENTIFIER_KEY, Tag.ACCESS_KEY)
 _MAX_SEALED = COMPARTMENT.size + limits.MAX_COMPARTMENT + TAG
@@ -148,7 +149,7 @@ class Keyring:
         require(at == end and Compartment.DATA in compartments, Structure.KEYRING, 3)
         return cls(suite, vault_id, epoch, salt, commitment, compartments)
 
-    def open(self, epoch_root: bytes, compartment: Compartment) -> Values:
+    def open(self, epoch_root: Buffer, compartment: Compartment) -> Values:
         """Return the values of a compartment by tag.
 
         Raises
@@ -162,7 +163,7 @@ class Keyring:
         if sealed is None:
             raise NotAuthentic(structure=Structure.KEYRING, compartment=compartment)
         key, bound = _compartment_key(self.suite, keys[1], self.salt, compartment)
-        values = _decode_values(self.suite.open(key, sealed, bound, Structure.KEYRING))
+        values = _decode_values(self.suite.open_secret(key, sealed, bound, Structure.KEYRING))
         if compartment is Compartment.DATA:
             keys_good = all(len(values.get(tag, b"")) == KEY for tag in _KEYS)
             require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
@@ -177,7 +178,7 @@ class Keyring:
 
 
 def seal_keyring(
-    suite: Suite, vault_id: bytes, epoch: int, epoch_root: bytes, salt: bytes, content: Mapping[int, Values]
+    suite: Suite, vault_id: bytes, epoch: int, epoch_root: Buffer, salt: bytes, content: Mapping[int, Values]
 ) -> Keyring:
     """Return a keyring that holds `content`: values by tag, by compartment. `salt`: 32 random bytes, used once."""
     commitment, ring_key = _keys(suite, epoch_root, vault_id, epoch, salt)
@@ -229,28 +230,28 @@ def packed_table_keys(keys: Mapping[bytes, bytes]) -> bytes:
     return b"".join([TABLE_KEY.pack(segment_id, keys[segment_id]) for segment_id in sorted(keys)])
 
 
-def _keys(suite: Suite, epoch_root: bytes, vault_id: bytes, epoch: int, salt: bytes) -> tuple[bytes, bytes]:
+def _keys(suite: Suite, epoch_root: Buffer, vault_id: bytes, epoch: int, salt: bytes) -> tuple[bytes, bytes]:
     context = vault_id + epoch.to_bytes(4, "little") + salt
     derived = suite.derive(epoch_root, labels.KEYRING, context, 32 + KEY)
     return derived[:32], derived[32:]
 
 
-def _compartment_key(suite: Suite, ring_key: bytes, salt: bytes, number: int) -> tuple[bytes, bytes]:
+def _compartment_key(suite: Suite, ring_key: Buffer, salt: bytes, number: int) -> tuple[bytes, bytes]:
     context = number.to_bytes(2, "little") + salt
     return suite.derive(ring_key, labels.KEYRING_COMPARTMENT, context, KEY), context
 
 
-def _encode_values(values: Values) -> bytes:
-    return b"".join(ITEM.pack(tag, len(values[tag])) + values[tag] for tag in sorted(values))
+def _encode_values(values: Values) -> Secret:
+    return joined(*(piece for tag in sorted(values) for piece in (ITEM.pack(tag, len(values[tag])), values[tag])))
 
 
-def _decode_values(data: bytes) -> Values:
-    values: dict[int, bytes] = {}
+def _decode_values(data: Buffer) -> Values:
+    values: dict[int, Secret] = {}
     at, last = 0, 0
     while at < len(data):
         tag, length = ITEM.unpack(data, at)
         at += ITEM.size
         require(tag > last and length <= len(data) - at, Structure.KEYRING, 4)
-        values[tag] = data[at : at + length]
+        values[tag] = Secret(memoryview(data)[at : at + length])
         at, last = at + length, tag
     return values

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vaultfs_format import labels
 from vaultfs_format.errors import Structure
 from vaultfs_format.layout import Buffer, Field, Layout, require_size
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import SEAL, RootSeal, StanzaType, place_of, seal_root
 from vaultfs_format.suite import KEY, Suite
 
@@ -50,7 +51,7 @@ class KeyStanza:
         fingerprint, *seal = PUBLIC_KEY.unpack(body)
         return cls(fingerprint, RootSeal(*seal), bytes(body[PUBLIC_KEY.size :]))
 
-    def open(self, suite: Suite, vault_id: bytes, private: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, private: Buffer) -> Secret:
         """Return the root key.
 
         Raises
@@ -65,7 +66,7 @@ class KeyStanza:
 
 
 def seal_for_key(
-    suite: Suite, vault_id: bytes, root_key: bytes, public: bytes, secret: bytes, salt: bytes
+    suite: Suite, vault_id: bytes, root_key: Buffer, public: bytes, secret: Buffer, salt: bytes
 ) -> KeyStanza:
     """Return `root_key` sealed for the holder of a private key. `secret`, `salt`: 32 random bytes, used once.
 

@@ -79,7 +79,7 @@ class KeyTable:
             at += size
         return cls(suite, vault_id, segment_id, epoch, count, salt, commitment, blocks)
 
-    def table_key(self, epoch_root: bytes) -> bytes:
+    def table_key(self, epoch_root: Buffer) -> bytes:
         """Return the table key of the current epoch."""
         context = self.vault_id + self.segment_id + self.epoch.to_bytes(4, "little") + self.salt
         return self.suite.derive(epoch_root, labels.KEY_TABLE, context, KEY)
@@ -108,7 +108,7 @@ class KeyTable:
 
 
 def seal_table(
-    suite: Suite, vault_id: bytes, segment_id: bytes, epoch: int, epoch_root: bytes, salt: bytes, keys: Sequence[bytes]
+    suite: Suite, vault_id: bytes, segment_id: bytes, epoch: int, epoch_root: Buffer, salt: bytes, keys: Sequence[bytes]
 ) -> KeyTable:
     """Return the key table of `keys`, one a frame in directory order. `salt`: 32 random bytes, used once."""
     empty = KeyTable(suite, vault_id, segment_id, epoch, len(keys), salt, bytes(32), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import Random
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def draw_scalar(random: Random) -> bytes:
     return (int.from_bytes(random(_DRAWN), "big") % (ORDER - 1) + 1).to_bytes(SCALAR, "big")
 
 
-def is_scalar(data: bytes) -> bool:
+def is_scalar(data: Buffer) -> bool:
     """Return whether `data` is a private key."""
     return len(data) == SCALAR and 0 < int.from_bytes(data, "big") < ORDER
 
 
-def private_key(scalar: bytes) -> EllipticCurvePrivateKey:
+def private_key(scalar: Buffer) -> EllipticCurvePrivateKey:
     """Return the private key that a scalar is."""
     # Imported where it is used, as all public-key cryptography: it is slow to import.
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
@@ -51,7 +52,7 @@ def public_key(point: bytes) -> EllipticCurvePublicKey:
     return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
 
 
-def point_of(scalar: bytes) -> bytes:
+def point_of(scalar: Buffer) -> bytes:
     """Return the public key of a private key."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from vaultfs_format import p256
+from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import KEY, Random
 
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ class Scheme(Protocol):
         """Return a private key, 32 bytes."""
         ...
 
-    def is_private(self, private: bytes) -> bool:
+    def is_private(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key."""
         ...
 
-    def public(self, private: bytes) -> bytes:
+    def public(self, private: Buffer) -> bytes:
         """Return the public key of a private key."""
         ...
 
-    def sign(self, private: bytes, message: bytes) -> bytes:
+    def sign(self, private: Buffer, message: bytes) -> bytes:
         """Return the signature of a message."""
         ...
 
@@ -52,17 +53,17 @@ class Ed25519:
         """Return a private key: 32 random bytes."""
         return random(KEY)
 
-    def is_private(self, private: bytes) -> bool:
+    def is_private(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key."""
         return len(private) == KEY
 
-    def public(self, private: bytes) -> bytes:
+    def public(self, private: Buffer) -> bytes:
         """Return the public key of a private key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
-    def sign(self, private: bytes, message: bytes) -> bytes:
+    def sign(self, private: Buffer, message: bytes) -> bytes:
         """Return the signature of a message."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -93,15 +94,15 @@ class EcdsaP256:
         """Return a private key: a scalar."""
         return p256.draw_scalar(random)
 
-    def is_private(self, private: bytes) -> bool:
+    def is_private(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key."""
         return p256.is_scalar(private)
 
-    def public(self, private: bytes) -> bytes:
+    def public(self, private: Buffer) -> bytes:
         """Return the public key of a private key."""
         return p256.point_of(private)
 
-    def sign(self, private: bytes, message: bytes) -> bytes:
+    def sign(self, private: Buffer, message: bytes) -> bytes:
         """Return the signature of a message."""
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
         from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -140,15 +141,15 @@ class MlDsa44:
         """Return a private key: a seed of 32 random bytes."""
         return random(KEY)
 
-    def is_private(self, private: bytes) -> bool:
+    def is_private(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key."""
         return len(private) == KEY
 
-    def public(self, private: bytes) -> bytes:
+    def public(self, private: Buffer) -> bytes:
         """Return the public key of a private key."""
         return _lattice_key(private).public_key().public_bytes_raw()
 
-    def sign(self, private: bytes, message: bytes) -> bytes:
+    def sign(self, private: Buffer, message: bytes) -> bytes:
         """Return the signature of a message."""
         return _lattice_key(private).sign(message)
 
@@ -169,7 +170,7 @@ class MlDsa44:
         return True
 
 
-def _lattice_key(seed: bytes) -> MLDSA44PrivateKey:
+def _lattice_key(seed: Buffer) -> MLDSA44PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
     try:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vaultfs_format.errors import AlgorithmMissing, DecryptionFailed, Structure
 from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 
 KEY = 32
 DIGEST = 32
@@ -26,7 +27,7 @@ _IV = bytes(12)
 Random = Callable[[int], bytes]
 """Gives as many random bytes as it is asked for: ``os.urandom``, where they are to be secret."""
 
-ShortMac = Callable[[bytes, Buffer], bytes]
+ShortMac = Callable[[Buffer, Buffer], bytes]
 """Makes 16 bytes out of a key and data."""
 
 
@@ -62,19 +63,19 @@ def provided(structure: Structure) -> Iterator[None]:
         raise AlgorithmMissing(structure=structure) from None
 
 
-def seal(key: bytes, plaintext: Buffer, bound: bytes) -> bytes:
+def seal(key: Buffer, plaintext: Buffer, bound: bytes) -> bytes:
     """Return `plaintext` sealed under `key`, which must never seal anything else; `bound` is authenticated."""
     return AESGCM(key).encrypt(_IV, plaintext, bound)
 
 
-def seal_into(key: bytes, plaintext: Buffer, bound: bytes, out: memoryview) -> memoryview:
+def seal_into(key: Buffer, plaintext: Buffer, bound: bytes, out: memoryview) -> memoryview:
     """Do what `seal` does into the beginning of `out`, and return a view of what was written."""
     sealed = out[: len(plaintext) + TAG]
     AESGCM(key).encrypt_into(_IV, plaintext, bound, sealed)
     return sealed
 
 
-def open_sealed(key: bytes, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
+def open_sealed(key: Buffer, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
     """Return the plaintext of `sealed`.
 
     Raises
@@ -87,7 +88,7 @@ def open_sealed(key: bytes, sealed: Buffer, bound: bytes, structure: Structure) 
         raise DecryptionFailed(structure=structure) from None
 
 
-def open_into(key: bytes, sealed: Buffer, bound: bytes, structure: Structure, out: memoryview) -> memoryview:
+def open_into(key: Buffer, sealed: Buffer, bound: bytes, structure: Structure, out: memoryview) -> memoryview:
     """Do what `open_sealed` does into the beginning of `out`, and return a view of the plaintext.
 
     Raises
@@ -106,13 +107,25 @@ def open_into(key: bytes, sealed: Buffer, bound: bytes, structure: Structure, ou
     return plain
 
 
-def encrypt_blocks(key: bytes, blocks: bytes) -> bytes:
+def open_secret(key: Buffer, sealed: Buffer, bound: bytes, structure: Structure) -> Secret:
+    """Do what `open_sealed` does for a plaintext that is a secret: there is no other copy of it.
+
+    Raises
+    ------
+    DecryptionFailed
+    """
+    secret = Secret(max(0, len(sealed) - TAG))
+    open_into(key, sealed, bound, structure, memoryview(secret))
+    return secret
+
+
+def encrypt_blocks(key: Buffer, blocks: bytes) -> bytes:
     """Return each 16-byte block of `blocks` enciphered by AES-256: a keyed permutation, for ids and tokens."""
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block, as a permutation
     return encryptor.update(blocks) + encryptor.finalize()
 
 
-def decrypt_blocks(key: bytes, blocks: bytes) -> bytes:
+def decrypt_blocks(key: Buffer, blocks: bytes) -> bytes:
     """Undo `encrypt_blocks`."""
     decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305
     return decryptor.update(blocks) + decryptor.finalize()

@@ -42,7 +42,7 @@ def hasher() -> _Hasher:
     return _Hasher(Hash(_SHA256))
 
 
-def mac(key: bytes, *pieces: Buffer) -> bytes:
+def mac(key: Buffer, *pieces: Buffer) -> bytes:
     """Return the HMAC-SHA-256 (FIPS 198-1) of `pieces`, one behind the other."""
     context = HMAC(key, _SHA256)
     for piece in pieces:
@@ -50,18 +50,18 @@ def mac(key: bytes, *pieces: Buffer) -> bytes:
     return context.finalize()
 
 
-def mac_hasher(key: bytes, start: bytes) -> _Hasher:
+def mac_hasher(key: Buffer, start: bytes) -> _Hasher:
     """Return a `mac` that takes its data in pieces, and has `start` already."""
     context = HMAC(key, _SHA256)
     context.update(start)
     return _Hasher(context)
 
 
-def expand(key: bytes, info: bytes, length: int) -> bytes:
+def expand(key: Buffer, info: bytes, length: int) -> bytes:
     """Return `length` bytes of HKDF-Expand (RFC 5869; SP 800-56C section 5): at most `MAX_EXPANDED`."""
     return HKDFExpand(_SHA256, length, info).derive(key)
 
 
-def stretch(password: bytes, salt: bytes, iterations: int, length: int) -> bytes:
+def stretch(password: Buffer, salt: bytes, iterations: int, length: int) -> bytes:
     """Return `length` bytes of PBKDF2 with HMAC-SHA-256 (SP 800-132; RFC 8018 section 5.2)."""
     return PBKDF2HMAC(_SHA256, length, salt, iterations).derive(password)

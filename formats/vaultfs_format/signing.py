@@ -15,6 +15,7 @@ from vaultfs_format.errors import SignatureInvalid, Structure
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, all_zero, require, require_size
 from vaultfs_format.schemes import ED25519, ML_DSA_44, Scheme, is_provided
 from vaultfs_format.sealing import framed, provided
+from vaultfs_format.secret import Secret, joined
 from vaultfs_format.suite import FIPS, Random, Suite
 
 SEED = 32
@@ -139,9 +140,11 @@ class SigningKeys:
     AlgorithmMissing
     """
 
-    def __init__(self, suite: Suite, number: int, seeds: bytes) -> None:
+    def __init__(self, suite: Suite, number: int, seeds: Buffer) -> None:
         self._suite = suite
-        self._segments, self._heads, self._lattice = seeds[:SEED], seeds[SEED : 2 * SEED], seeds[2 * SEED :]
+        whole = memoryview(seeds)
+        self._segments, self._heads = Secret(whole[:SEED]), Secret(whole[SEED : 2 * SEED])
+        self._lattice = Secret(whole[2 * SEED :])
         with provided(Structure.SIGNER):
             self.signer = Signer(
                 suite,
@@ -167,20 +170,29 @@ class SigningKeys:
         lattice = ML_DSA_44.sign(self._lattice, message) if self._lattice else bytes(LATTICE_SIGNATURE)
         return ED25519.sign(self._heads, message) + lattice
 
+    def copy(self) -> SigningKeys:
+        """Return keys for who signs after the vault was closed."""
+        return SigningKeys(self._suite, self.signer.number, joined(self._segments, self._heads, self._lattice))
+
+    def wipe(self) -> None:
+        """Overwrite the private keys: nothing can be signed any more."""
+        for seed in (self._segments, self._heads, self._lattice):
+            seed.wipe()
+
     def __repr__(self) -> str:
         return f"<SigningKeys {self.signer.number}>"
 
 
-def draw_seeds(suite: Suite, random: Random) -> bytes:
+def draw_seeds(suite: Suite, random: Random) -> Secret:
     """Return the private keys of a new signer: in suite 2 without ML-DSA-44 where this machine does not have it."""
     seeds = suite.segments.draw(random) + ED25519.draw(random)
-    return seeds if suite is FIPS and not is_provided(ML_DSA_44) else seeds + ML_DSA_44.draw(random)
+    return Secret(seeds if suite is FIPS and not is_provided(ML_DSA_44) else seeds + ML_DSA_44.draw(random))
 
 
-def are_seeds(suite: Suite, seeds: bytes) -> bool:
+def are_seeds(suite: Suite, seeds: Buffer) -> bool:
     """Return whether these are the private keys of a signer."""
     sizes = (SEEDS, SEEDS - SEED) if suite is FIPS else (SEEDS,)
-    return len(seeds) in sizes and suite.segments.is_private(seeds[:SEED])
+    return len(seeds) in sizes and suite.segments.is_private(memoryview(seeds)[:SEED])
 
 
 def _check(scheme: Scheme, key: bytes, message: bytes, signature: bytes, structure: Structure) -> None:

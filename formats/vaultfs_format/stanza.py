@@ -17,6 +17,7 @@ from vaultfs_format import labels, limits, sha2
 from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, NotEnoughMemory, Structure, UnsupportedFeature
 from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
 from vaultfs_format.sealing import provided
+from vaultfs_format.secret import Secret
 from vaultfs_format.suite import DEFAULT, FIPS, KEY, TAG, Suite, same
 
 
@@ -75,7 +76,7 @@ class RootSeal:
         """Return the values of `SEAL`."""
         return self.salt, self.commitment, self.sealed_root
 
-    def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, secret: Buffer) -> Secret:
         """Return the root key. `secret`: 32 bytes.
 
         Raises
@@ -87,7 +88,7 @@ class RootSeal:
         key, commitment = _keys(suite, secret, self.salt)
         if not same(commitment, self.commitment):
             raise CommitmentMismatch(structure=Structure.STANZA)
-        return suite.open(key, self.sealed_root, vault_id, Structure.STANZA)
+        return suite.open_secret(key, self.sealed_root, vault_id, Structure.STANZA)
 
 
 def place_of(kind: StanzaType, vault_id: bytes, salt: bytes) -> bytes:
@@ -96,13 +97,13 @@ def place_of(kind: StanzaType, vault_id: bytes, salt: bytes) -> bytes:
     return label + kind.to_bytes(2, "little") + vault_id + salt
 
 
-def seal_root(suite: Suite, vault_id: bytes, root_key: bytes, secret: bytes, salt: bytes) -> RootSeal:
+def seal_root(suite: Suite, vault_id: bytes, root_key: Buffer, secret: Buffer, salt: bytes) -> RootSeal:
     """Return `root_key` sealed under `secret`. `salt`: 32 random bytes, used once."""
     key, commitment = _keys(suite, secret, salt)
     return RootSeal(salt, commitment, suite.seal(key, root_key, vault_id))
 
 
-def _keys(suite: Suite, secret: bytes, salt: bytes) -> tuple[bytes, bytes]:
+def _keys(suite: Suite, secret: Buffer, salt: bytes) -> tuple[bytes, bytes]:
     derived = suite.derive(secret, labels.STANZA_KEK, salt, KEY + 32)
     return derived[:KEY], derived[KEY:]
 
@@ -144,7 +145,7 @@ class Argon2Cost:
         require(self.passes > 0 and self.lanes > 0, Structure.STANZA, 1)
         require(self.memory_kib >= 8 * self.lanes, Structure.STANZA, 2)
 
-    def hash(self, passphrase: bytes, salt: bytes) -> bytes:
+    def hash(self, passphrase: Buffer, salt: bytes) -> bytes:
         """Return the secret of 32 bytes that a passphrase leads to.
 
         Raises
@@ -156,7 +157,7 @@ class Argon2Cost:
                 salt=salt, length=KEY, iterations=self.passes, lanes=self.lanes, memory_cost=self.memory_kib
             )
         try:
-            return function.derive(passphrase)
+            return function.derive(passphrase)  # type: ignore[arg-type] # any buffer will do
         except MemoryError:
             raise NotEnoughMemory(structure=Structure.STANZA, memory=self.memory_kib, passes=self.passes) from None
 
@@ -185,7 +186,7 @@ class Pbkdf2Cost:
             raise LimitExceeded(structure=Structure.STANZA, iterations=self.iterations)
         require(self.iterations >= limits.MIN_PBKDF2_ITERATIONS, Structure.STANZA, 3)
 
-    def hash(self, passphrase: bytes, salt: bytes) -> bytes:
+    def hash(self, passphrase: Buffer, salt: bytes) -> bytes:
         """Return the secret of 32 bytes that a passphrase leads to."""
         return sha2.stretch(passphrase, salt, self.iterations, KEY)
 
@@ -218,7 +219,7 @@ class PassphraseStanza:
         cost.check()
         return cls(cost, RootSeal(salt, commitment, sealed_root))
 
-    def open(self, suite: Suite, vault_id: bytes, passphrase: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, passphrase: Buffer) -> Secret:
         """Return the root key.
 
         Raises
@@ -231,7 +232,7 @@ class PassphraseStanza:
 
 
 def seal_passphrase(
-    suite: Suite, vault_id: bytes, root_key: bytes, passphrase: bytes, salt: bytes, cost: Argon2Cost | Pbkdf2Cost
+    suite: Suite, vault_id: bytes, root_key: Buffer, passphrase: Buffer, salt: bytes, cost: Argon2Cost | Pbkdf2Cost
 ) -> PassphraseStanza:
     """Return `root_key` sealed for `passphrase`. `salt`: 32 random bytes, used once."""
     cost.check()

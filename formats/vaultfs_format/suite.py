@@ -16,6 +16,7 @@ from vaultfs_format.errors import AlgorithmMissing, Structure, UnsupportedSuite
 from vaultfs_format.layout import Buffer
 from vaultfs_format.schemes import Scheme
 from vaultfs_format.sealing import DIGEST, KEY, TAG, Hasher, Random, ShortMac
+from vaultfs_format.secret import Secret
 from vaultfs_format.suite_default import DefaultSuite
 from vaultfs_format.suite_fips import FipsSuite
 
@@ -74,7 +75,7 @@ class Suite(Protocol):
         """Return the SHA-256 of each message: the audit tree is of it in every suite."""
         ...
 
-    def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
+    def mac(self, key: Buffer, label: bytes, data: Buffer) -> bytes:
         """Return the 32-byte MAC of `data` under `key`, for the purpose `label`."""
         ...
 
@@ -82,23 +83,23 @@ class Suite(Protocol):
         """Return what makes the first 16 bytes of a `mac` for one purpose: a call less for each of millions."""
         ...
 
-    def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
+    def mac_hasher(self, key: Buffer, label: bytes) -> Hasher:
         """Return a `mac` that takes its data in pieces."""
         ...
 
-    def derive(self, key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+    def derive(self, key: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """Return `length` bytes derived from the 32-byte `key` for the purpose `label` and `context`."""
         ...
 
-    def seal(self, key: bytes, plaintext: Buffer, bound: bytes) -> bytes:
+    def seal(self, key: Buffer, plaintext: Buffer, bound: bytes) -> bytes:
         """Return `plaintext` sealed under `key`, which must never seal anything else; `bound` is authenticated."""
         ...
 
-    def seal_into(self, key: bytes, plaintext: Buffer, bound: bytes, out: memoryview) -> memoryview:
+    def seal_into(self, key: Buffer, plaintext: Buffer, bound: bytes, out: memoryview) -> memoryview:
         """Do what `seal` does into the beginning of `out`, and return a view of what was written."""
         ...
 
-    def open(self, key: bytes, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
+    def open(self, key: Buffer, sealed: Buffer, bound: bytes, structure: Structure) -> bytes:
         """Return the plaintext of `sealed`.
 
         Raises
@@ -107,7 +108,7 @@ class Suite(Protocol):
         """
         ...
 
-    def open_into(self, key: bytes, sealed: Buffer, bound: bytes, structure: Structure, out: memoryview) -> memoryview:
+    def open_into(self, key: Buffer, sealed: Buffer, bound: bytes, structure: Structure, out: memoryview) -> memoryview:
         """Do what `open` does into the beginning of `out`, and return a view of the plaintext.
 
         Raises
@@ -117,11 +118,20 @@ class Suite(Protocol):
         """
         ...
 
-    def encrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
+    def open_secret(self, key: Buffer, sealed: Buffer, bound: bytes, structure: Structure) -> Secret:
+        """Do what `open` does for a plaintext that is a secret: there is no other copy of it.
+
+        Raises
+        ------
+        DecryptionFailed
+        """
+        ...
+
+    def encrypt_blocks(self, key: Buffer, blocks: bytes) -> bytes:
         """Return each 16-byte block of `blocks` enciphered by AES-256: a keyed permutation, for ids and tokens."""
         ...
 
-    def decrypt_blocks(self, key: bytes, blocks: bytes) -> bytes:
+    def decrypt_blocks(self, key: Buffer, blocks: bytes) -> bytes:
         """Undo `encrypt_blocks`."""
         ...
 
@@ -129,11 +139,11 @@ class Suite(Protocol):
         """Return a private key of HPKE."""
         ...
 
-    def is_private_key(self, private: bytes) -> bool:
+    def is_private_key(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key of HPKE."""
         ...
 
-    def public_key(self, private: bytes) -> bytes:
+    def public_key(self, private: Buffer) -> bytes:
         """Return the public key of a private key of HPKE.
 
         Raises
@@ -153,7 +163,7 @@ class Suite(Protocol):
         """
         ...
 
-    def open_from(self, private: bytes, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
+    def open_from(self, private: Buffer, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
         """Return the plaintext of what `seal_to` made.
 
         Raises

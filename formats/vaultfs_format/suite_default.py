@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 
 from vaultfs_format import sealing
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, Structure
@@ -46,6 +46,7 @@ class DefaultSuite:
     seal_into = staticmethod(sealing.seal_into)
     open = staticmethod(sealing.open_sealed)
     open_into = staticmethod(sealing.open_into)
+    open_secret = staticmethod(sealing.open_secret)
     encrypt_blocks = staticmethod(sealing.encrypt_blocks)
     decrypt_blocks = staticmethod(sealing.decrypt_blocks)
 
@@ -62,7 +63,7 @@ class DefaultSuite:
         sha256 = hashlib.sha256
         return [sha256(message).digest() for message in messages]
 
-    def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
+    def mac(self, key: Buffer, label: bytes, data: Buffer) -> bytes:
         """Return the 32-byte MAC of `data`."""
         return blake3(framed(label) + data, key=key).digest()
 
@@ -71,11 +72,11 @@ class DefaultSuite:
         start = framed(label)
         return lambda key, data: blake3(start + data, key=key).digest()[:16]
 
-    def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
+    def mac_hasher(self, key: Buffer, label: bytes) -> Hasher:
         """Return a `mac` that takes its data in pieces."""
         return blake3(framed(label), key=key)
 
-    def derive(self, key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+    def derive(self, key: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """Return `length` bytes derived from the 32-byte `key`."""
         return blake3(framed(label) + context, key=key).digest(length=length)
 
@@ -83,11 +84,11 @@ class DefaultSuite:
         """Return a private key of HPKE: 96 random bytes."""
         return random(self.private_key_size)
 
-    def is_private_key(self, private: bytes) -> bool:
+    def is_private_key(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key of HPKE."""
         return len(private) == self.private_key_size
 
-    def public_key(self, private: bytes) -> bytes:
+    def public_key(self, private: Buffer) -> bytes:
         """Return the public key of a private key of HPKE."""
         with provided(Structure.SUPERBLOCK):
             kem, curve = _private(private)
@@ -106,9 +107,11 @@ class DefaultSuite:
                 curve = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
                 return _hpke().encrypt(plaintext, hpke.MLKEM768X25519PublicKey(kem, curve), info)
         except ValueError:
+            with provided(structure):
+                _kem_key(bytes(_MLKEM_SEED))
             raise FieldInvalid(structure=structure) from None
 
-    def open_from(self, private: bytes, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
+    def open_from(self, private: Buffer, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
         """Return the plaintext of what `seal_to` made."""
         from cryptography.hazmat.primitives import hpke
 
@@ -125,9 +128,18 @@ def _hpke() -> HpkeSuite:
     return hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
-def _private(data: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
-    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+def _private(data: Buffer) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    kem = MLKEM768PrivateKey.from_seed_bytes(data[:_MLKEM_SEED])
-    return kem, X25519PrivateKey.from_private_bytes(data[_MLKEM_SEED:])
+    whole = memoryview(data)  # what a slice of a secret would copy, nothing overwrites
+    return _kem_key(whole[:_MLKEM_SEED]), X25519PrivateKey.from_private_bytes(whole[_MLKEM_SEED:])
+
+
+def _kem_key(seed: Buffer) -> MLKEM768PrivateKey:
+    """Return the key of a seed of 64 bytes. Raises UnsupportedAlgorithm."""
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+
+    try:
+        return MLKEM768PrivateKey.from_seed_bytes(seed)
+    except ValueError:  # which is what becomes of any key where a provider lacks the scheme
+        raise UnsupportedAlgorithm("ML-KEM-768") from None

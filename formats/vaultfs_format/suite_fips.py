@@ -36,6 +36,7 @@ class FipsSuite:
     seal_into = staticmethod(sealing.seal_into)
     open = staticmethod(sealing.open_sealed)
     open_into = staticmethod(sealing.open_into)
+    open_secret = staticmethod(sealing.open_secret)
     encrypt_blocks = staticmethod(sealing.encrypt_blocks)
     decrypt_blocks = staticmethod(sealing.decrypt_blocks)
 
@@ -51,7 +52,7 @@ class FipsSuite:
         """Return the SHA-256 of each message."""
         return [sha2.digest(message) for message in messages]
 
-    def mac(self, key: bytes, label: bytes, data: Buffer) -> bytes:
+    def mac(self, key: Buffer, label: bytes, data: Buffer) -> bytes:
         """Return the 32-byte MAC of `data`."""
         return sha2.mac(key, framed(label), data)
 
@@ -60,11 +61,11 @@ class FipsSuite:
         start = framed(label)
         return lambda key, data: sha2.mac(key, start, data)[:16]
 
-    def mac_hasher(self, key: bytes, label: bytes) -> Hasher:
+    def mac_hasher(self, key: Buffer, label: bytes) -> Hasher:
         """Return a `mac` that takes its data in pieces."""
         return sha2.mac_hasher(key, framed(label))
 
-    def derive(self, key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+    def derive(self, key: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """Return `length` bytes derived from the 32-byte `key`."""
         return sha2.expand(key, framed(label) + context, length)
 
@@ -72,11 +73,11 @@ class FipsSuite:
         """Return a private key of HPKE: a scalar."""
         return p256.draw_scalar(random)
 
-    def is_private_key(self, private: bytes) -> bool:
+    def is_private_key(self, private: Buffer) -> bool:
         """Return whether these bytes are a private key of HPKE."""
         return p256.is_scalar(private)
 
-    def public_key(self, private: bytes) -> bytes:
+    def public_key(self, private: Buffer) -> bytes:
         """Return the public key of a private key of HPKE."""
         with provided(Structure.SUPERBLOCK):
             return p256.point_of(private)
@@ -89,7 +90,7 @@ class FipsSuite:
         except ValueError:
             raise FieldInvalid(structure=structure) from None
 
-    def open_from(self, private: bytes, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
+    def open_from(self, private: Buffer, sealed: Buffer, info: bytes, structure: Structure) -> bytes:
         """Return the plaintext of what `seal_to` made."""
         try:
             with provided(structure):

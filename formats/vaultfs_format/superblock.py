@@ -119,7 +119,7 @@ class Superblock:
         )
         return header + body
 
-    def encode(self, root_key: bytes) -> bytes:
+    def encode(self, root_key: Buffer) -> bytes:
         """Return the bytes of the file, with its MAC and digest."""
         content = self._content()
         content += self.suite.mac(root_key, labels.SUPERBLOCK_MAC, content)
@@ -152,7 +152,7 @@ class Superblock:
             [PublicKey(*item) for item in items[stanzas:]],
         )
 
-    def verify(self, data: Buffer, root_key: bytes) -> None:
+    def verify(self, data: Buffer, root_key: Buffer) -> None:
         """Check that the file was written by a holder of the root key.
 
         Raises

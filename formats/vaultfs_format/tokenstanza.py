@@ -8,6 +8,7 @@ from enum import IntEnum
 from vaultfs_format import limits
 from vaultfs_format.errors import LimitExceeded, Structure
 from vaultfs_format.layout import Buffer, Field, Layout, require, require_size
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import SEAL, RootSeal
 from vaultfs_format.suite import KEY, Suite
 
@@ -68,7 +69,7 @@ class TokenStanza:
         require(length > 0, Structure.STANZA, 6)
         return cls(Mechanism(mechanism), bytes(body[TOKEN.size :]), wrapped, RootSeal(*seal))
 
-    def open(self, suite: Suite, vault_id: bytes, secret: bytes) -> bytes:
+    def open(self, suite: Suite, vault_id: bytes, secret: Buffer) -> Secret:
         """Return the root key by the secret that the token has unwrapped.
 
         Raises

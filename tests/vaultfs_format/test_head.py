@@ -24,6 +24,7 @@ from vaultfs_format.errors import (
 )
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import HEADER, JOURNAL_ROW, SEGMENT_ROW, Head, JournalRow, SegmentRow
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DEFAULT
 from vectors.world import with_digest, with_tree
 
@@ -86,7 +87,7 @@ def test_what_is_written_is_read(
 
 
 def test_mac_and_digest_are_as_the_specification_writes_them() -> None:
-    def derive(key: bytes, label: bytes, context: bytes) -> bytes:
+    def derive(key: Buffer, label: bytes, context: bytes) -> bytes:
         return blake3(bytes([len(label)]) + label + context, key=key).digest()
 
     key = derive(EPOCH_ROOT, b"vaultfs/0/head-key", VAULT_ID + b"\1\0\0\0")

@@ -39,6 +39,7 @@ from vaultfs_format.group import (
     verify_group,
 )
 from vaultfs_format.journal import HEADER, HEADER_SIZE, NO_JOURNAL, JournalHeader, JournalRole
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs_format.examples import (
@@ -72,7 +73,7 @@ U64 = st.integers(0, 2**64 - 1)
 CHAIN = bytes(32)
 
 
-def derive(key: bytes, label: bytes, data: bytes, length: int = 32) -> bytes:
+def derive(key: Buffer, label: bytes, data: bytes, length: int = 32) -> bytes:
     """Return what the specification calls D(key, label, data, length)."""
     return blake3(bytes([len(label)]) + label + data, key=key).digest(length=length)
 

@@ -19,6 +19,7 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.keyring import COMPARTMENT, HEADER, ITEM, Compartment, Keyring, Tag, Values, seal_keyring
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DEFAULT
 from vectors.world import with_digest
 
@@ -30,7 +31,7 @@ DATA = KEYRING.encode()
 GOOD: Values = KEYRING_VALUES[Compartment.DATA]
 
 
-def derive(key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+def derive(key: Buffer, label: bytes, context: bytes, length: int) -> bytes:
     """Return what the specification calls D(key, label, context, length)."""
     return blake3(bytes([len(label)]) + label + context, key=key).digest(length=length)
 

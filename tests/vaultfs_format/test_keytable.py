@@ -19,6 +19,7 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.keytable import HEADER, KeyTable, seal_table, sealed_size
+from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DEFAULT
 from vectors.world import with_digest
 
@@ -29,7 +30,7 @@ DATA = KEY_TABLE.encode()
 SEGMENT, SALT = b"g" * 16, b"z" * 32
 
 
-def derive(key: bytes, label: bytes, context: bytes) -> bytes:
+def derive(key: Buffer, label: bytes, context: bytes) -> bytes:
     """Return what the specification calls D(key, label, context, 32)."""
     return blake3(bytes([len(label)]) + label + context, key=key).digest()
 

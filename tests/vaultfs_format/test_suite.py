@@ -9,14 +9,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import vaultfs_format
 from blake3 import blake3
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
@@ -195,9 +195,35 @@ def test_a_provider_that_does_nothing_is_told_before_anything_else(
     assert refused.value.facts == {"structure": Structure.HEAD, "suite": suite.id}
 
 
+def test_a_provider_without_ml_kem_is_told_apart_from_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    public, private = bytes(DEFAULT.public_key_size), bytes(DEFAULT.private_key_size)
+    sealed = DEFAULT.seal_to(DEFAULT.public_key(private), b"x", b"", Structure.STANZA)
+    not_a_key = b"\xff" * DEFAULT.public_key_size
+    with pytest.raises(FieldInvalid):
+        DEFAULT.seal_to(not_a_key, b"x", b"", Structure.STANZA)
+
+    def refuse(_: bytes) -> None:
+        raise ValueError("as a provider does that lacks it")
+
+    monkeypatch.setattr(MLKEM768PublicKey, "from_public_bytes", refuse)
+    monkeypatch.setattr(MLKEM768PrivateKey, "from_seed_bytes", refuse)
+    uses: list[Callable[[], bytes]] = [
+        lambda: DEFAULT.seal_to(public, b"x", b"", Structure.STANZA),
+        lambda: DEFAULT.open_from(private, sealed, b"", Structure.STANZA),
+        lambda: DEFAULT.public_key(private),
+    ]
+    for use in uses:
+        with pytest.raises(AlgorithmMissing):
+            use()
+
+
 def test_of_two_openssls_in_a_process_that_of_cryptography_is_loaded_first() -> None:
     """A FIPS module serves one of them alone: `hashlib`, which loads the other, does without."""
-    for name in ("vaultfs", "vaultfs_format", *(f"vaultfs_tools.{one}" for one in ("fsck", "rescue", "backup"))):
+    for name in (
+        "vaultfs",
+        "vaultfs_format",
+        *(f"vaultfs_tools.{one}" for one in ("fsck", "rescue", "backup", "doctor")),
+    ):
         program = f"import sys, {name}, hashlib; print(*sys.modules)"
         bare = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
         done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "v"
 
 
-def secret(path: Path, data: bytes) -> Path:
+def secret(path: Path, data: bytes | bytearray) -> Path:
     """Write a file that its owner alone may read."""
     path.write_bytes(data + b"\n")
     path.chmod(0o600)

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
 from vaultfs_format.errors import FormatError, NotAuthentic, VaultError
+from vaultfs_format.secret import Secret
+from vaultfs_format.undumpable import undumpable
 
 MAX_PASSPHRASE = 4096
 """Largest passphrase file in bytes."""
@@ -140,7 +142,7 @@ def add_passphrase_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_passphrase(args: argparse.Namespace, *, prompt: bool = True) -> bytes | None:
+def read_passphrase(args: argparse.Namespace, *, prompt: bool = True) -> Secret | None:
     """Return the passphrase as `add_passphrase_options` lets it be given, without line ends at its end.
 
     Parameters
@@ -150,7 +152,7 @@ def read_passphrase(args: argparse.Namespace, *, prompt: bool = True) -> bytes |
 
     Returns
     -------
-    bytes or None
+    Secret or None
         None where nothing was given and nobody could be asked.
 
     Raises
@@ -166,11 +168,11 @@ def read_passphrase(args: argparse.Namespace, *, prompt: bool = True) -> bytes |
             typed = getpass.getpass("Passphrase: ")
         except EOFError:
             return None
-        return typed.encode(errors="surrogateescape") or None
+        return Secret(typed.encode(errors="surrogateescape")) or None
     return None
 
 
-def need_passphrase(args: argparse.Namespace) -> bytes:
+def need_passphrase(args: argparse.Namespace) -> Secret:
     """Return the passphrase, as `read_passphrase` does.
 
     Raises
@@ -183,7 +185,7 @@ def need_passphrase(args: argparse.Namespace) -> bytes:
     return passphrase
 
 
-def secret_of_file(path: str) -> bytes:
+def secret_of_file(path: str) -> Secret:
     """Return what is in a file that the caller alone may read, without line ends at its end.
 
     Raises
@@ -208,17 +210,20 @@ def secret_of_file(path: str) -> bytes:
     return _passphrase_of(descriptor)
 
 
-def _passphrase_of(descriptor: int) -> bytes:
-    data = bytearray()
+def _passphrase_of(descriptor: int) -> Secret:
+    data, length = Secret(MAX_PASSPHRASE + 1), 0
+    room = memoryview(data)
     try:
         with open(descriptor, "rb", buffering=0) as file:
-            while len(data) <= MAX_PASSPHRASE and (piece := file.read(MAX_PASSPHRASE + 1 - len(data))):
-                data += piece
+            while length <= MAX_PASSPHRASE and (count := file.readinto(room[length:])):
+                length += count
     except (OSError, ValueError) as error:
         raise PassphraseUnreadable(errno=error.errno if isinstance(error, OSError) else None) from None
-    if len(data) > MAX_PASSPHRASE:
+    if length > MAX_PASSPHRASE:
         raise PassphraseTooLarge(limit=MAX_PASSPHRASE)
-    return bytes(data).rstrip(b"\r\n")
+    while length and data[length - 1] in b"\r\n":
+        length -= 1
+    return Secret(room[:length])
 
 
 def add_who_options(parser: argparse.ArgumentParser) -> None:
@@ -269,8 +274,11 @@ def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequenc
     body
         Does the work and returns an `Exit`, or raises `VaultError`.
     argv
-        The arguments after the program's name; by default those of the process.
+        The arguments after the program's name; by default those of the process, which is then the command's own, and
+        made undumpable.
     """
+    if argv is None:
+        undumpable()
     args = parser.parse_args(argv)
     try:
         code = body(args)

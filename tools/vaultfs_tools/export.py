@@ -42,6 +42,7 @@ def _run(args: argparse.Namespace) -> int:
         ) as vault,
         vault.session(vaultfs.Principal(args.who), args.purpose, strict=True) as session,
     ):
+        del passphrase  # and so it is wiped
         report = Exporter(session, args.directory).run()
     sources = f"{report.sources:,} source files ({report.partial:,} partial)"
     written = f"{report.records:,} records, {cli.size_text(report.bytes)}"

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(body, parser, argv)
 
 
-def _fsck(args: Namespace, passphrase: bytes | None) -> int:
+def _fsck(args: Namespace, passphrase: bytes | bytearray | None) -> int:
     if args.vault.is_file():
         return _fsck_file(args)
     files = VaultFiles(args.vault)
@@ -150,7 +150,7 @@ def _lock(descriptor: int, kind: int) -> None:
 
 
 def _check_with_keys(
-    args: Namespace, passphrase: bytes, report: Report, advance: Callable[[int], None]
+    args: Namespace, passphrase: bytes | bytearray, report: Report, advance: Callable[[int], None]
 ) -> VaultError | None:
     """Add what only the keys can tell; return the error that kept the check from being done."""
     import vaultfs

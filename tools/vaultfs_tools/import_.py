@@ -58,6 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     if missing:
         raise SourceUnreadable(sources=len(missing))
     vault, store = _vault(args, passphrase)
+    del passphrase  # and so it is wiped
     with vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
         with cli.Progress() as bar:
 

@@ -49,9 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
-    with vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, wait=args.wait) as vault:
+    unlock = vaultfs.Passphrase(cli.need_passphrase(args))
+    with vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, wait=args.wait) as vault:
+        del unlock  # and so it is wiped
         done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=args.rate)
         copy_age = None if args.copy_age is None else args.copy_age * DAY
         state = vault.maintenance.health(Thresholds(args.period * DAY, copy_age, args.epoch_stores))

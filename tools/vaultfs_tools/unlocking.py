@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from vaultfs_format.secret import Secret
+
 import vaultfs
 from vaultfs.keys import PrivateKey, Shares, Token, Unlocker
 from vaultfs_tools import cli
@@ -29,7 +31,7 @@ def unlocker(args: argparse.Namespace) -> Unlocker:
     """
     if args.key is not None:
         text = cli.secret_of_file(args.key)
-        return PrivateKey(bytes.fromhex(text.decode("ascii", "replace")) if is_hexadecimal(text) else b"")
+        return PrivateKey(Secret.fromhex(text.decode("ascii", "replace")) if is_hexadecimal(text) else b"")
     if args.shares is not None:
         lines = cli.secret_of_file(args.shares).decode("ascii", "replace").splitlines()
         return Shares([line for line in lines if line.strip()])
@@ -39,6 +41,6 @@ def unlocker(args: argparse.Namespace) -> Unlocker:
     return vaultfs.Passphrase(secret)
 
 
-def is_hexadecimal(text: bytes) -> bool:
+def is_hexadecimal(text: bytes | bytearray) -> bool:
     """Return whether text is nothing but pairs of hexadecimal digits."""
     return len(text) % 2 == 0 and all(digit in b"0123456789abcdefABCDEF" for digit in text)

@@ -19,6 +19,7 @@ from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.group import GroupDraft, GroupKind, bodies_offset
 from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
+from vaultfs_format.secret import Secret
 from vaultfs_format.suite import KEY
 
 from vaultfs import processes
@@ -67,7 +68,7 @@ class AccessLog:
     """
 
     def __init__(
-        self, vfs: Vfs, directory: Path, head: Head, inbox: bytes, access_key: bytes, options: Options
+        self, vfs: Vfs, directory: Path, head: Head, inbox: bytes, access_key: Secret, options: Options
     ) -> None:
         self._vfs = vfs
         self._directory = directory
@@ -278,6 +279,7 @@ class AccessLog:
                 for one in (*self._left, journal):
                     if one is not None:
                         one.close()
+                self._access_key.wipe()
 
     def finish(self) -> None:
         """Make durable what is not yet, at the end of the process."""

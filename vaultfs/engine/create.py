@@ -11,6 +11,7 @@ from pathlib import Path
 from vaultfs_format import limits, merkle
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.head import Head
+from vaultfs_format.secret import Secret
 from vaultfs_format.signing import SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY, Suite, check_provided
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
@@ -51,7 +52,7 @@ def create_files(
     media_types: Sequence[str],
     suite: Suite,
     copies: Path | None = None,
-) -> bytes:
+) -> Secret:
     """Write a new, empty vault to `path`; the epoch secret is in every store before the vault appears.
 
     Parameters
@@ -62,7 +63,7 @@ def create_files(
 
     Returns
     -------
-    bytes
+    Secret
         The root key.
 
     Raises
@@ -77,13 +78,13 @@ def create_files(
     registry = encode_names(kinds, media_types)
     check_provided(suite, Structure.SUPERBLOCK)
     vault_id = os.urandom(16)
-    secret = EpochSecret(suite, vault_id, FIRST_EPOCH, os.urandom(KEY))
+    secret = EpochSecret(suite, vault_id, FIRST_EPOCH, Secret(os.urandom(KEY)))
     for store in epoch_stores:
         store.put(secret)
         store.get(vault_id, FIRST_EPOCH)
-    root_key = os.urandom(KEY)
+    root_key = Secret(os.urandom(KEY))
     stanzas = [sealed_for(one, suite, vault_id, root_key) for one in recipients]
-    inbox = suite.draw_private_key(os.urandom)
+    inbox = Secret(suite.draw_private_key(os.urandom))
     seeds = draw_seeds(suite, os.urandom)
     signing = SigningKeys(suite, FIRST_SIGNER, seeds)
     public_keys = [PublicKey(INBOX, suite.public_key(inbox)), PublicKey(SIGNER, signing.signer.encode())]

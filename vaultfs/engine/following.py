@@ -240,3 +240,7 @@ class Follower:
         for journal in [*self.journals.values(), *self._uncovered.values()]:
             journal.close()
         self.journals, self._uncovered = {}, {}
+
+    def wipe(self) -> None:
+        """Wipe the key that the vault was opened with: no other head can be followed."""
+        self._unlocked.epoch_root.wipe()

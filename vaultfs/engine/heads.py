@@ -12,6 +12,7 @@ from typing import NamedTuple
 from vaultfs_format.combining import combine
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
+from vaultfs_format.layout import Buffer
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.witness import Witnessed
@@ -98,7 +99,7 @@ class StagedHead(NamedTuple):
 
 
 def stage_head(
-    vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys, metrics: Metrics | None = None
+    vfs: Vfs, layout: Layout, head: Head, epoch_root: Buffer, signing: SigningKeys, metrics: Metrics | None = None
 ) -> StagedHead:
     """Sign a head and write it beside those in force: what needs space is done when this returns.
 
@@ -127,7 +128,7 @@ def stage_head(
     return StagedHead(signed, staged)
 
 
-def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: bytes, signing: SigningKeys) -> Head:
+def write_head(vfs: Vfs, layout: Layout, head: Head, epoch_root: Buffer, signing: SigningKeys) -> Head:
     """Write a head, signed, durably. Return it as it was signed."""
     return stage_head(vfs, layout, head, epoch_root, signing).publish(vfs, layout)
 

@@ -323,6 +323,7 @@ class JournalFile:
         return open_group_keys(self.header.suite, self.header.journal_id, self.keys, number, salt, sealed)
 
     def close(self) -> None:
-        """Close the file and its mirror."""
+        """Close the file and its mirror, and let go of the keys."""
+        self.keys = JournalKeys(b"", b"")
         self.file.close()
         self.mirror.close()

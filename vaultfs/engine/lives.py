@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from vaultfs_format.layout import Buffer
 from vaultfs_format.stanzas import stanza_id
 from vaultfs_format.superblock import Superblock
 
@@ -112,7 +113,7 @@ class Lives:
             return error
         return None
 
-    def unlocked(self, superblock: Superblock, unlock: Unlocker) -> bytes:
+    def unlocked(self, superblock: Superblock, unlock: Unlocker) -> Buffer:
         """Return the root key, by recipients that may be used; by others, too, where the risk was accepted.
 
         Raises

@@ -17,6 +17,7 @@ from vaultfs_format.entries import Role
 from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys, JournalRole
+from vaultfs_format.secret import Secret
 
 from vaultfs.audit.events import Event, EventType, Outcome, Sealable, encode_event, sealable, unsealed
 from vaultfs.engine.accesslog import SUFFIX
@@ -87,11 +88,15 @@ class Merger:
         The private half of the vault's inbox key.
     """
 
-    def __init__(self, engine: Engine, states: States, commit: Callable[[Intent], int], inbox: bytes) -> None:
+    def __init__(self, engine: Engine, states: States, commit: Callable[[Intent], int], inbox: Secret) -> None:
         self._engine = engine
         self._states = states
         self._commit = commit
         self._inbox = inbox
+
+    def close(self) -> None:
+        """Wipe the inbox key."""
+        self._inbox.wipe()
 
     def merge(self, directory: Path) -> Merged:
         """Merge the access journals of this vault in a directory, and remove those that are done with.

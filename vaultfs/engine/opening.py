@@ -10,6 +10,8 @@ from typing import NamedTuple
 from vaultfs_format.epoch import epoch_root
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Keyring
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.witness import Witnessed
@@ -55,7 +57,7 @@ class Unlocked(NamedTuple):
     head: Head
     data: bytes
     superblock: Superblock
-    epoch_root: bytes
+    epoch_root: Secret
     seen: int
     older: bool
 
@@ -78,7 +80,7 @@ class Held(NamedTuple):
 
     head: Head
     chain: KeyChain
-    inbox: bytes
+    inbox: Secret
     signing: SigningKeys
     stores: Sequence[EpochStore]
     anchors: Sequence[Anchor]
@@ -183,7 +185,7 @@ class Opener:
         head.verify_signatures(superblock.signer(head.signer))
         return last._replace(head=head, data=data, superblock=superblock)
 
-    def _authenticate(self, head: Head, data: bytes) -> tuple[Superblock, bytes]:
+    def _authenticate(self, head: Head, data: bytes) -> tuple[Superblock, Secret]:
         """Return the superblock and the epoch root of a head, if it was written with the vault's keys."""
         superblock, superblock_data = read_superblock(self.vfs, self.layout, head)
         root_key = self._unlock.unlock(superblock)
@@ -192,7 +194,7 @@ class Opener:
         head.verify_signatures(superblock.signer(head.signer))
         return superblock, top
 
-    def _epoch_root(self, head: Head, data: bytes, root_key: bytes) -> bytes:
+    def _epoch_root(self, head: Head, data: bytes, root_key: Buffer) -> Secret:
         """Return the epoch root by the first store whose secret is that of the head: no other store keeps it back."""
         wrong: VaultError | None = None
         failure: VaultError = EpochSecretMissing(epoch=head.epoch)

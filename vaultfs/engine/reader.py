@@ -149,6 +149,10 @@ class _Frozen:
         with suppress(VaultError):
             discard(self._path)
 
+    def wipe(self) -> None:
+        """Wipe the keys."""
+        self.view.chain.wipe()
+
 
 class _Followed:
     """A view of the vault that keeps up with the process that writes it."""
@@ -199,6 +203,11 @@ class _Followed:
         self.view.store.close()
         self._follower.close()
         self.view.index.close()
+
+    def wipe(self) -> None:
+        """Wipe the keys."""
+        self.view.chain.wipe()
+        self._follower.wipe()
 
 
 def _opened(path: Path) -> Index:
@@ -330,6 +339,7 @@ class Reader:
                 self._log.close()
             finally:
                 self._reading.close()
+                self._reading.wipe()
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from vaultfs_format import limits
 from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.signing import Signer, SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY
 from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
@@ -185,7 +187,7 @@ class Keys:
             raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(recipients))
         with self._engine.maintained():
             old, _ = self._unlocked(unlock)
-            root_key = os.urandom(KEY)
+            root_key = Secret(os.urandom(KEY))
             stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
             new = replace(old, generation=old.generation + 1, stanzas=stanzas)
             there = [listed(old.suite, one) for one in stanzas]
@@ -194,7 +196,7 @@ class Keys:
 
     def _turn(
         self,
-        root_key: bytes,
+        root_key: Buffer,
         dispose: Iterable[SubjectId],
         replacement: Replacement | None = None,
         added: Sequence[Event] = (),
@@ -258,7 +260,7 @@ class Keys:
         engine = self._engine
         return read_superblock(engine.vfs, engine.layout, engine.head)
 
-    def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, bytes]:
+    def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, Buffer]:
         """Return the superblock in force, proved authentic, and the root key."""
         superblock, data = self._read()
         root_key = self._vault.lives.unlocked(superblock, unlock)
@@ -273,7 +275,7 @@ class Keys:
         stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
         return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
 
-    def _replace(self, new: Superblock, root_key: bytes) -> None:
+    def _replace(self, new: Superblock, root_key: Buffer) -> None:
         """Put another VAULT in force."""
         engine = self._engine
         data = new.encode(root_key)

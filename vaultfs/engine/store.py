@@ -317,6 +317,8 @@ class FrameStore:
         with self._lock:
             self._closed = True
             self._close_files()
+            for known in (self._group_keys, self._tables, self._entries, self._bodies):
+                known.clear()
 
     def _close_files(self) -> None:
         for part in self._parts.values():

@@ -26,6 +26,8 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.keyring import Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import DIGEST, KEY, same
 from vaultfs_format.superblock import Superblock
@@ -80,7 +82,7 @@ class Replacement:
     """
 
     superblock: Superblock
-    signer: tuple[int, bytes] | None = None
+    signer: tuple[int, bytes | bytearray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,11 @@ class Destruction:
 
 
 def turn(
-    engine: Engine, root_key: bytes, subjects: Sequence[bytes], events: Sealable, replacement: Replacement | None = None
+    engine: Engine,
+    root_key: Buffer,
+    subjects: Sequence[bytes],
+    events: Sealable,
+    replacement: Replacement | None = None,
 ) -> Turned:
     """Begin another epoch, without the keys of these subjects. Call under the lock, when no journal is live.
 
@@ -184,7 +190,7 @@ def _new_secret(engine: Engine) -> EpochSecret:
     Its epoch is beyond all that any store knows: a turn that was cut off, or a vault that was older, has left them.
     """
     epoch = 1 + max(engine.head.epoch, *(number for store in engine.stores for number in _epochs(engine, store)))
-    secret = EpochSecret(engine.suite, engine.vault_id, epoch, os.urandom(KEY))
+    secret = EpochSecret(engine.suite, engine.vault_id, epoch, Secret(os.urandom(KEY)))
     for store in engine.stores:
         try:
             store.put(secret)
@@ -208,7 +214,12 @@ def _epochs(engine: Engine, store: EpochStore) -> Sequence[int]:
 
 
 def _new_chain(
-    engine: Engine, epoch: int, top: bytes, tables: _Tables, disposed: int, signer: tuple[int, bytes] | None
+    engine: Engine,
+    epoch: int,
+    top: Buffer,
+    tables: _Tables,
+    disposed: int,
+    signer: tuple[int, bytes | bytearray] | None,
 ) -> tuple[KeyChain, bytes]:
     """Write the keyring of the new epoch; return the keys that follow from it, and its digest."""
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
@@ -232,7 +243,7 @@ class _Tables:
         How many were written anew.
     """
 
-    def __init__(self, engine: Engine, epoch: int, top: bytes, erased: Mapping[bytes, set[int]]) -> None:
+    def __init__(self, engine: Engine, epoch: int, top: Buffer, erased: Mapping[bytes, set[int]]) -> None:
         self._engine = engine
         self._epoch = epoch
         self._top = top
@@ -288,7 +299,7 @@ class _Tables:
         return seal_table(engine.suite, engine.vault_id, segment_id, self._epoch, self._top, salt, left).encode()
 
 
-def _replaced(engine: Engine, superblock: Superblock, root_key: bytes) -> Head:
+def _replaced(engine: Engine, superblock: Superblock, root_key: Buffer) -> Head:
     """Write another VAULT, and return the head that is in force as it would name it."""
     data, generation = superblock.encode(root_key), superblock.generation
     write_pair(engine.vfs, engine.layout, engine.layout.superblock(generation), data, engine.metrics)

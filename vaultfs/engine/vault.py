@@ -263,6 +263,9 @@ class Vault:
         engine.condition = Condition.CLOSED
         with ExitStack() as stack:
             stack.callback(self._lock.release)
+            stack.callback(engine.chain.wipe)
+            stack.callback(engine.signing.wipe)
+            stack.callback(self._merger.close)
             stack.callback(engine.index.close)
             for live in engine.live:
                 stack.callback(live.journal.close)

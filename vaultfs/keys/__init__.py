@@ -5,6 +5,8 @@ log or error; costs bounded before they run; comparisons in constant time. May i
 `vaultfs.vfs`; what only some recipients take is imported when it is used.
 """
 
+from vaultfs_format.undumpable import undumpable
+
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.hosts import HostKey, KeyService
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
@@ -32,4 +34,5 @@ __all__ = [
     "Shares",
     "Token",
     "Unlocker",
+    "undumpable",
 ]

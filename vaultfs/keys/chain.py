@@ -7,6 +7,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NoReturn
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from vaultfs_format import labels
@@ -26,10 +27,12 @@ from vaultfs_format.keyring import (
     turn_of,
 )
 from vaultfs_format.keytable import KeyTable
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.suite import KEY, Hasher, Suite
 
-from vaultfs.errors import CommitmentMismatch, NotFound, Structure
+from vaultfs.errors import Closed, CommitmentMismatch, NotFound, Structure
 from vaultfs.model import RecordId, check_text
 
 _NUMBER_BYTES = 12
@@ -40,11 +43,19 @@ _make_big_endian: Callable[[array[int]], object] = array.byteswap if sys.byteord
 """Where words have their high byte first already, looking at them is enough."""
 _TOKEN = 16
 
+_KEYS = frozenset(
+    {
+        *("epoch_root", "access_key", "nobody_content_key"),
+        *("_identifier_key", "_id_key", "_alias_key", "_table_keys", "_ciphers"),
+    }
+)
+"""Attributes of a key chain that are gone once it was wiped."""
+
 
 class _Ciphers(threading.local):
     """AES contexts are kept for a thread: making one costs more than using it."""
 
-    def __init__(self, id_key: bytes, alias_key: bytes) -> None:
+    def __init__(self, id_key: Secret, alias_key: Secret) -> None:
         ids = Cipher(algorithms.AES(id_key), modes.ECB())  # noqa: S305 - single blocks, as a permutation
         self.to_id: CipherContext = ids.encryptor()
         self.from_id: CipherContext = ids.decryptor()
@@ -64,20 +75,34 @@ class KeyChain:
         Makes the content id of data out of the content key of a shred unit, and the data.
     """
 
-    def __init__(self, suite: Suite, epoch: int, epoch_root: bytes, keyring: Keyring) -> None:
+    def __init__(self, suite: Suite, epoch: int, epoch_root: Buffer, keyring: Keyring) -> None:
         values = keyring.open(epoch_root, Compartment.DATA)
         self.suite = suite
         self.epoch = epoch
-        self.epoch_root = epoch_root
-        self.registry = values[Tag.REGISTRY]
-        self.access_key = values[Tag.ACCESS_KEY]
+        self.epoch_root = Secret(epoch_root)
+        self.registry = bytes(values[Tag.REGISTRY])
+        self.access_key = Secret(values[Tag.ACCESS_KEY])
         self.turn = turn_of(values)
         self._table_keys = table_keys(values)
-        self._identifier_key = values[Tag.IDENTIFIER_KEY]
-        alias_key = suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY)
-        self._ciphers = _Ciphers(values[Tag.RECORD_ID_KEY], alias_key)
+        self._identifier_key = Secret(values[Tag.IDENTIFIER_KEY])
+        self._id_key = Secret(values[Tag.RECORD_ID_KEY])
+        self._alias_key = Secret(suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY))
+        self._ciphers = _Ciphers(self._id_key, self._alias_key)
         self.content_id = suite.short_mac(labels.CONTENT)
         self.nobody_content_key = suite.derive(self._identifier_key, labels.NOBODY, b"", KEY)
+
+    def wipe(self) -> None:
+        """Overwrite the keys, and let go of those that cannot be, and of the AES contexts of all threads."""
+        for secret in (self.epoch_root, self.access_key, self._identifier_key, self._id_key, self._alias_key):
+            secret.wipe()
+        for name in _KEYS:
+            delattr(self, name)
+
+    if not TYPE_CHECKING:  # else any attribute would be taken for one that a chain has
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say that the vault is closed, to a thread that was reading when the keys were wiped."""
+            raise Closed if name in _KEYS else AttributeError(name)
 
     def record_ids(self, incarnation: int, first: int, count: int) -> list[RecordId]:
         """Return the ids of `count` record numbers from `first` on."""
@@ -169,12 +194,12 @@ class KeyChain:
         return self.suite.mac_hasher(content_key, labels.CONTENT)
 
 
-def open_inbox(keyring: Keyring, epoch_root: bytes) -> bytes:
+def open_inbox(keyring: Keyring, epoch_root: Buffer) -> Secret:
     """Return the private key that opens access journals: for the process that writes, never for one that reads."""
-    return keyring.open(epoch_root, Compartment.INBOX)[InboxTag.PRIVATE_KEY]
+    return Secret(keyring.open(epoch_root, Compartment.INBOX)[InboxTag.PRIVATE_KEY])
 
 
-def open_signing(keyring: Keyring, epoch_root: bytes) -> SigningKeys:
+def open_signing(keyring: Keyring, epoch_root: Buffer) -> SigningKeys:
     """Return the private keys of the signer: for the process that writes, never for one that reads."""
     values = keyring.open(epoch_root, Compartment.SIGNING)
     return SigningKeys(keyring.suite, int.from_bytes(values[SigningTag.NUMBER], "little"), values[SigningTag.SEEDS])
@@ -184,11 +209,11 @@ def new_keyring(
     suite: Suite,
     vault_id: bytes,
     epoch: int,
-    epoch_root: bytes,
+    epoch_root: Buffer,
     registry: bytes,
-    inbox: bytes,
+    inbox: bytes | bytearray,
     signer: int,
-    seeds: bytes,
+    seeds: bytes | bytearray,
 ) -> Keyring:
     """Return a keyring with fresh secrets.
 
@@ -199,7 +224,7 @@ def new_keyring(
     signer, seeds
         Number and private keys of the signer, whose public keys are in VAULT.
     """
-    data: dict[int, bytes] = {
+    data: Values = {
         Tag.RECORD_ID_KEY: os.urandom(KEY),
         Tag.IDENTIFIER_KEY: os.urandom(KEY),
         Tag.REGISTRY: registry,
@@ -213,18 +238,18 @@ def new_keyring(
     return seal_keyring(suite, vault_id, epoch, epoch_root, os.urandom(32), compartments)
 
 
-def _signing(number: int, seeds: bytes) -> dict[int, bytes]:
+def _signing(number: int, seeds: bytes | bytearray) -> dict[int, bytes | bytearray]:
     return {SigningTag.NUMBER: number.to_bytes(4, "little"), SigningTag.SEEDS: seeds}
 
 
 def turned_keyring(
     keyring: Keyring,
-    epoch_root: bytes,
+    epoch_root: Buffer,
     epoch: int,
-    new_root: bytes,
+    new_root: Buffer,
     tables: Mapping[bytes, bytes],
     turn: Turn,
-    signer: tuple[int, bytes] | None = None,
+    signer: tuple[int, bytes | bytearray] | None = None,
 ) -> Keyring:
     """Return the keyring of another epoch, with all that one of the epoch before holds.
 

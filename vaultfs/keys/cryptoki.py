@@ -52,7 +52,7 @@ def _own() -> _Process:
     return _processes[0]
 
 
-def used(module: str, label: str, pin: bytes, act: Callable[[Session], T], *, writes: bool = False) -> T:
+def used(module: str, label: str, pin: bytes | bytearray, act: Callable[[Session], T], *, writes: bool = False) -> T:
     """Return what `act` returns in a session that is logged in.
 
     Raises
@@ -170,7 +170,7 @@ def _need_pkcs11() -> None:
     raise ExtraMissing(extra=Extra.HSM)
 
 
-def _text(pin: bytes) -> str:
+def _text(pin: bytes | bytearray) -> str:
     """Return a PIN as the library takes it."""
     with suppress(UnicodeDecodeError):
         return pin.decode()

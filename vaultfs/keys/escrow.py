@@ -17,6 +17,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vaultfs_format.escrowstanza import EscrowStanza, Group, SharePlan
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Stanza, StanzaType, seal_root
 from vaultfs_format.suite import KEY, Suite
 from vaultfs_format.superblock import Superblock
@@ -49,11 +51,11 @@ class Shares:
     mnemonics: Sequence[str] = field(repr=False)
     passphrase: bytes = field(default=b"", repr=False)
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key. Errors are those of `opened`."""
         return self.opened(superblock)[1]
 
-    def opened(self, superblock: Superblock) -> tuple[Stanza, bytes]:
+    def opened(self, superblock: Superblock) -> tuple[Stanza, Secret]:
         """Return the stanza that the shares open, and the root key.
 
         Raises
@@ -160,12 +162,12 @@ class Escrow:
         """All of the shares, as what unlocks."""
         return Shares([share for group in self.groups for share in group], self.passphrase)
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets enough shares open `root_key`."""
         sealed = EscrowStanza(self.plan, seal_root(suite, vault_id, root_key, self.secret, salt))
         return Stanza(StanzaType.ESCROW, sealed.encode())
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key, by the shares.
 
         Raises

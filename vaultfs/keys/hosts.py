@@ -10,6 +10,8 @@ from typing import Protocol
 
 from vaultfs_format import limits
 from vaultfs_format.hoststanza import HostStanza
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Stanza, StanzaType, place_of, seal_root
 from vaultfs_format.suite import KEY, Suite
 from vaultfs_format.superblock import Superblock
@@ -44,7 +46,7 @@ class HostKey:
     name: str
     service: KeyService = field(repr=False)
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets the service open `root_key`.
 
         Raises
@@ -63,7 +65,7 @@ class HostKey:
         sealed = HostStanza(name, blob, seal_root(suite, vault_id, root_key, secret, salt))
         return Stanza(StanzaType.HOST, sealed.encode())
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key.
 
         Raises

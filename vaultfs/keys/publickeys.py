@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vaultfs_format.keystanza import KeyStanza, fingerprint_of, seal_for_key
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Stanza, StanzaType
 from vaultfs_format.suite import KEY, SUITES, Suite
 from vaultfs_format.superblock import Superblock
@@ -26,7 +28,7 @@ class RecipientKey:
 
     public: bytes
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets the holder of the private key open `root_key`.
 
         Raises
@@ -51,7 +53,7 @@ class PrivateKey:
         As `generate` draws it: its length says for vaults of which suite it is.
     """
 
-    secret: bytes = field(repr=False)
+    secret: bytes | bytearray = field(repr=False)
 
     @classmethod
     def generate(cls, suite: str = "default") -> PrivateKey:
@@ -85,7 +87,7 @@ class PrivateKey:
                 return suite
         raise ArgumentInvalid(length=len(self.secret))
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets this key open `root_key`.
 
         Raises
@@ -97,7 +99,7 @@ class PrivateKey:
             raise ArgumentInvalid(length=len(self.secret))
         return self.public_key.stanza(suite, vault_id, root_key, salt)
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key.
 
         Raises

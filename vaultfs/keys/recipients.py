@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from vaultfs_format import limits
 from vaultfs_format.errors import CommitmentMismatch
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost, Stanza, seal_passphrase
 from vaultfs_format.suite import FIPS, Suite, same
 from vaultfs_format.superblock import Superblock
@@ -21,7 +23,7 @@ MIN_PASSPHRASE = 8
 class Recipient(Protocol):
     """Whoever a vault is sealed for."""
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets this recipient open `root_key`. `salt`: 32 random bytes, used once."""
         ...
 
@@ -30,8 +32,8 @@ class Recipient(Protocol):
 class Unlocker(Protocol):
     """What opens a vault."""
 
-    def unlock(self, superblock: Superblock) -> bytes:
-        """Return the root key.
+    def unlock(self, superblock: Superblock) -> Buffer:
+        """Return the root key; best as a `Secret`, which is wiped once it has been used and nobody keeps it.
 
         Raises
         ------
@@ -44,14 +46,14 @@ class Unlocker(Protocol):
 class Known:
     """The root key itself, of a vault that was just made: nothing keeps it."""
 
-    root_key: bytes = field(repr=False)
+    root_key: Secret = field(repr=False)
 
-    def unlock(self, superblock: Superblock) -> bytes:  # noqa: ARG002 - as of an `Unlocker`
+    def unlock(self, superblock: Superblock) -> Secret:  # noqa: ARG002 - as of an `Unlocker`
         """Return the root key."""
         return self.root_key
 
 
-def sealed_for(recipient: Recipient, suite: Suite, vault_id: bytes, root_key: bytes) -> Stanza:
+def sealed_for(recipient: Recipient, suite: Suite, vault_id: bytes, root_key: Buffer) -> Stanza:
     """Return a stanza for a recipient; if it is one that can open it, it has done so.
 
     Raises
@@ -84,18 +86,18 @@ class Passphrase:
         The same for a vault of suite fips, whose stanzas are made by PBKDF2.
     """
 
-    secret: bytes = field(repr=False)
+    secret: bytes | bytearray = field(repr=False)
     cost: Argon2Cost = field(default_factory=Argon2Cost)
     pbkdf2: Pbkdf2Cost = field(default_factory=Pbkdf2Cost)
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets this passphrase open `root_key`."""
         if len(self.secret) < MIN_PASSPHRASE:
             raise ArgumentInvalid(length=len(self.secret))
         cost = self.pbkdf2 if suite is FIPS else self.cost
         return Stanza(cost.kind, seal_passphrase(suite, vault_id, root_key, self.secret, salt, cost).encode())
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key.
 
         Raises

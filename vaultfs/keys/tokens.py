@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vaultfs_format import limits
+from vaultfs_format.layout import Buffer
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Stanza, StanzaType, seal_root
 from vaultfs_format.suite import KEY, Suite
 from vaultfs_format.superblock import Superblock
@@ -44,7 +46,7 @@ class Token:
 
     module: Path | str
     label: str
-    pin: bytes | Callable[[], bytes] = field(repr=False)
+    pin: bytes | bytearray | Callable[[], bytes | bytearray] = field(repr=False)
     key_id: bytes = b""
 
     def make_key(self) -> None:
@@ -60,7 +62,7 @@ class Token:
         if not self._used(lambda session: cryptoki.make_key(session, self.key_id), writes=True):
             raise ArgumentInvalid(length=len(self.key_id))
 
-    def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
         """Return the stanza that lets the token open `root_key`.
 
         Raises
@@ -79,7 +81,7 @@ class Token:
         sealed = seal_root(suite, vault_id, root_key, secret, salt)
         return Stanza(StanzaType.TOKEN, TokenStanza(Mechanism.AES_KWP, self.key_id, wrapped, sealed).encode())
 
-    def unlock(self, superblock: Superblock) -> bytes:
+    def unlock(self, superblock: Superblock) -> Secret:
         """Return the root key.
 
         Raises

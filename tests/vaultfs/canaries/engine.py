@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
@@ -114,7 +115,7 @@ def _recipients(watch: Watch, vault: vaultfs.Vault, folder: Path) -> None:
     token = softhsm.new_token(pin=PLANTED.plain("pin").encode())
     escrow = Escrow.draw([(2, 3)], passphrase=PLANTED.plain("shares").encode(), iteration_exponent=0)
     host = HostKey("kms/records", service)
-    watch.said(host, key, token, escrow, escrow.shares, Known(TEXT("root").encode()))
+    watch.said(host, key, token, escrow, escrow.shares, Known(Secret(TEXT("root").encode())))
     for recipient in (key, key.public_key, token, escrow, host):
         watch.said(vault.keys.add(recipient, unlock=SECRET))
         watch.files(folder)

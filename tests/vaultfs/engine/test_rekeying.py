@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vaultfs_format import limits
+from vaultfs_format.layout import Buffer
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType
 from vaultfs_format.stanzas import parsed
 from vaultfs_format.suite import DEFAULT, Suite
@@ -147,7 +148,7 @@ class TestRecipients:
 
     def test_recipients_of_a_later_version_are_listed_and_kept(self, opened: Open) -> None:
         class Strange:
-            def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+            def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
                 return Stanza(999, b"of the future")
 
         vault = opened(recipients=[PASSPHRASE, Strange()])
@@ -167,7 +168,7 @@ class TestRecipients:
         assert not (tmp_path / "other").exists()
 
         class Forgetful:
-            def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+            def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
                 return Stanza(999, b"")
 
             def unlock(self, superblock: Superblock) -> bytes:
@@ -179,7 +180,7 @@ class TestRecipients:
 
     def test_a_stanza_that_no_vault_can_hold_is_refused(self, vault: vaultfs.Vault) -> None:
         class Large:
-            def stanza(self, suite: Suite, vault_id: bytes, root_key: bytes, salt: bytes) -> Stanza:
+            def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
                 return Stanza(999, bytes(limits.MAX_STANZA + 1))
 
         with pytest.raises(LimitExceeded):

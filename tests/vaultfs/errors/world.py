@@ -160,7 +160,7 @@ class World:
 
     # Commands and imports.
 
-    def passphrase(self, text: bytes = SECRET.secret) -> tuple[str, str]:
+    def passphrase(self, text: bytes | bytearray = SECRET.secret) -> tuple[str, str]:
         """Return the option that gives a command a passphrase."""
         path = self.hidden / "passphrase"
         path.touch(0o600)

@@ -239,7 +239,7 @@ def test_a_host_that_is_logged_in_stays_so(token: Token) -> None:
 
 def test_threads_use_it_at_once(token: Token) -> None:
     superblock = sealed(token)
-    found: list[bytes] = []
+    found: list[bytes | bytearray] = []
     threads = [threading.Thread(target=lambda: found.append(token.unlock(superblock))) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -15,6 +15,7 @@ from vaultfs_format.frame import FrameClass, open_entries
 from vaultfs_format.group import decode_group
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 from vaultfs_format.keytable import KeyTable
+from vaultfs_format.layout import Buffer
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_format.suite import DEFAULT
 from vaultfs_tools import rescue
@@ -150,7 +151,7 @@ def _homes(archive: Archive) -> dict[Version, list[Home]]:
     return found
 
 
-def _in_segments(path: Path, root: bytes) -> Iterator[tuple[Home, EntryBlock]]:
+def _in_segments(path: Path, root: Buffer) -> Iterator[tuple[Home, EntryBlock]]:
     for segment in sorted(path.rglob("*.vseg")):
         data = segment.read_bytes()
         footer = SegmentFooter.decode(data[-FOOTER_SIZE:])
@@ -164,7 +165,7 @@ def _in_segments(path: Path, root: bytes) -> Iterator[tuple[Home, EntryBlock]]:
             yield home, open_entries(DEFAULT, row.header, key, row.entries)
 
 
-def _in_journals(path: Path, root: bytes) -> Iterator[tuple[Home, EntryBlock]]:
+def _in_journals(path: Path, root: Buffer) -> Iterator[tuple[Home, EntryBlock]]:
     for journal in sorted(path.rglob("*.vjrn")):
         data = journal.read_bytes()
         header = JournalHeader.decode(data[:HEADER_SIZE])

@@ -56,7 +56,7 @@ class Key:
         Who runs the drill and why, for the audit log of the vaults in the scratch directory.
     """
 
-    passphrase: bytes = field(repr=False)
+    passphrase: bytes | bytearray = field(repr=False)
     store: Path
     who: str
     purpose: str
@@ -188,7 +188,7 @@ def _of_records(vault: Path, key: Key) -> tuple[Digests, SigningKeys]:
             found = dict(_versions(session, visible))
             deleted = _undeleted(opened, session, set(visible))
             found |= {f"deleted {name}": digest for name, digest in _versions(session, deleted)}
-            return found, opened.engine.signing
+            return found, opened.engine.signing.copy()
     finally:
         if store.exists():
             shutil.rmtree(store)

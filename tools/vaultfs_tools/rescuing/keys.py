@@ -72,7 +72,7 @@ class Keys:
         return self.roots.get(epoch) or [root for roots in self.roots.values() for root in roots]
 
 
-def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase: bytes) -> Keys:
+def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase: bytes | bytearray) -> Keys:
     """Return the keys that a passphrase opens.
 
     Parameters
@@ -102,16 +102,16 @@ def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase
     for secret in own:
         for key in dict.fromkeys(root for _, _, root in unlocked):
             root = epoch_root(secret.suite, key, secret.secret, vault_id, secret.epoch)
-            roots.setdefault(secret.epoch, []).append(root)
+            roots.setdefault(secret.epoch, []).append(bytes(root))
     return Keys(unlocked[0][0].suite, vault_id, signers, roots)
 
 
-def _root_key(superblock: Superblock, passphrase: bytes) -> bytes:
+def _root_key(superblock: Superblock, passphrase: bytes | bytearray) -> bytes:
     """Return the root key; empty where no stanza opens. Stanzas of other types are passed over."""
     for stanza in superblock.stanzas:
         if stanza.takes_passphrase:
             try:
-                return stanza.passphrase().open(superblock.suite, superblock.vault_id, passphrase)
+                return bytes(stanza.passphrase().open(superblock.suite, superblock.vault_id, passphrase))
             except NotAuthentic:
                 continue
     return b""
@@ -127,7 +127,11 @@ def _signers(superblock: Superblock, data: bytes, root_key: bytes) -> list[Signe
 
 
 def _secrets(copies: Iterable[bytes]) -> list[EpochSecret]:
-    return list(dict.fromkeys(good_ones(copies, EpochSecret.decode)))
+    found: list[EpochSecret] = []
+    for secret in good_ones(copies, EpochSecret.decode):
+        if secret not in found:
+            found.append(secret)
+    return found
 
 
 def open_keyrings(keyrings: Iterable[bytes], keys: Keys) -> tuple[Keys, Names | None]:
@@ -140,9 +144,9 @@ def open_keyrings(keyrings: Iterable[bytes], keys: Keys) -> tuple[Keys, Names | 
     for values in good_ones(keyrings, lambda data: _values(data, keys)):
         tables |= table_keys(values)
         if names is None:
-            kinds, media_types = registry.own_names(values[Tag.REGISTRY])
+            kinds, media_types = registry.own_names(bytes(values[Tag.REGISTRY]))
             names = Names(
-                values[Tag.RECORD_ID_KEY],
+                bytes(values[Tag.RECORD_ID_KEY]),
                 registry.named(registry.builtin_kinds(), kinds),
                 registry.named(registry.builtin_media_types(), media_types),
             )

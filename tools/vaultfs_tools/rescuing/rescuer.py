@@ -96,7 +96,7 @@ class Rescuer:
         self._secrets = secrets
         self._library = Library()
 
-    def run(self, passphrase: bytes) -> Report:
+    def run(self, passphrase: bytes | bytearray) -> Report:
         """Write what can be proved, and list what is missing.
 
         Raises
@@ -109,7 +109,7 @@ class Rescuer:
             self._library.close()
             self._output.close()
 
-    def _run(self, passphrase: bytes) -> Report:
+    def _run(self, passphrase: bytes | bytearray) -> Report:
         self._output.check(self._vault)
         sources = find(self._vault, self._refused)
         beside = [source for place in self._secrets for source in find(place, lambda *_: None)]
