@@ -50,6 +50,10 @@ from vaultfs.keys.stores import EpochStore
 from vaultfs.metrics import Timing, timed
 
 
+SignerKeys = tuple[int, bytes | bytearray]
+"""Number and private keys of a signer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turned:
     """What a turn did.
@@ -82,7 +86,7 @@ class Replacement:
     """
 
     superblock: Superblock
-    signer: tuple[int, bytes | bytearray] | None = None
+    signer: SignerKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
