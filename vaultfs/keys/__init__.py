@@ -11,6 +11,7 @@ from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.publickeys import PrivateKey, RecipientKey
 from vaultfs.keys.recipients import Passphrase, Recipient, Unlocker
 from vaultfs.keys.tokens import Token
+from vaultfs.keys.tokenstores import TokenStore
 
 __all__ = [
     "Escrow",
@@ -23,5 +24,6 @@ __all__ = [
     "RecipientKey",
     "Shares",
     "Token",
+    "TokenStore",
     "Unlocker",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
 _FILE = "secret."
+
+_DIGITS = 10
+"""Most digits of an epoch."""
 
 
 class Anchor(Protocol):
@@ -38,7 +42,7 @@ class EpochStore(Anchor, Protocol):
     """
 
     def put(self, secret: EpochSecret) -> None:
-        """Keep `secret`, durably."""
+        """Keep `secret`, durably, in the place of one of its epoch that is there."""
         ...
 
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
@@ -59,6 +63,35 @@ class EpochStore(Anchor, Protocol):
         ...
 
 
+def secret_in(data: bytes, vault_id: bytes, epoch: int) -> EpochSecret:
+    """Return the secret of an epoch out of what a store has kept for it.
+
+    Raises
+    ------
+    EpochSecretMissing
+        It is damaged, or of something else.
+    """
+    with suppress(FormatError):
+        secret = EpochSecret.decode(data)
+        if (secret.vault_id, secret.epoch) == (vault_id, epoch):
+            return secret
+    raise EpochSecretMissing(epoch=epoch)
+
+
+def head_in(data: bytes, vault_id: bytes) -> Witnessed | None:
+    """Return the witnessed head out of what an anchor has kept; None where it is damaged, or of something else."""
+    with suppress(FormatError):
+        found = Witnessed.decode(data)
+        return found if found.vault_id == vault_id else None
+    return None
+
+
+def epochs_in(names: Iterable[str], before: str) -> list[int]:
+    """Return the epochs that names state behind `before`, in order."""
+    stated = (name.removeprefix(before) for name in names if name.startswith(before))
+    return sorted(int(number) for number in stated if number.isdecimal() and len(number) <= _DIGITS)
+
+
 class DirectoryAnchor:
     """The newest heads of vaults as files in a directory, which belongs on another disk, or with somebody else.
 
@@ -71,11 +104,9 @@ class DirectoryAnchor:
 
     def last(self, vault_id: bytes) -> Witnessed | None:
         """Return the newest head that was seen."""
-        try:
-            found = Witnessed.decode(self._vfs.read(self._seen(vault_id), WITNESS.size))
-        except (VaultMissing, FormatError):
-            return None
-        return found if found.vault_id == vault_id else None
+        with suppress(VaultMissing):
+            return head_in(self._vfs.read(self._seen(vault_id), WITNESS.size), vault_id)
+        return None
 
     def see(self, witnessed: Witnessed) -> None:
         """Keep a head, durably."""
@@ -105,17 +136,14 @@ class DirectoryStore(DirectoryAnchor):
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
         """Return the secret of an epoch."""
         try:
-            secret = EpochSecret.decode(self._vfs.read(self._file(vault_id, epoch), FILE.size))
-        except (VaultMissing, FormatError):
+            data = self._vfs.read(self._file(vault_id, epoch), FILE.size)
+        except VaultMissing:
             raise EpochSecretMissing(epoch=epoch) from None
-        if (secret.vault_id, secret.epoch) != (vault_id, epoch):
-            raise EpochSecretMissing(epoch=epoch)
-        return secret
+        return secret_in(data, vault_id, epoch)
 
     def epochs(self, vault_id: bytes) -> list[int]:
         """Return the epochs whose secrets are kept, in order."""
-        names = self._vfs.names(self.path / vault_id.hex())
-        return sorted(int(number) for name in names if (number := name.removeprefix(_FILE)).isdecimal())
+        return epochs_in(self._vfs.names(self.path / vault_id.hex()), _FILE)
 
     def destroy(self, vault_id: bytes, epoch: int) -> None:
         """Write zeros over the file of a secret, and remove it, durably."""

@@ -17,6 +17,7 @@ from vaultfs_format.tokenstanza import WRAPPED_SECRET, Mechanism, TokenStanza
 
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NoRecipientMatches
 from vaultfs.keys import cryptoki
+from vaultfs.keys.cryptoki import Pin
 from vaultfs.keys.errors import TokenFailed, TokenKeyMissing
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Token:
 
     module: Path | str
     label: str
-    pin: bytes | Callable[[], bytes] = field(repr=False)
+    pin: Pin = field(repr=False)
     key_id: bytes = b""
 
     def make_key(self) -> None:
@@ -110,5 +111,4 @@ class Token:
 
     def _used(self, act: Callable[[Session], T], *, writes: bool = False) -> T:
         """Return what `act` returns in a session of the token, of this process alone."""
-        pin = self.pin() if callable(self.pin) else self.pin
-        return cryptoki.used(str(self.module), self.label, pin, act, writes=writes)
+        return cryptoki.used(str(self.module), self.label, self.pin, act, writes=writes)
