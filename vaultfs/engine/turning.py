@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, LeafKind, encode_entries
@@ -26,7 +27,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.keyring import Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
-from vaultfs_format.suite import DIGEST, KEY, same
+from vaultfs_format.suite import DIGEST, KEY
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
@@ -41,9 +42,9 @@ from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
 from vaultfs.engine.segments import Placed, Written, write_segment
 from vaultfs.engine.store import TableReader, load_table
-from vaultfs.errors import EpochSecretMissing, IndexDamaged, NotAuthentic, StorageFailed, VaultError
+from vaultfs.errors import IndexDamaged, NotAuthentic
 from vaultfs.keys.chain import KeyChain, turned_keyring
-from vaultfs.keys.stores import EpochStore
+from vaultfs.keys.stores import asked, put_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +163,10 @@ def _new_secret(engine: Engine) -> EpochSecret:
 
     Its epoch is beyond all that any store knows: a turn that was cut off, or a vault that was older, has left them.
     """
-    epoch = 1 + max(engine.head.epoch, *(number for store in engine.stores for number in _epochs(engine, store)))
-    secret = EpochSecret(engine.suite, engine.vault_id, epoch, os.urandom(KEY))
-    for store in engine.stores:
-        try:
-            store.put(secret)
-            found = store.get(engine.vault_id, epoch)
-        except VaultError:
-            raise
-        except Exception:  # noqa: BLE001 - of a host's own store, whose text may hold anything
-            raise StorageFailed from None
-        if not same(found.secret, secret.secret):
-            raise EpochSecretMissing(epoch=epoch)
+    known = [epoch for store in engine.stores for epoch in asked(partial(store.epochs, engine.vault_id))]
+    secret = EpochSecret(engine.suite, engine.vault_id, 1 + max([engine.head.epoch, *known]), os.urandom(KEY))
+    put_new(engine.stores, secret)
     return secret
-
-
-def _epochs(engine: Engine, store: EpochStore) -> Sequence[int]:
-    try:
-        return store.epochs(engine.vault_id)
-    except VaultError:
-        raise
-    except Exception:  # noqa: BLE001 - the same
-        raise StorageFailed from None
 
 
 class _Tables:

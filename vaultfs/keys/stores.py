@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from vaultfs_format.epoch import FILE, EpochSecret
+from vaultfs_format.suite import same
 from vaultfs_format.witness import FILE as WITNESS
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
+from vaultfs.errors import EpochSecretMissing, FormatError, StorageFailed, VaultError, VaultMissing
 from vaultfs.vfs import Vfs, absolute
+
+T = TypeVar("T")
 
 _FILE = "secret."
 
@@ -90,6 +94,61 @@ def epochs_in(names: Iterable[str], before: str) -> list[int]:
     """Return the epochs that names state behind `before`, in order."""
     stated = (name.removeprefix(before) for name in names if name.startswith(before))
     return sorted(int(number) for number in stated if number.isdecimal() and len(number) <= _DIGITS)
+
+
+def put_in_all(stores: Iterable[EpochStore], secret: EpochSecret) -> None:
+    """Put a secret into every store, and read it back.
+
+    Raises
+    ------
+    EpochSecretMissing
+        A store does not give back what was put into it.
+    StorageFailed
+        A store of a host failed in its own way: what it says may hold anything, and is withheld.
+    """
+    for store in stores:
+        found = asked(partial(_put, store, secret))
+        if not same(found.secret, secret.secret):
+            raise EpochSecretMissing(epoch=secret.epoch)
+
+
+def put_new(stores: Sequence[EpochStore], secret: EpochSecret) -> None:
+    """Put the secret of an epoch that is to begin into every store; where one fails, none is left with it.
+
+    Raises
+    ------
+    EpochSecretMissing, StorageFailed
+        As of `put_in_all`.
+    """
+    try:
+        put_in_all(stores, secret)
+    except BaseException:
+        for store in stores:
+            with suppress(Exception):  # then it stays, and opens nothing
+                store.destroy(secret.vault_id, secret.epoch)
+        raise
+
+
+def _put(store: EpochStore, secret: EpochSecret) -> EpochSecret:
+    store.put(secret)
+    return store.get(secret.vault_id, secret.epoch)
+
+
+def asked(act: Callable[[], T]) -> T:
+    """Return what a store returns; what a host's own store raises beside our errors is withheld.
+
+    Raises
+    ------
+    StorageFailed
+    """
+    failure: VaultError
+    try:
+        return act()
+    except VaultError as error:
+        failure = error
+    except Exception:  # noqa: BLE001 - it is not even the context of ours
+        failure = StorageFailed()
+    raise failure
 
 
 class DirectoryAnchor:

@@ -250,6 +250,17 @@ def test_a_store_that_forgets_keeps_an_epoch_from_ending(tmp_path: Path) -> None
         assert get(vault, record) == b"data"
 
 
+def test_a_vault_that_is_open_outlives_the_loss_of_all_its_stores(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    with create(tmp_path / "v", epoch_stores=[store]) as vault:
+        record = put(vault)
+        store.destroy(vault.id, 1)
+        vault.keys.turn(PASSPHRASE)
+        assert store.epochs(vault.id) == [2]
+    with reopen(tmp_path / "v", epoch_stores=[store]) as vault:
+        assert get(vault, record) == b"data"
+
+
 def test_a_damaged_key_table_keeps_an_epoch_from_ending(tmp_path: Path) -> None:
     """With its key the epoch would take away the last chance to heal it."""
     with create(tmp_path / "v") as vault:
