@@ -41,6 +41,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def call(*words: object, unlock: bool = True) -> tuple[int, dict[str, object]]:
         more = ["--passphrase-file", str(given)] if unlock else []
+        capsys.readouterr()  # what others have printed before
         code = keys.main([*map(str, words), *more, "--json"])
         output, errors = capsys.readouterr()
         return code, json.loads(output or errors)
