@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import vaultfs
+from vaultfs.engine.epochs import lagging, pending
 from vaultfs.engine.lives import KeyRef
-from vaultfs.engine.turning import Turned, lagging, pending
+from vaultfs.engine.turning import Turned
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.keys import Escrow, PrivateKey, Recipient, RecipientInfo, RecipientKey, Shares, Token, Unlocker
 from vaultfs.keys.lifecycle import NEVER

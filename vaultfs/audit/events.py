@@ -66,6 +66,7 @@ class EventType(IntEnum):
     COPY_GIVEN_UP = 75
     KEY_STATE_SET = 76
     CRYPTOPERIOD_SET = 77
+    SECRET_KEPT = 78
 
 
 class Outcome(IntEnum):
@@ -91,7 +92,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
         Surrogate of the subject and record id, empty where not concerned.
     version
         Version of the record or state; a count for searches and acts of the vault; of a created subject, how many
-        identifiers it was created by (none or one); for a denial the action.
+        identifiers it was created by (none or one); for a denial the action; of secrets of epochs the epoch.
     outcome
         `Outcome`.
     detail

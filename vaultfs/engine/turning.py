@@ -31,7 +31,6 @@ from vaultfs_format.suite import DIGEST, KEY
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
-from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
 from vaultfs.engine.grouping import audit_frames
@@ -64,25 +63,6 @@ class Turned:
     epoch: int
     frames: int
     tables: int
-
-
-@dataclass(frozen=True, slots=True)
-class Destruction:
-    """What became of the secrets of earlier epochs.
-
-    Parameters
-    ----------
-    destroyed
-        How many were destroyed just now, each store counted.
-    pending
-        How many are left; a store that cannot be asked counts as one.
-    waiting
-        How many copies of the vault have not been brought up to date since the epoch began: they keep them.
-    """
-
-    destroyed: int
-    pending: int
-    waiting: int
 
 
 def turn(
@@ -267,52 +247,3 @@ def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence
         engine.last_commit = head.last_commit
         engine.store.add_segment(number, log)
         engine.store.use(coming.chain, head.segments)
-
-
-def retire(engine: Engine) -> Destruction:
-    """Destroy the secrets of earlier epochs, unless a copy of the vault still needs the keys of the present one.
-
-    Call at any time: what is done is not done again.
-    """
-    old = outdated(engine)
-    waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
-    if waiting:
-        return Destruction(0, _count(old), waiting)
-    destroyed = 0
-    for number, epochs in old.items():
-        for epoch in epochs or ():
-            with suppress(Exception):  # of a host's own store; it is asked again
-                engine.stores[number].destroy(engine.vault_id, epoch)
-                destroyed += 1
-    return Destruction(destroyed, _count(outdated(engine)), 0)
-
-
-def outdated(engine: Engine) -> dict[int, Sequence[int] | None]:
-    """Return the epochs before this one whose secrets each store keeps; None for a store that cannot be asked."""
-    found: dict[int, Sequence[int] | None] = {}
-    for number, store in enumerate(engine.stores):
-        try:
-            found[number] = [epoch for epoch in store.epochs(engine.vault_id) if epoch < engine.head.epoch]
-        except Exception:  # noqa: BLE001 - of a host's own store
-            found[number] = None
-    return found
-
-
-def _count(old: Mapping[int, Sequence[int] | None]) -> int:
-    """Return how many secrets are left; a store that cannot be asked counts as one."""
-    return sum(1 if epochs is None else len(epochs) for epochs in old.values())
-
-
-def pending(engine: Engine) -> int:
-    """Return how many secrets of earlier epochs are left; a store that cannot be asked counts as one, after a turn."""
-    return _count(outdated(engine)) if engine.chain.turn.time else 0
-
-
-def oldest_copy(engine: Engine) -> int | None:
-    """Return when the copy of the vault that is most behind was brought up to date; None where none is known."""
-    return min((copy.made for copy in known_copies(engine).values()), default=None)
-
-
-def lagging(engine: Engine) -> int:
-    """Return how many copies of the vault do not have the keys of this epoch."""
-    return sum(copy.opens <= engine.chain.turn.time for copy in known_copies(engine).values())

@@ -143,7 +143,7 @@ class _Run:
         self.done.mirrors = complete_mirrors(self.vault, self._left())
 
     def _retire(self) -> None:
-        self.done.secrets = self.vault.retire().destroyed
+        self.done.secrets = len(self.vault.retire().receipts)
 
     def _anchor(self) -> None:
         engine = self.vault.engine

@@ -146,6 +146,7 @@ def _token_store(watch: Watch, vault: vaultfs.Vault, store: TokenStore) -> None:
     head, (there,) = vault.engine.head, vault.engine.stores
     store.put(there.get(vault.id, head.epoch))
     store.see(Witnessed.of(head))
+    watch.said(vault.keys.keep_secret(store, unlock=SECRET))
     watch.said(store, store.get(vault.id, head.epoch), store.epochs(vault.id), store.last(vault.id))
     store.destroy(vault.id, head.epoch)
     for broken in (replace(store, label=TEXT("label")), replace(store, pin=PLANTED.plain("wrongpin").encode()), store):

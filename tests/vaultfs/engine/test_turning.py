@@ -17,9 +17,9 @@ from vaultfs_tools import backup, fsck, rescue
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, flipped, get, index_content, put, read_only, reopen
+from vaultfs.engine.epochs import Destruction
 from vaultfs.engine.index import HANDLE
 from vaultfs.engine.subjects import encode_identifier
-from vaultfs.engine.turning import Destruction
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict, VaultDamaged
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
@@ -305,7 +305,7 @@ def test_a_copy_that_is_behind_keeps_the_old_secret(tmp_path: Path) -> None:
     with reopen(path) as vault:
         dispose(vault, PATIENTS[:1])
         assert store.epochs(vault.id) == [1, 2]
-        assert vault.retire() == Destruction(0, 1, 1)
+        assert vault.retire() == Destruction((), 1, 1)
     with reopen(path) as vault:
         assert store.epochs(vault.id) == [1, 2]
     assert backup.main(["copy", str(path), str(target)]) == 0
