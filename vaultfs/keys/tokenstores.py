@@ -33,12 +33,10 @@ class TokenStore:
 
     Parameters
     ----------
-    module
-        Path of the PKCS#11 library that leads to the token.
-    label
-        Label of the token.
+    module, label
+        As of `Token`.
     pin
-        PIN of its user, or what returns it whenever it is needed, as from a prompt.
+        As of `Token`. A function is called for every use, and an open vault uses the store with every head.
     """
 
     module: Path | str

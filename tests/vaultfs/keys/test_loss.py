@@ -339,6 +339,19 @@ class TestDisks:
             assert vault.keys.keep_secret(world.stores[0], unlock=PASSPHRASE).pending == 0
         assert world.whole(epoch_stores=world.stores[:1])
 
+    def test_a_copy_that_is_older_than_the_store_has_seen_has_to_be_accepted(self, make: Make) -> None:
+        world = make()
+        assert run(backup.main, "copy", world.path, world.folder / "copy") == 0
+        with world.opened() as vault:
+            put(vault, b"later")
+            vault.settle()
+        shutil.rmtree(world.path)
+        assert run(backup.main, "restore", world.folder / "copy", world.path) == 0
+        with pytest.raises(RolledBack):
+            world.opened()
+        assert world.whole(accept_older=True)
+        assert world.whole()
+
     def test_an_old_backup_opens_by_todays_bundle_alone_and_never_gives_back_what_was_disposed_of(
         self, make: Make
     ) -> None:
