@@ -280,7 +280,7 @@ class Vfs:
     def sync_directory(self, path: Path) -> None:
         """Return when the names in a directory are durable."""
         with converted():
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
             finally:
@@ -344,17 +344,18 @@ class WriterLock:
 
 
 @contextmanager
-def directory_lock(path: Path, *, exclusive: bool, wait: float) -> Iterator[bool]:
-    """Hold the `flock` of a directory; tell whether it was got within `wait` seconds."""
+def path_lock(path: Path, *, exclusive: bool, wait: float) -> Iterator[bool]:
+    """Hold the `flock` of a directory or file; tell whether it was got within `wait` seconds."""
     kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
     deadline = time.monotonic() + wait
     with converted():
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         while not (locked := _locked(descriptor, kind)) and time.monotonic() < deadline:
             time.sleep(_LOCK_INTERVAL)
         yield locked
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has the descriptor, too
         os.close(descriptor)
 
 

@@ -19,7 +19,7 @@ from vaultfs.errors import (
     WriterBusy,
 )
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
-from vaultfs.vfs import Vfs, WriterLock, coded, converted
+from vaultfs.vfs import Vfs, WriterLock, coded, converted, path_lock
 
 
 @pytest.mark.parametrize(
@@ -204,3 +204,25 @@ class TestFaults:
         with pytest.raises(KeyboardInterrupt):
             vfs.unlink(tmp_path / "f")
         file.close()
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_the_lock_of_a_path_is_given_back_though_a_child_was_forked_meanwhile(tmp_path: Path, kind: str) -> None:
+    path = tmp_path if kind == "directory" else tmp_path / "library.so"
+    if kind == "file":
+        path.write_bytes(b"")
+    held, end = os.pipe()
+    with path_lock(path, exclusive=True, wait=0) as got:
+        assert got
+        with path_lock(path, exclusive=True, wait=0) as twice:
+            assert not twice
+        child = os.fork()
+        if child == 0:
+            os.close(end)
+            os.read(held, 1)
+            os._exit(0)
+    with path_lock(path, exclusive=True, wait=0) as again:
+        assert again
+    os.close(held)
+    os.close(end)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

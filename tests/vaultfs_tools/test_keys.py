@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from vaultfs_tools import backup, keys
 
 import vaultfs
+from tests.vaultfs import softhsm
 from tests.vaultfs.support import PASSPHRASE, WHO, create, get, put, reopen
 from vaultfs.errors import NotFound
 
@@ -41,6 +43,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def call(*words: object, unlock: bool = True) -> tuple[int, dict[str, object]]:
         more = ["--passphrase-file", str(given)] if unlock else []
+        capsys.readouterr()  # what others have printed before
         code = keys.main([*map(str, words), *more, "--json"])
         output, errors = capsys.readouterr()
         return code, json.loads(output or errors)
@@ -91,6 +94,30 @@ def test_a_copy_that_waits_is_told_confirmed_and_given_up(run: Run, path: Path, 
     code, shown = run("copies", path, "--give-up", two)
     assert (code, shown["secrets_pending"], len(shown["copies"])) == (0, 0, 1)  # type: ignore[arg-type]
     assert run("copies", path, "--give-up", two)[0] == 8
+
+
+def test_the_secret_is_kept_in_one_more_store(run: Run, path: Path, tmp_path: Path) -> None:
+    """A medium that is brought after a turn, and a token: each opens the vault when the others are lost."""
+    token = softhsm.new_token(key=False)
+    words = (token.module, token.label, secret(tmp_path / "pin", softhsm.PIN))
+    medium = tmp_path / "medium"
+    assert run("keep", path, "--in-directory", medium) == (
+        0,
+        {"epoch": 1, "destroyed": 0, "pending": 0, "copies_waiting": 0},
+    )
+    assert run("turn", path)[0] == 0
+    assert run("keep", path, "--in-directory", medium)[1]["destroyed"] == 1
+    assert run("keep", path, "--in-token", *words)[0] == 0
+    shutil.rmtree(tmp_path / "v.epoch")
+    assert run("status", path)[0] == 8
+    assert run("status", path, "--epoch-store", medium)[0] == 0
+    assert run("status", path, "--epoch-token", *words)[0] == 0
+    assert run("keep", path, "--epoch-token", *words, "--in-directory", tmp_path / "v.epoch")[0] == 0
+    assert run("status", path)[1]["epoch"] == 2
+    assert backup.main(["copy", str(path), str(tmp_path / "copy")]) == 0
+    assert run("turn", path)[0] == 1
+    code, shown = run("keep", path, "--in-directory", medium)
+    assert (code, shown["pending"], shown["copies_waiting"]) == (1, 1, 1)
 
 
 def test_shares_are_drawn_into_files_and_tried_out(run: Run, path: Path, tmp_path: Path) -> None:

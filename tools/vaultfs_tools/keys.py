@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import vaultfs
-from vaultfs.engine.turning import Turned, lagging, pending
+from vaultfs.engine.epochs import lagging, pending
+from vaultfs.engine.turning import Turned
 from vaultfs.errors import ArgumentInvalid
-from vaultfs.keys import Escrow, PrivateKey, Recipient, RecipientInfo, RecipientKey, Shares, Token, Unlocker
+from vaultfs.keys import Escrow, PrivateKey, Recipient, RecipientInfo, RecipientKey, Shares, Token, TokenStore, Unlocker
 from vaultfs.keys.lifecycle import NEVER, KeyRef
+from vaultfs.keys.stores import EpochStore
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
 from vaultfs_tools import cli, unlocking
 from vaultfs_tools.keyless.durable import write
@@ -24,10 +26,12 @@ Exit codes: 0 done; 1 done, and something waits (an old secret for a copy of the
 nothing could be done; 16 wrong usage; 130 interrupted. Nothing that is printed is a secret: shares go into files.
 """
 OVERVIEW = """\
-list VAULT; add VAULT; replace VAULT; turn VAULT; status VAULT; split VAULT OUT; drill VAULT; copies VAULT; make FILE.
+list VAULT; add VAULT; replace VAULT; turn VAULT; status VAULT; split VAULT OUT; drill VAULT; keep VAULT; copies VAULT;
+make FILE.
 Each tells its options with --help.
 """
 _PRIVATE = 0o600
+_TOKEN_STORE = ("MODULE", "LABEL", "PIN-FILE")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +60,10 @@ def _vault(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="epoch store, or several; default: VAULT.epoch",
     )
+    parser.add_argument(
+        "--epoch-token", metavar=_TOKEN_STORE, nargs=3, action="append", default=[],
+        help="epoch store in a token, or several, beside those in directories",
+    )  # fmt: skip
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
     unlocking.add_options(parser)
 
@@ -102,6 +110,13 @@ def _drilling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--try-shares", metavar="FILE", required=True, help="file with shares, one a line")
 
 
+def _keeping(parser: argparse.ArgumentParser) -> None:
+    _vault(parser)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--in-directory", metavar="DIR", type=Path, help="a directory, best on a medium of its own")
+    group.add_argument("--in-token", metavar=_TOKEN_STORE, nargs=3, help="a token")
+
+
 def _copies(parser: argparse.ArgumentParser) -> None:
     _vault(parser)
     group = parser.add_mutually_exclusive_group()
@@ -121,7 +136,8 @@ def _making(parser: argparse.ArgumentParser) -> None:
 
 def _opened(args: argparse.Namespace) -> tuple[vaultfs.Vault, Unlocker]:
     unlock = unlocking.unlocker(args)
-    stores = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
+    stores: list[EpochStore] = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
+    stores += [_token_store(one) for one in args.epoch_token]
     return vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, wait=args.wait), unlock
 
 
@@ -214,6 +230,17 @@ def _run_drill(args: argparse.Namespace) -> int:
     return cli.Exit.DONE
 
 
+def _run_keep(args: argparse.Namespace) -> int:
+    store = _token_store(args.in_token) if args.in_token else vaultfs.DirectoryStore(args.in_directory)
+    vault, unlock = _opened(args)
+    with vault:
+        kept, epoch = vault.keys.keep_secret(store, unlock=unlock), vault.engine.head.epoch
+    shown = {"epoch": epoch, "destroyed": len(kept.receipts), "pending": kept.pending, "copies_waiting": kept.waiting}
+    text = f"epoch {epoch}: kept; of earlier epochs {len(kept.receipts)} destroyed, {kept.pending} left"
+    cli.emit(args, shown, [text])
+    return cli.Exit.ATTENTION if kept.pending else cli.Exit.DONE
+
+
 def _run_copies(args: argparse.Namespace) -> int:
     vault, _ = _opened(args)
     with vault:
@@ -257,6 +284,11 @@ def _named(args: argparse.Namespace) -> list[Recipient]:
     if not found:
         raise ArgumentInvalid(recipients=0)
     return found
+
+
+def _token_store(words: Sequence[str]) -> TokenStore:
+    module, label, pin = words
+    return TokenStore(module, label, cli.secret_of_file(pin))
 
 
 def _subjects(args: argparse.Namespace) -> list[vaultfs.SubjectId]:
@@ -324,6 +356,7 @@ _COMMANDS: dict[str, _Command] = {
     "status": ("Tell about the epoch, and what waits for copies of the vault.", _vault, _run_status),
     "split": ("Draw escrow shares, and write each into a file.", _splitting, _run_split),
     "drill": ("Prove that escrow shares still open a vault.", _drilling, _run_drill),
+    "keep": ("Put the secret of the epoch into one more store.", _keeping, _run_keep),
     "copies": ("List the copies of a vault that are known.", _copies, _run_copies),
     "make": ("Make a key pair for a recipient.", _making, _run_make),
 }

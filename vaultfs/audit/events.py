@@ -66,6 +66,7 @@ class EventType(IntEnum):
     COPY_GIVEN_UP = 75
     KEY_STATE_SET = 76
     CRYPTOPERIOD_SET = 77
+    SECRET_KEPT = 78
     KEY_REFUSED = 80
     KEY_RISK_ACCEPTED = 81
     SIGNER_ADDED = 82
@@ -97,7 +98,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
         Surrogate of the subject and record id, empty where not concerned.
     version
         Version of the record or state; a count for searches and acts of the vault; of a created subject, how many
-        identifiers it was created by (none or one); for a denial the action.
+        identifiers it was created by (none or one); for a denial the action; of secrets of epochs the epoch.
     outcome
         `Outcome`.
     detail

@@ -36,7 +36,7 @@ from vaultfs.errors import (
     VaultMissing,
     WriterPoisoned,
 )
-from vaultfs.vfs import Vfs, directory_lock
+from vaultfs.vfs import Vfs, path_lock
 
 SUFFIX = ".vacc"
 MAX_ACCESS_JOURNAL = 64 * limits.MIB
@@ -115,7 +115,7 @@ class AccessLog:
         path = self._directory / f"{header.journal_id.hex()}{SUFFIX}"
         self._commit = 0
         # A writer that looks through the directory meanwhile would find a journal that nobody holds yet.
-        with directory_lock(self._directory, exclusive=False, wait=_PATIENCE) as alone:
+        with path_lock(self._directory, exclusive=False, wait=_PATIENCE) as alone:
             if not alone:
                 raise AccessLogBusy
             journal = JournalFile.create(self._vfs, path, header, access_keys(header, journal_key, self._access_key))

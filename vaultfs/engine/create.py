@@ -23,7 +23,7 @@ from vaultfs.engine.reserve import RESERVE
 from vaultfs.errors import ArgumentInvalid, Structure, VaultExists
 from vaultfs.keys.chain import new_keyring
 from vaultfs.keys.recipients import Recipient, sealed_for
-from vaultfs.keys.stores import EpochStore
+from vaultfs.keys.stores import EpochStore, put_new
 from vaultfs.kinds import encode_names
 from vaultfs.vfs import Vfs, converted
 
@@ -69,6 +69,8 @@ def create_files(
     Raises
     ------
     VaultExists, ArgumentInvalid, AlgorithmMissing, StorageFull, StorageReadOnly, StorageFailed
+    EpochSecretMissing
+        A store does not give back what was put into it.
     """
     if not 0 < len(recipients) <= limits.MAX_STANZAS or not epoch_stores:
         raise ArgumentInvalid(recipients=len(recipients), stores=len(epoch_stores))
@@ -79,9 +81,7 @@ def create_files(
     check_provided(suite, Structure.SUPERBLOCK)
     vault_id = os.urandom(16)
     secret = EpochSecret(suite, vault_id, FIRST_EPOCH, Secret(os.urandom(KEY)))
-    for store in epoch_stores:
-        store.put(secret)
-        store.get(vault_id, FIRST_EPOCH)
+    put_new(epoch_stores, secret)
     root_key = Secret(os.urandom(KEY))
     stanzas = [sealed_for(one, suite, vault_id, root_key) for one in recipients]
     inbox = Secret(suite.draw_private_key(os.urandom))

@@ -36,7 +36,7 @@ from vaultfs.errors import (
     VaultDamaged,
     VaultMissing,
 )
-from vaultfs.vfs import File, directory_lock
+from vaultfs.vfs import File, path_lock
 
 NAMESPACE = "vaultfs.access"
 """Control states: journal id to the number of the last group that is merged."""
@@ -111,7 +111,7 @@ class Merger:
         vfs = self._engine.vfs
         with ExitStack() as stack:
             found: list[tuple[Path, JournalFile, bool]] = []
-            with directory_lock(directory, exclusive=True, wait=_PATIENCE) as alone:
+            with path_lock(directory, exclusive=True, wait=_PATIENCE) as alone:
                 for name in vfs.names(directory):
                     if name.endswith(SUFFIX):
                         journal = self._opened(directory / name, merged, removable=alone)

@@ -269,13 +269,3 @@ def last_seen(anchor: Anchor, vault_id: bytes, metrics: Metrics) -> Witnessed | 
     except Exception:  # noqa: BLE001 - a host's own anchor fails in its own ways
         metrics.add(Counter.ANCHORS_MISSED)
         return None
-
-
-def holders(stores: Sequence[EpochStore], head: Head) -> int:
-    """Return how many of the epoch stores hold the vault's secret: with one, losing it loses everything."""
-    found = 0
-    for store in stores:
-        with suppress(Exception):
-            store.get(head.vault_id, head.epoch)
-            found += 1
-    return found

@@ -23,7 +23,8 @@ from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.epochs import Destruction, present_secret, retire
+from vaultfs.engine.heads import read_superblock, witness
 from vaultfs.engine.litter import sweep
 from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.reencrypting import Reencrypted, reencrypt
@@ -34,6 +35,7 @@ from vaultfs.keys.escrow import Shares
 from vaultfs.keys.lifecycle import KeyRef
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
+from vaultfs.keys.stores import EpochStore, put_in_all
 from vaultfs.metrics import Timing, timed
 from vaultfs.model import SubjectId
 
@@ -228,6 +230,42 @@ class Keys:
     def reencrypt(self, seconds: float | None = None) -> Reencrypted:
         """Seal everything anew under keys that were never used. Parameters and errors are those of `reencrypt`."""
         return reencrypt(self._vault, lambda rows: self._settle(as_it_is, rows), seconds)
+
+    def keep_secret(self, store: EpochStore, *, unlock: Unlocker) -> Destruction:
+        """Put the secret of this epoch into one more store, and show it the head: for a holder elsewhere, say.
+
+        The secrets of earlier epochs in it are destroyed, as in the stores of the vault. It has the secret of this
+        epoch only: after each turn it has to be given the next one, or to be among the stores with which the vault is
+        opened.
+
+        Parameters
+        ----------
+        unlock
+            Any that opens the vault now: it proves which secret is the right one.
+
+        Returns
+        -------
+        Destruction
+            What became of the secrets of earlier epochs in this store.
+
+        Raises
+        ------
+        NoRecipientMatches
+        EpochSecretMissing
+            No store of the vault has the secret, or this one does not give it back.
+        StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
+        """
+        engine = self._engine
+        with engine.maintained():
+            _, root_key = self._unlocked(unlock)
+            with engine.lock:
+                engine.check_writable()
+                put_in_all([store], present_secret(engine, root_key))
+                witness([store], engine.head, engine.metrics)
+                retired, now = retire(engine, store), engine.options.clock()
+                kept = Event(EventType.SECRET_KEPT, now, NOBODYS_SESSION, version=engine.head.epoch)
+                self._vault.record([kept, *(one.event(now) for one in retired.receipts)], durable=True)
+        return retired
 
     def drill(self, shares: Shares) -> RecipientInfo:
         """Prove that escrow shares still open the vault, and change nothing; that it was tried is audited, durably.

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, LeafKind, encode_entries
@@ -29,11 +30,10 @@ from vaultfs_format.keytable import DISPOSED, seal_table
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
 from vaultfs_format.signing import SigningKeys
-from vaultfs_format.suite import DIGEST, KEY, same
+from vaultfs_format.suite import DIGEST, KEY
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
-from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
 from vaultfs.engine.grouping import audit_frames
@@ -44,11 +44,10 @@ from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
 from vaultfs.engine.segments import Placed, Written, write_segment
 from vaultfs.engine.store import TableReader, load_table
-from vaultfs.errors import EpochSecretMissing, IndexDamaged, NotAuthentic, StorageFailed, VaultError
+from vaultfs.errors import IndexDamaged, NotAuthentic
 from vaultfs.keys.chain import KeyChain, turned_keyring
-from vaultfs.keys.stores import EpochStore
+from vaultfs.keys.stores import asked, put_new
 from vaultfs.metrics import Timing, timed
-
 
 SignerKeys = tuple[int, bytes | bytearray]
 """Number and private keys of a signer."""
@@ -87,25 +86,6 @@ class Replacement:
 
     superblock: Superblock
     signer: SignerKeys | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Destruction:
-    """What became of the secrets of earlier epochs.
-
-    Parameters
-    ----------
-    destroyed
-        How many were destroyed just now, each store counted.
-    pending
-        How many are left; a store that cannot be asked counts as one.
-    waiting
-        How many copies of the vault have not been brought up to date since the epoch began: they keep them.
-    """
-
-    destroyed: int
-    pending: int
-    waiting: int
 
 
 def turn(
@@ -193,28 +173,10 @@ def _new_secret(engine: Engine) -> EpochSecret:
 
     Its epoch is beyond all that any store knows: a turn that was cut off, or a vault that was older, has left them.
     """
-    epoch = 1 + max(engine.head.epoch, *(number for store in engine.stores for number in _epochs(engine, store)))
-    secret = EpochSecret(engine.suite, engine.vault_id, epoch, Secret(os.urandom(KEY)))
-    for store in engine.stores:
-        try:
-            store.put(secret)
-            found = store.get(engine.vault_id, epoch)
-        except VaultError:
-            raise
-        except Exception:  # noqa: BLE001 - of a host's own store, whose text may hold anything
-            raise StorageFailed from None
-        if not same(found.secret, secret.secret):
-            raise EpochSecretMissing(epoch=epoch)
+    known = [epoch for store in engine.stores for epoch in asked(partial(store.epochs, engine.vault_id))]
+    secret = EpochSecret(engine.suite, engine.vault_id, 1 + max([engine.head.epoch, *known]), Secret(os.urandom(KEY)))
+    put_new(engine.stores, secret)
     return secret
-
-
-def _epochs(engine: Engine, store: EpochStore) -> Sequence[int]:
-    try:
-        return store.epochs(engine.vault_id)
-    except VaultError:
-        raise
-    except Exception:  # noqa: BLE001 - the same
-        raise StorageFailed from None
 
 
 def _new_chain(
@@ -223,7 +185,7 @@ def _new_chain(
     top: Buffer,
     tables: _Tables,
     disposed: int,
-    signer: tuple[int, bytes | bytearray] | None,
+    signer: SignerKeys | None,
 ) -> tuple[KeyChain, bytes]:
     """Write the keyring of the new epoch; return the keys that follow from it, and its digest."""
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
@@ -339,52 +301,3 @@ def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence
         engine.last_commit = head.last_commit
         engine.store.add_segment(number, log)
         engine.store.use(coming.chain, head.segments)
-
-
-def retire(engine: Engine) -> Destruction:
-    """Destroy the secrets of earlier epochs, unless a copy of the vault still needs the keys of the present one.
-
-    Call at any time: what is done is not done again.
-    """
-    old = outdated(engine)
-    waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
-    if waiting:
-        return Destruction(0, _count(old), waiting)
-    destroyed = 0
-    for number, epochs in old.items():
-        for epoch in epochs or ():
-            with suppress(Exception):  # of a host's own store; it is asked again
-                engine.stores[number].destroy(engine.vault_id, epoch)
-                destroyed += 1
-    return Destruction(destroyed, _count(outdated(engine)), 0)
-
-
-def outdated(engine: Engine) -> dict[int, Sequence[int] | None]:
-    """Return the epochs before this one whose secrets each store keeps; None for a store that cannot be asked."""
-    found: dict[int, Sequence[int] | None] = {}
-    for number, store in enumerate(engine.stores):
-        try:
-            found[number] = [epoch for epoch in store.epochs(engine.vault_id) if epoch < engine.head.epoch]
-        except Exception:  # noqa: BLE001 - of a host's own store
-            found[number] = None
-    return found
-
-
-def _count(old: Mapping[int, Sequence[int] | None]) -> int:
-    """Return how many secrets are left; a store that cannot be asked counts as one."""
-    return sum(1 if epochs is None else len(epochs) for epochs in old.values())
-
-
-def pending(engine: Engine) -> int:
-    """Return how many secrets of earlier epochs are left; a store that cannot be asked counts as one, after a turn."""
-    return _count(outdated(engine)) if engine.chain.turn.time else 0
-
-
-def oldest_copy(engine: Engine) -> int | None:
-    """Return when the copy of the vault that is most behind was brought up to date; None where none is known."""
-    return min((copy.made for copy in known_copies(engine).values()), default=None)
-
-
-def lagging(engine: Engine) -> int:
-    """Return how many copies of the vault do not have the keys of this epoch."""
-    return sum(copy.opens <= engine.chain.turn.time for copy in known_copies(engine).values())

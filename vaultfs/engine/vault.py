@@ -18,13 +18,14 @@ from vaultfs.engine import rebuild
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Condition, Engine, Options
+from vaultfs.engine.epochs import Destruction, holders, oldest_copy, retire
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.guarding import Guard
 from vaultfs.engine.heads import heal_head, read_heads
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.merging import Merged, Merger
-from vaultfs.engine.opening import Held, Opener, default_store, holders
+from vaultfs.engine.opening import Held, Opener, default_store
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.recovery import secure_names
 from vaultfs.engine.rekeying import Keys
@@ -33,7 +34,6 @@ from vaultfs.engine.settle import as_it_is, settle
 from vaultfs.engine.space import Space, measure
 from vaultfs.engine.starting import start
 from vaultfs.engine.state import Census, State, States
-from vaultfs.engine.turning import Destruction, oldest_copy, retire
 from vaultfs.engine.upkeep import Upkeep
 from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import (
@@ -351,8 +351,9 @@ class Vault:
             self.engine.check_writable()
             retired = retire(self.engine)
             sweep_retired(self.engine, oldest_copy(self.engine))
-            if retired.destroyed:
-                self.note(EventType.SECRETS_DESTROYED, retired.destroyed)
+            if retired.receipts:
+                now = self.engine.options.clock()
+                self.record([receipt.event(now) for receipt in retired.receipts], durable=True)
             return retired
 
     def _settle_grown(self) -> None:

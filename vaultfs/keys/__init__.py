@@ -14,6 +14,7 @@ from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.publickeys import PrivateKey, RecipientKey
 from vaultfs.keys.recipients import Passphrase, Recipient, Unlocker
 from vaultfs.keys.tokens import Token
+from vaultfs.keys.tokenstores import TokenStore
 
 __all__ = [
     "Cryptoperiod",
@@ -33,6 +34,7 @@ __all__ = [
     "RecipientKey",
     "Shares",
     "Token",
+    "TokenStore",
     "Unlocker",
     "undumpable",
 ]

@@ -1,28 +1,39 @@
 """PKCS#11 as far as vaults need it: a session in a token, and a secret wrapped and unwrapped by an AES key in it.
 
-Every use logs in and out again, and one thread of a process has a session at a time: no handle is kept, so none can
+Every use logs in and out again, and one thread of one process has a session at a time: no handle is kept, so none can
 survive a fork, and a login ends with what it was made for. A forked process initialises the library anew, as PKCS#11
 demands of it. Errors of the library are converted here, and are not even the context of ours: they can hold paths.
+
+A PIN that a token has refused is not tried again by this process, whoever brings it: a few wrong ones lock a token.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaultfs_format.suite import KEY
 
 from vaultfs.errors import ArgumentInvalid, VaultError
 from vaultfs.keys.errors import Extra, ExtraMissing, PinLocked, PinWrong, TokenFailed, TokenMissing
+from vaultfs.vfs import path_lock
 
 if TYPE_CHECKING:
     from pkcs11 import Attribute, Mechanism, PKCS11Error, Session, Token
     from pkcs11._pkcs11 import lib
 
 T = TypeVar("T")
+
+Pin = bytes | bytearray | Callable[[], bytes | bytearray]
+"""A PIN, or what returns it whenever it is needed."""
+
+
+_PATIENCE = 5.0
+"""Seconds for which other processes are waited for."""
 
 
 class _Process:
@@ -32,27 +43,30 @@ class _Process:
     ----------
     inherited
         The libraries that the process from which this one was forked has initialised.
+    refused
+        The PINs that tokens have refused, each with the serial number of the token.
     """
 
-    def __init__(self, inherited: set[str]) -> None:
+    def __init__(self, inherited: set[str], refused: set[tuple[bytes, str]]) -> None:
         self.number = os.getpid()
         self.lock = threading.Lock()
         self.libraries: set[str] = set()
         self.inherited = inherited
+        self.refused = refused
 
 
-_processes = [_Process(set())]
+_processes = [_Process(set(), set())]
 
 
 def _own() -> _Process:
     """Return the state of this process."""
     last = _processes[0]
     if last.number != os.getpid():
-        _processes[0] = _Process(last.libraries | last.inherited)
+        _processes[0] = _Process(last.libraries | last.inherited, set(last.refused))
     return _processes[0]
 
 
-def used(module: str, label: str, pin: bytes | bytearray, act: Callable[[Session], T], *, writes: bool = False) -> T:
+def used(module: str, label: str, pin: Pin, act: Callable[[Session], T], *, writes: bool = False) -> T:
     """Return what `act` returns in a session that is logged in.
 
     Raises
@@ -62,13 +76,13 @@ def used(module: str, label: str, pin: bytes | bytearray, act: Callable[[Session
     _need_pkcs11()
     from pkcs11 import PKCS11Error
 
-    text = _text(pin)
+    text = _text(pin() if callable(pin) else pin)
     own = _own()
     failure: VaultError
-    with own.lock:
+    with own.lock, _alone(module):
         library = _library(own, module)
         try:
-            with closing(_login(library.get_token(token_label=label), text, writes=writes)) as session:
+            with closing(_login(own, library.get_token(token_label=label), text, writes=writes)) as session:
                 return act(session)
         except PKCS11Error as error:
             failure = _coded(error)
@@ -205,13 +219,31 @@ def _restarted(library: lib) -> None:
     library.initialize()
 
 
-def _login(token: Token, pin: str, *, writes: bool) -> Session:
-    """Return a session. Where the host is logged in already, in this process, its login serves, and stays."""
-    from pkcs11 import UserAlreadyLoggedIn
+@contextmanager
+def _alone(module: str) -> Iterator[None]:
+    """Keep other processes from the library, as far as they ask: SoftHSM fails where two log in at the same time.
 
-    with suppress(UserAlreadyLoggedIn):
+    Whoever can read the library could hold the lock for good, so nobody waits for it for long.
+    """
+    with ExitStack() as stack:
+        with suppress(VaultError):
+            stack.enter_context(path_lock(Path(module), exclusive=True, wait=_PATIENCE))
+        yield
+
+
+def _login(own: _Process, token: Token, pin: str, *, writes: bool) -> Session:
+    """Return a session. Where the host is logged in already, in this process, its login serves, and stays."""
+    from pkcs11 import PinIncorrect, PinInvalid, PinLenRange, UserAlreadyLoggedIn
+
+    if (token.serial, pin) in own.refused:
+        raise PinIncorrect
+    try:
         return token.open(rw=writes, user_pin=pin)
-    return token.open(rw=writes)
+    except UserAlreadyLoggedIn:
+        return token.open(rw=writes)
+    except (PinIncorrect, PinInvalid, PinLenRange):
+        own.refused.add((token.serial, pin))
+        raise
 
 
 def _coded(error: PKCS11Error) -> VaultError:

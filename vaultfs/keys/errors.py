@@ -59,7 +59,10 @@ class TokenFailed(VaultError):
     """The token, or the library that leads to it, failed or refused what it was asked for."""
 
     code = 2225
-    advice = "Check the token with the tools of its maker, and that it wraps keys by CKM_AES_KEY_WRAP_PAD."
+    advice = (
+        "Check the token with the tools of its maker: that it wraps keys by CKM_AES_KEY_WRAP_PAD, or, as an epoch"
+        " store, that it keeps private data objects and has room for them."
+    )
 
 
 class KeyServiceFailed(VaultError):

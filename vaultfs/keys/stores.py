@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from vaultfs_format.epoch import FILE, EpochSecret
+from vaultfs_format.suite import same
 from vaultfs_format.witness import FILE as WITNESS
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.errors import EpochSecretMissing, FormatError, VaultMissing
+from vaultfs.errors import EpochSecretMissing, FormatError, StorageFailed, VaultError, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
+T = TypeVar("T")
+
 _FILE = "secret."
+
+_DIGITS = 10
+"""Most digits of an epoch."""
 
 
 class Anchor(Protocol):
@@ -38,7 +46,7 @@ class EpochStore(Anchor, Protocol):
     """
 
     def put(self, secret: EpochSecret) -> None:
-        """Keep `secret`, durably."""
+        """Keep `secret`, durably, in the place of one of its epoch that is there."""
         ...
 
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
@@ -59,6 +67,90 @@ class EpochStore(Anchor, Protocol):
         ...
 
 
+def secret_in(data: bytes, vault_id: bytes, epoch: int) -> EpochSecret:
+    """Return the secret of an epoch out of what a store has kept for it.
+
+    Raises
+    ------
+    EpochSecretMissing
+        It is damaged, or of something else.
+    """
+    with suppress(FormatError):
+        secret = EpochSecret.decode(data)
+        if (secret.vault_id, secret.epoch) == (vault_id, epoch):
+            return secret
+    raise EpochSecretMissing(epoch=epoch)
+
+
+def head_in(data: bytes, vault_id: bytes) -> Witnessed | None:
+    """Return the witnessed head out of what an anchor has kept; None where it is damaged, or of something else."""
+    with suppress(FormatError):
+        found = Witnessed.decode(data)
+        return found if found.vault_id == vault_id else None
+    return None
+
+
+def epochs_in(names: Iterable[str], before: str) -> list[int]:
+    """Return the epochs that names state behind `before`, in order."""
+    stated = (name.removeprefix(before) for name in names if name.startswith(before))
+    return sorted(int(number) for number in stated if number.isdecimal() and len(number) <= _DIGITS)
+
+
+def put_in_all(stores: Iterable[EpochStore], secret: EpochSecret) -> None:
+    """Put a secret into every store, and read it back.
+
+    Raises
+    ------
+    EpochSecretMissing
+        A store does not give back what was put into it.
+    StorageFailed
+        A store of a host failed in its own way: what it says may hold anything, and is withheld.
+    """
+    for store in stores:
+        found = asked(partial(_put, store, secret))
+        if not same(found.secret, secret.secret):
+            raise EpochSecretMissing(epoch=secret.epoch)
+
+
+def put_new(stores: Sequence[EpochStore], secret: EpochSecret) -> None:
+    """Put the secret of an epoch that is to begin into every store; where one fails, none is left with it.
+
+    Raises
+    ------
+    EpochSecretMissing, StorageFailed
+        As of `put_in_all`.
+    """
+    try:
+        put_in_all(stores, secret)
+    except BaseException:
+        for store in stores:
+            with suppress(Exception):  # then it stays, and opens nothing
+                store.destroy(secret.vault_id, secret.epoch)
+        raise
+
+
+def _put(store: EpochStore, secret: EpochSecret) -> EpochSecret:
+    store.put(secret)
+    return store.get(secret.vault_id, secret.epoch)
+
+
+def asked(act: Callable[[], T]) -> T:
+    """Return what a store returns; what a host's own store raises beside our errors is withheld.
+
+    Raises
+    ------
+    StorageFailed
+    """
+    failure: VaultError
+    try:
+        return act()
+    except VaultError as error:
+        failure = error
+    except Exception:  # noqa: BLE001 - it is not even the context of ours
+        failure = StorageFailed()
+    raise failure
+
+
 class DirectoryAnchor:
     """The newest heads of vaults as files in a directory, which belongs on another disk, or with somebody else.
 
@@ -71,11 +163,9 @@ class DirectoryAnchor:
 
     def last(self, vault_id: bytes) -> Witnessed | None:
         """Return the newest head that was seen."""
-        try:
-            found = Witnessed.decode(self._vfs.read(self._seen(vault_id), WITNESS.size))
-        except (VaultMissing, FormatError):
-            return None
-        return found if found.vault_id == vault_id else None
+        with suppress(VaultMissing):
+            return head_in(self._vfs.read(self._seen(vault_id), WITNESS.size), vault_id)
+        return None
 
     def see(self, witnessed: Witnessed) -> None:
         """Keep a head, durably."""
@@ -105,17 +195,14 @@ class DirectoryStore(DirectoryAnchor):
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
         """Return the secret of an epoch."""
         try:
-            secret = EpochSecret.decode(self._vfs.read(self._file(vault_id, epoch), FILE.size))
-        except (VaultMissing, FormatError):
+            data = self._vfs.read(self._file(vault_id, epoch), FILE.size)
+        except VaultMissing:
             raise EpochSecretMissing(epoch=epoch) from None
-        if (secret.vault_id, secret.epoch) != (vault_id, epoch):
-            raise EpochSecretMissing(epoch=epoch)
-        return secret
+        return secret_in(data, vault_id, epoch)
 
     def epochs(self, vault_id: bytes) -> list[int]:
         """Return the epochs whose secrets are kept, in order."""
-        names = self._vfs.names(self.path / vault_id.hex())
-        return sorted(int(number) for name in names if (number := name.removeprefix(_FILE)).isdecimal())
+        return epochs_in(self._vfs.names(self.path / vault_id.hex()), _FILE)
 
     def destroy(self, vault_id: bytes, epoch: int) -> None:
         """Write zeros over the file of a secret, and remove it, durably."""

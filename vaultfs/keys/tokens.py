@@ -19,6 +19,7 @@ from vaultfs_format.tokenstanza import WRAPPED_SECRET, Mechanism, TokenStanza
 
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NoRecipientMatches
 from vaultfs.keys import cryptoki
+from vaultfs.keys.cryptoki import Pin
 from vaultfs.keys.errors import TokenFailed, TokenKeyMissing
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Token:
 
     module: Path | str
     label: str
-    pin: bytes | bytearray | Callable[[], bytes | bytearray] = field(repr=False)
+    pin: Pin = field(repr=False)
     key_id: bytes = b""
 
     def make_key(self) -> None:
@@ -112,5 +113,4 @@ class Token:
 
     def _used(self, act: Callable[[Session], T], *, writes: bool = False) -> T:
         """Return what `act` returns in a session of the token, of this process alone."""
-        pin = self.pin() if callable(self.pin) else self.pin
-        return cryptoki.used(str(self.module), self.label, pin, act, writes=writes)
+        return cryptoki.used(str(self.module), self.label, self.pin, act, writes=writes)

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from vaultfs_format.head import Head
 
+from vaultfs.engine.epochs import holders, pending
 from vaultfs.engine.heads import unpaired
-from vaultfs.engine.opening import holders, last_seen
+from vaultfs.engine.opening import last_seen
 from vaultfs.engine.reencrypting import is_due
-from vaultfs.engine.turning import pending
 from vaultfs.engine.vault import Vault
 from vaultfs.keys.stores import Anchor
 from vaultfs.metrics import Metrics
@@ -75,7 +75,7 @@ class Health:
         Of head, VAULT, keyring and key tables, those of which one of the two copies is missing, cannot be read, or is
         another one.
     epoch_stores
-        Stores that hold the epoch secret.
+        Stores that hold the epoch secret; of stores that hold different ones, the most that agree.
     secrets_pending
         Secrets of earlier epochs that are in stores; one for each store that cannot be asked.
     reencryption_due

@@ -153,7 +153,7 @@ class _Run:
             self.done.reencrypted = self.vault.keys.reencrypt(self._left())
 
     def _retire(self) -> None:
-        self.done.secrets = self.vault.retire().destroyed
+        self.done.secrets = len(self.vault.retire().receipts)
 
     def _anchor(self) -> None:
         engine = self.vault.engine

@@ -12,6 +12,7 @@ from typing import Any
 
 from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost
+from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs import softhsm
@@ -20,7 +21,7 @@ from vaultfs.audit.events import decode_detail, sealable
 from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
-from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares
+from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares, TokenStore
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
 from vaultfs.keys.recipients import Known
 from vaultfs.metrics import Counter, Tally
@@ -137,6 +138,20 @@ def _recipients(watch: Watch, vault: vaultfs.Vault, folder: Path) -> None:
     for act in failing:
         with watch.failing():
             act()
+    _token_store(watch, vault, TokenStore(token.module, token.label, token.pin))
+
+
+def _token_store(watch: Watch, vault: vaultfs.Vault, store: TokenStore) -> None:
+    """Keep the secret of an epoch and the head in a token, and ask one that is none."""
+    head, (there,) = vault.engine.head, vault.engine.stores
+    store.put(there.get(vault.id, head.epoch))
+    store.see(Witnessed.of(head))
+    watch.said(vault.keys.keep_secret(store, unlock=SECRET))
+    watch.said(store, store.get(vault.id, head.epoch), store.epochs(vault.id), store.last(vault.id))
+    store.destroy(vault.id, head.epoch)
+    for broken in (replace(store, label=TEXT("label")), replace(store, pin=PLANTED.plain("wrongpin").encode()), store):
+        with watch.failing():
+            broken.get(vault.id, head.epoch)
 
 
 def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> None:

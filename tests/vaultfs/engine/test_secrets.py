@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.vaultfs import support
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, put
 from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
-from vaultfs.errors import EpochSecretMissing
+from vaultfs.errors import EpochSecretMissing, StorageFailed, VaultError
 
 
 @pytest.fixture
@@ -112,8 +113,32 @@ class Forgetful(vaultfs.DirectoryStore):
         """Keep nothing."""
 
 
-def test_nothing_is_written_before_every_store_gives_the_epoch_secret_back(tmp_path: Path) -> None:
-    stores = [vaultfs.DirectoryStore(tmp_path / "good"), Forgetful(tmp_path / "forgetful")]
-    with pytest.raises(EpochSecretMissing):
+class Mistaken(vaultfs.DirectoryStore):
+    """A store that keeps another secret than the one that it is given."""
+
+    def put(self, secret: EpochSecret) -> None:
+        """Keep zeros."""
+        super().put(replace(secret, secret=bytes(32)))
+
+
+class Unreachable(vaultfs.DirectoryStore):
+    """A store of a host that cannot be reached, and says more than it should."""
+
+    def put(self, secret: EpochSecret) -> None:
+        """Keep nothing."""
+        raise ConnectionError("https://user:password@host")
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused_with"),
+    [(Forgetful, EpochSecretMissing), (Mistaken, EpochSecretMissing), (Unreachable, StorageFailed)],
+)
+def test_nothing_is_written_before_every_store_gives_the_epoch_secret_back(
+    tmp_path: Path, kind: type[vaultfs.DirectoryStore], refused_with: type[VaultError]
+) -> None:
+    stores = [vaultfs.DirectoryStore(tmp_path / "good"), kind(tmp_path / "bad")]
+    with pytest.raises(refused_with) as refused:
         support.create(tmp_path / "v", epoch_stores=stores)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["good"]
+    assert not isinstance(refused.value.__context__, ConnectionError), "its text may hold anything"
+    assert not (tmp_path / "v").exists()
+    assert [*tmp_path.rglob("secret.*")] == []

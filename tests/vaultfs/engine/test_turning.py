@@ -17,9 +17,9 @@ from vaultfs_tools import backup, fsck, rescue
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, WHO, answers, create, flipped, get, index_content, put, read_only, reopen
+from vaultfs.engine.epochs import Destruction
 from vaultfs.engine.index import HANDLE
 from vaultfs.engine.subjects import encode_identifier
-from vaultfs.engine.turning import Destruction
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, NotFound, TransactionConflict, VaultDamaged
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
@@ -250,6 +250,17 @@ def test_a_store_that_forgets_keeps_an_epoch_from_ending(tmp_path: Path) -> None
         assert get(vault, record) == b"data"
 
 
+def test_a_vault_that_is_open_outlives_the_loss_of_all_its_stores(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    with create(tmp_path / "v", epoch_stores=[store]) as vault:
+        record = put(vault)
+        store.destroy(vault.id, 1)
+        vault.keys.turn(PASSPHRASE)
+        assert store.epochs(vault.id) == [2]
+    with reopen(tmp_path / "v", epoch_stores=[store]) as vault:
+        assert get(vault, record) == b"data"
+
+
 def test_a_damaged_key_table_keeps_an_epoch_from_ending(tmp_path: Path) -> None:
     """With its key the epoch would take away the last chance to heal it."""
     with create(tmp_path / "v") as vault:
@@ -294,7 +305,7 @@ def test_a_copy_that_is_behind_keeps_the_old_secret(tmp_path: Path) -> None:
     with reopen(path) as vault:
         dispose(vault, PATIENTS[:1])
         assert store.epochs(vault.id) == [1, 2]
-        assert vault.retire() == Destruction(0, 1, 1)
+        assert vault.retire() == Destruction((), 1, 1)
     with reopen(path) as vault:
         assert store.epochs(vault.id) == [1, 2]
     assert backup.main(["copy", str(path), str(target)]) == 0

@@ -13,7 +13,7 @@ from vaultfs_format.stanza import Argon2Cost
 import vaultfs
 from tests.vaultfs.errors.world import PATIENT, PLANTED, SECRET, WHO, World, reaches
 from vaultfs.testing.vfs import FaultyVfs, Operation
-from vaultfs.vfs import directory_lock
+from vaultfs.vfs import path_lock
 
 
 @reaches("VaultExists")
@@ -103,7 +103,7 @@ def a_reader_begins_a_transaction(world: World) -> None:
 
 @reaches("AccessLogBusy")
 def a_process_hangs_that_looks_through_the_access_journals(world: World) -> None:
-    with directory_lock(world.path / "journal", exclusive=True, wait=0):
+    with path_lock(world.path / "journal", exclusive=True, wait=0):
         world.reading()
 
 

@@ -6,12 +6,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from vaultfs_format.keyring import Keyring
+from vaultfs_format.keyring import Keyring, Turn
+from vaultfs_format.keytable import seal_table
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs.engine.subjects import encode_identifier
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NotFound
-from vaultfs.keys.chain import KeyChain, new_keyring
+from vaultfs.keys.chain import KeyChain, new_keyring, turned_keyring
 from vaultfs.kinds import encode_names
 from vaultfs.model import Identifier, RecordId
 
@@ -129,3 +130,18 @@ def test_a_chain_shows_no_key(chain: KeyChain) -> None:
 def test_a_namespace_that_no_state_can_have_is_refused(chain: KeyChain, namespace: str) -> None:
     with pytest.raises(ArgumentInvalid):
         chain.state_token(namespace, b"k")
+
+
+def test_a_table_of_an_earlier_epoch_opens_by_the_keyring_alone() -> None:
+    """Its key was destroyed if the keyring does not have it."""
+    segment, later = bytes(range(16)), os.urandom(32)
+    table = seal_table(DEFAULT, VAULT, segment, 1, ROOT, os.urandom(32), [os.urandom(32)])
+    key = _chain().table_key(table)
+    for kept in ({segment: key}, {}):
+        keyring = turned_keyring(_keyring(), ROOT, 2, later, kept, Turn(1, 0))
+        turned = KeyChain(DEFAULT, 2, later, keyring)
+        if kept:
+            assert turned.table_key(table) == key
+        else:
+            with pytest.raises(CommitmentMismatch):
+                turned.table_key(table)

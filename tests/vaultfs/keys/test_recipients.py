@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from vaultfs_format import limits
+from vaultfs_format.layout import Buffer
 from vaultfs_format.stanza import Argon2Cost, Stanza
-from vaultfs_format.suite import DEFAULT
+from vaultfs_format.suite import DEFAULT, Suite
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches
-from vaultfs.keys.recipients import MIN_PASSPHRASE, Passphrase
+from vaultfs.keys.recipients import MIN_PASSPHRASE, Passphrase, sealed_for
 
 CHEAP = Argon2Cost(64, 1, 1)
 VAULT, ROOT = os.urandom(16), os.urandom(32)
@@ -57,3 +59,27 @@ def test_a_cost_beyond_the_limits_is_refused_before_it_runs() -> None:
 
 def test_a_passphrase_is_never_shown() -> None:
     assert "first" not in repr(ONE) + str(ONE) + f"{[ONE]}"
+
+
+class _Made:
+    """A recipient of a host that makes whatever stanza, and opens whatever key."""
+
+    def __init__(self, size: int, opens: bytes) -> None:
+        self._size, self._opens = size, opens
+
+    def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
+        return Stanza(99, bytes(self._size))
+
+    def unlock(self, superblock: Superblock) -> bytes:
+        return self._opens
+
+
+def test_a_recipient_that_cannot_open_its_own_stanza_is_refused() -> None:
+    with pytest.raises(NoRecipientMatches):
+        sealed_for(_Made(1, bytes(32)), DEFAULT, VAULT, ROOT)
+    assert sealed_for(_Made(1, ROOT), DEFAULT, VAULT, ROOT).kind == 99
+
+
+def test_a_stanza_that_no_vault_can_hold_is_refused() -> None:
+    with pytest.raises(LimitExceeded):
+        sealed_for(_Made(limits.MAX_STANZA + 1, ROOT), DEFAULT, VAULT, ROOT)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.errors import EpochSecretMissing, StorageFailed, StorageFull
-from vaultfs.keys.stores import DirectoryStore
+from vaultfs.errors import EpochSecretMissing, StorageFailed, StorageFull, VaultError
+from vaultfs.keys.stores import DirectoryStore, put_new
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 VAULT = os.urandom(16)
@@ -66,3 +67,40 @@ def test_secrets_are_private_and_never_shown(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0
     assert SECRET.secret.hex() not in repr(SECRET)
     assert repr(SECRET.secret) not in repr(SECRET)
+
+
+class Failing(DirectoryStore):
+    """A store that gives back something else than it was given, or fails in its own words."""
+
+    def __init__(self, path: Path, fault: Exception | None = None) -> None:
+        super().__init__(path)
+        self._fault = fault
+
+    def put(self, secret: EpochSecret) -> None:
+        super().put(replace(secret, secret=bytes(32)))
+        if self._fault:
+            raise self._fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused_with"),
+    [(None, EpochSecretMissing), (StorageFull(), StorageFull), (OSError("https://user@host"), StorageFailed)],
+)
+def test_a_new_secret_is_in_every_store_or_in_none(
+    tmp_path: Path, fault: Exception | None, refused_with: type[VaultError]
+) -> None:
+    good, bad = DirectoryStore(tmp_path / "good"), Failing(tmp_path / "bad", fault)
+    with pytest.raises(refused_with) as refused:
+        put_new([good, bad], SECRET)
+    assert refused.value.__context__ is None, "the text of another error may hold anything"
+    assert good.epochs(VAULT) == bad.epochs(VAULT) == []
+    put_new([good], SECRET)
+    assert good.get(VAULT, 1) == SECRET
+
+
+def test_files_of_others_are_no_secrets(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.put(SECRET)
+    for name in ("secret.x", "secret.2.tmp", "3", f"secret.{'9' * 30}", "seen"):
+        (tmp_path / VAULT.hex() / name).write_bytes(b"")
+    assert store.epochs(VAULT) == [1]
