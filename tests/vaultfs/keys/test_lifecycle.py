@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vaultfs
-from tests.vaultfs.support import PASSPHRASE, answers, create, event_types, get, put, reopen
+from tests.vaultfs.support import PASSPHRASE, create, event_types, get, put, reopen
 from vaultfs.engine.lives import KeyKind, KeyRef
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, TransitionInvalid
 from vaultfs.keys.lifecycle import (
@@ -19,7 +18,6 @@ from vaultfs.keys.lifecycle import (
     Cryptoperiod,
     KeyState,
     Life,
-    OnExpiry,
     Reason,
     Use,
 )
@@ -116,57 +114,7 @@ def test_what_is_no_cryptoperiod_is_refused(value: bytes) -> None:
         Cryptoperiod.decode(value)
 
 
-# In a vault.
-
-
-def job(vault: vaultfs.Vault, done: list[vaultfs.RecordId], commits: int) -> Iterator[None]:
-    """Commit records one by one, from where an earlier job stopped."""
-    for number in range(len(done), commits):
-        done.append(put(vault, b"record %d" % number, subject=vaultfs.Identifier("urn:job", str(number % 7))))
-        yield
-
-
-def contents(vault: vaultfs.Vault, done: list[vaultfs.RecordId]) -> list[bytes]:
-    return [get(vault, record) for record in done]
-
-
-@pytest.mark.parametrize("commits", [100])
-def test_a_job_goes_on_over_the_end_of_a_period_where_that_is_wanted(tmp_path: Path, commits: int) -> None:
-    clock, done = Clock(), list[vaultfs.RecordId]()
-    create(tmp_path / "v", options=vaultfs.Options(clock=clock)).close()
-    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), rotation=PASSPHRASE) as vault:
-        vault.keys.turn(PASSPHRASE)
-        vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE))
-        epochs = set()
-        for number, _ in enumerate(job(vault, done, commits)):
-            epochs.add(vault.engine.head.epoch)
-            assert {live.journal.header.epoch for live in vault.engine.live} <= {vault.engine.head.epoch}
-            if number == 4 * commits // 10:
-                clock.now += DAY
-        assert epochs == {2, 3}
-        assert contents(vault, done) == [b"record %d" % number for number in range(commits)]
-        there = answers(vault)
-    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
-        assert answers(vault) == there
-
-
-def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: Path) -> None:
-    clock, done = Clock(), list[vaultfs.RecordId]()
-    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
-        vault.keys.turn(PASSPHRASE)
-        vault.lives.set_period(Cryptoperiod(DAY))
-        for _ in job(vault, done, 40):
-            pass
-        clock.now += DAY
-        groups = vault.engine.last_commit
-        with pytest.raises(KeyExpired):
-            next(job(vault, done, 100))
-        assert vault.engine.last_commit - groups <= 1  # that the session was opened is still logged
-        assert contents(vault, done) == [b"record %d" % number for number in range(40)]
-        vault.keys.turn(PASSPHRASE)
-        for _ in job(vault, done, 100):
-            pass
-        assert contents(vault, done) == [b"record %d" % number for number in range(100)]
+# In a vault; jobs over the end of a period are in `test_periods.py`.
 
 
 def test_a_suspended_key_protects_nothing_until_it_is_active_again(tmp_path: Path) -> None:
