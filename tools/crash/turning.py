@@ -81,8 +81,8 @@ class Turning:
             epoch = opened.engine.head.epoch
             if (left := DirectoryStore(place / "v.epoch").epochs(opened.id)) != [epoch]:
                 raise Broken(f"secrets of epochs {left}, and {epoch} is in force")
-        if left := [path.name for path in vault.rglob("*.tmp")]:
-            raise Broken(f"left behind: {left}")
+        if unfinished := [path.name for path in vault.rglob("*.tmp")]:
+            raise Broken(f"left behind: {unfinished}")
         self._check_old(place)
 
     def _check_old(self, place: Path) -> None:
