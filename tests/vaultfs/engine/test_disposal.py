@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from vaultfs_format import sha2
 from vaultfs_tools import backup, fsck
 
 import vaultfs
@@ -81,6 +82,7 @@ class Person:
             "identifier token": token,
             "key in the index": known.chain.alias_keys([token])[0],
             "digest of the source file": known.chain.suite.digest(self.file()),
+            "SHA-256 of the source file": sha2.digest(self.file()),
             "mark": self.mark.encode(),
         }
         for number, data in enumerate(self.records.values()):
@@ -97,6 +99,8 @@ class Scene:
     copies: Path
     stores: list[EpochStore]
     people: list[Person]
+    sources: str
+    """The root of the import."""
 
     @property
     def gone(self) -> list[Person]:
@@ -166,7 +170,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         (copy,) = copies_of(vault)
         confirm_keys(vault, copy)
         vault.retire()
-    return Scene(path, copies, stores, people)
+    return Scene(path, copies, stores, people, str(sources))
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +215,16 @@ def test_no_guess_of_who_or_what_was_disposed_of_is_confirmed(
     assert len(adversary.content_keys) > len(scene.left)
     for person in scene.gone:
         assert [what for what, guess in person.guesses(adversary).items() if guess in everything] == []
+
+
+def test_of_a_file_whose_patients_are_gone_its_token_alone_is_left(
+    scene: Scene, adversary: Adversary, opened: list[bytes]
+) -> None:
+    """Known, and stated in SECURITY.md: who guesses root and path of an import has it confirmed, and nothing else."""
+    everything = b"\0".join(opened)
+    for person in scene.gone:
+        assert adversary.chain.source_token(scene.sources, person.source) in everything
+        assert person.source.encode() not in everything
 
 
 def test_the_same_guesses_confirm_who_is_still_there(scene: Scene, adversary: Adversary, opened: list[bytes]) -> None:
