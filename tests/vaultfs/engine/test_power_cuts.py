@@ -83,8 +83,10 @@ def test_cuts_anywhere_in_a_turn_leave_the_old_epoch_or_the_new_one(life: Record
     assert len(sweep.seen) > 60
 
 
-def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path) -> None:
-    _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::7])
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path, step: int) -> None:
+    """After every change in a long run."""
+    _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::step])
 
 
 @pytest.mark.long
