@@ -1,4 +1,4 @@
-"""The program for failing calls that turns the epoch: somebody is disposed of, and a copy of the vault is given up."""
+"""A turn of the epoch that disposes of somebody, and gives up a copy of the vault: for failing calls, and recorded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from crash.host import Host, open_vault
 from crash.injecting import Outcome
 from crash.ledger import Allowed, Broken, History, Report
 from crash.oracle import BLOB, check
+from crash.recordings import Recorder, Recording, repeatable, restore
 from crash.upkeep import command
 from vaultfs import Vault
 from vaultfs.errors import EpochSecretMissing, VaultError
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import copies_of, give_up
+from vaultfs.testing.crash import Image
 
 SETTLINGS = 9
 """So many that segments are merged, and the key tables of those that are gone are put away for the copy."""
@@ -85,6 +87,22 @@ class Turning:
             raise Broken(f"left behind: {unfinished}")
         self._check_old(place)
 
+    def recorded(self, root: Path) -> Recording:
+        """Play the same in the empty directory `root`, and return its recording."""
+        vfs = Recorder(root)
+        restore(vfs, _image(self.start))
+        history = History(lambda: len(vfs.log), self._allowed)
+        history.records = dict.fromkeys(self._records, 0)
+        recording = Recording("a turn", vfs, history, len(vfs.log))
+        host = Host(root / "v", history, vfs)
+        with repeatable(2):
+            host.open()
+            host.turn("two")
+            _give_up(host.vault)
+            host.close()
+        vfs.look_at_index()
+        return recording
+
     def _check_old(self, place: Path) -> None:
         """Check that what is left of the keys does not open the vault as it was."""
         old = place / "old"
@@ -94,6 +112,13 @@ class Turning:
             open_vault(old / "v", older=True).close()
             raise Broken("an old copy opens")
         shutil.rmtree(old)
+
+
+def _image(start: Path) -> Image:
+    """Return the vault and its epoch store as an image; an index is made anew."""
+    parts = [path for root in ("v", "v.epoch") for path in (start / root, *sorted((start / root).rglob("*")))]
+    kept = [path for path in parts if "index" not in path.parts]
+    return Image({str(path.relative_to(start)): path.read_bytes() if path.is_file() else None for path in kept})
 
 
 def _give_up(vault: Vault) -> None:
