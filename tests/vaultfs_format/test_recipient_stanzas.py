@@ -24,7 +24,7 @@ from vaultfs_format.hoststanza import HOST, HostStanza
 from vaultfs_format.stanza import RootSeal, Stanza, StanzaType, place_of, seal_passphrase, seal_root
 from vaultfs_format.stanzas import AnyStanza, parsed, stanza_id
 from vaultfs_format.suite import DEFAULT
-from vaultfs_format.tokenstanza import TOKEN, Mechanism, TokenStanza
+from vaultfs_format.tokenstanza import TOKEN, WRAPPED_SECRET, Mechanism, TokenStanza
 
 from tests.vaultfs_format.examples import CHEAP, PASSPHRASE, ROOT_KEY, VAULT_ID
 
@@ -48,14 +48,26 @@ def test_the_place_is_as_the_specification_writes_it() -> None:
     assert place_of(StanzaType.HOST, VAULT_ID, SALT) == b"\x10vaultfs/0/stanza\6\0" + VAULT_ID + SALT
 
 
-def test_a_token_wraps_as_rfc_5649_says() -> None:
-    """The second example of RFC 5649, section 6, is of 7 bytes; what stands in a stanza is of 32, by a larger key."""
-    kek = bytes.fromhex("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")
-    assert aes_key_wrap_with_padding(kek, bytes.fromhex("466f7250617369")) == bytes.fromhex(
-        "afbeb0f07dfbf5419200f2ccb50bb24f"
-    )
+@pytest.mark.parametrize(
+    ("plain", "wrapped"),
+    [
+        (
+            "c37b7e6492584340bed12207808941155068f738",
+            "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+        ),
+        ("466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"),
+    ],
+)
+def test_a_token_wraps_as_rfc_5649_says(plain: str, wrapped: str) -> None:
+    """The two examples of RFC 5649, section 6."""
+    key = bytes.fromhex("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")
+    assert aes_key_wrap_with_padding(key, bytes.fromhex(plain)).hex() == wrapped
+    assert aes_key_unwrap_with_padding(key, bytes.fromhex(wrapped)).hex() == plain
+
+
+def test_a_secret_has_the_size_that_a_stanza_has_room_for_once_it_is_wrapped() -> None:
     wrapped = aes_key_wrap_with_padding(b"k" * 32, SECRET)
-    assert len(wrapped) == 40
+    assert len(wrapped) == WRAPPED_SECRET
     assert aes_key_unwrap_with_padding(b"k" * 32, wrapped) == SECRET
 
 

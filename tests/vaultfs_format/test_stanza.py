@@ -61,6 +61,27 @@ def test_what_is_written_is_read_and_opens_with_its_passphrase() -> None:
     assert found.open(DEFAULT, VAULT_ID, PASSPHRASE) == ROOT_KEY
 
 
+def test_argon2id_is_that_of_rfc_9106() -> None:
+    """The vector of RFC 9106 section 5.3 has a secret and data, of which stanzas have none."""
+    secret, data = b"\3" * 8, b"\4" * 12
+    function = Argon2id(salt=b"\2" * 16, length=32, iterations=3, lanes=4, memory_cost=32, secret=secret, ad=data)
+    expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"
+    assert function.derive(b"\1" * 32).hex() == expected
+
+
+@pytest.mark.parametrize(
+    ("memory", "lanes", "expected"),
+    [
+        (65_536, 1, "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"),
+        (256, 1, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe"),
+        (256, 2, "6d093c501fd5999645e0ea3bf620d7b8be7fd2db59c20d9fff9539da2bf57037"),
+    ],
+)
+def test_a_passphrase_leads_to_the_secret_that_argon2id_gives(memory: int, lanes: int, expected: str) -> None:
+    """Vectors of the reference implementation (test.c of phc-winner-argon2), version 0x13."""
+    assert Argon2Cost(memory, 2, lanes).hash(b"password", b"somesalt").hex() == expected
+
+
 def test_another_passphrase_is_told_by_the_commitment() -> None:
     with pytest.raises(CommitmentMismatch):
         SEALED.open(DEFAULT, VAULT_ID, PASSPHRASE + b"\n")

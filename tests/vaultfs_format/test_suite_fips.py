@@ -19,6 +19,7 @@ from vaultfs_format.errors import AlgorithmMissing, DecryptionFailed, FieldInval
 from vaultfs_format.suite import DEFAULT, FIPS, SUITES, Suite
 
 import vaultfs
+from tests.vaultfs_format.hpke_words import P256, expand, extract, schedule
 
 KEY = bytes(range(32))
 SCALAR = bytes(range(1, 33))
@@ -68,30 +69,17 @@ def test_sealing_and_permuting_are_the_same_in_both_suites(suite: Suite) -> None
 class Words:
     """`SealTo` as section 2.2 spells it out."""
 
-    SUITE = b"HPKE" + bytes.fromhex("001000010002")
-    KEM = b"KEM" + bytes.fromhex("0010")
+    SUITE = b"KEM" + P256
 
     def __init__(self, scalar: bytes) -> None:
         self.private = ec.derive_private_key(int.from_bytes(scalar, "big"), ec.SECP256R1())
         self.public = _point(self.private.public_key())
 
     def _keys(self, agreed: bytes, sent: bytes, info: bytes) -> tuple[AESGCM, bytes]:
-        prk = hmac.digest(bytes(32), b"HPKE-v1" + self.KEM + b"eae_prk" + agreed, "sha256")
-        shared = self._expand(prk, self.KEM, b"shared_secret", sent + self.public, 32)
-        context = bytes(1) + self._extract(b"psk_id_hash", b"", b"") + self._extract(b"info_hash", b"", info)
-        secret = self._extract(b"secret", shared, b"")
-        key, iv = (
-            self._expand(secret, self.SUITE, *one) for one in ((b"key", context, 32), (b"base_nonce", context, 12))
-        )
+        prk = extract(self.SUITE, b"", b"eae_prk", agreed)
+        shared = expand(self.SUITE, prk, b"shared_secret", sent + self.public, 32)
+        key, iv = schedule(P256, shared, info)
         return AESGCM(key), iv
-
-    def _extract(self, label: bytes, salt: bytes, data: bytes) -> bytes:
-        return hmac.digest(salt or bytes(32), b"HPKE-v1" + self.SUITE + label + data, "sha256")
-
-    @staticmethod
-    def _expand(secret: bytes, suite: bytes, label: bytes, info: bytes, length: int) -> bytes:
-        labelled = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
-        return hmac.digest(secret, labelled + b"\1", "sha256")[:length]
 
     def seal(self, plain: bytes, info: bytes) -> bytes:
         """Seal for the holder of the private key."""

@@ -1,16 +1,19 @@
-"""Maintenance, fsck and backups whose system calls fail or are the last: nothing is lost, and the next run ends it."""
+"""Maintenance, fsck, backups and turns whose system calls fail or are the last: nothing is lost, the next ends it."""
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from crash.injecting import LIMITS, Outcome, Program, Tally, counted, inject, injections, limited
 from crash.ledger import Broken
-from crash.upkeep import PROGRAMS
+from crash.turning import Turning
+from crash.upkeep import PROGRAMS as UPKEEP
 
+PROGRAMS: dict[str, Callable[[Path], Program]] = {**UPKEEP, "turn": Turning}
 STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 

@@ -19,6 +19,7 @@ from crash.ledger import Broken
 from crash.places import memory
 
 if TYPE_CHECKING:
+    from crash.injecting import Program
     from crash.powercut import Result
 
 
@@ -97,11 +98,13 @@ def _flips(args: argparse.Namespace) -> str:
 
 def _inject(args: argparse.Namespace) -> str:
     from crash.injecting import LIMITS, Tally, counted, inject, injections, limited
+    from crash.turning import Turning
     from crash.upkeep import PROGRAMS
     from crash.writing import Writing
 
     results = []
-    for name, make in {"writer": Writing, **PROGRAMS}.items():
+    programs: dict[str, Callable[[Path], Program]] = {"writer": Writing, "turn": Turning, **PROGRAMS}
+    for name, make in programs.items():
         tally, short = Tally(), Tally()
         with _place() as place:
             program = make(place / "start")

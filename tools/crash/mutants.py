@@ -7,6 +7,7 @@ are here, and in no other file.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.suite import KEY
+
 from crash.ledger import Broken
 from crash.recordings import AfterKill, Recorder, record
 from crash.simulate import Sweep, moments
 from vaultfs.engine import index as indexes
-from vaultfs.engine import recovery
+from vaultfs.engine import recovery, turning
 from vaultfs.testing.crash import Change
 from vaultfs.testing.vfs import Operation
 
@@ -33,6 +37,12 @@ SEGMENT = re.compile(r"v/segments/.*/\w+\.(tmp|part)")
 PART = re.compile(r"v/segments/.*\.part")
 UNSYNCED = re.compile(r"v/journal/\w+\.vjrn|v/copies/.*\.(vjrn|part)")
 """The journal, and the mirrors, which are written meanwhile."""
+SECRET = re.compile(r"v\.epoch/.*/secret\.\d+")
+NEW_SECRET = re.compile(r"v\.epoch/.*/secret\.(?!1\.)\d+\.tmp")
+NEW_RING = re.compile(r"v/(copies/)?keyring\.(?!1\.)\d+\.tmp")
+NEW_TABLE = re.compile(r"v/.*\.vkey\.(?!1\.)\d+\.tmp")
+"""What a turn makes: the first epoch is that of a new vault."""
+RING = re.compile(r"v/(copies/)?keyring\.\d+")
 ANY = re.compile(r".*")
 NOTHING = re.compile(r"(?!)")
 Release = Callable[[Change], bool]
@@ -128,6 +138,41 @@ def _appending_to_recovered(_: Sequence[Late]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _destroying_first(_: Sequence[Late]) -> Iterator[None]:
+    """Destroy the secrets of earlier epochs when the new head is yet to be written."""
+    log = turning._log  # noqa: SLF001 - what the mutant is made of
+
+    def destroyed(coming: Any, events: Any) -> Any:
+        for store in coming.stores:
+            for epoch in store.epochs(coming.vault_id):
+                if epoch < coming.chain.epoch:
+                    store.destroy(coming.vault_id, epoch)
+        return log(coming, events)
+
+    with mock.patch.object(turning, "_log", destroyed):
+        yield
+
+
+@contextmanager
+def _storing_last(_: Sequence[Late]) -> Iterator[None]:
+    """Put the secret of the new epoch into the stores when the head is in force."""
+    take_over = turning._take_over  # noqa: SLF001
+    drawn: list[EpochSecret] = []
+
+    def draw(engine: Any) -> EpochSecret:
+        drawn.append(EpochSecret(engine.suite, engine.vault_id, engine.head.epoch + 1, os.urandom(KEY)))
+        return drawn[-1]
+
+    def stored(engine: Any, *rest: Any) -> None:
+        for store in engine.stores:
+            store.put(drawn[-1])
+        take_over(engine, *rest)
+
+    with mock.patch.object(turning, "_new_secret", draw), mock.patch.object(turning, "_take_over", stored):
+        yield
+
+
 @dataclass(frozen=True)
 class Mutant:
     """An engine that breaks a rule.
@@ -179,6 +224,19 @@ MUTANTS = {
     "a group names bodies before they are synced": Mutant(
         _late(PART, _on(Operation.SYNC, JOURNAL), unless=lambda change: not UNSYNCED.fullmatch(change.path)),
         window=_on(Operation.SYNC, JOURNAL),
+    ),
+    "the head is written before the keyring of its epoch is synced": Mutant(
+        _late(NEW_RING, _on(Operation.UNLINK, RING)), window=_at_head
+    ),
+    "the head is written before the key tables of its epoch are synced": Mutant(
+        _late(NEW_TABLE, _on(Operation.UNLINK, KEY_TABLE)), window=_at_head
+    ),
+    "the head is written before the secret of its epoch is synced": Mutant(
+        _late(NEW_SECRET, _on(Operation.APPEND, SECRET)), window=_at_head
+    ),
+    "the secret of an epoch is stored after the head": Mutant(_late(NOTHING, None), _storing_last, _at_head),
+    "an old secret is destroyed before the head": Mutant(
+        _late(NOTHING, None), _destroying_first, _on(Operation.UNLINK, SECRET)
     ),
 }
 

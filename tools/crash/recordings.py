@@ -182,7 +182,7 @@ def record_again(
 ) -> Recording:
     """Open what a cut has left in the empty directory `root`, on a recorded disk, and go on."""
     vfs = Recorder(root)
-    _restore(vfs, image)
+    restore(vfs, image)
     _put_index(root / "v", indexes)
     start = len(vfs.log)
     again = History(lambda: len(vfs.log) - start, allowed)
@@ -224,7 +224,7 @@ def _put_index(vault: Path, indexes: Sequence[bytes]) -> None:
         (vault / INDEX).write_bytes(indexes[0])
 
 
-def _restore(vfs: Recorder, image: Image) -> None:
+def restore(vfs: Recorder, image: Image) -> None:
     """Write an image so that it is recorded, and durable."""
     for name, data in image.content.items():
         path = vfs.root / name

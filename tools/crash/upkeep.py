@@ -96,7 +96,7 @@ def _damaged(vault: Path) -> Iterator[str]:
         yield from (str(path.relative_to(vault)) for path in sorted(vault.glob(pattern)))
 
 
-def _command(main: Callable[[Sequence[str]], int], *words: str) -> tuple[int, str]:
+def command(main: Callable[[Sequence[str]], int], *words: str) -> tuple[int, str]:
     """Run a command in this process; return its exit code and the code of the error that it ended with.
 
     Raises
@@ -117,7 +117,7 @@ class Healing(_Vault):
     """The check without keys of a damaged vault, which heals it."""
 
     def mend(self, vault: Path) -> str:
-        code, error = _command(fsck.main, str(vault))
+        code, error = command(fsck.main, str(vault))
         return "done" if code == 1 and not error else f"code {code} {error}".strip()
 
 
@@ -147,7 +147,7 @@ class Copying:
         host.commit(host.put(200, "nobody"))
         host.vault.committer.sync()
         states = [*history.allowed()]
-        _command(backup.main, "copy", str(start / "v"), str(start / "copy"))
+        command(backup.main, "copy", str(start / "v"), str(start / "copy"))
         host.commit(host.put(BLOB, "nobody"), host.state("b", "2"))
         states += history.allowed()
         host.vault.settle()
@@ -159,13 +159,13 @@ class Copying:
         self._records = host.records
 
     def play(self, place: Path, _: Outcome) -> str:
-        code, error = _command(backup.main, "copy", str(place / "v"), str(place / "copy"))
+        code, error = command(backup.main, "copy", str(place / "v"), str(place / "copy"))
         return "done" if code == 0 else f"code {code} {error}".strip()
 
     def judge(self, place: Path, _: Sequence[bytes]) -> None:
         """Check that the copy is a state that the vault was in since the copy before, and becomes the newest one."""
         self._check(place, self._allowed)
-        code, error = _command(backup.main, "copy", str(place / "v"), str(place / "copy"))
+        code, error = command(backup.main, "copy", str(place / "v"), str(place / "copy"))
         if code:
             raise Broken(f"it cannot be brought up to date: {error}")
         self._check(place, self._allowed[-1:])

@@ -19,6 +19,7 @@ from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
 from vaultfs.vfs import converted
 
+_UNFINISHED = ".tmp"
 _UNREADABLE = (*DAMAGE, StorageReadOnly, Unsupported, VaultMissing)
 
 
@@ -74,7 +75,7 @@ class _Sweeping:
                 put_away(self._engine, path)
 
     def _sweep_small(self) -> None:
-        """Remove keyrings and VAULT files that the head does not name."""
+        """Remove keyrings and VAULT files that the head does not name, and unfinished tables among those put away."""
         engine, layout = self._engine, self._engine.layout
         named = {layout.keyring(engine.head.epoch), layout.superblock(engine.head.superblock_generation)}
         if engine.older:
@@ -83,8 +84,13 @@ class _Sweeping:
             with spare(engine.vfs, layout, engine.metrics if directory != layout.root else None):
                 for name in engine.vfs.names(directory):
                     kind, _, number = name.partition(".")
-                    if kind in ("keyring", "VAULT") and number.isdecimal() and layout.root / name not in named:
+                    known = kind in ("keyring", "VAULT") and number.removesuffix(_UNFINISHED).isdecimal()
+                    if known and layout.root / name not in named:
                         self._remove(directory / name)
+        for path in _files(layout.copy_of(layout.retired)) + _files(layout.retired):
+            if path.suffix == _UNFINISHED:
+                with spare(engine.vfs, layout, engine.metrics if layout.retired not in path.parents else None):
+                    self._remove(path)
 
     def _remove(self, path: Path) -> None:
         self._engine.vfs.unlink(path)
@@ -96,7 +102,7 @@ class _Sweeping:
             return original not in self._parts
         if path.suffix == ".vseg":
             return original not in self._named and self._is_superseded(path)
-        return path.suffix == ".tmp"
+        return path.suffix == _UNFINISHED
 
     def _is_loose(self, table: Path, litter: set[str]) -> bool:
         """Return whether a file is a key table of litter, or of a segment that was never named."""

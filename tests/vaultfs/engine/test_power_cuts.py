@@ -11,6 +11,7 @@ import pytest
 from crash.mutants import MUTANTS, NO_MUTANT, hunt
 from crash.recordings import AfterKill, Recording, record, record_again
 from crash.simulate import Sweep, moments, simulate
+from crash.turning import Turning
 
 from vaultfs.testing.crash import Disk, cuts
 from vaultfs.testing.vfs import Operation
@@ -83,8 +84,22 @@ def test_cuts_anywhere_in_a_turn_leave_the_old_epoch_or_the_new_one(life: Record
     assert len(sweep.seen) > 60
 
 
-def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path) -> None:
-    _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::7])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.long)])
+def test_cuts_anywhere_in_a_turn_keep_the_tables_that_a_copy_needs(in_memory: Path, step: int) -> None:
+    """Segments have been merged since the copy was made; it is given up at the end. Every change in a long run."""
+    root = in_memory / "recorded"
+    root.mkdir()
+    recording = Turning(in_memory / "start").recorded(root)
+    assert any("retired" in change.path for change in recording.vfs.log[recording.start :])
+    sweep = Sweep(in_memory, chances=1, most=3)
+    sweep.run(recording, every=step)
+    assert len(sweep.seen) > 40
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path, step: int) -> None:
+    """After every change in a long run."""
+    _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::step])
 
 
 @pytest.mark.long

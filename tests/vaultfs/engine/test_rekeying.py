@@ -151,10 +151,15 @@ class TestRecipients:
             def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
                 return Stanza(999, b"of the future")
 
-        vault = opened(recipients=[PASSPHRASE, Strange()])
+        vault = opened(recipients=[Strange(), PASSPHRASE])
+        record = put(vault)
         vault.keys.add(KEY, unlock=PASSPHRASE)
-        assert [one.type for one in vault.keys.recipients()] == [1, 999, 3]
-        assert vault.keys.recipients()[1].about == {}
+        assert [one.type for one in vault.keys.recipients()] == [999, 1, 3]
+        assert vault.keys.recipients()[0].about == {}
+        (file,) = vault.path.glob("VAULT.*")
+        assert Superblock.decode(file.read_bytes()).stanzas[0] == Stanza(999, b"of the future")
+        vault.close()
+        assert get(opened(unlock=KEY), record) == b"data"
 
     def test_a_recipient_that_could_not_open_it_is_refused_at_once(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
         class Wrong(Kms):

@@ -354,12 +354,17 @@ def test_what_a_turn_has_left_is_removed_when_the_vault_is_opened(tmp_path: Path
     assert set(epochs_of_tables(old).values()) == {1}
 
 
-def test_a_table_that_was_never_finished_takes_nothing_from_the_one_in_force(tmp_path: Path) -> None:
+def test_what_was_never_finished_takes_nothing_from_what_is_in_force(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         record = put(vault)
         vault.settle()
     for table in [*(tmp_path / "v").rglob("*.vkey.1")]:
         table.with_name(table.name.replace(".vkey.1", ".vkey.2.tmp")).write_bytes(b"")
+        for place in (tmp_path / "v", tmp_path / "v/copies"):
+            (place / "retired").mkdir(exist_ok=True)
+            (place / "retired" / f"{table.name}.1.tmp").write_bytes(b"")
+            for name in ("keyring.2.tmp", "VAULT.2.tmp"):
+                (place / name).write_bytes(b"")
     with reopen(tmp_path / "v") as vault:
         assert get(vault, record) == b"data"
     assert not [*(tmp_path / "v").rglob("*.tmp")]

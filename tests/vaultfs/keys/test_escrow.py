@@ -12,7 +12,7 @@ import shamir_mnemonic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vaultfs_format import limits
-from vaultfs_format.escrowstanza import EscrowStanza, Group, SharePlan
+from vaultfs_format.escrowstanza import EscrowStanza
 from vaultfs_format.stanza import Stanza, StanzaType, seal_root
 from vaultfs_format.suite import DEFAULT
 
@@ -167,43 +167,6 @@ def test_shares_that_cannot_be_extended_are_of_another_kind() -> None:
     found = [replace(shamir_mnemonic.Share.from_mnemonic(one), extendable=False).mnemonic() for one in (FIRST, SECOND)]
     with pytest.raises(SharesMissing):
         Shares(found).unlock(SEALED)
-
-
-# Vectors 44 and 45 of SLIP-39 (vectors.json of its reference implementation): 256 bits, extendable, passphrase TREZOR.
-ALONE = (
-    "impulse calcium academic academic alcohol sugar lyrics pajamas column facility finance tension extend space "
-    "birthday rainbow swimming purple syndrome facility trial warn duration snapshot shadow hormone rhyme public spine "
-    "counter easy hawk album"
-)
-PAIR = (
-    (
-        "western apart academic always artist resident briefing sugar woman oven coding club ajar merit pecan answer "
-        "prisoner artist fraction amount desktop mild false necklace muscle photo wealthy alpha category unwrap spew "
-        "losing making"
-    ),
-    (
-        "western apart academic acid answer ancient auction flip image penalty oasis beaver multiple thunder problem "
-        "switch alive heat inherit superior teaspoon explain blanket pencil numb lend punish endless aunt garlic "
-        "humidity kidney observe"
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("shares", "group", "secret"),
-    [
-        ((ALONE,), Group(1, 1), "8340611602fe91af634a5f4608377b5235fa2d757c51d720c0c7656249a3035f"),
-        (PAIR, Group(2, 3), "8dc652d6d6cd370d8c963141f6d79ba440300f25c467302c1d966bff8f62300d"),
-    ],
-)
-def test_published_shares_open_a_stanza_of_their_secret(shares: tuple[str, ...], group: Group, secret: str) -> None:
-    about = shamir_mnemonic.Share.from_mnemonic(shares[0])
-    plan = SharePlan(about.identifier, about.iteration_exponent, 1, [group])
-    stanza = EscrowStanza(plan, seal_root(DEFAULT, VAULT, ROOT, bytes.fromhex(secret), bytes(32)))
-    superblock = sealed(Stanza(StanzaType.ESCROW, stanza.encode()))
-    assert Shares(shares, b"TREZOR").unlock(superblock) == ROOT
-    with pytest.raises(NoRecipientMatches):
-        Shares(shares).unlock(superblock)
 
 
 @pytest.mark.parametrize(

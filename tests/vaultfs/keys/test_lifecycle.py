@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import vaultfs
-from tests.vaultfs.support import PASSPHRASE, answers, create, get, put, reopen
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, TransitionInvalid
 from vaultfs.keys.lifecycle import (
     FOLLOWING,
     Cryptoperiod,
     KeyState,
     Life,
-    OnExpiry,
     Reason,
     Use,
 )
@@ -126,56 +121,3 @@ def test_what_is_no_life_is_refused(value: bytes) -> None:
 def test_what_is_no_cryptoperiod_is_refused(value: bytes) -> None:
     with pytest.raises(FieldInvalid):
         Cryptoperiod.decode(value)
-
-
-# In a vault.
-
-
-def job(vault: vaultfs.Vault, done: list[vaultfs.RecordId], commits: int) -> Iterator[None]:
-    """Commit records one by one, from where an earlier job stopped."""
-    for number in range(len(done), commits):
-        done.append(put(vault, b"record %d" % number, subject=vaultfs.Identifier("urn:job", str(number % 7))))
-        yield
-
-
-def contents(vault: vaultfs.Vault, done: list[vaultfs.RecordId]) -> list[bytes]:
-    return [get(vault, record) for record in done]
-
-
-@pytest.mark.parametrize("commits", [100])
-def test_a_job_goes_on_over_the_end_of_a_period_where_that_is_wanted(tmp_path: Path, commits: int) -> None:
-    clock, done = Clock(), list[vaultfs.RecordId]()
-    create(tmp_path / "v", options=vaultfs.Options(clock=clock)).close()
-    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), rotation=PASSPHRASE) as vault:
-        vault.keys.turn(PASSPHRASE)
-        vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE))
-        epochs = set()
-        for number, _ in enumerate(job(vault, done, commits)):
-            epochs.add(vault.engine.head.epoch)
-            assert {live.journal.header.epoch for live in vault.engine.live} <= {vault.engine.head.epoch}
-            if number == 4 * commits // 10:
-                clock.now += DAY
-        assert epochs == {2, 3}
-        assert contents(vault, done) == [b"record %d" % number for number in range(commits)]
-        there = answers(vault)
-    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
-        assert answers(vault) == there
-
-
-def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: Path) -> None:
-    clock, done = Clock(), list[vaultfs.RecordId]()
-    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
-        vault.keys.turn(PASSPHRASE)
-        vault.lives.set_period(Cryptoperiod(DAY))
-        for _ in job(vault, done, 40):
-            pass
-        clock.now += DAY
-        groups = vault.engine.last_commit
-        with pytest.raises(KeyExpired):
-            next(job(vault, done, 100))
-        assert vault.engine.last_commit - groups <= 2  # that the session was opened, and refused, is still logged
-        assert contents(vault, done) == [b"record %d" % number for number in range(40)]
-        vault.keys.turn(PASSPHRASE)
-        for _ in job(vault, done, 100):
-            pass
-        assert contents(vault, done) == [b"record %d" % number for number in range(100)]

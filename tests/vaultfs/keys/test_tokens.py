@@ -7,12 +7,13 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import pkcs11
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
-from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from vaultfs_format.stanza import Stanza, StanzaType
 from vaultfs_format.tokenstanza import TokenStanza
 
@@ -53,10 +54,9 @@ def test_the_pin_may_be_asked_for(token: Token) -> None:
     assert asked == [1]
 
 
-def test_the_secret_is_wrapped_as_the_specification_says() -> None:
-    """By a key that is put into the token for this, so that its value is known: OpenSSL unwraps what the token has."""
+def token_with(value: bytes) -> Token:
+    """Return a token into which a key was put, so that its value is known."""
     token = softhsm.new_token(key=False)
-    value = os.urandom(32)
     about = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
         Attribute.KEY_TYPE: KeyType.AES,
@@ -69,11 +69,62 @@ def test_the_secret_is_wrapped_as_the_specification_says() -> None:
         Attribute.UNWRAP: True,
     }
     in_token(token, lambda session: session.create_object(about))
-    superblock = sealed(token)
+    return token
+
+
+def test_the_secret_is_wrapped_as_the_specification_says() -> None:
+    """OpenSSL unwraps what the token has wrapped."""
+    value = os.urandom(32)
+    superblock = sealed(token_with(value))
     stanza = TokenStanza.decode(superblock.stanzas[0].body)
     assert stanza.key_id == KEY_ID
     secret = aes_key_unwrap_with_padding(value, stanza.wrapped_secret)
     assert stanza.open(superblock.suite, superblock.vault_id, secret) == ROOT
+
+
+def test_a_token_wraps_as_published() -> None:
+    """Of the vectors of NIST's CAVP for SP 800-38F, the first of KWP_AE_256 with 8 bytes.
+
+    SoftHSM fills up what it wraps to whole blocks, and states their length: secrets, of 32 bytes, are whole ones.
+    """
+    token = token_with(bytes.fromhex("3517f0efa7f0c4d74f91af83ece5e7503bcc5ab82907a6e4b7ed34d87b69ab1d"))
+    wrapped = bytes.fromhex("0b06a9b635d50cda9d4210cb3a71f990")
+    assert in_token(token, lambda session: cryptoki.wrap(session, KEY_ID, bytes.fromhex("897e0456b289ad31"))) == wrapped
+    assert in_token(token, lambda session: cryptoki.unwrap(session, KEY_ID, wrapped)) == b""
+
+
+RFC_5649 = "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8"
+
+
+@pytest.mark.parametrize(
+    ("key", "plain", "wrapped"),
+    [
+        (
+            RFC_5649,
+            "c37b7e6492584340bed12207808941155068f738",
+            "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+        ),
+        (RFC_5649, "466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"),
+        (
+            "e9bb7f44c7baafbf392ab912589a2f8db53268106eafb74689bb1833136e6113",
+            "ffe952604834bff899e63658f34246815c91597eb40a21729e0a8a959b61f2",
+            "15b9f06fbc765e5e3d55d6b824616f21921d2a6918ee7bf1406b524274e170b4a78333ca5ee92af5",
+        ),
+    ],
+)
+def test_the_mechanism_of_a_token_is_that_of_rfc_5649(key: str, plain: str, wrapped: str) -> None:
+    """The two examples of section 6, whose key has 192 bits, and one of NIST's (KWP_AE_256) that has 31 bytes."""
+    token = token_with(bytes.fromhex(key))
+
+    def unwrapped(session: pkcs11.Session) -> bytes:
+        own: Any = next(iter(session.get_objects({Attribute.ID: KEY_ID})))  # what a key can do depends on the key
+        readable = {Attribute.TOKEN: False, Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True}
+        kinds = ObjectClass.SECRET_KEY, KeyType.GENERIC_SECRET
+        mechanism = Mechanism.AES_KEY_WRAP_PAD
+        found = own.unwrap_key(*kinds, bytes.fromhex(wrapped), mechanism=mechanism, template=readable)
+        return bytes(found[Attribute.VALUE])
+
+    assert in_token(token, unwrapped) == bytes.fromhex(plain)
 
 
 def test_the_key_never_leaves_the_token(token: Token) -> None:
