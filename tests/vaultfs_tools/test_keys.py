@@ -59,14 +59,6 @@ def test_a_key_pair_is_made_added_and_opens_the_vault(run: Run, path: Path, tmp_
     assert [one["type"] for one in shown["recipients"]] == ["passphrase", "public key"]  # type: ignore[attr-defined]
 
 
-def test_replacing_lets_nobody_else_open_it(run: Run, path: Path, tmp_path: Path) -> None:
-    other = secret(tmp_path / "other", b"another passphrase")
-    code, shown = run("replace", path, "--to-passphrase", other)
-    assert (code, shown["epoch"], shown["secrets_pending"]) == (0, 2, 0)
-    assert run("list", path)[0] == 8
-    assert run("list", path, "--passphrase-file", other, unlock=False)[0] == 0
-
-
 def test_subjects_are_disposed_of_by_their_ids(run: Run, path: Path, tmp_path: Path) -> None:
     with reopen(path) as vault, vault.session(WHO, "TREAT") as session:
         (subject,) = session.subjects(PATIENT)

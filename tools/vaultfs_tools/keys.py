@@ -25,7 +25,7 @@ Exit codes: 0 done; 1 done, and something waits (an old secret for a copy of the
 nothing could be done; 16 wrong usage; 130 interrupted. Nothing that is printed is a secret: shares go into files.
 """
 OVERVIEW = """\
-list VAULT; add VAULT; replace VAULT; turn VAULT; status VAULT; split VAULT OUT; drill VAULT; copies VAULT; make FILE.
+list VAULT; add VAULT; turn VAULT; status VAULT; split VAULT OUT; drill VAULT; copies VAULT; make FILE.
 Each tells its options with --help.
 """
 _PRIVATE = 0o600
@@ -74,11 +74,6 @@ def _recipients(parser: argparse.ArgumentParser) -> None:
 
 def _turning(parser: argparse.ArgumentParser) -> None:
     _vault(parser)
-    parser.add_argument("--dispose", metavar="FILE", type=Path, help="file with subjects to dispose of, an id a line")
-
-
-def _replacing(parser: argparse.ArgumentParser) -> None:
-    _recipients(parser)
     parser.add_argument("--dispose", metavar="FILE", type=Path, help="file with subjects to dispose of, an id a line")
 
 
@@ -141,16 +136,6 @@ def _run_add(args: argparse.Namespace) -> int:
         added = [vault.keys.add(one, unlock=unlock) for one in new]
     cli.emit(args, {"added": [_shown(one) for one in added]}, (f"added: {_line(one)}" for one in added))
     return cli.Exit.DONE
-
-
-def _run_replace(args: argparse.Namespace) -> int:
-    new = _named(args)
-    vault, unlock = _opened(args)
-    with vault:
-        there, turned = vault.keys.replace(new, unlock=unlock, dispose=_subjects(args))
-        left = _left(vault)
-    lines = (f"recipient: {_line(one)}" for one in there)
-    return _emit_turn(args, turned, left, {"recipients": [_shown(one) for one in there]}, lines)
 
 
 def _run_turn(args: argparse.Namespace) -> int:
@@ -316,11 +301,6 @@ _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argpa
 _COMMANDS: dict[str, _Command] = {
     "list": ("List the recipients of a vault.", _vault, _run_list),
     "add": ("Let one more recipient open a vault.", _recipients, _run_add),
-    "replace": (
-        "Let these recipients open a vault, and nobody else.",
-        _replacing,
-        _run_replace,
-    ),
     "turn": ("Begin another epoch, and dispose of subjects.", _turning, _run_turn),
     "status": ("Tell about the epoch, and what waits for copies of the vault.", _vault, _run_status),
     "split": ("Draw escrow shares, and write each into a file.", _splitting, _run_split),

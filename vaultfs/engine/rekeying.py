@@ -1,19 +1,20 @@
-"""Who can open a vault: listed, added, replaced, and escrow shares tried out; and its epochs.
+"""Who can open a vault: listed, added, removed, and escrow shares tried out; and its epochs.
 
-Adding is a rewrap: the same root key, sealed once more, in a VAULT of the next generation. Order: the event; VAULT in
-both copies; the head that names it; then the VAULT before goes. A crash at any point leaves the one or the other in
-force, and what is not in force is litter.
+Removing is another root key, in force by a turn of the epoch. Adding is a rewrap: the same root key, sealed once more,
+in a VAULT of the next generation. Order: the event; VAULT in both copies; the head that names it; then the VAULT before
+goes. A crash at any point leaves the one or the other in force, and what is not in force is litter.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from vaultfs_format import limits
 from vaultfs_format.head import Head
 from vaultfs_format.suite import KEY
@@ -26,10 +27,11 @@ from vaultfs.engine.litter import sweep
 from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Turned, turn
-from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
+from vaultfs.errors import IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
+from vaultfs.keys.succession import Changes, Given, Succession, succession
 from vaultfs.model import SubjectId
 
 if TYPE_CHECKING:
@@ -131,47 +133,60 @@ class Keys:
             _, root_key = self._unlocked(unlock)
             return self._turn(root_key, dispose)
 
-    def replace(
-        self, recipients: Sequence[Recipient], *, unlock: Unlocker, dispose: Iterable[SubjectId] = ()
+    def rekey(
+        self,
+        *,
+        unlock: Unlocker,
+        staying: Sequence[Given] = (),
+        removed: Collection[str] = (),
+        added: Sequence[Recipient] = (),
+        dispose: Iterable[SubjectId] = (),
     ) -> tuple[list[RecipientInfo], Turned]:
-        """Let these recipients open the vault, and nobody else: a new root key for them, and another epoch.
+        """Put another root key in force, for those who stay and those who are added, and begin another epoch.
 
-        Who could open the vault before, and has kept its root key and its epoch secret, cannot open what it is now.
+        Who is removed, and has kept the root key and the epoch secret, cannot open what the vault is then.
 
         Parameters
         ----------
-        recipients
-            All of them: those that stay as well, since nothing but themselves, or their public keys, makes their
-            stanzas.
-        unlock, dispose
+        unlock
+            Any that opens the vault now; it stays, unless its stanza is removed.
+        staying
+            Whoever stays beside it, as nothing else makes a stanza again: what opens it, or its public key; of an
+            escrow enough shares, and all that are out stay good.
+        removed
+            Ids, as `recipients` lists them.
+        dispose
             As of `turn`.
 
         Returns
         -------
         tuple
-            The recipients, in this order; and what the turn did.
+            The recipients in force, those that stay in their order first; and what the turn did.
 
         Raises
         ------
+        NotFound
+            There is no such recipient to remove, or no such subject.
+        RecipientsUnheld
+            Somebody would be lost who was not named in `removed`.
+        NoRecipientMatches
+            `unlock` does not open this vault, or somebody in `staying` is no recipient of it that stays.
         ArgumentInvalid
-            There is none.
+            Nobody would be left.
         LimitExceeded
-            There are more than a vault can have.
-        NoRecipientMatches, EpochSecretMissing, NotFound, VaultDamaged, StorageFull, StorageFailed, VaultError
-            As of `turn`, or what sealing for a recipient raises: those before are in force.
+            There would be more than a vault can have.
+        EpochSecretMissing, VaultDamaged, FormatError, NotAuthentic, StorageFull, StorageReadOnly, StorageFailed
+        WriterPoisoned, VaultError
+            As of `turn`, or what sealing for a recipient raises: those before are in force, unless the writer is
+            poisoned, when that is in doubt.
         """
-        if not recipients:
-            raise ArgumentInvalid(recipients=0)
-        if len(recipients) > limits.MAX_STANZAS:
-            raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(recipients))
         with self._engine.maintained():
-            old, _ = self._unlocked(unlock)
-            root_key = os.urandom(KEY)
-            stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
-            new = replace(old, generation=old.generation + 1, stanzas=stanzas)
-            return [listed(old.suite, one) for one in stanzas], self._turn(root_key, dispose, new)
+            old, root_key = self._unlocked(unlock)
+            made = succession(old, root_key, os.urandom(KEY), Changes(unlock, staying, removed, added))
+            turned = self._turn(made.root_key, dispose, made)
+        return [listed(made.superblock.suite, one) for one in made.superblock.stanzas], turned
 
-    def _turn(self, root_key: bytes, dispose: Iterable[SubjectId], superblock: Superblock | None = None) -> Turned:
+    def _turn(self, root_key: bytes, dispose: Iterable[SubjectId], made: Succession | None = None) -> Turned:
         """Turn the epoch, under a root key; the events are in the commit that does it."""
         engine, vault = self._engine, self._vault
         subjects = sorted({bytes(subject) for subject in dispose})
@@ -181,13 +196,14 @@ class Keys:
             vault.settle()
             for subject in subjects:
                 vault.steady(partial(content_key, engine, subject))
-            now, replaced = engine.options.clock(), superblock.stanzas if superblock else ()
+            now = engine.options.clock()
             events = [
                 *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
-                *(self._event(EventType.RECIPIENT_ADDED, listed(engine.suite, stanza), now) for stanza in replaced),
+                *(_changes(made, now) if made else ()),
                 Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
             ]
             sealed = sealable(engine.suite, [encode_event(event) for event in events])
+            superblock = made.superblock if made else None
             try:
                 turned = turn(engine, root_key, subjects, sealed, superblock)
             except IndexDamaged:
@@ -236,12 +252,7 @@ class Keys:
         return superblock, root_key
 
     def _record(self, kind: EventType, about: RecipientInfo | None, outcome: Outcome = Outcome.DONE) -> None:
-        self._vault.record([self._event(kind, about, self._engine.options.clock(), outcome)], durable=True)
-
-    @staticmethod
-    def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
-        stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
-        return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+        self._vault.record([_event(kind, about, self._engine.options.clock(), outcome)], durable=True)
 
     def _replace(self, new: Superblock, root_key: bytes) -> None:
         """Put another VAULT in force."""
@@ -250,6 +261,22 @@ class Keys:
         write_pair(engine.vfs, engine.layout, engine.layout.superblock(new.generation), data, engine.metrics)
         digest = new.suite.digest(data)
         self._settle(lambda head: replace(head, superblock_generation=new.generation, superblock_digest=digest))
+
+
+def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
+    stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
+    return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+
+
+def _changes(made: Succession, now: int) -> Iterator[Event]:
+    """Yield what the log says of every recipient before and after."""
+    for new, old in made.renewed:
+        event = _event(EventType.RECIPIENT_RENEWED, new, now)
+        yield msgspec.structs.replace(event, record=event.record + bytes.fromhex(old.id))
+    for about in made.removed:
+        yield _event(EventType.RECIPIENT_REMOVED, about, now)
+    for about in made.added:
+        yield _event(EventType.RECIPIENT_ADDED, about, now)
 
 
 def _remove(engine: Engine, generation: int) -> None:

@@ -63,6 +63,7 @@ NAMES = {
     2226: "KeyServiceFailed",
     2227: "ShareInvalid",
     2228: "SharesMissing",
+    2229: "RecipientsUnheld",
     2301: "VaultDamaged",
     2302: "IndexDamaged",
     2304: "RecipeInvalid",

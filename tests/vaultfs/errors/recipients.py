@@ -108,3 +108,9 @@ def a_share_is_mistyped(world: World) -> None:
 def too_few_people_have_come(world: World) -> None:
     vault, made = escrow(world)
     vault.keys.drill(Shares(made.groups[0][:1], made.passphrase))
+
+
+@reaches("RecipientsUnheld")
+def a_root_key_is_replaced_and_shares_are_forgotten(world: World) -> None:
+    vault, _ = escrow(world)
+    vault.keys.rekey(unlock=SECRET)
