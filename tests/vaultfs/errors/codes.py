@@ -97,6 +97,7 @@ NAMES = {
     9005: "PassphraseMissing",
     9010: "SystemFailed",
     9011: "InternalError",
+    9020: "SharesInDoubt",
     9100: "CheckError",
     9101: "FileMissing",
     9102: "FileUnreadable",

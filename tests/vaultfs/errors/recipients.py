@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -12,6 +14,7 @@ import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.errors.world import PLANTED, SECRET, World, reaches
 from vaultfs.keys import Escrow, HostKey, Shares, Token, cryptoki
+from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
 
 def sealed_for_token(world: World, token: Token) -> None:
@@ -114,3 +117,25 @@ def too_few_people_have_come(world: World) -> None:
 def a_root_key_is_replaced_and_shares_are_forgotten(world: World) -> None:
     vault, _ = escrow(world)
     vault.keys.rekey(unlock=SECRET)
+
+
+@reaches("SharesInDoubt")
+def a_disk_fails_while_shares_are_taken_into_use(world: World) -> set[int]:
+    """At one of the moves of files by which the head is replaced."""
+    seen: set[int] = set()
+    for number in range(1, 30):
+        with patch.object(vaultfs, "open", _opening(vaultfs.open, number)):
+            seen |= world.keys("escrow", "split", world.path, world.hidden / f"{number}", "--group", "1/1")
+    return seen
+
+
+def _opening(opens: Callable[..., vaultfs.Vault], number: int) -> Callable[..., vaultfs.Vault]:
+    """Return what opens a vault on a disk that fails after it has moved some files."""
+
+    def opened(*words: object, **more: object) -> vaultfs.Vault:
+        vfs = FaultyVfs()
+        vault = opens(*words, **more, vfs=vfs)
+        vfs.fail(Operation.MOVE, error=errno.EIO, number=number, when=When.ALL_DONE)
+        return vault
+
+    return opened
