@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_format import limits
 from vaultfs_tools import backup, keys
 from vaultfs_tools.custody import shares
 
@@ -132,6 +133,14 @@ class TestRecipients:
         for words in ([], ["--to-key", private], ["--to-key", path / "head"], ["--to-key", large]):
             assert failed(run, "add", path, *words) == 2001
         assert types(run, path) == ["passphrase"]
+
+    def test_a_vault_that_has_as_many_as_it_can_takes_no_more(self, run: Run, tmp_path: Path) -> None:
+        full = tmp_path / "full"
+        create(full, recipients=[PASSPHRASE] * limits.MAX_STANZAS).close()
+        _, public = pair(run, tmp_path / "mine")
+        assert failed(run, "add", full, "--to-key", public) == 2001
+        assert failed(run, "escrow", "split", full, tmp_path / "out", "--group", "1/1") == 2001
+        assert not (tmp_path / "out").exists()
 
 
 class TestRemoving:

@@ -27,7 +27,7 @@ from vaultfs.engine.litter import sweep
 from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.subjects import content_key
 from vaultfs.engine.turning import Turned, turn
-from vaultfs.errors import IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
+from vaultfs.errors import ArgumentInvalid, IndexDamaged, StorageFull, VaultError
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
@@ -76,7 +76,7 @@ class Keys:
         ------
         NoRecipientMatches
             `unlock` does not open this vault; or the new recipient could not open its own stanza.
-        LimitExceeded
+        ArgumentInvalid
             There are as many recipients as a vault can have.
         StorageFull
             All is as it was.
@@ -87,7 +87,7 @@ class Keys:
         with engine.maintained():  # nobody else replaces VAULT; others go on writing while a PIN is asked for
             old, root_key = self._unlocked(unlock)
             if len(old.stanzas) >= limits.MAX_STANZAS:
-                raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(old.stanzas) + 1)
+                raise ArgumentInvalid(recipients=len(old.stanzas) + 1)
             stanza = sealed_for(recipient, old.suite, old.vault_id, root_key)
             new = replace(old, generation=old.generation + 1, stanzas=[*old.stanzas, stanza])
             added = listed(old.suite, stanza)
@@ -172,9 +172,7 @@ class Keys:
         NoRecipientMatches
             `unlock` does not open this vault, or somebody in `staying` is no recipient of it that stays.
         ArgumentInvalid
-            Nobody would be left.
-        LimitExceeded
-            There would be more than a vault can have.
+            Nobody would be left, or more than a vault can have.
         EpochSecretMissing, VaultDamaged, FormatError, NotAuthentic, StorageFull, StorageReadOnly, StorageFailed
         WriterPoisoned, VaultError
             As of `turn`, or what sealing for a recipient raises: those before are in force, unless the writer is

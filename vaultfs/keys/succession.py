@@ -18,7 +18,7 @@ from vaultfs_format.suite import same
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.tokenstanza import TokenStanza
 
-from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches, NotFound, Structure
+from vaultfs.errors import ArgumentInvalid, NoRecipientMatches, NotFound
 from vaultfs.keys.errors import RecipientsUnheld, SharesMissing, TokenKeyMissing
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
@@ -90,9 +90,7 @@ def succession(old: Superblock, old_key: bytes, root_key: bytes, changes: Change
     NoRecipientMatches
         Somebody is to stay who is not there; or a recipient cannot open its own new stanza.
     ArgumentInvalid
-        Nobody would be left.
-    LimitExceeded
-        There would be more than a vault can have.
+        Nobody would be left, or more than a vault can have.
     VaultError
         What opening a stanza, or sealing for a recipient, raises.
     """
@@ -101,10 +99,8 @@ def succession(old: Superblock, old_key: bytes, root_key: bytes, changes: Change
         raise NotFound
     kept = [(about, one) for about, one in before if about.id not in changes.removed]
     count = len(kept) + len(changes.added)
-    if not count:
-        raise ArgumentInvalid(recipients=0)
-    if count > limits.MAX_STANZAS:
-        raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=count)
+    if not 0 < count <= limits.MAX_STANZAS:
+        raise ArgumentInvalid(recipients=count)
     staying = _matched(old, old_key, kept, changes)
     made = [sealed_for(one, old.suite, old.vault_id, root_key) for one in [*staying, *changes.added]]
     new = [listed(old.suite, one) for one in made]

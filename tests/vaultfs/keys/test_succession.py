@@ -17,7 +17,7 @@ from tests.vaultfs.keys.support import sealed
 from tests.vaultfs.support import PASSPHRASE, events, get, put
 from vaultfs.audit.events import EventType
 from vaultfs.engine.heads import read_superblock
-from vaultfs.errors import ArgumentInvalid, LimitExceeded, MacMismatch, NoRecipientMatches, NotFound
+from vaultfs.errors import ArgumentInvalid, MacMismatch, NoRecipientMatches, NotFound
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Recipient, Shares, Token, Unlocker
 from vaultfs.keys.errors import PinWrong, RecipientsUnheld
 from vaultfs.keys.recipients import Known
@@ -137,7 +137,7 @@ class TestNobodyIsLost:
 
     def test_there_are_not_more_than_the_format_allows(self, opened: Open) -> None:
         vault = opened(recipients=[PASSPHRASE] * limits.MAX_STANZAS)
-        with pytest.raises(LimitExceeded):
+        with pytest.raises(ArgumentInvalid):
             vault.keys.rekey(unlock=PASSPHRASE, added=[KEY])
 
     def test_a_wrong_pin_is_tried_once(self, opened: Open) -> None:
