@@ -249,6 +249,7 @@ class TestEpochs:
         shown = capsys.readouterr().out
         assert shown.count("old secrets that are kept: 1, copies of the vault that wait: 1") == 3
         assert "epoch 2 since 20" in shown
+        assert "copied from these to elsewhere is out of date" in shown
 
 
 class TestEscrow:

@@ -94,6 +94,15 @@ def test_each_command_says_what_was_wrong(
         assert json.loads(error)["error"]["code"] == code
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rescue_goes_on_past_an_older_vault_file_that_does_not_open(
+    way: str, words: Words, pristine: Path, vault: Path, tmp_path: Path
+) -> None:
+    """Which of the two was in force is not known."""
+    (vault / "#older").write_bytes((pristine / "VAULT.1").read_bytes())
+    assert rescue.main([str(vault), str(tmp_path / "out"), *words[way]]) == 0
+
+
 def test_a_file_that_holds_no_key_opens_nothing(vault: Path, tmp_path: Path) -> None:
     for number, data in enumerate((b"", b"no key", b"ab" * 7)):
         wrong = ["--key", secret(tmp_path / str(number), data)]

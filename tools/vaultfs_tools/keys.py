@@ -26,6 +26,7 @@ from vaultfs_tools.custody.sheet import Custody
 
 PROG = "vaultfs-keys"
 SHEET = "custody-sheet.txt"
+TURNED = "the new epoch secret is in the stores that were named: what was copied from these to elsewhere is out of date"
 EPILOG = """\
 Exit codes: 0 done; 1 done, and something waits (an old secret for a copy of the vault); 4 something is damaged; 8
 nothing could be done; 16 wrong usage; 130 interrupted. Nothing that is printed is a secret: shares go into files.
@@ -115,7 +116,7 @@ def _emit_turn(
 ) -> int:
     shown = {"epoch": turned.epoch, "frames_disposed": turned.frames, "tables_written": turned.tables, **left, **more}
     text = f"epoch {turned.epoch}: {turned.frames:,} frames disposed of, {turned.tables:,} key tables written"
-    cli.emit(args, shown, [*lines, text, *_waiting(left)])
+    cli.emit(args, shown, [*lines, text, TURNED, *_waiting(left)])
     return _code(left)
 
 
@@ -189,7 +190,7 @@ def _run_reshare(args: argparse.Namespace) -> int:
             groups = cast("list[tuple[int, int]]", old.about["groups"])
             escrow = Escrow.draw(groups, args.groups_needed or cast("int", old.about["group_threshold"]))
         change = partial(vault.keys.rekey, unlock=unlock, staying=staying, removed=[old.id], added=[escrow])
-        return _hand_out(args, vault, escrow, change)
+        return _hand_out(args, vault, escrow, change, TURNED)
 
 
 def _escrow_of(vault: vaultfs.Vault, named: str | None) -> RecipientInfo:
@@ -208,7 +209,9 @@ def _escrow_of(vault: vaultfs.Vault, named: str | None) -> RecipientInfo:
     return found[0]
 
 
-def _hand_out(args: argparse.Namespace, vault: vaultfs.Vault, escrow: Escrow, change: Callable[[], object]) -> int:
+def _hand_out(
+    args: argparse.Namespace, vault: vaultfs.Vault, escrow: Escrow, change: Callable[[], object], *more: str
+) -> int:
     """Write shares into files, let the vault take them into use, and print the custody sheet."""
     before = vault.engine.head.superblock_generation
     with handed_out(escrow, args.out, lambda: _replaced(vault, before)):
@@ -218,7 +221,7 @@ def _hand_out(args: argparse.Namespace, vault: vaultfs.Vault, escrow: Escrow, ch
     create(args.out / SHEET, "\n".join([*text, ""]).encode())
     shares = [len(group) for group in escrow.groups]
     notice = f"{args.out} has a file for each share: hand them out, try them with `{PROG} escrow drill`, keep none here"
-    cli.emit(args, {**custody.as_json(), "shares": shares, **left}, [*text, "", notice, *_waiting(left)])
+    cli.emit(args, {**custody.as_json(), "shares": shares, **left}, [*text, "", notice, *more, *_waiting(left)])
     return _code(left)
 
 
