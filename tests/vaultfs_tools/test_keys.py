@@ -381,6 +381,22 @@ class TestNothingIsHalfDone:
         assert seen >= {0, 2207}
         assert 9020 in seen
 
+    def test_shares_stay_if_nothing_can_tell_whether_they_are_in_force(
+        self, run: Run, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = vaultfs.open
+
+        def opened(*words: Any, **more: Any) -> vaultfs.Vault:
+            vfs = FaultyVfs()
+            vault = real(*words, **more, vfs=vfs)
+            vfs.fail(*Operation, error=errno.EIO, number=20, lasting=True)
+            return vault
+
+        with monkeypatch.context() as patched:
+            patched.setattr(vaultfs, "open", opened)
+            assert failed(run, "escrow", "split", path, tmp_path / "out", "--group", "1/1") == 9020
+        assert (tmp_path / "out" / "group-1-share-1.txt").exists()
+
     def test_a_disk_that_cannot_be_written_leaves_all_as_it_was(
         self, run: Run, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
