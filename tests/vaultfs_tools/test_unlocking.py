@@ -103,6 +103,14 @@ def test_a_rescue_goes_on_past_an_older_vault_file_that_does_not_open(
     assert rescue.main([str(vault), str(tmp_path / "out"), *words[way]]) == 0
 
 
+def test_a_rescue_that_opens_no_vault_file_tells_the_most_it_knows(
+    words: Words, pristine: Path, vault: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (vault / "#older").write_bytes((pristine / "VAULT.1").read_bytes())
+    assert rescue.main([str(vault), str(tmp_path / "out"), *words["shares"][:2]]) == 8
+    assert "VFS-2228" in capsys.readouterr().err
+
+
 def test_a_file_that_holds_no_key_opens_nothing(vault: Path, tmp_path: Path) -> None:
     for number, data in enumerate((b"", b"no key", b"ab" * 7)):
         wrong = ["--key", secret(tmp_path / str(number), data)]

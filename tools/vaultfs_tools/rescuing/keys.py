@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from vaultfs_format import registry
 from vaultfs_format.epoch import EpochSecret, epoch_root
-from vaultfs_format.errors import CommitmentMismatch, MacMismatch, VaultError
+from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, VaultError
 from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values, table_keys
 from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import encrypt_blocks
@@ -117,8 +117,8 @@ def _unlocked(superblocks: Iterable[tuple[Superblock, bytes]], opener: Opener) -
             raise
         except VaultError as error:
             failures.append(error)
-    if not unlocked:
-        raise failures[0]
+    if not unlocked:  # one of them may have a recipient of the kind, and tell more than that nobody matches
+        raise max(failures, key=lambda error: not isinstance(error, NoRecipientMatches))
     return unlocked
 
 
