@@ -18,7 +18,8 @@ from vaultfs_tools.custody import shares
 
 import vaultfs
 from tests.vaultfs import softhsm
-from tests.vaultfs.support import PASSPHRASE, WHO, crashed, create, get, put, reopen
+from tests.vaultfs.support import PASSPHRASE, WHO, crashed, create, failing_open, get, put, reopen
+from tests.vaultfs_tools.vaults import secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_events
 from vaultfs.errors import NoRecipientMatches, NotFound
@@ -38,17 +39,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "v"
 
 
-def secret(path: Path, data: bytes) -> Path:
-    """Write a file that its owner alone may read."""
-    path.write_bytes(data + b"\n")
-    path.chmod(0o600)
-    return path
-
-
 @pytest.fixture
 def given(tmp_path: Path) -> Path:
     """Return the file with the passphrase of the vault."""
-    return secret(tmp_path / "passphrase", PASSPHRASE.secret)
+    return secret_file(tmp_path / "passphrase", PASSPHRASE.secret)
 
 
 @pytest.fixture
@@ -112,8 +106,8 @@ class TestRecipients:
     def test_passphrases_and_tokens_are_added(self, run: Run, path: Path, tmp_path: Path) -> None:
         token = softhsm.new_token()
         assert isinstance(token.pin, bytes)
-        pin = secret(tmp_path / "pin", token.pin)
-        other = secret(tmp_path / "other", b"another passphrase")
+        pin = secret_file(tmp_path / "pin", token.pin)
+        other = secret_file(tmp_path / "other", b"another passphrase")
         named = [token.module, token.label, pin, token.key_id.hex()]
         assert run("add", path, "--to-passphrase", other)[0] == 0
         assert run("add", path, "--to-token", *named)[0] == 0
@@ -122,7 +116,7 @@ class TestRecipients:
 
     def test_one_is_added_at_a_time(self, run: Run, path: Path, tmp_path: Path) -> None:
         """Else one could be added, and the command fail at the next."""
-        others = [secret(tmp_path / name, b"another passphrase") for name in ("one", "two")]
+        others = [secret_file(tmp_path / name, b"another passphrase") for name in ("one", "two")]
         assert failed(run, "add", path, "--to-passphrase", others[0], "--to-passphrase", others[1]) == 2001
         assert types(run, path) == ["passphrase"]
 
@@ -145,7 +139,7 @@ class TestRecipients:
 
 class TestRemoving:
     def test_who_is_removed_opens_it_no_more(self, run: Run, path: Path, tmp_path: Path) -> None:
-        other = secret(tmp_path / "other", b"another passphrase")
+        other = secret_file(tmp_path / "other", b"another passphrase")
         _, shown = run("add", path, "--to-passphrase", other)
         code, shown = run("remove", path, shown["added"]["id"])
         assert (code, shown["epoch"], shown["secrets_pending"], len(shown["recipients"])) == (0, 2, 0, 1)
@@ -179,9 +173,9 @@ class TestRotating:
     ) -> None:
         token = softhsm.new_token()
         assert isinstance(token.pin, bytes)
-        pin, named = secret(tmp_path / "pin", token.pin), [token.module, token.label]
+        pin, named = secret_file(tmp_path / "pin", token.pin), [token.module, token.label]
         private, public = pair(run, tmp_path / "mine")
-        other = secret(tmp_path / "other", b"another passphrase")
+        other = secret_file(tmp_path / "other", b"another passphrase")
         for words in (
             ["--to-key", public],
             ["--to-passphrase", other],
@@ -288,7 +282,7 @@ class TestEscrow:
 
     def test_shares_that_do_not_do_are_told_apart(self, run: Run, path: Path, tmp_path: Path) -> None:
         files = split(run, path, tmp_path / "shares")
-        misspelt = secret(tmp_path / "misspelt", files[1].read_bytes().replace(b" ", b" x", 1))
+        misspelt = secret_file(tmp_path / "misspelt", files[1].read_bytes().replace(b" ", b" x", 1))
         for unlock in (False, True):
             assert failed(run, "escrow", "drill", path, files[0], unlock=unlock) == 2228
             assert failed(run, "escrow", "drill", path, files[0], misspelt, unlock=unlock) == 2227
@@ -358,13 +352,8 @@ class TestNothingIsHalfDone:
         for number in count(1):
             place, out = crashed(in_memory / "v", in_memory / str(number)), in_memory / f"{number}.shares"
             vfs = FaultyVfs()
-
-            def opened(*words: Any, vfs: FaultyVfs = vfs, number: int = number, **more: Any) -> vaultfs.Vault:
-                vault = real(*words, **more, vfs=vfs)
-                vfs.fail(Operation.MOVE, error=errno.EIO, number=number, when=when)
-                return vault
-
-            monkeypatch.setattr(vaultfs, "open", opened)
+            fault = {"error": errno.EIO, "number": number, "when": when}
+            monkeypatch.setattr(vaultfs, "open", failing_open(vfs, Operation.MOVE, **fault))
             code, shown = run("escrow", command, place, out, "--group", "1/1")
             reached = vfs._fault is None
             monkeypatch.setattr(vaultfs, "open", real)
@@ -384,14 +373,7 @@ class TestNothingIsHalfDone:
     def test_shares_stay_if_nothing_can_tell_whether_they_are_in_force(
         self, run: Run, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = vaultfs.open
-
-        def opened(*words: Any, **more: Any) -> vaultfs.Vault:
-            vfs = FaultyVfs()
-            vault = real(*words, **more, vfs=vfs)
-            vfs.fail(*Operation, error=errno.EIO, number=20, lasting=True)
-            return vault
-
+        opened = failing_open(FaultyVfs(), *Operation, error=errno.EIO, number=20, lasting=True)
         with monkeypatch.context() as patched:
             patched.setattr(vaultfs, "open", opened)
             assert failed(run, "escrow", "split", path, tmp_path / "out", "--group", "1/1") == 9020

@@ -24,9 +24,7 @@ Words = Mapping[str, list[str]]
 
 def secret(path: Path, data: bytes) -> str:
     """Write a file that its owner alone may read; return its name."""
-    path.write_bytes(data + b"\n")
-    path.chmod(0o600)
-    return str(path)
+    return str(vaults.secret_file(path, data))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -14,6 +13,7 @@ from vaultfs_tools.custody.errors import SharesInDoubt
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.errors.world import PLANTED, SECRET, World, reaches
+from tests.vaultfs.support import failing_open
 from vaultfs.keys import Escrow, HostKey, Shares, Token, cryptoki
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
@@ -127,20 +127,9 @@ def a_disk_fails_while_shares_are_taken_into_use(world: World) -> set[int]:
         vault.settle()
     seen: set[int] = set()
     for number in range(20, 0, -1):
-        with patch.object(vaultfs, "open", _opening(vaultfs.open, number)):
+        opens = failing_open(FaultyVfs(), Operation.MOVE, error=errno.EIO, number=number, when=When.ALL_DONE)
+        with patch.object(vaultfs, "open", opens):
             seen |= world.keys("escrow", "split", world.path, world.hidden / f"{number}", "--group", "1/1")
         if SharesInDoubt.code in seen:
             break
     return seen
-
-
-def _opening(opens: Callable[..., vaultfs.Vault], number: int) -> Callable[..., vaultfs.Vault]:
-    """Return what opens a vault on a disk that fails after it has moved some files."""
-
-    def opened(*words: object, **more: object) -> vaultfs.Vault:
-        vfs = FaultyVfs()
-        vault = opens(*words, **more, vfs=vfs)
-        vfs.fail(Operation.MOVE, error=errno.EIO, number=number, when=When.ALL_DONE)
-        return vault
-
-    return opened

@@ -13,7 +13,7 @@ from vaultfs_format.superblock import Superblock
 
 from tests.vaultfs import softhsm
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.keys.support import sealed
+from tests.vaultfs.keys.support import Kms, sealed
 from tests.vaultfs.support import PASSPHRASE, events, get, put
 from vaultfs.audit.events import EventType
 from vaultfs.engine.heads import read_superblock
@@ -26,16 +26,6 @@ from vaultfs.keys.succession import Changes, Given, succession
 KEY, OTHER_KEY = PrivateKey.generate(), PrivateKey.generate()
 ESCROW = Escrow.draw([(2, 3), (1, 1)], iteration_exponent=0)
 CHEAP = Argon2Cost(64, 1, 1)
-
-
-class Kms:
-    """A key service of the host."""
-
-    def wrap(self, secret: bytes, bound: bytes) -> bytes:
-        return secret
-
-    def unwrap(self, blob: bytes, bound: bytes) -> bytes:
-        return blob
 
 
 class Strange:
