@@ -101,7 +101,11 @@ class TestRecipients:
         assert failed(run, "make", private, unlock=False) == 9306
         public.unlink()
         assert failed(run, "make", private, unlock=False) == 9306
-        assert private.read_bytes() == before[0]
+        assert (private.read_bytes(), public.exists()) == (before[0], False)
+        private.unlink()
+        public.write_bytes(before[1])
+        assert failed(run, "make", private, unlock=False) == 9306
+        assert (private.exists(), public.read_bytes()) == (False, before[1])
 
     def test_passphrases_and_tokens_are_added(self, run: Run, path: Path, tmp_path: Path) -> None:
         token = softhsm.new_token()
@@ -317,6 +321,13 @@ class TestEscrow:
         assert run("escrow", "reshare", path, tmp_path / "new", *words)[0] == 0
         assert run("escrow", "drill", path, *first, unlock=False)[0] == 0
         assert failed(run, "escrow", "drill", path, *second, unlock=False) == 2228
+
+    @pytest.mark.parametrize("groups", [["3/2"], ["1/3"], ["0/0"], ["2/17"], ["1/1", "--groups-needed", "2"]])
+    def test_what_cannot_be_shared_is_a_wrong_argument_and_no_damage(
+        self, run: Run, path: Path, tmp_path: Path, groups: list[str]
+    ) -> None:
+        assert failed(run, "escrow", "split", path, tmp_path / "out", "--group", *groups) == 2001
+        assert not (tmp_path / "out").exists()
 
 
 class TestNothingIsHalfDone:

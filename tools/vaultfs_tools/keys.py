@@ -14,7 +14,7 @@ import vaultfs
 from vaultfs.engine.heads import read_heads
 from vaultfs.engine.lives import KeyRef
 from vaultfs.engine.turning import Turned, lagging, pending
-from vaultfs.errors import ArgumentInvalid, NotFound, VaultError
+from vaultfs.errors import ArgumentInvalid, FormatError, NotFound, VaultError
 from vaultfs.keys import Escrow, PrivateKey, RecipientInfo, Unlocker
 from vaultfs.keys.lifecycle import NEVER
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
@@ -173,7 +173,7 @@ def _code(left: Mapping[str, int]) -> int:
 
 
 def _run_split(args: argparse.Namespace) -> int:
-    escrow = Escrow.draw(args.group, args.groups_needed or 1)
+    escrow = _drawn(args.group, args.groups_needed or 1)
     vault, unlock = _opened(args)
     with vault:
         return _hand_out(args, vault, escrow, lambda: vault.keys.add(escrow, unlock=unlock))
@@ -185,12 +185,27 @@ def _run_reshare(args: argparse.Namespace) -> int:
     with vault:
         old = _escrow_of(vault, args.escrow)
         if args.group:
-            escrow = Escrow.draw(args.group, args.groups_needed or 1)
+            escrow = _drawn(args.group, args.groups_needed or 1)
         else:
             groups = cast("list[tuple[int, int]]", old.about["groups"])
-            escrow = Escrow.draw(groups, args.groups_needed or cast("int", old.about["group_threshold"]))
+            escrow = _drawn(groups, args.groups_needed or cast("int", old.about["group_threshold"]))
         change = partial(vault.keys.rekey, unlock=unlock, staying=staying, removed=[old.id], added=[escrow])
         return _hand_out(args, vault, escrow, change, TURNED)
+
+
+def _drawn(groups: Sequence[tuple[int, int]], needed: int) -> Escrow:
+    """Return a new escrow.
+
+    Raises
+    ------
+    ArgumentInvalid
+        Nothing can be shared in this way.
+    ExtraMissing
+    """
+    try:
+        return Escrow.draw(groups, needed)
+    except FormatError:  # of the stanza that it would make: nothing of the vault is damaged
+        raise ArgumentInvalid(groups=len(groups)) from None
 
 
 def _escrow_of(vault: vaultfs.Vault, named: str | None) -> RecipientInfo:
@@ -246,8 +261,12 @@ def _run_drill(args: argparse.Namespace) -> int:
 def _run_make(args: argparse.Namespace) -> int:
     key = PrivateKey.generate(args.suite)
     public = args.out.with_name(f"{args.out.name}.pub")
-    create(public, key.public_key.public.hex().encode() + b"\n")
     create(args.out, key.secret.hex().encode() + b"\n")
+    try:
+        create(public, key.public_key.public.hex().encode() + b"\n")
+    except BaseException:
+        args.out.unlink()
+        raise
     cli.emit(args, {"private": str(args.out), "public": str(public)}, [f"{args.out}: keep it; {public}: may be seen"])
     return cli.Exit.DONE
 
