@@ -89,7 +89,7 @@ def set_up(*, test: bool) -> None:
     STAMP.unlink(missing_ok=True)
     wanted["test"] = test or present.get("test", False)
     install_pip()
-    target = ".[test]" if wanted["test"] else "."
+    target = ".[test]" if wanted["test"] else ".[escrow]"
     step(str(PYTHON), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--editable", target)
     STAMP.write_text(json.dumps(wanted), encoding="utf-8")
 

@@ -57,6 +57,11 @@ def test_the_tests_need_more_than_the_main_job(started: list[str]) -> None:
     assert [line.endswith("[test]") for line in installs(started)] == [True]
 
 
+def test_the_main_job_installs_what_the_custody_of_its_vault_takes(started: list[str]) -> None:
+    program.set_up(test=False)
+    assert [line.endswith(".[escrow]") for line in installs(started)] == [True]
+
+
 @pytest.mark.parametrize("changed", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_input_installs_again_and_keeps_the_tests(started: list[str], tmp_path: Path, changed: str) -> None:
     program.set_up(test=True)

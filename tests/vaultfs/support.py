@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
@@ -17,6 +17,7 @@ import vaultfs
 from vaultfs.audit.log import read_events
 from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
 from vaultfs.errors import Deleted, NotFound
+from vaultfs.testing.vfs import FaultyVfs, Operation
 
 Opened = vaultfs.Vault | vaultfs.Reader
 
@@ -46,6 +47,18 @@ def reopen(path: Path, **more: Any) -> vaultfs.Vault:
 def read_only(path: Path, **more: Any) -> vaultfs.Reader:
     """Open a vault for reading, permitted to read everything."""
     return vaultfs.open_reader(path, **{"unlock": PASSPHRASE, "policy": vaultfs.PermitAll(), **more})
+
+
+def failing_open(vfs: FaultyVfs, *kinds: Operation, **fault: Any) -> Callable[..., vaultfs.Vault]:
+    """Return what opens a vault on a disk that fails from then on, as `FaultyVfs.fail` says."""
+    real = vaultfs.open
+
+    def opened(*words: Any, **more: Any) -> vaultfs.Vault:
+        vault = real(*words, **more, vfs=vfs)
+        vfs.fail(*kinds, **fault)
+        return vault
+
+    return opened
 
 
 def put(vault: vaultfs.Vault, data: bytes | BinaryIO = b"data", **more: Any) -> vaultfs.RecordId:

@@ -115,7 +115,7 @@ def test_a_drill_is_run_signed_and_verified(run: Run, vault: Path, tmp_path: Pat
     report.write_bytes(report.read_bytes().replace(b'"seed": 3', b'"seed": 4'))
     assert run("verify-report", report, "--vault", vault)[0] == cli.Exit.DAMAGED
     code, output, _ = run("drill", tmp_path / "copy", tmp_path / "keyless")
-    assert (code, output.endswith("all equal\nnot signed: that needs the passphrase\n")) == (0, True)
+    assert (code, output.endswith("all equal\nnot signed: that needs what opens the vault\n")) == (0, True)
 
 
 def test_the_report_of_a_drill_that_found_differences_says_so(run: Run, vault: Path, tmp_path: Path) -> None:

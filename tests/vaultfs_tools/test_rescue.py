@@ -86,6 +86,7 @@ def test_json_has_every_number(run: Run, vault: Path, tmp_path: Path) -> None:
         "states": 4,
         "events": events,
         "diverged": 0,
+        "disposed": 0,
         "missing": {"record": 1},
     }
 

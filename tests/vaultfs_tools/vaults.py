@@ -35,6 +35,13 @@ def unlocking() -> vaultfs.Passphrase:
     return vaultfs.Passphrase(SECRET, Argon2Cost(64, 1, 1))
 
 
+def secret_file(path: Path, data: bytes | bytearray) -> Path:
+    """Write a file that its owner alone may read; return it."""
+    path.write_bytes(data + b"\n")
+    path.chmod(0o600)
+    return path
+
+
 def opened(path: Path) -> vaultfs.Vault:
     """Open a vault for everything."""
     return vaultfs.open(path, unlock=unlocking(), policy=vaultfs.PermitAll())

@@ -1,6 +1,6 @@
 """vaultfs-backup: copy a vault while it is written, without a key; restore it, and try out that this works.
 
-Only the format's code is used; a drill with a passphrase loads the engine, to open what it has restored.
+Only the format's code is used; a drill with keys loads the engine, to open what it has restored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from vaultfs_format.act import ActKind
 from vaultfs_format.copymark import CopyKind
 
-from vaultfs_tools import cli, reports
+from vaultfs_tools import cli, reports, unlocking
 from vaultfs_tools.copying.copier import Copied, Copier
 from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.proof import REPORT, verified_report
@@ -88,7 +88,7 @@ def _drill(argv: Sequence[str]) -> int:
     parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: COPY.epoch")
     parser.add_argument("--seed", metavar="N", type=int, help="of the damage; default: random, and in the report")
     parser.add_argument("--damage", metavar="N", type=int, default=16, help="files that are damaged; default: 16")
-    cli.add_passphrase_options(parser)
+    unlocking.add_options(parser)
     cli.add_who_options(parser)
     return cli.run(_run_drill, parser, argv)
 
@@ -164,11 +164,10 @@ def _run_restore(args: Namespace) -> int:
 def _run_drill(args: Namespace) -> int:
     from vaultfs_tools.copying.drill import Drill, Key
 
-    passphrase = cli.read_passphrase(args, prompt=False)
     key = None
-    if passphrase is not None:
+    if unlocking.is_given(args):
         store = args.epoch_store or args.copy.absolute().with_name(args.copy.absolute().name + ".epoch")
-        key = Key(passphrase, store, args.who, args.purpose)
+        key = Key(unlocking.unlocker(args), store, args.who, args.purpose)
     seed = int.from_bytes(os.urandom(4), "little") if args.seed is None else args.seed
     report = Drill(args.copy, args.scratch, key, seed, args.damage).run()
     equal = bool(report["equal"])
@@ -177,7 +176,7 @@ def _run_drill(args: Namespace) -> int:
         f"vault {report['vault_id']}, generation {report['generation']}, seed {seed}",
         f"{compared}; damaged: {report['damage']}; healed: {report['healed']}",
         "all equal" if equal else "not all equal",
-        "signed" if key else "not signed: that needs the passphrase",
+        "signed" if key else "not signed: that needs what opens the vault",
     ]
     cli.emit(args, report, text)
     return cli.Exit.DONE if equal else cli.Exit.DAMAGED

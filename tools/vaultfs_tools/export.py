@@ -9,7 +9,7 @@ from pathlib import Path
 
 import vaultfs
 from vaultfs.migrate.export import Exporter
-from vaultfs_tools import cli
+from vaultfs_tools import cli, unlocking
 
 PROG = "vaultfs-export"
 
@@ -23,7 +23,7 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    cli.add_passphrase_options(parser)
+    unlocking.add_options(parser)
     cli.add_who_options(parser)
     return parser
 
@@ -34,15 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
+    unlock = unlocking.unlocker(args)
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     with (
         vaultfs.open(
-            args.vault, unlock=passphrase, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait
+            args.vault, unlock=unlock, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait
         ) as vault,
         vault.session(vaultfs.Principal(args.who), args.purpose, strict=True) as session,
     ):
-        del passphrase  # and so it is wiped
+        del unlock  # and so it is wiped
         report = Exporter(session, args.directory).run()
     sources = f"{report.sources:,} source files ({report.partial:,} partial)"
     written = f"{report.records:,} records, {cli.size_text(report.bytes)}"

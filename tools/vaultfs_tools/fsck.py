@@ -1,6 +1,6 @@
-"""vaultfs-fsck: check a vault, and heal what can be healed without keys; with a passphrase, check what is sealed too.
+"""vaultfs-fsck: check a vault, and heal what can be healed without keys; with what opens it, check what is sealed too.
 
-Without a passphrase only the format's code is used, and nothing is written but copies that are healed. With one, the
+Without keys only the format's code is used, and nothing is written but copies that are healed. With keys the
 engine is loaded: it opens the vault, which recovers it and is audited, opens every frame, and compares the index.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from vaultfs_format.errors import BadMagic, VaultError
 
-from vaultfs_tools import cli, reports
+from vaultfs_tools import cli, reports, unlocking
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
 from vaultfs_tools.keyless.errors import FileMissing, LeftOut, NotRegular
 from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK, device_errors
@@ -27,6 +27,7 @@ from vaultfs_tools.keyless.pairs import missing_everywhere
 
 if TYPE_CHECKING:
     import vaultfs
+    from vaultfs.keys import Unlocker
 
 PROG = "vaultfs-fsck"
 EPILOG = """\
@@ -43,18 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     reports.add_signer_option(parser)
     parser.add_argument("--rebuild-index", action="store_true", help="make the index anew if it differs; needs keys")
     parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
-    cli.add_passphrase_options(parser)
+    unlocking.add_options(parser)
 
     def body(args: Namespace) -> int:
-        keyed = args.rebuild_index or args.passphrase_file is not None or args.passphrase_fd is not None
+        keyed = args.rebuild_index or unlocking.is_given(args)
         if args.check_only and keyed:
-            parser.error("--check-only cannot go with a passphrase: opening a vault writes to it")
-        return _fsck(args, cli.need_passphrase(args) if keyed else None)
+            parser.error("--check-only cannot go with keys: opening a vault writes to it")
+        return _fsck(args, unlocking.unlocker(args) if keyed else None)
 
     return cli.run(body, parser, argv)
 
 
-def _fsck(args: Namespace, passphrase: bytes | bytearray | None) -> int:
+def _fsck(args: Namespace, unlock: Unlocker | None) -> int:
     if args.vault.is_file():
         return _fsck_file(args)
     files = VaultFiles(args.vault)
@@ -70,12 +71,12 @@ def _fsck(args: Namespace, passphrase: bytes | bytearray | None) -> int:
             heal(files, report)
     seconds = time.monotonic() - began
     failure: VaultError | None = None
-    if passphrase is not None:
+    if unlock is not None:
         if report.count(Severity.ERROR) or report.count(Severity.UNSUPPORTED):
             report.add(LeftOut(), HEAD)
         else:
             with cli.Progress(files.total()) as progress:
-                failure = _check_with_keys(args, passphrase, report, progress.advance)
+                failure = _check_with_keys(args, unlock, report, progress.advance)
     code = reports.exit_code(report) | (cli.Exit.FAILED if failure is not None else 0)
     cli.emit(args, _as_json(report, code, seconds), _as_text(report, seconds))
     if failure is not None:
@@ -150,7 +151,7 @@ def _lock(descriptor: int, kind: int) -> None:
 
 
 def _check_with_keys(
-    args: Namespace, passphrase: bytes | bytearray, report: Report, advance: Callable[[int], None]
+    args: Namespace, unlock: Unlocker, report: Report, advance: Callable[[int], None]
 ) -> VaultError | None:
     """Add what only the keys can tell; return the error that kept the check from being done."""
     import vaultfs
@@ -161,7 +162,7 @@ def _check_with_keys(
     place = args.vault / INDEX
 
     def opened() -> vaultfs.Vault:
-        return vaultfs.open(args.vault, unlock=vaultfs.Passphrase(passphrase), epoch_stores=stores)
+        return vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores)
 
     try:
         try:

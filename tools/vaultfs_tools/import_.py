@@ -15,10 +15,11 @@ from pathlib import Path
 import vaultfs
 from vaultfs.engine.opening import default_store
 from vaultfs.errors import ArgumentInvalid, SourceUnreadable, VaultExists
+from vaultfs.keys.recipients import Recipient, Unlocker
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.migrate.redrive import redrive
 from vaultfs.migrate.report import Report
-from vaultfs_tools import cli
+from vaultfs_tools import cli, unlocking
 
 PROG = "vaultfs-import"
 QUARANTINED = 2
@@ -31,7 +32,9 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
     parser.add_argument("sources", type=Path, metavar="SOURCE", nargs="*", help="a file, or a folder and all below it")
-    parser.add_argument("--create", action="store_true", help="create the vault if it does not exist")
+    parser.add_argument(
+        "--create", action="store_true", help="create the vault if it does not exist, for the passphrase or key"
+    )
     parser.add_argument("--suite", choices=("default", "fips"), default="default", help="of the vault that is created")
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--namespace", metavar="URI", help="system of identifiers that state no authority")
@@ -39,7 +42,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--no-verify", action="store_true", help="do not read the sources back")
     parser.add_argument("--redrive", action="store_true", help="try again what is in quarantine")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    cli.add_passphrase_options(parser)
+    unlocking.add_options(parser)
     cli.add_who_options(parser)
     return parser
 
@@ -52,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     if (args.redrive and args.sources) or not (args.redrive or args.sources or args.create):
         raise ArgumentInvalid(sources=len(args.sources))
-    passphrase = vaultfs.Passphrase(cli.need_passphrase(args))
+    unlock = unlocking.unlocker(args)
     authorities = _authorities(args.authorities)
     missing = [source for source in args.sources if not source.exists()]
     if missing:
         raise SourceUnreadable(sources=len(missing))
-    vault, store = _vault(args, passphrase)
-    del passphrase  # and so it is wiped
+    vault, store = _vault(args, unlock)
+    del unlock  # and so it is wiped
     with vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
         with cli.Progress() as bar:
 
@@ -86,14 +89,22 @@ def _code(report: Report) -> int:
     return QUARANTINED if report.outcome("quarantined") else cli.Exit.DONE
 
 
-def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> tuple[vaultfs.Vault, Path | None]:
-    """Return the vault, and where its epoch store is if it was made just now."""
+def _vault(args: argparse.Namespace, unlock: Unlocker) -> tuple[vaultfs.Vault, Path | None]:
+    """Return the vault, and where its epoch store is if it was made just now.
+
+    Raises
+    ------
+    ArgumentInvalid
+        A vault cannot be made for what opens it: shares are drawn for a vault that is there.
+    """
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     if args.create and not args.vault.exists():
+        if not isinstance(unlock, Recipient):
+            raise ArgumentInvalid
         try:
             vault = vaultfs.create(
                 args.vault,
-                recipients=[passphrase],
+                recipients=[unlock],
                 epoch_stores=stores,
                 policy=vaultfs.PermitAll(),
                 suite=args.suite,
@@ -104,7 +115,7 @@ def _vault(args: argparse.Namespace, passphrase: vaultfs.Passphrase) -> tuple[va
             store = args.epoch_store or default_store(args.vault)
             _announce(args, store)
             return vault, store
-    vault = vaultfs.open(args.vault, unlock=passphrase, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
+    vault = vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
     return vault, None
 
 

@@ -11,7 +11,7 @@ from vaultfs.storage.health import Health, Thresholds
 from vaultfs.storage.maintenance import Maintained
 from vaultfs.storage.repair import Repaired
 from vaultfs.storage.scrub import PERIOD
-from vaultfs_tools import cli
+from vaultfs_tools import cli, unlocking
 
 PROG = "vaultfs-maintain"
 DAY = 86_400
@@ -39,7 +39,7 @@ def _parser() -> cli.Parser:
     cli.add_rate_option(parser)
     parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    cli.add_passphrase_options(parser)
+    unlocking.add_options(parser)
     return parser
 
 
@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    unlock = unlocking.unlocker(args)
     stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
-    unlock = vaultfs.Passphrase(cli.need_passphrase(args))
     with vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, wait=args.wait) as vault:
         del unlock  # and so it is wiped
         done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=args.rate)

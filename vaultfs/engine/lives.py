@@ -6,7 +6,7 @@ takes another key.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
+from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.recipients import Unlocker
 
 NAMESPACE = "vaultfs.keys"
@@ -226,6 +227,13 @@ class KeptLives(Lives):
         """Return whether a commit turns the epoch, or has another signer, when its period is over."""
         kind = KeyKind.SIGNER if self.expired_signer() else KeyKind.EPOCH
         return self.period(kind).on_expiry is OnExpiry.ROTATE
+
+    def inherit(self, renewed: Sequence[tuple[RecipientInfo, RecipientInfo]]) -> None:
+        """Give recipients whose stanzas are made anew, each the new one and the old one, the lives that they have."""
+        for new, old in renewed:
+            kept = self._read(NAMESPACE, KeyRef.recipient(old.id).state_key).value
+            if kept is not None:
+                self._keep(KeyRef.recipient(new.id), Life.decode(kept))
 
     def began(self, ref: KeyRef) -> Intent:
         """Return what keeps that a key is in use from now on."""

@@ -1,18 +1,19 @@
-"""Who can open a vault: listed, added, replaced, and escrow shares tried out; and its epochs.
+"""Who can open a vault: listed, added, removed, and escrow shares tried out; and its epochs.
 
-Adding is a rewrap: the same root key, sealed once more, in a VAULT of the next generation. Order: the event; VAULT in
-both copies; the head that names it; then the VAULT before goes. A crash at any point leaves the one or the other in
-force, and what is not in force is litter.
+Removing is another root key, in force by a turn of the epoch. Adding is a rewrap: the same root key, sealed once more,
+in a VAULT of the next generation. Order: the event; VAULT in both copies; the head that names it; then the VAULT before
+goes. A crash at any point leaves the one or the other in force, and what is not in force is litter.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from vaultfs_format import limits
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.layout import Buffer
@@ -36,6 +37,7 @@ from vaultfs.keys.lifecycle import KeyRef
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
 from vaultfs.keys.stores import EpochStore, put_in_all
+from vaultfs.keys.succession import Changes, Given, Succession, succession
 from vaultfs.metrics import Timing, timed
 from vaultfs.model import SubjectId
 
@@ -87,7 +89,7 @@ class Keys:
         ------
         NoRecipientMatches
             `unlock` does not open this vault; or the new recipient could not open its own stanza.
-        LimitExceeded
+        ArgumentInvalid
             There are as many recipients as a vault can have.
         StorageFull
             All is as it was.
@@ -98,7 +100,7 @@ class Keys:
         with engine.maintained():  # nobody else replaces VAULT; others go on writing while a PIN is asked for
             old, root_key = self._unlocked(unlock)
             if len(old.stanzas) >= limits.MAX_STANZAS:
-                raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(old.stanzas) + 1)
+                raise ArgumentInvalid(recipients=len(old.stanzas) + 1)
             stanza = sealed_for(recipient, old.suite, old.vault_id, root_key)
             new = replace(old, generation=old.generation + 1, stanzas=[*old.stanzas, stanza])
             added = listed(old.suite, stanza)
@@ -154,47 +156,58 @@ class Keys:
             self._vault.commit(self._vault.lives.began(KeyRef.signer(signer.number)))
             return self._turn(root_key, dispose, replacement, [added])
 
-    def replace(
-        self, recipients: Sequence[Recipient], *, unlock: Unlocker, dispose: Iterable[SubjectId] = ()
+    def rekey(
+        self,
+        *,
+        unlock: Unlocker,
+        staying: Sequence[Given] = (),
+        removed: Collection[str] = (),
+        added: Sequence[Recipient] = (),
+        dispose: Iterable[SubjectId] = (),
     ) -> tuple[list[RecipientInfo], Turned]:
-        """Let these recipients open the vault, and nobody else: a new root key for them, and another epoch.
+        """Put another root key in force, for those who stay and those who are added, and begin another epoch.
 
-        Who could open the vault before, and has kept its root key and its epoch secret, cannot open what it is now.
+        Who is removed, and has kept the root key and the epoch secret, cannot open what the vault is then.
 
         Parameters
         ----------
-        recipients
-            All of them: those that stay as well, since nothing but themselves, or their public keys, makes their
-            stanzas.
-        unlock, dispose
+        unlock
+            Any that opens the vault now; it stays, unless its stanza is removed.
+        staying
+            Whoever stays beside it, as nothing else makes a stanza again: what opens it, or its public key; of an
+            escrow enough shares, and all that are out stay good.
+        removed
+            Ids, as `recipients` lists them.
+        dispose
             As of `turn`.
 
         Returns
         -------
         tuple
-            The recipients, in this order; and what the turn did.
+            The recipients in force, those that stay in their order first; and what the turn did.
 
         Raises
         ------
+        NotFound
+            There is no such recipient to remove, or no such subject.
+        RecipientsUnheld
+            Somebody would be lost who was not named in `removed`.
+        NoRecipientMatches
+            `unlock` does not open this vault, or somebody in `staying` is no recipient of it that stays.
         ArgumentInvalid
-            There is none.
-        LimitExceeded
-            There are more than a vault can have.
-        NoRecipientMatches, EpochSecretMissing, NotFound, VaultDamaged, StorageFull, StorageFailed, VaultError
-            As of `turn`, or what sealing for a recipient raises: those before are in force.
+            Nobody would be left, or more than a vault can have.
+        EpochSecretMissing, VaultDamaged, FormatError, NotAuthentic, StorageFull, StorageReadOnly, StorageFailed
+        WriterPoisoned, VaultError
+            As of `turn`, or what sealing for a recipient raises: those before are in force, unless the writer is
+            poisoned, when that is in doubt.
         """
-        if not recipients:
-            raise ArgumentInvalid(recipients=0)
-        if len(recipients) > limits.MAX_STANZAS:
-            raise LimitExceeded(structure=Structure.SUPERBLOCK, stanzas=len(recipients))
         with self._engine.maintained():
-            old, _ = self._unlocked(unlock)
-            root_key = Secret(os.urandom(KEY))
-            stanzas = [sealed_for(one, old.suite, old.vault_id, root_key) for one in recipients]
-            new = replace(old, generation=old.generation + 1, stanzas=stanzas)
-            there = [listed(old.suite, one) for one in stanzas]
-            added = [self._event(EventType.RECIPIENT_ADDED, one, self._engine.options.clock()) for one in there]
-            return there, self._turn(root_key, dispose, Replacement(new), added)
+            old, root_key = self._unlocked(unlock)
+            made = succession(old, root_key, Secret(os.urandom(KEY)), Changes(unlock, staying, removed, added))
+            self._vault.lives.inherit(made.renewed)
+            changes = list(_changes(made, self._engine.options.clock()))
+            turned = self._turn(made.root_key, dispose, Replacement(made.superblock), changes)
+        return [listed(made.superblock.suite, one) for one in made.superblock.stanzas], turned
 
     def _turn(
         self,
@@ -306,12 +319,7 @@ class Keys:
         return superblock, root_key
 
     def _record(self, kind: EventType, about: RecipientInfo | None, outcome: Outcome = Outcome.DONE) -> None:
-        self._vault.record([self._event(kind, about, self._engine.options.clock(), outcome)], durable=True)
-
-    @staticmethod
-    def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
-        stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
-        return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+        self._vault.record([_event(kind, about, self._engine.options.clock(), outcome)], durable=True)
 
     def _replace(self, new: Superblock, root_key: Buffer) -> None:
         """Put another VAULT in force."""
@@ -336,6 +344,22 @@ def _with_new_signer(old: Superblock) -> tuple[Replacement, Signer]:
     public_keys = [*old.public_keys, PublicKey(SIGNER, signer.encode())]
     new = replace(old, generation=old.generation + 1, public_keys=public_keys)
     return Replacement(new, (signer.number, seeds)), signer
+
+
+def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
+    stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
+    return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+
+
+def _changes(made: Succession, now: int) -> Iterator[Event]:
+    """Yield what the log says of every recipient before and after."""
+    for new, old in made.renewed:
+        event = _event(EventType.RECIPIENT_RENEWED, new, now)
+        yield msgspec.structs.replace(event, record=event.record + bytes.fromhex(old.id))
+    for about in made.removed:
+        yield _event(EventType.RECIPIENT_REMOVED, about, now)
+    for about in made.added:
+        yield _event(EventType.RECIPIENT_ADDED, about, now)
 
 
 def _remove(engine: Engine, generation: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from vaultfs.errors import VaultError
@@ -84,3 +85,25 @@ class SharesMissing(VaultError):
 
     code = 2228
     advice = "Ask more of the people who have shares; `vault.keys.recipients()` lists how many of each group it takes."
+
+
+class StanzaName(int):
+    """The name of a stanza as a fact of an error: shown as it is listed, in 16 hexadecimal digits."""
+
+    def __str__(self) -> str:
+        return f"{int(self):016x}"
+
+
+class RecipientsUnheld(VaultError):
+    """Recipients would be lost with the old root key: nothing was given that makes their stanzas again."""
+
+    code = 2229
+    advice = (
+        "Of each recipient in the facts, give again what opens it, or its public key; or say that it is to be removed."
+        " `vault.keys.recipients()` lists them."
+    )
+
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> RecipientsUnheld:
+        """Return the error for these recipients, named as they are listed."""
+        return cls(**{f"recipient_{number}": StanzaName(name, 16) for number, name in enumerate(ids, start=1)})

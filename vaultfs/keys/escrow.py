@@ -68,6 +68,19 @@ class Shares:
             The vault has no escrow; or the shares, or their passphrase, are of another secret.
         ExtraMissing
         """
+        stanza, _, root_key = self._opened(superblock)
+        return stanza, root_key
+
+    def escrow(self, superblock: Superblock) -> Escrow:
+        """Return the escrow that they are shares of, as recipient: all shares of it that are out stay good.
+
+        Errors are those of `opened`. Its `groups` are one, with the shares that were brought.
+        """
+        stanza, secret, _ = self._opened(superblock)
+        return Escrow(EscrowStanza.decode(stanza.body).plan, [self.mnemonics], secret, self.passphrase)
+
+    def _opened(self, superblock: Superblock) -> tuple[Stanza, bytes, Secret]:
+        """Return the stanza that the shares open, their secret, and the root key."""
         stanzas = [one for one in superblock.stanzas if one.kind == StanzaType.ESCROW]
         if not stanzas:
             raise NoRecipientMatches
@@ -78,7 +91,7 @@ class Shares:
             for secret in _secrets(found.plan, shares, self.passphrase):
                 enough = True
                 with suppress(CommitmentMismatch):
-                    return stanza, found.open(superblock.suite, superblock.vault_id, secret)
+                    return stanza, secret, found.open(superblock.suite, superblock.vault_id, secret)
         if enough:
             raise NoRecipientMatches
         if wrong:

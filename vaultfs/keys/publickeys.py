@@ -6,14 +6,15 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vaultfs_format.keystanza import KeyStanza, fingerprint_of, seal_for_key
+from vaultfs_format.keystanza import seal_for_key
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Stanza, StanzaType
 from vaultfs_format.suite import KEY, SUITES, Suite
 from vaultfs_format.superblock import Superblock
+from vaultfs_format.unlocking import by_private_key
 
-from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, DecryptionFailed, FieldInvalid, NoRecipientMatches
+from vaultfs.errors import ArgumentInvalid, FieldInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,5 @@ class PrivateKey:
         ------
         NoRecipientMatches, ArgumentInvalid
         """
-        suite, vault_id = superblock.suite, superblock.vault_id
-        if self._suite() is not suite:
-            raise NoRecipientMatches
-        fingerprint = fingerprint_of(suite, self.public_key.public)
-        for stanza in superblock.stanzas:
-            if stanza.kind != StanzaType.PUBLIC_KEY:
-                continue
-            found = KeyStanza.decode(suite, stanza.body)
-            if found.fingerprint == fingerprint:
-                with suppress(CommitmentMismatch, DecryptionFailed):
-                    return found.open(suite, vault_id, self.secret)
-        raise NoRecipientMatches
+        self._suite()
+        return by_private_key(superblock, self.secret)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from vaultfs_format import limits
-from vaultfs_format.errors import CommitmentMismatch
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost, Stanza, seal_passphrase
 from vaultfs_format.suite import FIPS, Suite, same
 from vaultfs_format.superblock import Superblock
+from vaultfs_format.unlocking import by_passphrase
 
 from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches, Structure
 
@@ -20,6 +20,7 @@ MIN_PASSPHRASE = 8
 """Fewest bytes of a passphrase that a vault is created with (NIST SP 800-63B section 5.1.1.1)."""
 
 
+@runtime_checkable
 class Recipient(Protocol):
     """Whoever a vault is sealed for."""
 
@@ -104,11 +105,4 @@ class Passphrase:
         ------
         NoRecipientMatches
         """
-        for stanza in superblock.stanzas:
-            if not stanza.takes_passphrase:
-                continue
-            try:
-                return stanza.passphrase().open(superblock.suite, superblock.vault_id, self.secret)
-            except CommitmentMismatch:
-                continue
-        raise NoRecipientMatches
+        return by_passphrase(superblock, self.secret)

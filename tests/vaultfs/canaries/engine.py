@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultfs_format.secret import Secret
-from vaultfs_format.stanza import Argon2Cost
+from vaultfs_format.stanza import Argon2Cost, StanzaType
 from vaultfs_format.witness import Witnessed
 
 import vaultfs
@@ -121,6 +121,7 @@ def _recipients(watch: Watch, vault: vaultfs.Vault, folder: Path) -> None:
         watch.said(vault.keys.add(recipient, unlock=SECRET))
         watch.files(folder)
     watch.said(vault.keys, *vault.keys.recipients(), vault.keys.drill(escrow.shares))
+    watch.said(*vault.keys.rekey(unlock=SECRET, staying=[key.public_key, token, escrow.shares, host]))
     service.fails = True
     failing: tuple[Callable[[], object], ...] = (
         lambda: vault.keys.add(key, unlock=Passphrase(TEXT("wrong").encode())),
@@ -180,7 +181,10 @@ def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> Non
     ):
         with watch.failing():
             act()
-    watch.said(*vault.keys.replace([SECRET], unlock=SECRET))
+    with watch.failing():
+        vault.keys.rekey(unlock=SECRET)
+    others = [one.id for one in vault.keys.recipients() if one.type != StanzaType.PASSPHRASE]
+    watch.said(*vault.keys.rekey(unlock=SECRET, removed=others))
 
 
 def _repaired(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, record: vaultfs.RecordId) -> None:

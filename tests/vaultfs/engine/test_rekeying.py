@@ -194,7 +194,7 @@ class TestRecipients:
     def test_there_are_as_many_as_the_format_allows(self, opened: Open, tmp_path: Path) -> None:
         vault = opened(recipients=[PASSPHRASE] * (limits.MAX_STANZAS - 1))
         vault.keys.add(KEY, unlock=PASSPHRASE)
-        with pytest.raises(LimitExceeded):
+        with pytest.raises(ArgumentInvalid):
             vault.keys.add(KEY, unlock=PASSPHRASE)
         vault.close()
         assert len(opened(unlock=KEY).keys.recipients()) == limits.MAX_STANZAS

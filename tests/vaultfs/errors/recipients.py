@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from dataclasses import replace
 from unittest.mock import patch
 
 import pkcs11
+from vaultfs_tools.custody.errors import SharesInDoubt
 
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.errors.world import PLANTED, SECRET, World, reaches
+from tests.vaultfs.support import failing_open
 from vaultfs.keys import Escrow, HostKey, Shares, Token, cryptoki
+from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
 
 def sealed_for_token(world: World, token: Token) -> None:
@@ -108,3 +112,24 @@ def a_share_is_mistyped(world: World) -> None:
 def too_few_people_have_come(world: World) -> None:
     vault, made = escrow(world)
     vault.keys.drill(Shares(made.groups[0][:1], made.passphrase))
+
+
+@reaches("RecipientsUnheld")
+def a_root_key_is_replaced_and_shares_are_forgotten(world: World) -> None:
+    vault, _ = escrow(world)
+    vault.keys.rekey(unlock=SECRET)
+
+
+@reaches("SharesInDoubt")
+def a_disk_fails_while_shares_are_taken_into_use(world: World) -> set[int]:
+    """At one of the moves of files by which the head is replaced."""
+    with world.opened() as vault:
+        vault.settle()
+    seen: set[int] = set()
+    for number in range(20, 0, -1):
+        opens = failing_open(FaultyVfs(), Operation.MOVE, error=errno.EIO, number=number, when=When.ALL_DONE)
+        with patch.object(vaultfs, "open", opens):
+            seen |= world.keys("escrow", "split", world.path, world.hidden / f"{number}", "--group", "1/1")
+        if SharesInDoubt.code in seen:
+            break
+    return seen

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultfs_format.stanza import Argon2Cost
-from vaultfs_tools import backup, dump, fsck, import_, rescue
+from vaultfs_tools import backup, dump, fsck, import_, keys, rescue
 
 import vaultfs
 from vaultfs.migrate.importer import Importer, ImportOptions
@@ -187,6 +187,10 @@ class World:
     def backup(self, *words: object) -> set[int]:
         """Run a command of backups; return the codes of findings and errors. What it writes should lie in `stored`."""
         return self._codes(backup.main, *words)
+
+    def keys(self, *words: object) -> set[int]:
+        """Run a command of keys; return the codes of errors."""
+        return self._codes(keys.main, *words, *self.passphrase())
 
     def import_command(self, *options: object) -> set[int]:
         """Run the import with its command; return the codes of errors."""

@@ -11,20 +11,11 @@ from vaultfs_format.superblock import HEADER, ITEM, Superblock
 from vectors.world import flipped
 
 from tests.vaultfs import softhsm
+from tests.vaultfs.keys.support import Kms
 from vaultfs.errors import MacMismatch, VaultError
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Token, Unlocker
 
 VAULT, ROOT = os.urandom(16), os.urandom(32)
-
-
-class Kms:
-    """A service that binds nothing: what is bound by others must not be needed."""
-
-    def wrap(self, secret: bytes, bound: bytes) -> bytes:
-        return secret
-
-    def unwrap(self, blob: bytes, bound: bytes) -> bytes:
-        return blob
 
 
 def recipients(suite: Suite = DEFAULT) -> list[Passphrase | PrivateKey | Escrow | HostKey | Token]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from vaultfs_format.layout import Buffer
-from vaultfs_format.stanza import Argon2Cost
+from vaultfs_format.stanza import Argon2Cost, StanzaType
 from vaultfs_tools import backup, fsck, keys, rescue
 
 import vaultfs
@@ -134,7 +134,8 @@ class TestRecipients:
         assert world.whole()
         fresh = softhsm.new_token()
         with world.opened() as vault:
-            vault.keys.replace([PASSPHRASE, fresh], unlock=PASSPHRASE)
+            gone = [one.id for one in vault.keys.recipients() if one.type == StanzaType.TOKEN]
+            vault.keys.rekey(unlock=PASSPHRASE, removed=gone, added=[fresh])
         assert world.whole(unlock=fresh)
 
     def test_without_the_token_that_is_the_only_recipient_nothing_opens(self, make: Make) -> None:
@@ -297,7 +298,7 @@ class TestFiles:
         world = make()
         older = (world.path / f"{name}.1").read_bytes()
         with world.opened() as vault:
-            vault.keys.replace([PASSPHRASE], unlock=PASSPHRASE)
+            vault.keys.rekey(unlock=PASSPHRASE)
         copies = both(world.path, f"{name}.2")
         present = copies[0].read_bytes()
         copies[0].write_bytes(older)

@@ -95,7 +95,7 @@ def test_a_bundle_that_is_older_or_of_another_vault_is_refused(vault: Path, made
 
 
 def key(vault: Path) -> Key:
-    return Key(vaults.SECRET, store_of(vault), "tester", "HSYSADMIN")
+    return Key(vaults.unlocking(), store_of(vault), "tester", "HSYSADMIN")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -127,11 +127,13 @@ def test_a_drill_reads_deleted_records_too(vault: Path, made: Path, tmp_path: Pa
     assert (report["equal"], report["compared"]) == (True, before)
 
 
-@pytest.mark.parametrize("secret", [vaults.SECRET, b"another one"])
-def test_a_drill_leaves_no_copy_of_the_epoch_store(vault: Path, made: Path, tmp_path: Path, secret: bytes) -> None:
+@pytest.mark.parametrize("unlock", [vaults.unlocking(), vaultfs.Passphrase(b"another one")])
+def test_a_drill_leaves_no_copy_of_the_epoch_store(
+    vault: Path, made: Path, tmp_path: Path, unlock: vaultfs.Passphrase
+) -> None:
     """A secret that is given up later, so that what it opens is erased, must not lie there still."""
-    with nullcontext() if secret == vaults.SECRET else pytest.raises(NoRecipientMatches):
-        Drill(made, tmp_path / "scratch", Key(secret, store_of(vault), "tester", "HSYSADMIN"), 1).run()
+    with nullcontext() if unlock.secret == vaults.SECRET else pytest.raises(NoRecipientMatches):
+        Drill(made, tmp_path / "scratch", Key(unlock, store_of(vault), "tester", "HSYSADMIN"), 1).run()
     kept = {path.read_bytes() for path in store_of(vault).rglob("*") if path.is_file()}
     assert kept
     left = [path.read_bytes() for path in (tmp_path / "scratch").rglob("*") if path.is_file()]

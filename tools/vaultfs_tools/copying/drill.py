@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vaultfs_format.signing import SigningKeys
 
     import vaultfs
+    from vaultfs.keys import Unlocker
 
 DAMAGE = 16
 """Files that are damaged unless the caller says otherwise."""
@@ -56,7 +57,7 @@ class Key:
         Who runs the drill and why, for the audit log of the vaults in the scratch directory.
     """
 
-    passphrase: bytes | bytearray = field(repr=False)
+    unlock: Unlocker = field(repr=False)
     store: Path
     who: str
     purpose: str
@@ -180,9 +181,7 @@ def _of_records(vault: Path, key: Key) -> tuple[Digests, SigningKeys]:
         shutil.copytree(key.store, store)
         os.chmod(store, 0o700)
         # The copy may be older than what the anchor in the store has seen, and is restored nowhere but here.
-        opened = vaultfs.open(
-            vault, unlock=vaultfs.Passphrase(key.passphrase), policy=vaultfs.PermitAll(), accept_older=True
-        )
+        opened = vaultfs.open(vault, unlock=key.unlock, policy=vaultfs.PermitAll(), accept_older=True)
         with opened, opened.session(vaultfs.Principal(key.who), key.purpose) as session:
             visible = [info.id for subject in session.all_subjects() for info in session.find(subject=subject)]
             found = dict(_versions(session, visible))

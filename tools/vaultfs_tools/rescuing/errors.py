@@ -29,7 +29,7 @@ class SecretLost(RescueError):
 
 
 class VaultsMixed(RescueError):
-    """Files of more than one vault that this passphrase opens lie here."""
+    """Files of more than one vault lie here, and what was given opens them."""
 
     code = 9203
     advice = "Take the files VAULT of all vaults but one away, rescue, and do the same for the others."

@@ -1,4 +1,4 @@
-"""The keys of a damaged vault: from a passphrase and copies of VAULT, epoch secrets, keyrings.
+"""The keys of a damaged vault: from what opens it and copies of VAULT, epoch secrets, keyrings.
 
 Everything is believed for its seal alone: which of several files was in force does not matter, since each key opens
 what it has sealed and nothing else.
@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from vaultfs_format import registry
 from vaultfs_format.epoch import EpochSecret, epoch_root
-from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, NotAuthentic, VaultError
+from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, VaultError
 from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values, table_keys
-from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import encrypt_blocks
 from vaultfs_format.signing import Signer
 from vaultfs_format.suite import Suite
@@ -21,6 +20,7 @@ from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.rescuing.errors import SecretLost, SuperblockLost, VaultsMixed
 from vaultfs_tools.rescuing.merging import good_ones
+from vaultfs_tools.unlocking import Opener
 
 _PAD = bytes(4)
 
@@ -72,8 +72,8 @@ class Keys:
         return self.roots.get(epoch) or [root for roots in self.roots.values() for root in roots]
 
 
-def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase: bytes | bytearray) -> Keys:
-    """Return the keys that a passphrase opens.
+def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], opener: Opener) -> Keys:
+    """Return the keys that can be opened.
 
     Parameters
     ----------
@@ -82,15 +82,14 @@ def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase
 
     Raises
     ------
-    SuperblockLost, NoRecipientMatches, VaultsMixed, SecretLost, NotEnoughMemory, LimitExceeded, UnsupportedFeature
+    SuperblockLost, VaultsMixed, SecretLost
+    VaultError
+        What keeps `opener` from opening any VAULT.
     """
     good = good_ones(superblocks, lambda data: (Superblock.decode(data), data))
     if not good:
         raise SuperblockLost
-    opened = [(one, data, _root_key(one, passphrase)) for one, data in good]
-    unlocked = [(one, data, root) for one, data, root in opened if root]
-    if not unlocked:
-        raise NoRecipientMatches
+    unlocked = _unlocked(good, opener)
     vault_id = unlocked[0][0].vault_id
     if any(one.vault_id != vault_id for one, _, _ in unlocked):
         raise VaultsMixed
@@ -106,15 +105,20 @@ def open_keys(superblocks: Iterable[bytes], secrets: Iterable[bytes], passphrase
     return Keys(unlocked[0][0].suite, vault_id, signers, roots)
 
 
-def _root_key(superblock: Superblock, passphrase: bytes | bytearray) -> bytes:
-    """Return the root key; empty where no stanza opens. Stanzas of other types are passed over."""
-    for stanza in superblock.stanzas:
-        if stanza.takes_passphrase:
-            try:
-                return bytes(stanza.passphrase().open(superblock.suite, superblock.vault_id, passphrase))
-            except NotAuthentic:
-                continue
-    return b""
+def _unlocked(superblocks: Iterable[tuple[Superblock, bytes]], opener: Opener) -> list[tuple[Superblock, bytes, bytes]]:
+    """Return those that open, with their root keys; which of them was in force is not known."""
+    unlocked = []
+    failures: list[VaultError] = []
+    for one, data in superblocks:
+        try:
+            unlocked.append((one, data, bytes(opener(one))))
+        except PermissionError:  # a wrong PIN, which a token does not forgive often
+            raise
+        except VaultError as error:
+            failures.append(error)
+    if not unlocked:  # one of them may have a recipient of the kind, and tell more than that nobody matches
+        raise max(failures, key=lambda error: not isinstance(error, NoRecipientMatches))
+    return unlocked
 
 
 def _signers(superblock: Superblock, data: bytes, root_key: bytes) -> list[Signer]:

@@ -31,6 +31,7 @@ from vaultfs_tools.rescuing.sources import Kind, Source, find
 from vaultfs_tools.rescuing.states import States
 from vaultfs_tools.rescuing.tables import open_tables
 from vaultfs_tools.rescuing.writing import Output
+from vaultfs_tools.unlocking import Opener
 
 _MAX_SECRET = 4 * limits.KIB
 _MAX_NAMING = 64 * limits.MIB
@@ -96,25 +97,27 @@ class Rescuer:
         self._secrets = secrets
         self._library = Library()
 
-    def run(self, passphrase: bytes | bytearray) -> Report:
+    def run(self, opener: Opener) -> Report:
         """Write what can be proved, and list what is missing.
 
         Raises
         ------
-        OutputNotEmpty, OutputInside, SuperblockLost, SecretLost, NoRecipientMatches, VaultsMixed
+        OutputNotEmpty, OutputInside, SuperblockLost, SecretLost, VaultsMixed
+        VaultError
+            What keeps `opener` from opening any VAULT.
         """
         try:
-            return self._run(passphrase)
+            return self._run(opener)
         finally:
             self._library.close()
             self._output.close()
 
-    def _run(self, passphrase: bytes | bytearray) -> Report:
+    def _run(self, opener: Opener) -> Report:
         self._output.check(self._vault)
         sources = find(self._vault, self._refused)
         beside = [source for place in self._secrets for source in find(place, lambda *_: None)]
         secrets = list(self._copies([*sources, *beside], Kind.SECRET, _MAX_SECRET))
-        keys = open_keys(self._copies(sources, Kind.SUPERBLOCK, MAX_SUPERBLOCK), secrets, passphrase)
+        keys = open_keys(self._copies(sources, Kind.SUPERBLOCK, MAX_SUPERBLOCK), secrets, opener)
         keys, found = open_keyrings(self._copies(sources, Kind.KEYRING, _MAX_NAMING), keys)
         head = self._head(sources, keys)
         self._output.begin()
