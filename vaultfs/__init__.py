@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.engine.engine import Condition, Options
+from vaultfs.engine.front import create, open
 from vaultfs.engine.merging import Merged
 from vaultfs.engine.records import Record, RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.engine.state import State
 from vaultfs.engine.transaction import Transaction
-from vaultfs.engine.vault import Vault, create, open
+from vaultfs.engine.vault import Vault
 from vaultfs.errors import VaultError
 from vaultfs.keys.recipients import Passphrase
 from vaultfs.keys.stores import DirectoryAnchor, DirectoryStore

@@ -109,6 +109,8 @@ def _counted(done: Maintained) -> Iterator[str]:
     counts = {
         "copies of head, VAULT or keyring healed": done.copies,
         "mirrors of segments": done.mirrors,
+        "segments sealed anew": done.reencrypted.segments if done.reencrypted else 0,
+        "segments that wait for that": done.reencrypted.left if done.reencrypted else 0,
         "secrets of earlier epochs destroyed": done.secrets,
     }
     return (f"{what}: {count:,}" for what, count in counts.items() if count)
@@ -136,6 +138,7 @@ def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
         "overdue_seconds": done.overdue,
         "index_rebuilt": done.rebuilt,
         "mirrors_made": done.mirrors,
+        "segments_reencrypted": done.reencrypted.segments if done.reencrypted else 0,
         "secrets_destroyed": done.secrets,
         "concerns": [concern.name.lower() for concern in state.concerns],
         "exit": code,

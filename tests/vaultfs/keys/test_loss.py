@@ -116,7 +116,12 @@ class TestRecipients:
         given = secret_file(world.folder / "passphrase", SECOND.secret)
         new = secret_file(world.folder / "new", b"a new passphrase")
         words = [word for store in world.stores for word in ("--epoch-store", store.path)]
-        assert run(keys.main, "replace", world.path, "--passphrase-file", given, "--to-passphrase", new, *words) == 0
+        opened = [world.path, "--passphrase-file", given, *words]
+        assert run(keys.main, "add", *opened, "--to-passphrase", new) == 0
+        with world.opened(unlock=SECOND) as vault:
+            lost_one, held = [one.id for one in vault.keys.recipients()][:2]
+        opened[2] = new
+        assert run(keys.main, "remove", opened[0], lost_one, held, *opened[1:]) == 0
         for lost in (PASSPHRASE, SECOND):
             with pytest.raises(NoRecipientMatches):
                 world.opened(unlock=lost)
@@ -177,7 +182,7 @@ class TestStores:
                 world.opened(unlock=unlock)
         given = secret_file(world.folder / "passphrase", PASSPHRASE.secret)
         assert run(backup.main, "copy", world.path, world.folder / "copy") == 0
-        assert run(keys.main, "status", world.path, "--passphrase-file", given) == 8
+        assert run(keys.main, "epoch", "status", world.path, "--passphrase-file", given) == 8
 
     def test_what_a_holder_of_escrow_keeps_opens_it_when_all_stores_are_lost(self, make: Make) -> None:
         """The holder brings a medium after each turn; and the shares."""
@@ -189,7 +194,7 @@ class TestStores:
         for epoch in (1, 2, 3):
             assert run(keys.main, "keep", world.path, "--in-directory", holder.path, *words) == 0
             if epoch < 3:
-                assert run(keys.main, "turn", world.path, *words) == 0
+                assert run(keys.main, "epoch", "turn", world.path, *words) == 0
         for store in world.stores:
             shutil.rmtree(store.path)
         with pytest.raises(EpochSecretMissing):

@@ -328,7 +328,7 @@ def test_a_public_callable_is_reached_when_it_was_called_in_any_thread(tmp_path:
         thread.start()
         thread.join()
         vault.space()
-    assert {"vaultfs.engine.vault.create", "vaultfs.engine.vault.Vault.settle"} <= watch.reach.reached
+    assert {"vaultfs.engine.front.create", "vaultfs.engine.vault.Vault.settle"} <= watch.reach.reached
     assert "vaultfs.engine.vault.Vault.space" not in watch.reach.missing
     assert "vaultfs.engine.transaction.Transaction.put" in watch.reach.missing
 
@@ -349,7 +349,7 @@ def test_a_watch_leaves_everything_as_it_was() -> None:
 def test_the_public_callables_are_those_that_a_host_can_name() -> None:
     found = public_callables("vaultfs", leave_out=["vaultfs.engine", "vaultfs.testing"])
     assert {
-        "vaultfs.engine.vault.open",
+        "vaultfs.engine.front.open",
         "vaultfs.engine.vault.Vault.path",
         "vaultfs.engine.session.Session.find",
         "vaultfs.model.ClinicalDate.of",

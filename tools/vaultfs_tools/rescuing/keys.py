@@ -13,6 +13,7 @@ from vaultfs_format import registry
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.errors import CommitmentMismatch, MacMismatch, NoRecipientMatches, VaultError
 from vaultfs_format.keyring import COMPARTMENT, HEADER, Compartment, Keyring, Tag, Values, table_keys
+from vaultfs_format.layout import Buffer
 from vaultfs_format.sealing import encrypt_blocks
 from vaultfs_format.signing import Signer
 from vaultfs_format.suite import Suite
