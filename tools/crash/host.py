@@ -100,6 +100,12 @@ class Host:
         self.vault.keys.turn(PASSPHRASE, subjects)
         self.ledger.acknowledge()
 
+    def reencrypt(self) -> None:
+        """Seal everything anew."""
+        self.ledger.begin([])
+        self.vault.keys.reencrypt()
+        self.ledger.acknowledge()
+
     def die(self) -> None:
         """End as a killed process ends: nothing is written any more."""
         if self._vault is not None:

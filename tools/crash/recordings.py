@@ -125,6 +125,19 @@ def life(host: Host) -> None:
     host.close()
 
 
+def reencryption(host: Host) -> None:
+    """Seal a vault anew that has segments of all classes, and a journal."""
+    host.create()
+    host.commit(host.put(300), host.put(BLOB, "two"), host.state("a", "1"))
+    host.vault.settle()
+    host.commit(host.put(120, "two"), host.put(BLOB + 7, "nobody"), host.delete(host.records[0]))
+    host.turn("two")
+    host.commit(host.put(90, "nobody"))
+    host.reencrypt()
+    host.commit(host.put(80, "one"))
+    host.close()
+
+
 def aftermath(host: Host) -> None:
     """Go on after a crash, through everything that recovery has to do with."""
     host.commit(host.put(140), host.put(BLOB, "two"), host.state("b", "after"))
@@ -149,6 +162,7 @@ def record(
     kills: Sequence[int] = (),
     index: str = AfterKill.KEPT,
     make: Callable[[Path], Recorder] = Recorder,
+    play: Callable[[Host], None] = life,
 ) -> Recording:
     """Play a life in the empty directory `root`, and return its recording.
 
@@ -160,6 +174,8 @@ def record(
         One of `AfterKill.WAYS`.
     make
         Makes the recorded disk.
+    play
+        What is played.
     """
     vfs = make(root)
     history = History(lambda: len(vfs.log))
@@ -169,7 +185,7 @@ def record(
     recording = Recording(f"kills {list(kills)}, index {index}" if kills else "whole life", vfs, history)
     with repeatable():
         try:
-            life(host)
+            play(host)
         except Killed:
             recording.start = len(vfs.log)
             _go_on(host, vfs, history, left, index)

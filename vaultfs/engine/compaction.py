@@ -23,7 +23,7 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.index import Container, ContainerKind
 from vaultfs.engine.mirrors import DAMAGE
-from vaultfs.engine.pairs import drop_copy
+from vaultfs.engine.pairs import drop_copy, secure_removal
 from vaultfs.engine.retired import put_away
 from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.engine.segments import Placed, write_segment
@@ -219,16 +219,26 @@ def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Sourc
     return Merged(written.row, rows, shifts)
 
 
-def discard_segment(engine: Engine, row: SegmentRow, *, named: bool = False) -> None:
-    """Remove the files of a segment that the head does not name, so that what is left tells what it was.
+def discard_segments(engine: Engine, rows: Iterable[SegmentRow], *, named: bool = False) -> None:
+    """Remove the files of segments that the head does not name, so that what is left tells what it was.
+
+    A key table without its segment would not, so those are gone for good before any segment is removed.
 
     Parameters
     ----------
     named
-        Whether an earlier head named it: then its key table is put away.
+        Whether an earlier head named them: then their key tables are put away.
     """
-    if named:
-        put_away(engine, engine.layout.key_table(row))
-    for path in (engine.layout.key_table(row), engine.layout.segment(row)):
-        drop_copy(engine.vfs, engine.layout, path, engine.metrics)
-        engine.vfs.unlink(path)
+    vfs, layout = engine.vfs, engine.layout
+    gone = list(rows)
+    for row in gone:
+        table = layout.key_table(row)
+        if named:
+            put_away(engine, table)
+        drop_copy(vfs, layout, table, engine.metrics)
+        vfs.unlink(table)
+    for directory in sorted({layout.key_table(row).parent for row in gone}):
+        secure_removal(vfs, layout, directory, engine.metrics)
+    for row in gone:
+        drop_copy(vfs, layout, layout.segment(row), engine.metrics)
+        vfs.unlink(layout.segment(row))

@@ -13,7 +13,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter, 
 
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.mirrors import DAMAGE
-from vaultfs.engine.pairs import drop_copy, spare
+from vaultfs.engine.pairs import drop_copy, secure_removal, spare
 from vaultfs.engine.retired import mend_retired, put_away
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import StorageReadOnly, Unsupported, VaultMissing
@@ -45,28 +45,39 @@ class _Sweeping:
         self._removed = 0
 
     def run(self) -> int:
-        layout = self._engine.layout
-        litter: set[str] = set()
-        for path in _files(layout.segments):
-            if self._is_litter(path, path):
-                litter.add(_stem(path))
-                if path.suffix == ".vseg":
-                    drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
-                self._remove(path)
+        layout, files = self._engine.layout, _files(self._engine.layout.segments)
+        unnamed = [path for path in files if self._is_litter(path, path)]
+        litter = {_stem(path) for path in unnamed}
         if not self._engine.live:
             self._put_away(litter)
-        litter |= {_stem(part) for part in self._parts}
+        self._remove_tables(litter | {_stem(part) for part in self._parts})
+        for path in unnamed:
+            if path.suffix == ".vseg":
+                drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
+            self._remove(path)
         for path in _files(layout.copy_of(layout.segments)):
             original = layout.original_of(path)
-            if self._is_litter(path, original) or self._is_left(path, original) or self._is_loose(original, litter):
+            if self._is_litter(path, original) or self._is_left(path, original):
+                with spare(self._engine.vfs, layout, self._engine.metrics):
+                    self._remove(path)
+        self._sweep_small()
+        mend_retired(self._engine)
+        return self._removed
+
+    def _remove_tables(self, litter: set[str]) -> None:
+        """Remove key tables of litter, for good, before the segments go: without these they are not known as such."""
+        layout, directories = self._engine.layout, set[Path]()
+        for path in _files(layout.copy_of(layout.segments)):
+            if self._is_loose(layout.original_of(path), litter):
+                directories.add(layout.original_of(path).parent)
                 with spare(self._engine.vfs, layout, self._engine.metrics):
                     self._remove(path)
         for path in _files(layout.segments):
             if self._is_loose(path, litter):
+                directories.add(path.parent)
                 self._remove(path)
-        self._sweep_small()
-        mend_retired(self._engine)
-        return self._removed
+        for directory in sorted(directories):
+            secure_removal(self._engine.vfs, layout, directory, self._engine.metrics)
 
     def _put_away(self, litter: set[str]) -> None:
         """Put away the key tables of segments that others have taken in: copies of the vault may have the segments."""
@@ -106,7 +117,7 @@ class _Sweeping:
 
     def _is_loose(self, table: Path, litter: set[str]) -> bool:
         """Return whether a file is a key table of litter, or of a segment that was never named."""
-        if ".vkey." not in table.name or table in self._tables:
+        if ".vkey." not in table.name or table.suffix == _UNFINISHED or table in self._tables:
             return False
         if _stem(table) in litter:
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -139,6 +139,13 @@ def drop_copy(vfs: Vfs, layout: Layout, path: Path, metrics: Metrics) -> None:
     """Remove the copy or the mirror of a file, if its place is there."""
     with spare(vfs, layout, metrics):
         vfs.unlink(layout.copy_of(path))
+
+
+def secure_removal(vfs: Vfs, layout: Layout, directory: Path, metrics: Metrics) -> None:
+    """Return when what was removed from a directory, and from the one with its second copies, is gone for good."""
+    for path in (layout.copy_of(directory), directory):
+        with spare(vfs, layout, metrics if path != directory else None), suppress(VaultMissing):
+            vfs.sync_directory(path)
 
 
 def part_path(layout: Layout, segment_id: bytes) -> Path:

@@ -23,7 +23,7 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs.engine import collector, reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
-from vaultfs.engine.compaction import Merged, discard_segment, merge_small
+from vaultfs.engine.compaction import Merged, discard_segments, merge_small
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.heads import stage_head, witness
@@ -208,12 +208,12 @@ def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
 def _undo(engine: Engine, changes: _Changes) -> None:
     """Take back the segments that were written: the journals stay in force, and the writer goes on."""
     layout, vfs = engine.layout, engine.vfs
-    for row in (*changes.segments.values(), *(one.row for one in changes.merged)):
+    rows = [*changes.segments.values(), *(one.row for one in changes.merged)]
+    for row in rows:
         if row.segment_id in changes.parts:
             vfs.unlink(layout.key_table(row))
             drop_copy(vfs, layout, layout.key_table(row), engine.metrics)
-        else:
-            discard_segment(engine, row)
+    discard_segments(engine, (row for row in rows if row.segment_id not in changes.parts))
     restore_parts(engine, changes.parts)  # also the one that had its new name already when the failure came
     engine.settle_at = sum(live.journal.end for live in engine.live) + engine.options.settle_bytes // 4
     changes.undone = True
@@ -398,5 +398,4 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
         engine.vfs.unlink(path)
         drop_copy(engine.vfs, engine.layout, path, engine.metrics)
     engine.vfs.sync_directory(engine.layout.journals)
-    for row in (source for one in changes.merged for source in one.sources):
-        discard_segment(engine, row, named=True)
+    discard_segments(engine, (source for one in changes.merged for source in one.sources), named=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from crash.mutants import MUTANTS, NO_MUTANT, hunt
-from crash.recordings import AfterKill, Recording, record, record_again
+from crash.recordings import AfterKill, Recording, record, record_again, reencryption
 from crash.simulate import Sweep, moments, simulate
 from crash.turning import Turning
 
@@ -100,6 +100,26 @@ def test_cuts_anywhere_in_a_turn_keep_the_tables_that_a_copy_needs(in_memory: Pa
 def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path, step: int) -> None:
     """After every change in a long run."""
     _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::step])
+
+
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_cuts_while_everything_is_sealed_anew_keep_all_of_it(in_memory: Path, step: int) -> None:
+    """Every change in a long run."""
+    recording = recorded(in_memory, play=reencryption)
+    sweep = Sweep(in_memory, chances=1, most=3)
+    sweep.run(recording, every=step)
+    assert len(sweep.seen) > 60
+
+
+@pytest.mark.parametrize("step", [150, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_a_process_may_be_killed_while_everything_is_sealed_anew(in_memory: Path, step: int) -> None:
+    recording = recorded(in_memory, play=reencryption)
+    for number in moments(recording)[:-1][::step]:
+        place = in_memory / f"killed{number}"
+        place.mkdir()
+        killed = recorded(place, kills=[number], play=reencryption)
+        Sweep(place, chances=1, most=2).run(killed, every=7)
+        shutil.rmtree(place)
 
 
 @pytest.mark.long
