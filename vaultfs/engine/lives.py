@@ -89,7 +89,9 @@ class Lives:
         ------
         KeyExpired, KeyNotUsable
         """
-        self._present().check(Use.PROCESS, self._view.options.clock(), risk_accepted=self._risk_accepted)
+        life = self._present()
+        if not life.unlimited:
+            life.check(Use.PROCESS, self._view.options.clock(), risk_accepted=self._risk_accepted)
 
     def _present(self) -> Life:
         """Return the life of the key of this epoch; it is read again when anything was committed."""
@@ -103,13 +105,15 @@ class Lives:
     def accept_risk(self) -> bool:
         """Go on reading by keys that are suspended, compromised or past their dates; return whether there are any."""
         self._risk_accepted = True
-        now = self._view.options.clock()
-        return self._barred(KeyRef.epoch(self._view.head.epoch), now) is not None
+        return self._barred(KeyRef.epoch(self._view.head.epoch)) is not None
 
-    def _barred(self, ref: KeyRef, now: int) -> KeyExpired | KeyNotUsable | None:
+    def _barred(self, ref: KeyRef) -> KeyExpired | KeyNotUsable | None:
         """Return why a key may not be used to open anything, None where it may."""
+        life = self.life(ref)
+        if life.unlimited:
+            return None
         try:
-            self.life(ref).check(Use.PROCESS, now)
+            life.check(Use.PROCESS, self._view.options.clock())
         except (KeyExpired, KeyNotUsable) as error:
             return error
         return None
@@ -124,9 +128,9 @@ class Lives:
         NoRecipientMatches, VaultError
             What unlocking raises.
         """
-        now, permitted, barred = self._view.options.clock(), [], None
+        permitted, barred = [], None
         for stanza in superblock.stanzas:
-            why = self._barred(KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza)), now)
+            why = self._barred(KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza)))
             barred = barred or why
             if why is None or self._risk_accepted:
                 permitted.append(stanza)
@@ -137,8 +141,8 @@ class Lives:
 
     def restricted(self, superblock: Superblock) -> bool:
         """Return whether a recipient may not be used to open the vault."""
-        now, ids = self._view.options.clock(), (stanza_id(superblock.suite, one) for one in superblock.stanzas)
-        return any(self._barred(KeyRef(KeyKind.RECIPIENT, one), now) is not None for one in ids)
+        ids = (stanza_id(superblock.suite, one) for one in superblock.stanzas)
+        return any(self._barred(KeyRef(KeyKind.RECIPIENT, one)) is not None for one in ids)
 
 
 class KeptLives(Lives):
@@ -211,9 +215,10 @@ class KeptLives(Lives):
         ------
         KeyExpired, KeyNotUsable
         """
-        now, (_, epoch, signer) = self._now(), self._in_force()
-        epoch.check(Use.PROTECT, now)
-        signer.check(Use.PROTECT, now)
+        _, *lives = self._in_force()
+        for life in lives:
+            if not life.unlimited:
+                life.check(Use.PROTECT, self._now())
 
     def expired_signer(self) -> bool:
         """Return whether it is the signer that may protect nothing any more."""

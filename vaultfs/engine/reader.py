@@ -140,6 +140,11 @@ class _Frozen:
             self.view.check()
             raise VaultDamaged from None
 
+    def state(self, namespace: str, key: bytes) -> State:
+        """Return a control state that the vault keeps for itself."""
+        self.view.check()
+        return self.steady(lambda: self.states.read(namespace, key))
+
     def close(self) -> None:
         """Let go of everything, and remove the index."""
         self.view.store.close()
@@ -197,6 +202,11 @@ class _Followed:
                     return result
             renew = True
         raise failure
+
+    def state(self, namespace: str, key: bytes) -> State:
+        """Return a control state that the vault keeps for itself."""
+        self.view.check()
+        return self.steady(lambda: self.states.read(namespace, key))
 
     def close(self) -> None:
         """Let go of everything."""
@@ -289,11 +299,8 @@ class Reader:
         self._policy = policy
         self.engine = reading.view
         self.states = reading.states
-        self.lives = Lives(reading.view, self._state)
-        self.guard = Guard(self.lives, self.record, reading.view.options.clock)
-
-    def _state(self, namespace: str, key: bytes) -> State:
-        return self.steady(lambda: self.states.read(namespace, key))
+        self.lives = Lives(reading.view, reading.state)
+        self.guard = Guard(self.lives, log.record, reading.view.options.clock)
 
     @property
     def id(self) -> bytes:

@@ -105,6 +105,11 @@ class Life:
         if any(end < self.active_from for end in ends) or ends != sorted(ends) or min([*ends, 0]) < 0:
             raise TransitionInvalid
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether the key may be used for everything, whatever the time is."""
+        return self.state is KeyState.ACTIVE and self.protect_until == self.process_until == NEVER
+
     def at(self, now: int) -> KeyState:
         """Return the state at a time: it goes on by itself from pre-active to active, and to deactivated."""
         state = self.state
