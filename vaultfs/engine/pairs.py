@@ -63,6 +63,20 @@ def write_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metri
     vfs.replace(path, data)
 
 
+def read_back(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metrics) -> None:
+    """Check that a file and its copy hold `data`.
+
+    Raises
+    ------
+    VaultDamaged, VaultMissing, StorageFailed
+        One of them does not; a copy whose place fails is counted (`spare`).
+    """
+    for place in (layout.copy_of(path), path):
+        with spare(vfs, layout, metrics if place != path else None):
+            if vfs.read(place, len(data)) != data:
+                raise VaultDamaged
+
+
 def read_pair(vfs: Vfs, layout: Layout, path: Path, parse: Callable[[bytes], T]) -> T:
     """Return what `parse` makes of the file, or of its copy where the file is missing or `parse` finds it damaged.
 

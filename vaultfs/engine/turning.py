@@ -25,7 +25,7 @@ from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
-from vaultfs_format.keyring import Turn
+from vaultfs_format.keyring import Keyring, Turn
 from vaultfs_format.keytable import DISPOSED, seal_table
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
@@ -40,7 +40,7 @@ from vaultfs.engine.grouping import audit_frames
 from vaultfs.engine.heads import read_keyring, stage_head, witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.packing import NONE
-from vaultfs.engine.pairs import write_pair
+from vaultfs.engine.pairs import read_back, write_pair
 from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
 from vaultfs.engine.segments import Placed, Written, write_segment
 from vaultfs.engine.store import TableReader, load_table
@@ -187,13 +187,15 @@ def _new_chain(
     disposed: int,
     signer: SignerKeys | None,
 ) -> tuple[KeyChain, bytes]:
-    """Write the keyring of the new epoch; return the keys that follow from it, and its digest."""
+    """Write the keyring of the new epoch, and read it back; return the keys that follow from it, and its digest."""
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
     began = Turn(engine.options.clock(), engine.chain.turn.disposed + disposed)
     keyring = turned_keyring(ring, engine.chain.epoch_root, epoch, top, tables.kept, began, signer)
     data = keyring.encode()
-    write_pair(engine.vfs, engine.layout, engine.layout.keyring(epoch), data, engine.metrics)
-    return KeyChain(engine.suite, epoch, top, keyring), engine.suite.digest(data)
+    path = engine.layout.keyring(epoch)
+    write_pair(engine.vfs, engine.layout, path, data, engine.metrics)
+    read_back(engine.vfs, engine.layout, path, data, engine.metrics)
+    return KeyChain(engine.suite, epoch, top, Keyring.decode(data)), engine.suite.digest(data)
 
 
 class _Tables:
