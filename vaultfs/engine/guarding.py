@@ -11,6 +11,7 @@ from vaultfs_format.superblock import Superblock
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome
 from vaultfs.engine.lives import Lives
 from vaultfs.errors import KeyExpired, KeyNotUsable
+from vaultfs.keys.lifecycle import KeyKind
 from vaultfs.keys.recipients import Known, Unlocker
 
 
@@ -42,7 +43,7 @@ class Guard:
         at_risk = accept_risk and self._lives.accept_risk()
         if not isinstance(unlock, Known) and self._lives.restricted(superblock):
             at_risk = accept_risk
-            with self.recording():
+            with self.recording(lambda: KeyKind.RECIPIENT):
                 self._lives.unlocked(superblock, unlock)
         if at_risk:
             self._note(EventType.KEY_RISK_ACCEPTED, Outcome.DONE)
@@ -54,17 +55,23 @@ class Guard:
         ------
         KeyExpired, KeyNotUsable
         """
-        with self.recording():
+        with self.recording(lambda: KeyKind.EPOCH):
             self._lives.check_process()
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Record, durably, that a key was not to be used."""
+    def recording(self, kind: Callable[[], KeyKind]) -> Iterator[None]:
+        """Record, durably, that a key was not to be used.
+
+        Parameters
+        ----------
+        kind
+            Returns of which kind the key is.
+        """
         try:
             yield
         except (KeyExpired, KeyNotUsable):
-            self._note(EventType.KEY_REFUSED, Outcome.DENIED)
+            self._note(EventType.KEY_REFUSED, Outcome.DENIED, kind())
             raise
 
-    def _note(self, kind: EventType, outcome: Outcome) -> None:
-        self._record([Event(kind, self._clock(), NOBODYS_SESSION, outcome=outcome)], durable=True)
+    def _note(self, event: EventType, outcome: Outcome, kind: int = 0) -> None:
+        self._record([Event(event, self._clock(), NOBODYS_SESSION, version=kind, outcome=outcome)], durable=True)

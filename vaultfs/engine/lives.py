@@ -6,7 +6,7 @@ takes another key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -128,21 +128,27 @@ class Lives:
         NoRecipientMatches, VaultError
             What unlocking raises.
         """
-        permitted, barred = [], None
-        for stanza in superblock.stanzas:
-            why = self._barred(KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza)))
-            barred = barred or why
-            if why is None or self._risk_accepted:
-                permitted.append(stanza)
+        barred = {number: why for number, why in self._restrictions(superblock) if not self._risk_accepted}
+        permitted = [stanza for number, stanza in enumerate(superblock.stanzas) if number not in barred]
         try:
             return unlock.unlock(replace(superblock, stanzas=permitted))
         except NoRecipientMatches:
-            raise barred or NoRecipientMatches from None
+            for number, why in barred.items():
+                with suppress(NoRecipientMatches):
+                    unlock.unlock(replace(superblock, stanzas=[superblock.stanzas[number]]))
+                    raise why from None
+            raise
+
+    def _restrictions(self, superblock: Superblock) -> Iterator[tuple[int, KeyExpired | KeyNotUsable]]:
+        """Yield the stanzas, by their numbers, whose recipients may not be used, and why not."""
+        for number, stanza in enumerate(superblock.stanzas):
+            why = self._barred(KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza)))
+            if why is not None:
+                yield number, why
 
     def restricted(self, superblock: Superblock) -> bool:
         """Return whether a recipient may not be used to open the vault."""
-        ids = (stanza_id(superblock.suite, one) for one in superblock.stanzas)
-        return any(self._barred(KeyRef(KeyKind.RECIPIENT, one)) is not None for one in ids)
+        return any(True for _ in self._restrictions(superblock))
 
 
 class KeptLives(Lives):
@@ -228,10 +234,13 @@ class KeptLives(Lives):
             return True
         return False
 
+    def refusing(self) -> KeyKind:
+        """Return which key it is, of those in force, that may protect nothing any more."""
+        return KeyKind.SIGNER if self.expired_signer() else KeyKind.EPOCH
+
     def rotates(self) -> bool:
         """Return whether a commit turns the epoch, or has another signer, when its period is over."""
-        kind = KeyKind.SIGNER if self.expired_signer() else KeyKind.EPOCH
-        return self.period(kind).on_expiry is OnExpiry.ROTATE
+        return self.period(self.refusing()).on_expiry is OnExpiry.ROTATE
 
     def inherit(self, renewed: Sequence[tuple[RecipientInfo, RecipientInfo]]) -> None:
         """Give recipients whose stanzas are made anew, each the new one and the old one, the lives that they have."""

@@ -38,6 +38,7 @@ from vaultfs.errors import (
     VaultDamaged,
     VaultError,
 )
+from vaultfs.keys.lifecycle import KeyKind
 from vaultfs.keys.recipients import Unlocker
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 from vaultfs.model import Principal
@@ -319,13 +320,13 @@ class Vault:
         KeyExpired, KeyNotUsable
             Nothing was written: the key of the epoch may not protect anything any more.
         """
-        with self.guard.recording():
+        with self.guard.recording(self.lives.refusing):
             try:
                 number = self.committer.commit(intent)
             except KeyExpired:
                 if self._rotation is None or not self.lives.rotates():
                     raise
-                self.keys.turn(self._rotation, new_signer=self.lives.expired_signer())
+                self.keys.turn(self._rotation, new_signer=self.lives.refusing() is KeyKind.SIGNER)
                 number = self.committer.commit(intent)
         self._census.learn(intent.states.keys())
         self._upkeep.after_commit()

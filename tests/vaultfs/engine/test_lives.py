@@ -12,7 +12,14 @@ from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, answers, create, event_types, events, get, put, read_only, reopen, session
-from vaultfs.errors import ArgumentInvalid, KeyExpired, KeyNotUsable, LimitExceeded, TransitionInvalid
+from vaultfs.errors import (
+    ArgumentInvalid,
+    KeyExpired,
+    KeyNotUsable,
+    LimitExceeded,
+    NoRecipientMatches,
+    TransitionInvalid,
+)
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
 
@@ -30,13 +37,20 @@ class Clock:
         return self.now
 
 
+def refusals(vault: vaultfs.Vault) -> list[int]:
+    """Return of which kinds the keys were that could not be used."""
+    return [event.version for event in events(vault) if event.type == KEY_REFUSED]
+
+
 @contextmanager
-def refused(vault: vaultfs.Vault, error: type[Exception] = KeyNotUsable) -> Iterator[None]:
+def refused(
+    vault: vaultfs.Vault, error: type[Exception] = KeyNotUsable, kind: KeyKind = KeyKind.EPOCH
+) -> Iterator[None]:
     """Expect that a key may not be used, and that this is recorded."""
-    before = event_types(vault).count(KEY_REFUSED)
+    before = refusals(vault)
     with pytest.raises(error):
         yield
-    assert event_types(vault).count(KEY_REFUSED) == before + 1
+    assert refusals(vault) == [*before, kind]
 
 
 def test_a_suspended_key_is_used_for_nothing_until_it_is_active_again(tmp_path: Path) -> None:
@@ -160,9 +174,11 @@ def test_a_recipient_that_may_not_be_used_opens_nothing(tmp_path: Path, state: K
         with pytest.raises(KeyNotUsable):
             opening(tmp_path / "v", unlock=key)
     with reopen(tmp_path / "v") as vault:
-        assert event_types(vault).count(KEY_REFUSED) == 2
+        assert refusals(vault) == [KeyKind.RECIPIENT] * 2
         with pytest.raises(KeyNotUsable):
             vault.keys.turn(key)
+        with pytest.raises(NoRecipientMatches):
+            vault.keys.turn(PrivateKey.generate())
         vault.keys.turn(PASSPHRASE)
     with reopen(tmp_path / "v", unlock=key, accept_risk=True) as vault:
         assert RISK in event_types(vault)
@@ -231,7 +247,7 @@ def test_a_job_goes_on_with_another_signer_where_that_is_wanted(tmp_path: Path) 
 def test_a_signer_that_may_not_be_used_halts_what_has_to_be_signed(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         vault.lives.set_state(KeyRef.signer(1), KeyState.COMPROMISED)
-        with refused(vault):
+        with refused(vault, kind=KeyKind.SIGNER):
             put(vault)
         vault.keys.turn(PASSPHRASE, new_signer=True)
         put(vault)

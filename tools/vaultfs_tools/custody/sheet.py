@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import vaultfs
 from vaultfs.engine.copies import known_copies
-from vaultfs.keys import RecipientInfo
+from vaultfs.keys import RecipientInfo, TokenStore
 from vaultfs_tools.custody.recipients import as_json, as_text, time_text
 
+_KINDS = {vaultfs.DirectoryStore: "directory", TokenStore: "token"}
 _BLANKS = "holder ______________ place ______________ date __________ signature ______________"
 
 
@@ -59,7 +60,7 @@ class Custody:
         VaultDamaged, Closed
         """
         engine = vault.engine
-        stores = Counter("directory" if isinstance(one, vaultfs.DirectoryStore) else "other" for one in engine.stores)
+        stores = Counter(_KINDS.get(type(one), "other") for one in engine.stores)
         copies = [
             Copy(copy, known.made, known.opens <= engine.chain.turn.time)
             for copy, known in sorted(known_copies(engine).items())
