@@ -40,11 +40,17 @@ class Guard:
         ------
         KeyExpired, KeyNotUsable
         """
-        at_risk = accept_risk and self._lives.accept_risk()
+        at_risk = False
         if not isinstance(unlock, Known) and self._lives.restricted(superblock):
-            at_risk = accept_risk
-            with self.recording(lambda: KeyKind.RECIPIENT):
+            try:
                 self._lives.unlocked(superblock, unlock)
+            except (KeyExpired, KeyNotUsable):
+                if not accept_risk:
+                    self._note(EventType.KEY_REFUSED, Outcome.DENIED, KeyKind.RECIPIENT)
+                    raise
+                at_risk = True
+        if accept_risk and self._lives.accept_risk():
+            at_risk = True
         if at_risk:
             self._note(EventType.KEY_RISK_ACCEPTED, Outcome.DONE)
 

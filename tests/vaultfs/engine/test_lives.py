@@ -180,6 +180,8 @@ def test_a_recipient_that_may_not_be_used_opens_nothing(tmp_path: Path, state: K
         with pytest.raises(NoRecipientMatches):
             vault.keys.turn(PrivateKey.generate())
         vault.keys.turn(PASSPHRASE)
+    with reopen(tmp_path / "v", accept_risk=True) as vault:
+        assert RISK not in event_types(vault)  # this one is no risk
     with reopen(tmp_path / "v", unlock=key, accept_risk=True) as vault:
         assert RISK in event_types(vault)
 

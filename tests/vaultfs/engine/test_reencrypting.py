@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from vaultfs_format.keytable import DISPOSED
 from vaultfs_tools import backup
 
 import vaultfs
-from tests.vaultfs.engine.test_turning import GONE, LEFT, belonging, dispose, fill, rescued_from
+from tests.vaultfs.engine.test_turning import LEFT, copied, dispose, rescued_from
 from tests.vaultfs.support import (
     PASSPHRASE,
     answers,
@@ -33,7 +34,7 @@ from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of
 from vaultfs.storage.health import Concern
 from vaultfs.storage.maintenance import Step
-from vaultfs.vfs import File, Vfs
+from vaultfs.testing.vfs import FaultyVfs, Operation
 
 SOMEBODY = vaultfs.Identifier("urn:example:mrn", "gone")
 FIRST = KeyRef.epoch(1)
@@ -163,34 +164,16 @@ def test_a_segment_that_cannot_be_read_waits_for_repair(tmp_path: Path) -> None:
         assert vault.keys.reencrypt().left == 0
 
 
-class FullDisk(Vfs):
-    """A disk that is full after so many more writes."""
-
-    left = 1 << 60
-
-    def file(self, descriptor: int, path: Path) -> File:
-        disk = self
-
-        class Watched(File):
-            def append(self, pieces: object, offset: int) -> int:
-                disk.left -= 1
-                if disk.left < 0:
-                    raise StorageFull
-                return super().append(pieces, offset)  # type: ignore[arg-type]
-
-        return Watched(descriptor)
-
-
 @pytest.mark.parametrize("writes", [*range(0, 60, 3)])
 def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, writes: int) -> None:
-    disk = FullDisk()
+    disk = FaultyVfs()
     filled(tmp_path / "v").close()
     with reopen(tmp_path / "v", vfs=disk) as vault:
         there = answers(vault)
-        disk.left = writes
+        disk.fail(Operation.APPEND, error=errno.ENOSPC, number=writes + 1, lasting=True)
         with suppress(StorageFull, WriterPoisoned):
             vault.keys.reencrypt()
-        disk.left = 1 << 60
+        disk.heal()
         copy = crashed(tmp_path / "v", tmp_path / "copy")
         if not vault.engine.poisoned:
             assert answers(vault) == there
@@ -206,11 +189,7 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, writes: int) ->
 def test_what_is_disposed_of_later_is_gone_from_old_copies_too(tmp_path: Path) -> None:
     """The keys of its frames have changed more than once since they were put away."""
     path, store, place = tmp_path / "v", tmp_path / "v.epoch", tmp_path / "place"
-    with create(path) as vault:
-        data = fill(vault)
-        gone = belonging(vault, data, GONE)
-        vault.settle()
-    assert backup.main(["copy", str(path), str(place / "copy")]) == 0
+    data, gone = copied(path, place)
     with reopen(path) as vault:
         for _ in range(2):
             for number in range(12):

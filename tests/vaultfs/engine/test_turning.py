@@ -372,14 +372,20 @@ def test_what_was_never_finished_takes_nothing_from_what_is_in_force(tmp_path: P
     assert fsck.main([str(tmp_path / "v"), "--check-only"]) == 0
 
 
-def test_an_old_copy_opens_with_the_keys_of_today_but_for_what_was_disposed_of(tmp_path: Path) -> None:
-    """Its segments have long been merged into others; the keys of what is disposed of are in no bundle."""
-    path, store, place = tmp_path / "v", tmp_path / "v.epoch", tmp_path / "place"
+def copied(path: Path, place: Path) -> tuple[dict[vaultfs.RecordId, bytes], set[vaultfs.RecordId]]:
+    """Make a vault, and a copy of it; return its records, and those that will be disposed of."""
     with create(path) as vault:
         data = fill(vault)
         gone = belonging(vault, data, GONE)
         vault.settle()
     assert backup.main(["copy", str(path), str(place / "copy")]) == 0
+    return data, gone
+
+
+def test_an_old_copy_opens_with_the_keys_of_today_but_for_what_was_disposed_of(tmp_path: Path) -> None:
+    """Its segments have long been merged into others; the keys of what is disposed of are in no bundle."""
+    path, store, place = tmp_path / "v", tmp_path / "v.epoch", tmp_path / "place"
+    data, gone = copied(path, place)
     with reopen(path) as vault:
         old = {row.segment_id for row in vault.engine.head.segments}
         for number in range(40):
