@@ -1,26 +1,27 @@
-"""``vaultfs-keys``: who can open a vault, its epochs, its escrow, and the copies that wait for them."""
+"""``vaultfs-keys``: who can open a vault, its epochs, the lives of its keys, escrow, and the copies that wait."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
 from vaultfs_format.stanza import StanzaType
 
 import vaultfs
-from vaultfs.engine.epochs import lagging, pending
 from vaultfs.engine.heads import read_heads
 from vaultfs.engine.turning import Turned
 from vaultfs.errors import ArgumentInvalid, FormatError, NotFound, VaultError
-from vaultfs.keys import Escrow, PrivateKey, RecipientInfo, TokenStore, Unlocker
+from vaultfs.keys import Escrow, PrivateKey, RecipientInfo
 from vaultfs.keys.lifecycle import NEVER, KeyRef
-from vaultfs.keys.stores import EpochStore
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
 from vaultfs_tools import cli, unlocking
-from vaultfs_tools.custody import options, recipients
+from vaultfs_tools.custody import lives, options, recipients
+from vaultfs_tools.custody.opening import code as exit_code
+from vaultfs_tools.custody.opening import left as left_in
+from vaultfs_tools.custody.opening import opened, token_store, waiting
 from vaultfs_tools.custody.recipients import id_of, time_text
 from vaultfs_tools.custody.shares import create, handed_out
 from vaultfs_tools.custody.sheet import Custody
@@ -29,8 +30,9 @@ PROG = "vaultfs-keys"
 SHEET = "custody-sheet.txt"
 TURNED = "the new epoch secret is in the stores that were named: what was copied from these to elsewhere is out of date"
 EPILOG = """\
-Exit codes: 0 done; 1 done, and something waits (an old secret for a copy of the vault); 4 something is damaged; 8
-nothing could be done; 16 wrong usage; 130 interrupted. Nothing that is printed is a secret: shares go into files.
+Exit codes: 0 done; 1 done, and something waits (an old secret for a copy of the vault, segments to be sealed anew); 4
+something is damaged; 8 nothing could be done; 16 wrong usage; 130 interrupted. Nothing that is printed is a secret:
+shares go into files.
 """
 
 
@@ -53,15 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 # Recipients. -------------------------------------------------------------------------------------------------------
 
 
-def _opened(args: argparse.Namespace, unlock: Unlocker | None = None) -> tuple[vaultfs.Vault, Unlocker]:
-    way = unlock or unlocking.unlocker(args)
-    stores: list[EpochStore] = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
-    stores += [_token_store(one) for one in args.epoch_token]
-    return vaultfs.open(args.vault, unlock=way, epoch_stores=stores, wait=args.wait), way
-
-
 def _run_list(args: argparse.Namespace) -> int:
-    vault, _ = _opened(args)
+    vault, _ = opened(args)
     with vault:
         found = vault.keys.recipients()
     cli.emit(args, {"recipients": _shown(found)}, map(recipients.as_text, found))
@@ -69,7 +64,7 @@ def _run_list(args: argparse.Namespace) -> int:
 
 
 def _run_sheet(args: argparse.Namespace) -> int:
-    vault, _ = _opened(args)
+    vault, _ = opened(args)
     with vault:
         custody = Custody.of(vault)
     cli.emit(args, custody.as_json(), custody.as_text())
@@ -80,7 +75,7 @@ def _run_add(args: argparse.Namespace) -> int:
     new = recipients.new_ones(args)
     if len(new) != 1:  # one could be added, and the command fail at the next
         raise ArgumentInvalid(recipients=len(new))
-    vault, unlock = _opened(args)
+    vault, unlock = opened(args)
     with vault:
         added = vault.keys.add(new[0], unlock=unlock)
     cli.emit(args, {"added": recipients.as_json(added)}, [f"added: {recipients.as_text(added)}"])
@@ -89,10 +84,10 @@ def _run_add(args: argparse.Namespace) -> int:
 
 def _run_rekey(args: argparse.Namespace) -> int:
     staying = recipients.staying_ones(args)
-    vault, unlock = _opened(args)
+    vault, unlock = opened(args)
     with vault:
         there, turned = vault.keys.rekey(unlock=unlock, staying=staying, removed=args.id)
-        left = _left(vault)
+        left = left_in(vault)
     lines = (f"recipient: {recipients.as_text(one)}" for one in there)
     return _emit_turn(args, turned, left, {"recipients": _shown(there)}, lines)
 
@@ -102,10 +97,10 @@ def _run_rekey(args: argparse.Namespace) -> int:
 
 def _run_turn(args: argparse.Namespace) -> int:
     subjects = [vaultfs.SubjectId(one) for one in recipients.ids_in(args.dispose)] if args.dispose else []
-    vault, unlock = _opened(args)
+    vault, unlock = opened(args)
     with vault:
-        turned = vault.keys.turn(unlock, subjects)
-        left = _left(vault)
+        turned = vault.keys.turn(unlock, subjects, new_signer=args.new_signer)
+        left = left_in(vault)
     return _emit_turn(args, turned, left, {}, ())
 
 
@@ -118,14 +113,14 @@ def _emit_turn(
 ) -> int:
     shown = {"epoch": turned.epoch, "frames_disposed": turned.frames, "tables_written": turned.tables, **left, **more}
     text = f"epoch {turned.epoch}: {turned.frames:,} frames disposed of, {turned.tables:,} key tables written"
-    cli.emit(args, shown, [*lines, text, TURNED, *_waiting(left)])
-    return _code(left)
+    cli.emit(args, shown, [*lines, text, TURNED, *waiting(left)])
+    return exit_code(left)
 
 
 def _run_status(args: argparse.Namespace) -> int:
-    vault, _ = _opened(args)
+    vault, _ = opened(args)
     with vault:
-        engine, left = vault.engine, _left(vault)
+        engine, left = vault.engine, left_in(vault)
         life = vault.lives.life(KeyRef.epoch(engine.head.epoch))
         state = life.at(engine.options.clock()).name.lower()
         turn = engine.chain.turn
@@ -138,13 +133,13 @@ def _run_status(args: argparse.Namespace) -> int:
     }
     ends = "" if life.protect_until == NEVER else f", protects until {time_text(life.protect_until)}"
     began = f" since {time_text(turn.time)}" if turn.time else ""
-    cli.emit(args, {**shown, **left}, [f"epoch {shown['epoch']}{began}: {state}{ends}", *_waiting(left)])
-    return _code(left)
+    cli.emit(args, {**shown, **left}, [f"epoch {shown['epoch']}{began}: {state}{ends}", *waiting(left)])
+    return exit_code(left)
 
 
 def _run_keep(args: argparse.Namespace) -> int:
-    store = _token_store(args.in_token) if args.in_token else vaultfs.DirectoryStore(args.in_directory)
-    vault, unlock = _opened(args)
+    store = token_store(args.in_token) if args.in_token else vaultfs.DirectoryStore(args.in_directory)
+    vault, unlock = opened(args)
     with vault:
         kept, epoch = vault.keys.keep_secret(store, unlock=unlock), vault.engine.head.epoch
     shown = {"epoch": epoch, "destroyed": len(kept.receipts), "pending": kept.pending, "copies_waiting": kept.waiting}
@@ -154,37 +149,16 @@ def _run_keep(args: argparse.Namespace) -> int:
 
 
 def _run_copies(args: argparse.Namespace) -> int:
-    vault, _ = _opened(args)
+    vault, _ = opened(args)
     with vault:
         if args.confirm:
             confirm_keys(vault, id_of(args.confirm))
         elif args.give_up:
             give_up(vault, id_of(args.give_up))
-        copies, left = copies_of(vault), _left(vault)
+        copies, left = copies_of(vault), left_in(vault)
     shown = {"copies": [{"id": copy, "made": made} for copy, made in copies.items()], **left}
-    cli.emit(args, shown, [*(f"{copy.hex()}: {time_text(made)}" for copy, made in copies.items()), *_waiting(left)])
-    return _code(left)
-
-
-def _token_store(words: Sequence[str]) -> TokenStore:
-    module, label, pin = words
-    return TokenStore(module, label, cli.secret_of_file(pin))
-
-
-def _left(vault: vaultfs.Vault) -> dict[str, int]:
-    return {"secrets_pending": pending(vault.engine), "copies_waiting": lagging(vault.engine)}
-
-
-def _waiting(left: Mapping[str, int]) -> Iterator[str]:
-    if left["secrets_pending"]:
-        yield (
-            f"old secrets that are kept: {left['secrets_pending']}, copies of the vault that wait:"
-            f" {left['copies_waiting']}; bring these up to date, or see `{PROG} copies`"
-        )
-
-
-def _code(left: Mapping[str, int]) -> int:
-    return cli.Exit.ATTENTION if left["secrets_pending"] else cli.Exit.DONE
+    cli.emit(args, shown, [*(f"{copy.hex()}: {time_text(made)}" for copy, made in copies.items()), *waiting(left)])
+    return exit_code(left)
 
 
 # Escrow, and key pairs. --------------------------------------------------------------------------------------------
@@ -192,14 +166,14 @@ def _code(left: Mapping[str, int]) -> int:
 
 def _run_split(args: argparse.Namespace) -> int:
     escrow = _drawn(args.group, args.groups_needed or 1)
-    vault, unlock = _opened(args)
+    vault, unlock = opened(args)
     with vault:
         return _hand_out(args, vault, escrow, lambda: vault.keys.add(escrow, unlock=unlock))
 
 
 def _run_reshare(args: argparse.Namespace) -> int:
     staying = recipients.staying_ones(args)
-    vault, unlock = _opened(args)
+    vault, unlock = opened(args)
     with vault:
         old = _escrow_of(vault, args.escrow)
         if args.group:
@@ -249,13 +223,13 @@ def _hand_out(
     before = vault.engine.head.superblock_generation
     with handed_out(escrow, args.out, lambda: _replaced(vault, before)):
         change()
-    custody, left = Custody.of(vault), _left(vault)
+    custody, left = Custody.of(vault), left_in(vault)
     text = list(custody.as_text())
     create(args.out / SHEET, "\n".join([*text, ""]).encode())
     shares = [len(group) for group in escrow.groups]
     notice = f"{args.out} has a file for each share: hand them out, try them with `{PROG} escrow drill`, keep none here"
-    cli.emit(args, {**custody.as_json(), "shares": shares, **left}, [*text, "", notice, *more, *_waiting(left)])
-    return _code(left)
+    cli.emit(args, {**custody.as_json(), "shares": shares, **left}, [*text, "", notice, *more, *waiting(left)])
+    return exit_code(left)
 
 
 def _replaced(vault: vaultfs.Vault, generation: int) -> bool:
@@ -269,7 +243,7 @@ def _replaced(vault: vaultfs.Vault, generation: int) -> bool:
 
 def _run_drill(args: argparse.Namespace) -> int:
     shares = unlocking.shares_of(args.share)
-    vault, _ = _opened(args, None if unlocking.is_given(args) else shares)
+    vault, _ = opened(args, None if unlocking.is_given(args) else shares)
     with vault:
         found = vault.keys.drill(shares)
     cli.emit(args, {"opens": recipients.as_json(found)}, [f"the shares open the vault: {recipients.as_text(found)}"])
@@ -306,6 +280,9 @@ _COMMANDS: dict[str, _Command] = {
     "rotate": ("Put a new root key in force, for the same recipients.", options.rotating, _run_rekey),
     "epoch status": ("Tell about the epoch, and what waits for copies of the vault.", options.vault, _run_status),
     "epoch turn": ("Begin another epoch, and dispose of subjects.", options.turning, _run_turn),
+    "state": ("Tell the states and dates of keys, or set those of one.", lives.add_state, lives.run_state),
+    "period": ("Tell for how long keys protect, or set it.", lives.add_period, lives.run_period),
+    "reencrypt": ("Seal everything anew under new keys.", lives.add_reencryption, lives.run_reencryption),
     "escrow split": ("Draw escrow shares, and write each into a file.", options.splitting, _run_split),
     "escrow drill": ("Prove that escrow shares still open a vault.", options.drilling, _run_drill),
     "escrow reshare": (

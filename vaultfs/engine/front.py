@@ -147,6 +147,7 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         lock.release()
         raise
     try:
+        vault.lives.record_passed(unlocked.superblock)
         vault.guard.admit(unlocked.superblock, unlock, accept_risk=accept_risk)
     except BaseException:
         vault.close()

@@ -20,7 +20,7 @@ from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
-from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches
+from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches, StorageFull
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
 from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.recipients import Unlocker
@@ -60,11 +60,15 @@ class Lives:
         ArgumentInvalid
             There was no such epoch.
         """
-        value = self._read(NAMESPACE, ref.state_key).value
-        life = Life() if value is None else Life.decode(value)
+        life = self._kept(ref)
         if ref.kind is KeyKind.EPOCH:
             return self._of_epoch(ref.number, life)
         return life if ref.kind is KeyKind.RECIPIENT else self._limited(ref.kind, life, life.active_from)
+
+    def _kept(self, ref: KeyRef) -> Life:
+        """Return the life of a key as it was set, without what follows from a period."""
+        value = self._read(NAMESPACE, ref.state_key).value
+        return Life() if value is None else Life.decode(value)
 
     def _of_epoch(self, number: int, life: Life) -> Life:
         if not 0 < number <= self._view.head.epoch:
@@ -164,7 +168,7 @@ class KeptLives(Lives):
         super().__init__(engine, read)
         self._engine = engine
         self._commit = commit
-        self._known: tuple[tuple[int, int], Life, Life] | None = None
+        self._known: tuple[tuple[KeyRef, KeyRef], Life, Life] | None = None
         """The present epoch and signer, and their lives; None where they must be read."""
 
     def set_period(self, period: Cryptoperiod, kind: KeyKind = KeyKind.EPOCH) -> None:
@@ -203,16 +207,39 @@ class KeptLives(Lives):
             There was no such epoch.
         """
         with self._engine.lock:
-            return self._keep(
-                ref,
-                replace(
-                    self.life(ref),
-                    changed=self._now(),
-                    active_from=active_from,
-                    protect_until=protect_until,
-                    process_until=process_until,
-                ),
+            dated = replace(
+                self.life(ref),
+                changed=self._now(),
+                active_from=active_from,
+                protect_until=protect_until,
+                process_until=process_until,
             )
+            return self._keep(ref, replace(dated, recorded=dated.at(self._now())))
+
+    def record_passed(self, superblock: Superblock) -> None:
+        """Record what the dates of keys, all that are in force, have made of them since that was recorded last."""
+        recipients = (KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, one)) for one in superblock.stanzas)
+        with self._engine.lock:
+            for ref in (*self._refs(), *recipients):
+                self._record_passed(ref)
+
+    def record_passed_in_use(self) -> None:
+        """Do the same for the keys of the epoch and of the signer alone."""
+        with self._engine.lock:
+            for ref in self._refs():
+                self._record_passed(ref)
+
+    def _record_passed(self, ref: KeyRef) -> None:
+        state, kept = self.life(ref).at(self._now()), self._kept(ref)
+        if state is kept.recorded:
+            return
+        event = Event(EventType.KEY_STATE_PASSED, self._now(), NOBODYS_SESSION, record=ref.state_key, version=state)
+        with suppress(StorageFull):  # it is recorded when there is space
+            self._set(ref.state_key, replace(kept, recorded=state).encode(), event)
+
+    def _refs(self) -> tuple[KeyRef, KeyRef]:
+        """Return the keys of the epoch and of the signer that are in force."""
+        return KeyRef.epoch(self._engine.head.epoch), KeyRef.signer(self._engine.signing.signer.number)
 
     def check_protect(self) -> None:
         """Refuse to protect anything with a key that must not be used for that any more. Call under the lock.
@@ -257,10 +284,10 @@ class KeptLives(Lives):
     def _present(self) -> Life:
         return self._in_force()[1]
 
-    def _in_force(self) -> tuple[tuple[int, int], Life, Life]:
-        keys = self._engine.head.epoch, self._engine.signing.signer.number
+    def _in_force(self) -> tuple[tuple[KeyRef, KeyRef], Life, Life]:
+        keys = self._refs()
         if self._known is None or self._known[0] != keys:
-            self._known = keys, self.life(KeyRef.epoch(keys[0])), self.life(KeyRef.signer(keys[1]))
+            self._known = keys, self.life(keys[0]), self.life(keys[1])
         return self._known
 
     def _now(self) -> int:
@@ -272,7 +299,9 @@ class KeptLives(Lives):
 
     @staticmethod
     def _event(ref: KeyRef, life: Life) -> Event:
-        return Event(EventType.KEY_STATE_SET, life.changed, NOBODYS_SESSION, record=ref.state_key, version=life.state)
+        return Event(
+            EventType.KEY_STATE_SET, life.changed, NOBODYS_SESSION, record=ref.state_key, version=life.recorded
+        )
 
     def _set(self, key: bytes, value: bytes, event: Event) -> None:
         with self._engine.lock:

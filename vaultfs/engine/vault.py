@@ -324,6 +324,7 @@ class Vault:
             try:
                 number = self.committer.commit(intent)
             except KeyExpired:
+                self.lives.record_passed_in_use()
                 if self._rotation is None or not self.lives.rotates():
                     raise
                 self.keys.turn(self._rotation, new_signer=self.lives.refusing() is KeyKind.SIGNER)

@@ -16,7 +16,7 @@ import msgspec
 
 from vaultfs.errors import ArgumentInvalid, FieldInvalid, KeyExpired, KeyNotUsable, Structure, TransitionInvalid
 
-_Kept = tuple[int, int, int, int, int, int]
+_Kept = tuple[int, int, int, int, int, int, int]
 
 _NUMBER = 4
 
@@ -91,6 +91,8 @@ class Life:
         Ends of the originator-usage and of the recipient-usage period.
     changed
         When the state was set.
+    recorded
+        The state that the audit log knows: as it was set, or as a date made it since.
     """
 
     state: KeyState = KeyState.ACTIVE
@@ -99,6 +101,7 @@ class Life:
     process_until: int = NEVER
     changed: int = 0
     reason: Reason = Reason.UNSPECIFIED
+    recorded: KeyState = KeyState.ACTIVE
 
     def __post_init__(self) -> None:
         ends = [end for end in (self.protect_until, self.process_until) if end != NEVER]
@@ -154,13 +157,12 @@ class Life:
         present = self.at(now)
         if state not in FOLLOWING[present]:
             raise TransitionInvalid(state=present, to=state)
-        return replace(self, state=state, changed=now, reason=reason)
+        return replace(self, state=state, changed=now, reason=reason, recorded=state)
 
     def encode(self) -> bytes:
         """Return the value of the control state that keeps it."""
-        return msgspec.msgpack.encode(
-            [self.state, self.active_from, self.protect_until, self.process_until, self.changed, self.reason]
-        )
+        dates = (self.active_from, self.protect_until, self.process_until, self.changed)
+        return msgspec.msgpack.encode([self.state, *dates, self.reason, self.recorded])
 
     @classmethod
     def decode(cls, value: bytes) -> Life:
@@ -171,8 +173,8 @@ class Life:
         FieldInvalid
         """
         try:
-            state, active, protect, process, changed, reason = msgspec.msgpack.decode(value, type=_Kept)
-            return cls(KeyState(state), active, protect, process, changed, Reason(reason))
+            state, active, protect, process, changed, reason, recorded = msgspec.msgpack.decode(value, type=_Kept)
+            return cls(KeyState(state), active, protect, process, changed, Reason(reason), KeyState(recorded))
         except (msgspec.MsgspecError, ValueError, TransitionInvalid):
             raise FieldInvalid(structure=Structure.ENTRIES) from None
 

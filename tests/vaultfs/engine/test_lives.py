@@ -22,6 +22,7 @@ from vaultfs.errors import (
 )
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
+from vaultfs.testing.quota import QuotaVfs
 
 DAY = 86_400_000_000
 EPOCH = KeyRef.epoch(1)
@@ -124,6 +125,65 @@ def test_dates_end_what_an_epoch_protects_and_then_what_it_opens(tmp_path: Path)
         assert get(vault, record) == b"data"
         with pytest.raises(TransitionInvalid):
             vault.lives.set_dates(EPOCH, protect_until=2, process_until=1)
+
+
+def passed(vault: vaultfs.Vault) -> list[tuple[bytes, int]]:
+    """Return the keys whose states dates have changed, and to what, as the log has it."""
+    kind = vaultfs.EventType.KEY_STATE_PASSED
+    return [(event.record, event.version) for event in events(vault) if event.type == kind]
+
+
+def test_what_dates_make_of_keys_is_recorded_once_by_who_meets_it(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    spare = PrivateKey.generate()
+    signer = KeyRef.signer(1)
+    with create(tmp_path / "v", options=options) as vault:
+        first, later = vault.keys.recipients()[0], vault.keys.add(spare.public_key, unlock=PASSPHRASE)
+        leaving, coming = KeyRef.recipient(first.id), KeyRef.recipient(later.id)
+        vault.lives.set_state(coming, KeyState.SUSPENDED)
+        vault.lives.set_dates(coming, protect_until=clock.now + 3 * DAY)
+        vault.lives.set_dates(leaving, protect_until=clock.now + DAY)
+        vault.lives.set_period(Cryptoperiod(2 * DAY))
+        vault.lives.set_period(Cryptoperiod(2 * DAY), KeyKind.SIGNER)
+        put(vault)
+        assert passed(vault) == []
+    clock.now += DAY
+    expected = [(leaving.state_key, KeyState.DEACTIVATED)]
+    for _ in range(2):
+        with reopen(tmp_path / "v", options=options) as vault:
+            assert passed(vault) == expected
+    with reopen(tmp_path / "v", options=options) as vault:
+        clock.now += 2 * DAY
+        expected += [(one.state_key, KeyState.DEACTIVATED) for one in (EPOCH, signer)]
+        for _ in range(2):
+            with refused(vault, KeyExpired, KeyKind.SIGNER):
+                put(vault)
+            assert passed(vault) == expected
+    with reopen(tmp_path / "v", options=options) as vault:
+        expected += [(coming.state_key, KeyState.DEACTIVATED)]
+        assert passed(vault) == expected
+        for kind in (KeyKind.EPOCH, KeyKind.SIGNER):
+            vault.lives.set_period(Cryptoperiod(9 * DAY), kind)
+        put(vault)
+    expected += [(one.state_key, KeyState.ACTIVE) for one in (EPOCH, signer)]
+    with reopen(tmp_path / "v", options=options) as vault:
+        assert passed(vault) == expected
+
+
+def test_what_a_date_has_changed_waits_for_space_to_be_recorded(tmp_path: Path) -> None:
+    clock, disk = Clock(), QuotaVfs(1 << 30)
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        vault.lives.set_dates(EPOCH, protect_until=clock.now + DAY)
+        record = put(vault)
+    clock.now += DAY
+    disk.left = 0
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), vfs=disk) as vault:
+        assert get(vault, record) == b"data"
+        assert passed(vault) == []
+    disk.left = 1 << 30
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), vfs=disk) as vault:
+        assert passed(vault) == [(EPOCH.state_key, KeyState.DEACTIVATED)]
 
 
 def test_a_first_epoch_has_its_whole_period_from_when_one_is_set(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_risk_can_be_accepted_of_opening_things_and_of_nothing_else(state: K
 @pytest.mark.parametrize(("state", "to"), [*product(KeyState, KeyState)])
 def test_only_the_transitions_of_sp_800_57_are_made(state: KeyState, to: KeyState) -> None:
     if to in FOLLOWING[state]:
-        assert Life(state).moved(to, NOW, Reason.HOLD) == Life(to, changed=NOW, reason=Reason.HOLD)
+        assert Life(state).moved(to, NOW, Reason.HOLD) == Life(to, changed=NOW, reason=Reason.HOLD, recorded=to)
     else:
         with pytest.raises(TransitionInvalid):
             Life(state).moved(to, NOW)
@@ -111,7 +111,7 @@ def test_a_life_comes_back_as_it_was_kept(state: KeyState, reason: Reason, dates
     assert Life.decode(life.encode()) == life
 
 
-@pytest.mark.parametrize("value", [b"", b"\x90", Life().encode()[:-1], Cryptoperiod().encode(), b"\x96" + b"\x63" * 6])
+@pytest.mark.parametrize("value", [b"", b"\x90", Life().encode()[:-1], Cryptoperiod().encode(), b"\x97" + b"\x63" * 7])
 def test_what_is_no_life_is_refused(value: bytes) -> None:
     with pytest.raises(FieldInvalid):
         Life.decode(value)

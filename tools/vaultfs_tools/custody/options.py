@@ -30,6 +30,11 @@ def vault(parser: argparse.ArgumentParser) -> None:
         help="epoch store in a token; repeat it to use several, beside those in directories",
     )
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
+    parser.add_argument(
+        "--accept-risk",
+        action="store_true",
+        help="go on by a recipient that is suspended, compromised or past its date, which is recorded",
+    )
     unlocking.add_options(parser)
 
 
@@ -56,6 +61,7 @@ def turning(parser: argparse.ArgumentParser) -> None:
     """Add those of `epoch turn`."""
     vault(parser)
     parser.add_argument("--dispose", metavar="FILE", type=Path, help="file with subjects to dispose of, an id a line")
+    parser.add_argument("--new-signer", action="store_true", help="sign with new keys from now on")
 
 
 def splitting(parser: argparse.ArgumentParser) -> None:
