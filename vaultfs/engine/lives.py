@@ -170,6 +170,8 @@ class KeptLives(Lives):
         self._commit = commit
         self._known: tuple[tuple[KeyRef, KeyRef], Life, Life] | None = None
         """The present epoch and signer, and their lives; None where they must be read."""
+        self._noted: set[tuple[KeyRef, KeyState]] = set()
+        """What was recorded of keys in use since the vault was opened."""
 
     def set_period(self, period: Cryptoperiod, kind: KeyKind = KeyKind.EPOCH) -> None:
         """Say for how long each key of a kind protects, the present one included.
@@ -217,25 +219,32 @@ class KeptLives(Lives):
             return self._keep(ref, replace(dated, recorded=dated.at(self._now())))
 
     def record_passed(self, superblock: Superblock) -> None:
-        """Record what the dates of keys, all that are in force, have made of them since that was recorded last."""
+        """Record what dates have made of keys since that was recorded last: of those in use, and of recipients."""
         recipients = (KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, one)) for one in superblock.stanzas)
         with self._engine.lock:
-            for ref in (*self._refs(), *recipients):
-                self._record_passed(ref)
-
-    def record_passed_in_use(self) -> None:
-        """Do the same for the keys of the epoch and of the signer alone."""
-        with self._engine.lock:
-            for ref in self._refs():
-                self._record_passed(ref)
+            self.record_passed_in_use()
+            if all(self.life(ref).at(self._now()) is KeyState.ACTIVE for ref in self._refs()):
+                for ref in recipients:
+                    self._record_passed(ref)
 
     def _record_passed(self, ref: KeyRef) -> None:
         state, kept = self.life(ref).at(self._now()), self._kept(ref)
-        if state is kept.recorded:
-            return
-        event = Event(EventType.KEY_STATE_PASSED, self._now(), NOBODYS_SESSION, record=ref.state_key, version=state)
-        with suppress(StorageFull):  # it is recorded when there is space
-            self._set(ref.state_key, replace(kept, recorded=state).encode(), event)
+        if state is not kept.recorded:
+            with suppress(StorageFull):  # it is recorded when there is space
+                self._set(ref.state_key, replace(kept, recorded=state).encode(), self._passed(ref, state))
+
+    def record_passed_in_use(self) -> None:
+        """Record it of the keys of the epoch and of the signer: an event alone, which may be under any key."""
+        with self._engine.lock:
+            for ref in self._refs():
+                state = self.life(ref).at(self._now())
+                if state is not self._kept(ref).recorded and (ref, state) not in self._noted:
+                    self._noted.add((ref, state))
+                    events = sealable(self._engine.suite, [encode_event(self._passed(ref, state))])
+                    self._commit(Intent([], events))
+
+    def _passed(self, ref: KeyRef, state: KeyState) -> Event:
+        return Event(EventType.KEY_STATE_PASSED, self._now(), NOBODYS_SESSION, record=ref.state_key, version=state)
 
     def _refs(self) -> tuple[KeyRef, KeyRef]:
         """Return the keys of the epoch and of the signer that are in force."""
