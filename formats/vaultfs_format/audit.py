@@ -16,15 +16,17 @@ class LeafKind(IntEnum):
 
     EVENT = 1
     LIVESET = 2
+    SUBJECTS = 3
 
 
 ENTRY = Layout(
     Structure.AUDIT_ENTRY,
     "audit entry",
-    Field("kind", "B", "1 event, 2 live set"),
-    Field(RESERVED, "7s"),
-    Field("number", "Q", "event: commit number; live set: generation of the head"),
-    Field("commitment", "32s", "event: SHA-256(salt || event); live set: the live-set digest"),
+    Field("kind", "B", "1 event, 2 live set, 3 subjects"),
+    Field(RESERVED, "3s"),
+    Field("signer", "I", "live set: number of the signer of the head; else 0"),
+    Field("number", "Q", "event: commit number; live set: generation of the head; subjects: index of this leaf"),
+    Field("commitment", "32s", "event: SHA-256(salt || event); live set: its digest; subjects: root of their tree"),
 )
 SALT = 16
 _KINDS = frozenset(LeafKind)
@@ -37,24 +39,26 @@ class AuditEntry:
     kind: LeafKind
     number: int
     commitment: bytes
+    signer: int = 0
 
     def encode(self) -> bytes:
         """Return the 48 bytes of the entry."""
-        return encode_entries(self.kind, self.number, [self.commitment])
+        return ENTRY.pack(self.kind, self.signer, self.number, self.commitment)
 
     @classmethod
     def decode(cls, data: Buffer, offset: int = 0) -> AuditEntry:
         """Parse the entry at `offset`."""
-        kind, number, commitment = ENTRY.unpack(data, offset)
+        kind, signer, number, commitment = ENTRY.unpack(data, offset)
         require(kind in _KINDS, Structure.AUDIT_ENTRY, 1)
-        return cls(LeafKind(kind), number, commitment)
+        require((signer > 0) == (kind == LeafKind.LIVESET), Structure.AUDIT_ENTRY, 4)
+        return cls(LeafKind(kind), number, commitment, signer)
 
 
-def encode_entries(kind: LeafKind, number: int, commitments: Sequence[bytes]) -> bytes:
-    """Return the bytes of entries that differ in their commitments alone."""
+def encode_events(commit: int, commitments: Sequence[bytes]) -> bytes:
+    """Return the bytes of the entries of a commit's events."""
     if not commitments:
         return b""
-    start = ENTRY.pack(kind, number, bytes(32))[:-32]
+    start = ENTRY.pack(LeafKind.EVENT, 0, commit, bytes(32))[:-32]
     return start + start.join(commitments)
 
 
@@ -68,7 +72,20 @@ def check_entries(data: Buffer) -> None:
     require(len(data) % ENTRY.size == 0, Structure.AUDIT_ENTRY, 2)
     view = bytes(data)
     require(set(view[:: ENTRY.size]) <= _KINDS, Structure.AUDIT_ENTRY, 1)
-    require(all(all_zero(view[at :: ENTRY.size]) for at in range(1, 8)), Structure.AUDIT_ENTRY, 3)
+    require(all(all_zero(view[at :: ENTRY.size]) for at in range(1, 4)), Structure.AUDIT_ENTRY, 3)
+    _check_signers(view)
+
+
+def _check_signers(view: bytes) -> None:
+    """Check that live sets name a signer, and nothing else does."""
+    kinds, columns = view[:: ENTRY.size], [bytearray(view[at :: ENTRY.size]) for at in range(4, 8)]
+    live_set = kinds.find(LeafKind.LIVESET)
+    while live_set >= 0:
+        require(any(column[live_set] for column in columns), Structure.AUDIT_ENTRY, 4)
+        for column in columns:
+            column[live_set] = 0
+        live_set = kinds.find(LeafKind.LIVESET, live_set + 1)
+    require(all(map(all_zero, columns)), Structure.AUDIT_ENTRY, 4)
 
 
 def commitment(suite: Suite, salted: Buffer) -> bytes:

@@ -39,8 +39,10 @@ HEADER = Layout(
     Field("segments", "I", "number of segment rows"),
     Field("tree_size", "Q", "leaves of the audit tree, the live-set leaf included"),
     Field("tree_root", "32s", "root of the audit tree"),
+    Field("first_leaf", "Q", "index of the first leaf that is kept"),
     Field("peaks", "B", "number of peaks of the audit tree"),
-    Field(RESERVED, "3s"),
+    Field("pruned_peaks", "B", "number of peaks of the tree of the leaves before it"),
+    Field(RESERVED, "2s"),
     Field("signer", "I", "number of the signer"),
 )
 JOURNAL_ROW = Layout(
@@ -100,7 +102,15 @@ class SegmentRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The content of a head. Rows are sorted by id; the tree includes the live-set leaf."""
+    """The content of a head. Rows are sorted by id; the tree includes the live-set leaf.
+
+    Parameters
+    ----------
+    first_leaf
+        Index of the first leaf of the audit tree that is kept: those before were pruned.
+    pruned
+        Peaks of the tree of the leaves before it.
+    """
 
     suite: Suite
     vault_id: bytes
@@ -118,17 +128,23 @@ class Head:
     peaks: Sequence[bytes]
     signer: int
     signatures: bytes = bytes(HEAD_SIGNATURES)
+    first_leaf: int = 0
+    pruned: Sequence[bytes] = ()
 
     def live_set(self) -> AuditEntry:
         """Return the leaf that commits to everything the head names but the tree itself."""
         fixed = self.suite.hasher()
         fixed.update(self._header(0, bytes(DIGEST), 0))
         fixed.update(self._rows())
-        return AuditEntry(LeafKind.LIVESET, self.generation, fixed.digest())
+        return AuditEntry(LeafKind.LIVESET, self.generation, fixed.digest(), self.signer)
 
     def tree(self) -> merkle.CompactRange:
         """Return the audit tree up to and with the live-set leaf."""
         return merkle.CompactRange(merkle.audit_nodes(self.suite), self.tree_size, self.peaks)
+
+    def pruned_tree(self) -> merkle.CompactRange:
+        """Return the audit tree before the first leaf that is kept."""
+        return merkle.CompactRange(merkle.audit_nodes(self.suite), self.first_leaf, self.pruned)
 
     def _header(self, tree_size: int, root: bytes, peaks: int) -> bytes:
         return HEADER.pack(
@@ -146,14 +162,16 @@ class Head:
             len(self.segments),
             tree_size,
             root,
+            self.first_leaf,
             peaks,
+            len(self.pruned),
             self.signer,
         )
 
     def _rows(self) -> bytes:
         rows = [JOURNAL_ROW.pack(*row) for row in self.journals]
         rows += [SEGMENT_ROW.pack(*row) for row in self.segments]
-        return b"".join(rows)
+        return b"".join([*rows, *self.pruned])
 
     @property
     def tree_root(self) -> bytes:
@@ -182,7 +200,7 @@ class Head:
     def decode(cls, data: Buffer) -> Head:
         """Parse a whole file; its digest and its tree are checked, `verify` checks the MAC."""
         suite = check_prefix(Structure.HEAD, MAGIC, data)
-        _, vault_id, *numbers, root, peak_count, signer = HEADER.unpack(data)
+        _, vault_id, *numbers, root, first_leaf, peak_count, pruned_count, signer = HEADER.unpack(data)
         (
             generation,
             epoch,
@@ -196,11 +214,16 @@ class Head:
             segments,
             size,
         ) = numbers
-        if journals > limits.MAX_HEAD_JOURNALS or segments > limits.MAX_HEAD_SEGMENTS or peak_count > 64:
+        if (
+            journals > limits.MAX_HEAD_JOURNALS
+            or segments > limits.MAX_HEAD_SEGMENTS
+            or max(peak_count, pruned_count) > 64
+        ):
             raise LimitExceeded(structure=Structure.HEAD, journals=journals, segments=segments)
         rows_at = HEADER.size
         segments_at = rows_at + JOURNAL_ROW.size * journals
-        peaks_at = segments_at + SEGMENT_ROW.size * segments
+        pruned_at = segments_at + SEGMENT_ROW.size * segments
+        peaks_at = pruned_at + DIGEST * pruned_count
         end = peaks_at + DIGEST * peak_count
         require_size(data, end + HEAD_SIGNATURES + 2 * DIGEST, Structure.HEAD)
         if suite.digest(data[:-DIGEST]) != bytes(data[-DIGEST:]):
@@ -208,6 +231,7 @@ class Head:
         require(generation > 0 and epoch > 0 and sb_generation > 0 and number > 0, Structure.HEAD, 1)
         require(signer > 0, Structure.HEAD, 2)
         require(peak_count == size.bit_count() and size > 0, Structure.HEAD, 3)
+        require(pruned_count == first_leaf.bit_count() and first_leaf < size, Structure.HEAD, 8)
         head = cls(
             suite,
             vault_id,
@@ -225,6 +249,8 @@ class Head:
             [bytes(data[at : at + DIGEST]) for at in range(peaks_at, end, DIGEST)],
             signer,
             bytes(data[end : end + HEAD_SIGNATURES]),
+            first_leaf,
+            tuple(bytes(data[at : at + DIGEST]) for at in range(pruned_at, peaks_at, DIGEST)),
         )
         _check_sorted(head)
         require(head.tree().root(merkle.AUDIT_EMPTY) == root, Structure.HEAD, 6)

@@ -87,8 +87,8 @@ MAX_ESCROW_GROUPS = 16
 MAX_ESCROW_SHARES = 16
 """Most escrow shares of one group."""
 
-MAX_PUBLIC_KEYS = 64
-"""Most public keys in VAULT."""
+MAX_PUBLIC_KEYS = 128
+"""Most public keys and handovers in VAULT."""
 
 MAX_PUBLIC_KEY = 4 * KIB
 """Largest public key."""

@@ -105,6 +105,15 @@ class Signer:
         """
         self._verify_all(framed(labels.HEAD_SIGNATURE) + statement, signatures, structure)
 
+    def verify_handover(self, statement: bytes, signatures: bytes) -> None:
+        """Check all signatures of a handover.
+
+        Raises
+        ------
+        SignatureInvalid, AlgorithmMissing
+        """
+        self._verify_all(framed(labels.HANDOVER_SIGNATURE) + statement, signatures, Structure.SIGNER)
+
     def verify_report(self, report: bytes, signatures: bytes) -> None:
         """Check all signatures of the report of a drill.
 
@@ -161,6 +170,10 @@ class SigningKeys:
     def sign_head(self, statement: bytes) -> bytes:
         """Return all signatures of a head."""
         return self._sign_all(framed(labels.HEAD_SIGNATURE) + statement)
+
+    def sign_handover(self, statement: bytes) -> bytes:
+        """Return all signatures of a handover, by the keys for heads."""
+        return self._sign_all(framed(labels.HANDOVER_SIGNATURE) + statement)
 
     def sign_report(self, report: bytes) -> bytes:
         """Return all signatures of the report of a drill, by the keys for heads."""

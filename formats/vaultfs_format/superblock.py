@@ -15,6 +15,7 @@ from vaultfs_format.errors import (
     Structure,
     Truncated,
 )
+from vaultfs_format.handover import Handover, check_line
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.signing import Signer
@@ -36,7 +37,9 @@ ITEM = Layout(
     Structure.SUPERBLOCK,
     "VAULT item",
     Field(
-        "type", "H", "stanza: 1, 2 passphrase, 3 public key, 4 token, 5 escrow, 6 host; public key: 1 inbox, 2 signer"
+        "type",
+        "H",
+        "stanza: 1, 2 passphrase, 3 public key, 4 token, 5 escrow, 6 host; public key: 1 inbox, 2 signer; 3 handover",
     ),
     Field(RESERVED, "2s"),
     Field("length", "I", "bytes that follow"),
@@ -50,9 +53,12 @@ INBOX = 1
 SIGNER = 2
 """Purpose of a public key that signatures are checked with."""
 
+HANDOVER = 3
+"""Purpose of what a signer has signed of the one that follows."""
+
 
 class PublicKey(NamedTuple):
-    """A public key of the vault, and its purpose: `INBOX` or `SIGNER`."""
+    """A public key of the vault, and its purpose: `INBOX`, `SIGNER`, or `HANDOVER` of one signer to the next."""
 
     purpose: int
     value: bytes
@@ -92,6 +98,36 @@ class Superblock:
         numbers = [signer.number for signer in found]
         require(bool(found) and numbers == sorted(set(numbers)), Structure.SUPERBLOCK, 5)
         return found
+
+    def handovers(self) -> list[Handover]:
+        """Return what each signer has signed of the one that follows, the oldest first.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        return [Handover.decode(key.value) for key in self.public_keys if key.purpose == HANDOVER]
+
+    def check_line(self) -> None:
+        """Check that each signer but the first was named by the one before.
+
+        Raises
+        ------
+        SignatureInvalid, AlgorithmMissing, FormatError
+        """
+        check_line(self.vault_id, self.signers(), self.handovers())
+
+    def in_force(self, number: int) -> Signer:
+        """Return the signer with this number, which must be the newest: those before sign nothing any more.
+
+        Raises
+        ------
+        SignatureInvalid
+        """
+        newest = self.signers()[-1]
+        if newest.number != number:
+            raise SignatureInvalid(structure=Structure.SUPERBLOCK)
+        return newest
 
     def signer(self, number: int) -> Signer:
         """Return the signer with this number.
@@ -142,7 +178,7 @@ class Superblock:
             kind, value, at = _parse_item(data, at, limit)
             items.append((kind, value))
         require(at == HEADER.size + length, Structure.SUPERBLOCK, 2)
-        require(all(purpose in (INBOX, SIGNER) for purpose, _ in items[stanzas:]), Structure.SUPERBLOCK, 3)
+        require(all(purpose in (INBOX, SIGNER, HANDOVER) for purpose, _ in items[stanzas:]), Structure.SUPERBLOCK, 3)
         require(all(permitted(suite, kind) for kind, _ in items[:stanzas]), Structure.SUPERBLOCK, 6)
         return cls(
             suite,

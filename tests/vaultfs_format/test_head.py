@@ -33,6 +33,8 @@ from tests.vaultfs_format.memory import peak_of
 from tests.vaultfs_format.test_merkle import mth
 
 DATA = HEAD.encode(EPOCH_ROOT)
+SIZE_AT, PEAKS_AT = HEADER.offset_of("tree_size"), HEADER.offset_of("peaks")
+ROOT_AT, SIGNER_AT, COUNTS_AT = (HEADER.offset_of(field) for field in ("tree_root", "signer", "journals"))
 ID = st.binary(min_size=16, max_size=16)
 DIGEST = st.binary(min_size=32, max_size=32)
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
@@ -86,6 +88,15 @@ def test_what_is_written_is_read(
     assert found.encode(EPOCH_ROOT) == data
 
 
+def test_a_head_says_what_was_pruned_of_the_log_and_its_live_set_covers_it() -> None:
+    pruned = with_tree(replace(HEAD, first_leaf=3, pruned=(b"a" * 32, b"b" * 32)), [bytes(32)] * 5)
+    found = Head.decode(pruned.encode(EPOCH_ROOT))
+    assert found == pruned
+    assert (found.pruned_tree().size, found.pruned_tree().peaks) == (3, [b"a" * 32, b"b" * 32])
+    others = [replace(pruned, first_leaf=5), replace(pruned, pruned=(b"a" * 32, b"c" * 32)), with_tree(HEAD)]
+    assert len({one.live_set() for one in [pruned, *others]}) == 4
+
+
 def test_mac_and_digest_are_as_the_specification_writes_them() -> None:
     def derive(key: Buffer, label: bytes, context: bytes) -> bytes:
         return blake3(bytes([len(label)]) + label + context, key=key).digest()
@@ -98,9 +109,9 @@ def test_mac_and_digest_are_as_the_specification_writes_them() -> None:
 
 def test_the_live_set_covers_all_but_the_tree_and_is_its_last_leaf() -> None:
     header = bytearray(DATA[: HEADER.size])
-    header[-48:-7] = bytes(41)
+    header[SIZE_AT : SIZE_AT + 40], header[PEAKS_AT] = bytes(40), 0
     rows = DATA[HEADER.size : HEADER.size + JOURNAL_ROW.size + 2 * SEGMENT_ROW.size]
-    expected = AuditEntry(LeafKind.LIVESET, 7, blake3(bytes(header) + rows).digest())
+    expected = AuditEntry(LeafKind.LIVESET, 7, blake3(bytes(header) + rows).digest(), HEAD.signer)
     assert HEAD.live_set() == expected
     leaves = [bytes([number]) * 32 for number in range(6)]
     leaves.append(hashlib.sha256(b"\0" + expected.encode()).digest())
@@ -148,6 +159,9 @@ def with_row(**changes: Any) -> Head:
         (with_row(last_year=10_000), 7),
         (with_row(table_epoch=0), 7),
         (with_row(table_epoch=2), 7),
+        (replace(HEAD, first_leaf=2), 8),
+        (replace(HEAD, pruned=[bytes(32)]), 8),
+        (replace(HEAD, first_leaf=HEAD.tree_size, pruned=[bytes(32)] * HEAD.tree_size.bit_count()), 8),
     ],
 )
 def test_a_broken_rule_is_named(head: Head, rule: int) -> None:
@@ -161,11 +175,6 @@ def changed(at: int, value: bytes) -> bytes:
     data = bytearray(DATA)
     data[at : at + len(value)] = value
     return with_digest(bytes(data))
-
-
-ROOT_AT, SIGNER_AT = HEADER.size - 40, HEADER.size - 4
-SIZE_AT = ROOT_AT - 8
-COUNTS_AT = SIZE_AT - 8
 
 
 @pytest.mark.parametrize(
@@ -190,8 +199,10 @@ def test_a_tree_that_does_not_fit_is_refused(at: int, value: bytes, rule: int) -
         (changed(COUNTS_AT + 4, b"\xff\xff\xff\xff"), LimitExceeded),
         (changed(COUNTS_AT + 4, (1 << 22).to_bytes(4, "little")), Truncated),
         (changed(COUNTS_AT, (1 << 16).to_bytes(4, "little")), Truncated),
-        (changed(ROOT_AT + 32, b"\xff"), LimitExceeded),
-        (changed(ROOT_AT + 32, b"\x40"), Truncated),
+        (changed(PEAKS_AT, b"\xff"), LimitExceeded),
+        (changed(PEAKS_AT, b"\x40"), Truncated),
+        (changed(PEAKS_AT + 1, b"\xff"), LimitExceeded),
+        (changed(PEAKS_AT + 1, b"\x40"), Truncated),
         (changed(COUNTS_AT, b"\0"), TrailingBytes),
         (DATA[:-1], Truncated),
         (DATA[: HEADER.size], Truncated),

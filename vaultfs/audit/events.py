@@ -235,3 +235,20 @@ def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
             raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None
         yield event, audit.commitment(suite, body[at + _LENGTH : start + length])
         at = start + length
+
+
+def events_in(body: bytes) -> Iterator[Event]:
+    """Yield the events of an opened audit body.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    at = 0
+    while at < len(body):
+        start = at + _LENGTH + audit.SALT
+        at = start + int.from_bytes(body[at : at + _LENGTH], "little")
+        try:
+            yield _decoder.decode(body[start:at])
+        except msgspec.MsgspecError:
+            raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None

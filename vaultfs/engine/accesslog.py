@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vaultfs_format import limits
 from vaultfs_format.access import access_keys, seal_access
-from vaultfs_format.audit import LeafKind, encode_entries
+from vaultfs_format.audit import encode_events
 from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.group import GroupDraft, GroupKind, bodies_offset
 from vaultfs_format.head import Head
@@ -168,7 +168,7 @@ class AccessLog:
             bodies.append(sealed.body)
             keys.append(sealed.key)
             offset += len(sealed.body)
-        leaves = encode_entries(LeafKind.EVENT, commit, commitments)
+        leaves = encode_events(commit, commitments)
         draft = GroupDraft(
             GroupKind.COMMIT, journal.last_group + 1, journal.durable, commit, 1, os.urandom(16), (),
             rows, bodies, keys, leaves,

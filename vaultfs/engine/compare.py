@@ -25,6 +25,7 @@ from vaultfs.engine.indexfiles import abandon_build, build_index
 from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.store import FrameStore
+from vaultfs.engine.subjectheads import recount
 from vaultfs.errors import VaultError
 
 
@@ -112,6 +113,10 @@ def index_differences(engine: Engine, path: Path) -> dict[str, int]:
             shadow.next_container = shadow.next_handle = 1
             shadow.store = FrameStore(engine.vfs, engine.layout, engine.suite, engine.chain, fresh, engine.metrics)
             rebuild.build(shadow, fresh)
+            with engine.index.reading() as txn:
+                counted, _ = engine.index.counted(txn)
+            if counted:
+                recount(shadow, fresh)
             return _differences(engine.index, fresh)
         finally:
             abandon_build(path, fresh)

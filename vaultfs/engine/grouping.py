@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import lmdb
 from vaultfs_format import limits
-from vaultfs_format.audit import LeafKind, encode_entries
+from vaultfs_format.audit import encode_events
 from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
@@ -95,7 +95,7 @@ class GroupBuilder:
         for commit, intent in enumerate(intents, start=self._first_commit):
             self._frames += [(drafted, ((len(drafted.facts.keys), commit),)) for drafted in intent.frames]
             chunks += [(commit, chunk) for chunk in intent.events.chunks]
-            audit.append(encode_entries(LeafKind.EVENT, commit, intent.events.commitments))
+            audit.append(encode_events(commit, intent.events.commitments))
             self.events += len(intent.events.commitments)
         self.leaves += self.events
         self._frames += audit_frames(engine.suite, chunks)

@@ -23,7 +23,7 @@ from vaultfs.engine.environments import Mode
 from vaultfs.engine.facts import Holding
 from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
-SCHEMA = 3
+SCHEMA = 4
 
 _SYSTEM = (lmdb.LockError, lmdb.MemoryError, lmdb.ReadersFullError, lmdb.TlsFullError)
 """Errors that tell of the process and its surroundings, and nothing of the pages."""
@@ -94,7 +94,9 @@ YEARS = Struct(">HH")
 _SUBJECT = Struct(">16sB")
 _STAMP = Struct(">B16sQ16sQ")
 _STAMP_KEY = b"stamp"
-TABLES = ("frames", "records", "subjects", "aliases", "states", "links", "parts", "containers")
+_COUNTED_KEY = b"counted"
+_COUNTED = Struct(">Q")
+TABLES = ("frames", "records", "subjects", "aliases", "states", "links", "parts", "containers", "heads")
 
 
 class Tables(NamedTuple):
@@ -102,7 +104,8 @@ class Tables(NamedTuple):
 
     frames: handle to place. records: number and version to handle. subjects: surrogate, `Holding` and handle to years.
     aliases: token and surrogate to handle. states: token to version and handle. links: surrogate and surrogate to
-    commit and role. parts: content id of a part, and handle. containers: number to file.
+    commit and role. parts: content id of a part, and handle. containers: number to file. heads: what a subject is found
+    by in the log, to its head.
     """
 
     frames: lmdb._Database
@@ -113,6 +116,7 @@ class Tables(NamedTuple):
     links: lmdb._Database
     parts: lmdb._Database
     containers: lmdb._Database
+    heads: lmdb._Database
 
 
 @contextmanager
@@ -265,6 +269,33 @@ class Index:
     def drop_container(self, txn: lmdb.Transaction, number: int) -> None:
         """Forget a container in which no frame lies."""
         txn.delete(VERSION.pack(number), db=self.tables.containers)
+
+    # Heads of subjects.
+
+    def counted(self, txn: lmdb.Transaction) -> tuple[int, bytes]:
+        """Return up to which leaf of the audit tree the heads of subjects count, and the hashes of their buckets."""
+        data = txn.get(_COUNTED_KEY, db=self._main)
+        return (_COUNTED.unpack_from(data)[0], bytes(data[_COUNTED.size :])) if data else (0, b"")
+
+    def subject_head(self, txn: lmdb.Transaction, key: bytes) -> bytes | None:
+        """Return the head of a subject."""
+        found = txn.get(key, db=self.tables.heads)
+        return None if found is None else bytes(found)
+
+    def subject_heads(self, txn: lmdb.Transaction, start: bytes) -> Iterator[bytes]:
+        """Yield the rows of all subjects from one on: what it is found by, and its head."""
+        cursor = txn.cursor(self.tables.heads)
+        more = cursor.set_range(start) if start else cursor.first()
+        while more:
+            yield bytes(cursor.key()) + bytes(cursor.value())
+            more = cursor.next()
+
+    def put_subject_heads(
+        self, txn: lmdb.Transaction, heads: Iterable[tuple[bytes, bytes]], buckets: bytes, through: int
+    ) -> None:
+        """Set heads of subjects, the hashes of all buckets, and up to which leaf they count."""
+        txn.cursor(self.tables.heads).putmulti(heads)
+        txn.put(_COUNTED_KEY, _COUNTED.pack(through) + buckets, db=self._main)
 
     def next_handle(self) -> int:
         """Return a handle beyond all that are in use."""

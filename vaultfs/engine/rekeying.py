@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from vaultfs_format import limits
+from vaultfs_format.handover import Handover
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
 from vaultfs_format.signing import Signer, SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY
-from vaultfs_format.superblock import SIGNER, PublicKey, Superblock
+from vaultfs_format.superblock import HANDOVER, SIGNER, PublicKey, Superblock
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
 from vaultfs.engine.engine import Engine
@@ -150,11 +151,14 @@ class Keys:
             old, root_key = self._unlocked(unlock)
             if not new_signer:
                 return self._turn(root_key, dispose)
-            replacement, signer = _with_new_signer(old)
-            now = self._engine.options.clock()
-            added = Event(EventType.SIGNER_ADDED, now, NOBODYS_SESSION, version=signer.number)
+            coming = _drawn_signer(old)
+            now, signer = self._engine.options.clock(), coming.signer
+            added = Event(
+                EventType.SIGNER_ADDED, now, NOBODYS_SESSION, record=signer.fingerprint, version=signer.number
+            )
+            self._vault.record([added], durable=True)  # the signer before signs that it names this one
             self._vault.commit(self._vault.lives.began(KeyRef.signer(signer.number)))
-            return self._turn(root_key, dispose, replacement, [added])
+            return self._turn(root_key, dispose, lambda: _handed_over(self._engine, old, coming))
 
     def rekey(
         self,
@@ -206,24 +210,30 @@ class Keys:
             made = succession(old, root_key, Secret(os.urandom(KEY)), Changes(unlock, staying, removed, added))
             self._vault.lives.inherit(made.renewed)
             changes = list(_changes(made, self._engine.options.clock()))
-            turned = self._turn(made.root_key, dispose, Replacement(made.superblock), changes)
+            turned = self._turn(made.root_key, dispose, lambda: Replacement(made.superblock), changes)
         return [listed(made.superblock.suite, one) for one in made.superblock.stanzas], turned
 
     def _turn(
         self,
         root_key: Buffer,
         dispose: Iterable[SubjectId],
-        replacement: Replacement | None = None,
+        replacement: Callable[[], Replacement | None] = lambda: None,
         added: Sequence[Event] = (),
     ) -> Turned:
-        """Turn the epoch, under a root key; the events are in the commit that does it."""
+        """Turn the epoch, under a root key; the events are in the commit that does it.
+
+        Parameters
+        ----------
+        replacement
+            Returns another VAULT, if there is to be one, when everything is settled.
+        """
         engine, vault = self._engine, self._vault
         subjects = sorted({bytes(subject) for subject in dispose})
         with engine.lock:
             engine.check_writable()
             vault.note(EventType.EPOCH_TURNING, len(subjects))
             vault.settle()
-            now = engine.options.clock()
+            other, now = replacement(), engine.options.clock()
             events = [
                 *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
                 *added,
@@ -232,10 +242,10 @@ class Keys:
             sealed = sealable(engine.suite, [encode_event(event) for event in events])
             with timed(engine.metrics, Timing.TURN):
                 try:
-                    turned = turn(engine, root_key, subjects, sealed, replacement)
+                    turned = turn(engine, root_key, subjects, sealed, other)
                 except IndexDamaged:
                     vault.rebuild_index()
-                    turned = turn(engine, root_key, subjects, sealed, replacement)
+                    turned = turn(engine, root_key, subjects, sealed, other)
             sweep(engine)
             vault.retire()
             return turned
@@ -330,20 +340,36 @@ class Keys:
         self._settle(lambda head: replace(head, superblock_generation=new.generation, superblock_digest=digest))
 
 
-def _with_new_signer(old: Superblock) -> tuple[Replacement, Signer]:
-    """Return a VAULT with one more signer.
+@dataclass(frozen=True, slots=True, repr=False)
+class _Coming:
+    """A signer that is to follow, and its private keys."""
+
+    signer: Signer
+    seeds: Secret
+
+
+def _drawn_signer(old: Superblock) -> _Coming:
+    """Return a new signer.
 
     Raises
     ------
     LimitExceeded
+        There is no room in VAULT for it.
     """
-    if len(old.public_keys) >= limits.MAX_PUBLIC_KEYS:
-        raise LimitExceeded(structure=Structure.SUPERBLOCK, keys=len(old.public_keys) + 1)
+    needed = len(old.public_keys) + 2
+    if needed > limits.MAX_PUBLIC_KEYS:
+        raise LimitExceeded(structure=Structure.SUPERBLOCK, keys=needed)
     seeds = draw_seeds(old.suite, os.urandom)
-    signer = SigningKeys(old.suite, old.signers()[-1].number + 1, seeds).signer
-    public_keys = [*old.public_keys, PublicKey(SIGNER, signer.encode())]
-    new = replace(old, generation=old.generation + 1, public_keys=public_keys)
-    return Replacement(new, (signer.number, seeds)), signer
+    return _Coming(SigningKeys(old.suite, old.signers()[-1].number + 1, seeds).signer, seeds)
+
+
+def _handed_over(engine: Engine, old: Superblock, coming: _Coming) -> Replacement:
+    """Return a VAULT in which the signer hands over to the next, with all that it has signed of the log."""
+    head, signer = engine.head, coming.signer
+    handover = Handover(old.vault_id, signer.number, head.tree_size, head.tree_root, signer.fingerprint)
+    added = [PublicKey(SIGNER, signer.encode()), PublicKey(HANDOVER, handover.signed(engine.signing).encode())]
+    new = replace(old, generation=old.generation + 1, public_keys=[*old.public_keys, *added])
+    return Replacement(new, (signer.number, coming.seeds))
 
 
 def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:

@@ -7,19 +7,20 @@ or the new one in force, and what is not in force is litter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
 import msgspec
 from vaultfs_format import merkle
-from vaultfs_format.audit import ENTRY
+from vaultfs_format.audit import ENTRY, LeafKind
 from vaultfs_format.directory import FrameRow
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 
+from vaultfs.audit.events import Event, events_in
 from vaultfs.engine import collector, reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
@@ -45,6 +46,7 @@ from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.renewing import renewed
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
+from vaultfs.engine.subjectheads import Counted, count
 from vaultfs.engine.units import Drafted
 from vaultfs.errors import StorageFull, VaultError
 from vaultfs.metrics import Counter
@@ -81,6 +83,9 @@ class _Changes:
         self.sealed: set[bytes] = set()
         """Part files of the journals, and those of them that became segments where they are."""
         self.undone = False
+        self.hashes: list[bytes] = []
+        """Of the leaves of the journals, and of the one that states the heads of subjects."""
+        self.counted: Counted | None = None
 
     def forget(self, frames: Sequence[Listed]) -> None:
         """Take note of frames whose entries are in new ones now."""
@@ -135,10 +140,10 @@ def settle(engine: Engine, amended: Callable[[Head], Head] = as_it_is, renewing:
         changes = _Changes(engine)
         try:
             try:
-                leaves = _write_all(engine, changes, busy)
+                _write_all(engine, changes, busy)
                 for one in filter(None, (renewed(engine, row) for row in renewing)):
                     changes.merged.append(one)
-                head = _next_head(engine, leaves, changes, amended)
+                head = _next_head(engine, changes, amended)
                 staged = stage_head(
                     engine.vfs, engine.layout, head, engine.chain.epoch_root, engine.signing, engine.metrics
                 )
@@ -188,10 +193,10 @@ def _end_journal(engine: Engine) -> None:
     engine.active = None
 
 
-def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
-    """Write all segments; return the audit entries of the journals."""
+def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> None:
+    """Write all segments."""
     harvests = [Harvest(engine, live) for live in engine.live]
-    leaves = b"".join([harvest.audit for harvest in harvests])
+    leaves = _counted(engine, harvests, changes)
     _write_records(engine, harvests, changes)
     _write_states(engine, harvests, changes)
     _write_audit(engine, harvests, leaves, changes)
@@ -202,7 +207,27 @@ def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> bytes:
     if not engine.renewal.before:
         for one in merge_small(engine, [*engine.head.segments, *changes.segments.values()]):
             changes.merged.append(one)
-    return leaves
+
+
+def _counted(engine: Engine, harvests: Sequence[Harvest], changes: _Changes) -> bytes:
+    """Count the events by subject; return the audit entries of the journals, and the one that states the heads."""
+    entries = b"".join([harvest.audit for harvest in harvests])
+    size, first = ENTRY.size, engine.live[0].journal.header.first_leaf
+    each = [entries[at : at + size] for at in range(0, len(entries), size)]
+    changes.hashes = merkle.audit_leaves(engine.suite, each)
+    of_events = (leaf for entry, leaf in zip(each, changes.hashes, strict=True) if entry[0] == LeafKind.EVENT)
+    events = (event for harvest in harvests for event in _events(engine, harvest))
+    changes.counted = count(engine, first, zip(of_events, events, strict=True), first + len(each))
+    stated = changes.counted.entry.encode()
+    changes.hashes.append(merkle.audit_leaf(engine.suite, stated))
+    return entries + stated
+
+
+def _events(engine: Engine, harvest: Harvest) -> Iterator[Event]:
+    for row in harvest.catalogue.audit:
+        frame = opened(engine, harvest.placed(listed(row)))
+        for entry in frame.block.entries:
+            yield from events_in(frame.body[entry.offset : entry.offset + entry.length])
 
 
 def _undo(engine: Engine, changes: _Changes) -> None:
@@ -341,15 +366,12 @@ def _write_blobs(
 # Taking over.
 
 
-def _next_head(engine: Engine, leaves: bytes, changes: _Changes, amended: Callable[[Head], Head]) -> Head:
+def _next_head(engine: Engine, changes: _Changes, amended: Callable[[Head], Head]) -> Head:
     """Return the head over the old segments and the new ones; its live set is the last leaf of the audit tree."""
     old = engine.head
     tree = old.tree()
     repeated = old.tree_size - engine.live[0].journal.header.first_leaf
-    size = ENTRY.size
-    tree.extend(
-        merkle.audit_leaves(engine.suite, [leaves[at : at + size] for at in range(repeated * size, len(leaves), size)])
-    )
+    tree.extend(changes.hashes[repeated:])
     rows = {*old.segments, *changes.segments.values()}
     for one in changes.merged:
         rows.difference_update(one.sources)
@@ -388,6 +410,8 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
         move(index, txn, changes.places)
         changes.batch.write(index, txn)
         forget(index, txn, changes.forgotten)
+        if changes.counted is not None:
+            changes.counted.write(index, txn)
         for number in gone:
             index.drop_container(txn, number)
         index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from vaultfs_format import merkle
-from vaultfs_format.audit import ENTRY, LeafKind, encode_entries
+from vaultfs_format.audit import ENTRY, encode_events
 from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.epoch import EpochSecret, epoch_root
 from vaultfs_format.frame import FrameClass
@@ -151,7 +151,7 @@ def turn(
 def _log(coming: Engine, events: Sealable) -> Written:
     """Write a segment with events; it begins with the leaf of the head that is in force, which no journal repeats."""
     head, commit = coming.head, coming.last_commit + 1
-    audit = head.live_set().encode() + encode_entries(LeafKind.EVENT, commit, events.commitments)
+    audit = head.live_set().encode() + encode_events(commit, events.commitments)
     frames = [
         Placed(encode_row(one.sealed.encoded, one.sealed.entries, 0, HERE, runs), one.sealed.body, one.sealed.key)
         for one, runs in audit_frames(coming.suite, [(commit, chunk) for chunk in events.chunks])
@@ -282,7 +282,7 @@ def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Se
         last_commit=commit,
         segments=sorted(rows),
     )
-    tree, entries = old.tree(), encode_entries(LeafKind.EVENT, commit, events.commitments)
+    tree, entries = old.tree(), encode_events(commit, events.commitments)
     tree.extend(
         merkle.audit_leaves(engine.suite, [entries[at : at + ENTRY.size] for at in range(0, len(entries), ENTRY.size)])
     )

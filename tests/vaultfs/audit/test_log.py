@@ -291,8 +291,8 @@ class TestTampering:
     ) -> None:
         put(vault)
         vault.settle()
-        log = "vaultfs.audit.log."
-        from vaultfs.audit import log as module
+        log = "vaultfs.engine.leaves."
+        from vaultfs.engine import leaves as module
 
         entries, found = module._entries, module._events
         if change == "event missing":

@@ -318,7 +318,7 @@ def test_a_signer_that_may_not_be_used_halts_what_has_to_be_signed(tmp_path: Pat
 
 
 def test_a_vault_has_room_for_so_many_signers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultfs_format.limits.MAX_PUBLIC_KEYS", 3)
+    monkeypatch.setattr("vaultfs_format.limits.MAX_PUBLIC_KEYS", 4)
     with create(tmp_path / "v") as vault:
         vault.keys.turn(PASSPHRASE, new_signer=True)
         with pytest.raises(LimitExceeded):

@@ -7,33 +7,45 @@ leaf but the head's own, and the first leaf of the first live journal is the hea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vaultfs_format import merkle
+from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.errors import Structure, VaultError
+from vaultfs_format.handover import Handover, signer_at
 from vaultfs_format.head import Head
+from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import Disagreement, LeavesMissing, Property, TreeMismatch
-from vaultfs_tools.keyless.files import HEAD, VaultFiles
+from vaultfs_tools.keyless.files import HEAD, VaultFiles, superblock_name
 from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.journals import Journal
 from vaultfs_tools.keyless.segments import Audited, audit_entries
 
 
 def check_audit(
-    files: VaultFiles, report: Report, head: Head, segments: Sequence[Audited], journals: Sequence[Journal]
+    files: VaultFiles,
+    report: Report,
+    head: Head,
+    superblock: Superblock | None,
+    segments: Sequence[Audited],
+    journals: Sequence[Journal],
 ) -> None:
     """Compare the tree that the entries give with the head's, and the journals' first leaf with its live set."""
     own = head.live_set().encode()
-    tree = merkle.CompactRange(merkle.audit_nodes(head.suite))
+    line = _Line(report, head, superblock)
     for audited in sorted(segments, key=lambda one: one.footer.first_leaf):
-        if audited.footer.first_leaf != tree.size:
-            missing = audited.footer.first_leaf - tree.size
-            report.add(LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=missing), audited.name)
+        size = line.tree.size
+        if audited.footer.first_leaf != size:
+            report.add(
+                LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=audited.footer.first_leaf - size), audited.name
+            )
         try:
-            tree.extend(merkle.audit_leaves(head.suite, audit_entries(files, audited)))
+            line.extend(list(audit_entries(files, audited)), audited.name)
         except VaultError as error:
             report.add(error, audited.name, audited.footer.audit_offset)
-    tree.append(merkle.audit_leaf(head.suite, own))
+    line.extend([own], HEAD)
+    tree = line.tree
     if (tree.size, tree.peaks) != (head.tree_size, list(head.peaks)):
         report.add(TreeMismatch(structure=Structure.AUDIT_ENTRY, leaves=tree.size, expected=head.tree_size), HEAD)
     first = next((journal for journal in journals if journal.scan and journal.scan.leaves), None)
@@ -41,6 +53,41 @@ def check_audit(
         report.add(Disagreement(structure=Structure.AUDIT_ENTRY, property=Property.LIVE_SET), first.name)
     # The first entry of the journals is the head's own leaf, which the tree has already.
     report.audit_leaves = tree.size + max(0, sum(map(_leaves, journals)) - 1)
+
+
+class _Line:
+    """The tree as it grows, with each part of it signed by its signer: those before have stated where theirs end."""
+
+    def __init__(self, report: Report, head: Head, superblock: Superblock | None) -> None:
+        self._report = report
+        self._suite = head.suite
+        self.tree = head.pruned_tree()
+        self._handovers: list[Handover] | None = None
+        if superblock is not None:
+            self._vault = superblock_name(superblock.generation)
+            with suppress(VaultError):  # it is reported where the signers are checked
+                self._handovers = superblock.handovers()
+
+    def extend(self, entries: Sequence[bytes], name: str) -> None:
+        """Add entries that stand in a file."""
+        hashes, first = merkle.audit_leaves(self._suite, entries), self.tree.size
+        for handover in self._handovers or ():
+            if self.tree.size < handover.tree_size <= first + len(entries):
+                self.tree.extend(hashes[self.tree.size - first : handover.tree_size - first])
+                if self.tree.root(merkle.AUDIT_EMPTY) != handover.tree_root:
+                    wrong = TreeMismatch(structure=Structure.SIGNER, leaves=self.tree.size, expected=handover.tree_size)
+                    self._report.add(wrong, self._vault)
+        self.tree.extend(hashes[self.tree.size - first :])
+        if self._handovers is not None and self._misplaced(entries, first, self._handovers):
+            self._report.add(Disagreement(structure=Structure.AUDIT_ENTRY, property=Property.SIGNER), name)
+
+    @staticmethod
+    def _misplaced(entries: Sequence[bytes], first: int, handovers: Sequence[Handover]) -> bool:
+        """Return whether a live set is that of a head which another signer had to sign."""
+        for index, entry in enumerate(entries, start=first):
+            if entry[0] == LeafKind.LIVESET and AuditEntry.decode(entry).signer != signer_at(handovers, index + 1):
+                return True
+        return False
 
 
 def _leaves(journal: Journal) -> int:

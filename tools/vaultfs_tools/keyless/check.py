@@ -78,7 +78,7 @@ def _check_under(
         check_retired(files, report, head)
         journals = check_journals(files, report, head, advance)
         check_access(files, report, head, advance)
-        check_audit(files, report, head, audited, journals)
+        check_audit(files, report, head, superblock, audited, journals)
         parts = check_parts(files, report, head, journals)
         check_litter(files, report, head, journals, parts)
     except VaultError as error:

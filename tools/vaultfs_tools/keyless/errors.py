@@ -31,6 +31,7 @@ class Property(Enum):
     PART_LENGTH = 19
     ROLE = 20
     SUITE = 21
+    SIGNER = 22
 
 
 class CheckError(VaultError):

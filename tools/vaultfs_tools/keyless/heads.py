@@ -15,7 +15,7 @@ from vaultfs_format.head import Head
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import CopyStale, Disagreement, HeadsDisagree, Property, SignerUnknown
-from vaultfs_tools.keyless.files import HEAD, MAX_SMALL, VaultFiles
+from vaultfs_tools.keyless.files import HEAD, MAX_SMALL, VaultFiles, superblock_name
 from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.pairs import check_superblock, read_copies
 
@@ -87,7 +87,7 @@ def _judged(files: VaultFiles, head: Head, given: bytes | None) -> Judged:
         signer = _signer_of(head, superblock)
     except VaultError as error:
         return Judged(head, Standing.WRONG, error=error)
-    if given not in {None, signer}:
+    if given is not None and not _leads_to(superblock, given):
         return Judged(head, Standing.WRONG, signer, SignerUnknown(structure=Structure.SIGNER))
     return Judged(head, Standing.SIGNED, signer)
 
@@ -99,9 +99,18 @@ def _signer_of(head: Head, superblock: Superblock) -> bytes:
     ------
     SignatureInvalid, FormatError
     """
-    signer = superblock.signer(head.signer)
+    signer = superblock.in_force(head.signer)
     head.verify_signatures(signer)
     return signer.fingerprint
+
+
+def _leads_to(superblock: Superblock, given: bytes) -> bool:
+    """Return whether a fingerprint is that of the signer, or of one before: each has named the one that follows."""
+    try:
+        superblock.check_line()
+        return any(signer.fingerprint == given for signer in superblock.signers())
+    except VaultError:
+        return False
 
 
 def _difference(chosen: Judged, other: Judged) -> VaultError:
@@ -131,6 +140,10 @@ def check_signer(report: Report, head: Head, superblock: Superblock, given: byte
     except VaultError as error:
         report.add(error, HEAD)
         return
-    report.pinned = given == report.signer
+    try:
+        superblock.check_line()
+    except VaultError as error:
+        report.add(error, superblock_name(head.superblock_generation))
+    report.pinned = given is not None and _leads_to(superblock, given)
     if given is not None and not report.pinned:
         report.add(SignerUnknown(structure=Structure.SIGNER), HEAD)

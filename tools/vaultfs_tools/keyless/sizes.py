@@ -31,9 +31,9 @@ def most(read: Read, size: int) -> int:
 
 
 def _head(read: Read) -> int:
-    *_, journals, segments, _, _, peaks, _ = head.HEADER.unpack(read(0, head.HEADER.size))
+    *_, journals, segments, _, _, _, peaks, pruned, _ = head.HEADER.unpack(read(0, head.HEADER.size))
     rows = head.JOURNAL_ROW.size * journals + head.SEGMENT_ROW.size * segments
-    return int(head.HEADER.size + rows + DIGEST * peaks + HEAD_SIGNATURES + 2 * DIGEST)
+    return int(head.HEADER.size + rows + DIGEST * (peaks + pruned) + HEAD_SIGNATURES + 2 * DIGEST)
 
 
 def _keyring(read: Read) -> int:

@@ -1,0 +1,101 @@
+"""The leaves of the audit tree, in order: clear entries, and the events that they commit to, from the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.head import Head, SegmentRow
+
+from vaultfs.audit.events import Event, unsealed
+from vaultfs.engine.engine import LiveJournal, View
+from vaultfs.engine.mirrors import Doubled
+from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
+from vaultfs.engine.sealed import open_segment
+from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf of the audit tree.
+
+    Parameters
+    ----------
+    event
+        The event that it commits to; None where it is none.
+    """
+
+    index: int
+    entry: AuditEntry
+    event: Event | None
+
+
+def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int = 0) -> Iterator[Leaf]:
+    """Yield the leaves of a head's segments, and of journals that follow; none of a segment that ends before `first`.
+
+    Raises
+    ------
+    CommitmentMismatch
+        An event is not the one that its entry commits to.
+    VaultDamaged
+        Entries or events are missing.
+    """
+    rows = (row for row in head.segments if row.frame_class is FrameClass.AUDIT)
+    for start, row in sorted((_extent(engine, row), row) for row in rows):
+        if start[1] > first:
+            yield from _matched(start[0], _entries(engine, row), segment_frames(engine, row))
+    parts: dict[bytes, Doubled] = {}
+    try:
+        for live in journals:
+            index = live.journal.header.first_leaf
+            for found in live_groups(engine, live, parts):
+                frames = (frame for frame in found.frames if frame.row.header.frame_class is FrameClass.AUDIT)
+                entries = found.group.audit_entries()
+                yield from _matched(index, entries, frames)
+                index += len(entries)
+    finally:
+        for part in parts.values():
+            part.close()
+
+
+def _extent(engine: View, row: SegmentRow) -> tuple[int, int]:
+    """Return the index of the first leaf of a segment, and of what follows its last."""
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        footer = segment.footer
+    return footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size
+
+
+def _entries(engine: View, row: SegmentRow) -> list[AuditEntry]:
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        data = segment.read(segment.footer.audit_offset, segment.footer.audit_length)
+    return [AuditEntry.decode(data, at) for at in range(0, len(data), ENTRY.size)]
+
+
+def _matched(first: int, entries: Iterable[AuditEntry], frames: Iterable[FoundFrame]) -> Iterator[Leaf]:
+    """Yield leaves: clear entries and the events that they commit to, which come in the same order."""
+    events = _events(frames)
+    for index, entry in enumerate(entries, start=first):
+        if entry.kind is not LeafKind.EVENT:
+            yield Leaf(index, entry, None)
+            continue
+        found = next(events, None)
+        if found is None:
+            raise VaultDamaged(leaf=index)
+        event, commit, commitment = found
+        if (commit, commitment) != (entry.number, entry.commitment):
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY)
+        yield Leaf(index, entry, event)
+    if next(events, None) is not None:
+        raise VaultDamaged
+
+
+def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[Event, int, bytes]]:
+    """Yield event, commit number and commitment of every event in audit frames."""
+    for frame in frames:
+        body = frame.body()
+        for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
+            for event, commitment in unsealed(frame.suite, body[entry.offset : entry.offset + entry.length]):
+                yield event, commit, commitment
