@@ -8,11 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.events.vault import Settled, VaultClosed
 from vaultfs_format.head import Head, SegmentRow
 
 from vaultfs import processes
 from vaultfs.access.policy import Policy
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine import rebuild
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.engine import Condition, Engine, Options
@@ -113,7 +114,7 @@ class Vault:
         try:
             if not (engine.closed or engine.poisoned):
                 self._merge(engine.layout.journals)
-                self.note(EventType.VAULT_CLOSED)
+                self.note(VaultClosed)
                 self.committer.sync()
                 if engine.active is not None:
                     engine.active.journal.close_with_record()
@@ -197,7 +198,7 @@ class Vault:
         self.engine.index.forget_dead_readers()
         self._settling = True
         try:
-            self.note(EventType.SETTLED)
+            self.note(Settled)
             metrics = self.engine.metrics
             with timed(metrics, Timing.SETTLE):
                 written = settle(self.engine, amended, renewing)
@@ -297,15 +298,13 @@ class Vault:
             self.engine.check()
             return measure(self.engine)
 
-    def note(self, kind: EventType, count: int = 0) -> None:
-        """Record an act of the vault itself."""
-        self.record([Event(int(kind), self.engine.options.clock(), NOBODYS_SESSION, version=count)], durable=False)
+    def note(self, kind: Callable[..., Event], *about: int) -> None:
+        """Record an act of the vault itself: an event of a class, with what it has beside time and session."""
+        self.record([kind(self.engine.options.clock(), NOBODYS_SESSION, *about)], durable=False)
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
-        self.committer.commit(
-            Intent([], sealable(self.engine.suite, [encode_event(event) for event in events]), durable=durable)
-        )
+        self.committer.commit(Intent([], encoded(self.engine.suite, *events), durable=durable))
         self._upkeep.after_commit()
 
     def state(self, namespace: str, key: bytes) -> State:
