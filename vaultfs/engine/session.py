@@ -15,7 +15,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
-from vaultfs_format import limits
 from vaultfs_format.entries import Role
 from vaultfs_format.events.records import AccessDenied as DeniedEvent
 from vaultfs_format.events.records import (
@@ -29,10 +28,11 @@ from vaultfs_format.events.records import (
     SubjectsListed,
     VersionsListed,
 )
-from vaultfs_format.events.session import SessionOpened
 
 from vaultfs.access.policy import Action, Policy, Request
 from vaultfs.audit.events import Event, Outcome
+from vaultfs.context import UNSTATED, Attest, Context
+from vaultfs.engine.attesting import session_event
 from vaultfs.engine.engine import View
 from vaultfs.engine.guarding import Guard
 from vaultfs.engine.records import (
@@ -49,6 +49,7 @@ from vaultfs.engine.state import State, States
 from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
 from vaultfs.errors import (
     AccessDenied,
+    AttestationFailed,
     Closed,
     Deleted,
     IndexDamaged,
@@ -58,7 +59,7 @@ from vaultfs.errors import (
     SubjectAmbiguous,
 )
 from vaultfs.metrics import Counter, Timing, timed
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId, check_text
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.transaction import Transaction
@@ -103,8 +104,17 @@ class Session:
     vault's bound. A strict session returns data only once the event is durable.
     """
 
-    def __init__(self, host: Host, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
-        check_text(purpose, limits.MAX_PURPOSE)
+    def __init__(
+        self,
+        host: Host,
+        principal: Principal,
+        purpose: str,
+        policy: Policy,
+        *,
+        strict: bool,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> None:
         self._host = host
         self.engine = host.engine
         self.states = host.states
@@ -114,8 +124,10 @@ class Session:
         self._strict = strict
         self.id = os.urandom(16)
         self._closed = False
-        roles = tuple(sorted(principal.roles))
-        self._note([self.event(SessionOpened, principal.id, roles, purpose, bool(strict))])
+        event = session_event(self.engine, self.id, principal, purpose, strict=strict, context=context, attest=attest)
+        self._host.record([event], durable=strict or attest is not None)
+        if event.outcome is Outcome.FAILED:
+            raise AttestationFailed
 
     # Reading.
 

@@ -14,7 +14,9 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs import processes
 from vaultfs.access.policy import Policy
 from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
+from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine import rebuild
+from vaultfs.engine.attesting import tokens_of
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.epochs import Destruction, oldest_copy, retire
@@ -164,7 +166,15 @@ class Vault:
         """The vault's directory."""
         return self.engine.layout.root
 
-    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> WritingSession:
+    def session(
+        self,
+        principal: Principal,
+        purpose: str,
+        *,
+        strict: bool = False,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> WritingSession:
         """Open a session: who acts, and why.
 
         Parameters
@@ -173,9 +183,25 @@ class Vault:
             Purpose of use, such as a code of HL7 v3-PurposeOfUse: TREAT, HPAYMT, HOPERAT, HRESCH ...
         strict
             Return data only when the audit event of the read is durable; else within `Options.sync_bound` seconds.
+        context
+            Where the person acts, and of which encounter and order.
+        attest
+            Has the acting person sign the statement that it is given, `statement_of` the event that opens the session.
+            The vault keeps the signature and does not verify it: persons' keys are the host's.
+
+        Raises
+        ------
+        AttestationFailed
+            `attest` gave no signature; that is recorded.
+        ArgumentInvalid, Closed
         """
         self.engine.check()
-        return WritingSession(self, principal, purpose, self._policy, strict=strict)
+        return WritingSession(self, principal, purpose, self._policy, strict=strict, context=context, attest=attest)
+
+    def context_tokens(self, context: Context) -> ContextTokens:
+        """Return what stands for a context in the events of sessions of the present epoch, to look for it there."""
+        self.engine.check()
+        return tokens_of(self.engine.chain, context)
 
     def settle(self) -> int:
         """Turn the journals into segments; return how many segments were written.
