@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 import sys
@@ -20,19 +21,23 @@ from pathlib import Path
 
 import vaultfs_format
 from blake3 import blake3
+from msgspec import inspect as types
 from vaultfs_format import errors, labels, limits
 from vaultfs_format.compression import DICTIONARY
 from vaultfs_format.entries import FIELDS_OF, Role
 from vaultfs_format.errors import Structure
+from vaultfs_format.events.codec import CLASSES
 from vaultfs_format.frame import ROLES_OF
 from vaultfs_format.layout import Layout
 from vaultfs_tools.keyless.errors import CheckError
 from vaultfs_tools.keyless.findings import Severity, severity_of
 
 from vaultfs import kinds
-from vaultfs.audit.events import EventType
 
 SPEC = Path(__file__).resolve().parents[1] / "SPEC.md"
+COMMON = 2
+"""Fields that every event has after its type: time and session."""
+
 BLOCK = re.compile(r"(<!-- table: ([\w :-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 118
 
@@ -133,9 +138,61 @@ def dictionaries_table() -> str:
     return table(("number", "bytes", "BLAKE3"), rows)
 
 
+_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+_PARAMETER = re.compile(r"^(\w[\w, ]*)\n((?: +.*(?:\n|\Z))+)", re.MULTILINE)
+
+
+def parameters(found: type) -> dict[str, str]:
+    """Return the meaning of each field of a class, as it and those that it stands on document them."""
+    told: dict[str, str] = {}
+    for one in reversed(found.__mro__):
+        for block in _PARAMETERS.findall(inspect.cleandoc(one.__dict__.get("__doc__") or "")):
+            for listed, text in _PARAMETER.findall(block + "\n"):
+                meaning = " ".join(text.split()).replace("`", "")
+                told |= dict.fromkeys(listed.split(", "), meaning[:1].lower() + meaning[1:].rstrip("."))
+    return told
+
+
+def _shape(kind: types.Type) -> str:
+    """Return what a field of an event is in MessagePack."""
+    match kind:
+        case types.UnionType():
+            return f"{_shape(next(one for one in kind.types if not isinstance(one, types.NoneType)))}, or nil"
+        case types.VarTupleType(item_type=item, max_length=most):
+            return f"array of at most {most} times {_shape(item)}"
+        case types.StructType():
+            return f"array: {', '.join(f'{field.name} ({_shape(field.type)})' for field in kind.fields)}"
+        case types.EnumType():
+            return ", ".join(str(one.value) for one in kind.cls)
+    return _scalar(kind)
+
+
+def _scalar(kind: types.Type) -> str:
+    match kind:
+        case types.BytesType(min_length=least, max_length=most):
+            return f"{most} bytes" if least == most else f"{least} to {most:,} bytes"
+        case types.StrType(max_length=most):
+            return f"text of 1 to {most:,} characters"
+        case types.BoolType():
+            return "boolean"
+        case types.IntType(le=most):
+            return "integer" if most is None else f"integer, at most {most:,}"
+    raise ValueError(kind)
+
+
 def events_table() -> str:
-    """Return the types of audit events."""
-    return table(("type", "event"), [(int(event), event.name) for event in EventType])
+    """Return the types of audit events with the fields that each has after time and session."""
+    rows: list[Sequence[object]] = []
+    for number, found in CLASSES.items():
+        told = parameters(found)
+        rows.append((f"**{int(number)}**", f"**{number.name}**", "", (found.__doc__ or "").partition("\n")[0]))
+        described = types.type_info(found)
+        fields = described.fields if isinstance(described, types.StructType) else ()
+        rows += [
+            (position, field.name, _shape(field.type), told[field.name])
+            for position, field in enumerate(fields[COMMON:], 1 + COMMON)
+        ]
+    return table(("position", "field", "type", "meaning"), rows)
 
 
 def structures_table() -> str:

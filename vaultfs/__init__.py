@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
+from vaultfs.context import CareSetting, Context, PersonSignature, SignatureScheme, statement_of
 from vaultfs.engine.engine import Condition, Options
 from vaultfs.engine.front import create, open
 from vaultfs.engine.merging import Merged
@@ -51,8 +52,10 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "NOBODY",
     "Action",
+    "CareSetting",
     "ClinicalDate",
     "Condition",
+    "Context",
     "DirectoryAnchor",
     "DirectoryStore",
     "Event",
@@ -64,6 +67,7 @@ __all__ = [
     "Outcome",
     "Passphrase",
     "PermitAll",
+    "PersonSignature",
     "PixelData",
     "Policy",
     "Precision",
@@ -74,6 +78,7 @@ __all__ = [
     "RecordInfo",
     "Request",
     "Session",
+    "SignatureScheme",
     "State",
     "SubjectId",
     "Transaction",
@@ -82,4 +87,5 @@ __all__ = [
     "create",
     "open",
     "open_reader",
+    "statement_of",
 ]

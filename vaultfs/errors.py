@@ -135,6 +135,13 @@ class TransactionConflict(VaultError):
     )
 
 
+class AttestationFailed(VaultError, PermissionError):
+    """The acting person did not sign the statement of the session; this is recorded."""
+
+    code = 2106
+    advice = "Look at what signs for the person: it raised, or gave no signature that the format can keep."
+
+
 # 2200-2299: the vault as a place. ----------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import BinaryIO, Self
 
 import msgspec
+from vaultfs_format import limits
 
 from vaultfs.errors import ArgumentInvalid
 
@@ -253,4 +254,6 @@ class Principal:
 
     def __post_init__(self) -> None:
         for text in (self.id, *self.roles):
-            check_text(text, MAX_IDENTIFIER_CHARS)
+            check_text(text, limits.MAX_PRINCIPAL)
+        if len(self.roles) > limits.MAX_ROLES:
+            raise ArgumentInvalid(roles=len(self.roles))

@@ -140,3 +140,18 @@ LARGE_PARITY = 2
 
 ZONE_SLICES = 1024
 """Most data slices that share stripes."""
+
+MAX_PRINCIPAL = 1024
+"""Longest id of a principal, and longest role, in characters."""
+
+MAX_ROLES = 64
+"""Most roles of a principal."""
+
+MAX_PURPOSE = 256
+"""Longest purpose of use, in characters."""
+
+MAX_PERSON_KEY_ID = 64
+"""Longest id of a person's key."""
+
+MAX_PERSON_SIGNATURE = 16 * KIB
+"""Largest signature of a person."""

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from zlib import crc32
 
 from vaultfs_format.healing import SlicedFile
@@ -95,6 +95,14 @@ def session(vault: vaultfs.Vault) -> vaultfs.Session:
 def events(vault: vaultfs.Vault) -> list[vaultfs.Event]:
     """Return every audit event so far."""
     return [event for _, event in read_events(vault)]
+
+
+E = TypeVar("E", bound=vaultfs.Event)
+
+
+def events_of(vault: vaultfs.Vault, kind: type[E]) -> list[E]:
+    """Return every audit event of a class so far."""
+    return [event for event in events(vault) if isinstance(event, kind)]
 
 
 def event_types(vault: vaultfs.Vault) -> list[vaultfs.EventType]:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vaultfs_format.events.records import SubjectExported
+from vaultfs_format.events.session import SessionOpened
 from vaultfs_tools import cli, export
 
 import vaultfs
 from tests.vaultfs.migrate.support import MRN, files_of, ndjson, observation, patient, rows_of
 from tests.vaultfs.support import create, events, reopen
-from vaultfs import EventType
-from vaultfs.audit.events import decode_detail
 from vaultfs.migrate.importer import Importer
 
 GOOD = ndjson(patient("1", (MRN, "1"), name="CanaryQNameZ"), observation("o", "Patient/1"))
@@ -60,9 +60,9 @@ def test_the_bytes_come_back_privately_and_the_disclosure_is_on_record(run: Run,
     assert all({"id", "kind", "sha256", "source"} <= row.keys() for row in rows_of(out))
     with reopen(vault) as opened:
         found = events(opened)
-    (disclosure,) = [event for event in found if event.type == EventType.SUBJECT_EXPORTED]
-    (session,) = [e for e in found if e.type == EventType.SESSION_OPENED and e.session == disclosure.session]
-    assert (decode_detail(session).principal, decode_detail(session).purpose) == ("dr-who", "PATRQT")
+    (disclosure,) = [event for event in found if isinstance(event, SubjectExported)]
+    (session,) = [e for e in found if isinstance(e, SessionOpened) and e.session == disclosure.session]
+    assert (session.principal, session.purpose) == ("dr-who", "PATRQT")
 
 
 def test_json_has_every_number(run: Run, vault: Path, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_format.events.session import SessionOpened
 from vaultfs_tools import cli, import_
 
 from tests.vaultfs.migrate.support import MRN, message, ndjson, observation, patient
-from tests.vaultfs.support import PASSPHRASE, create, events, reopen
-from vaultfs import EventType, Identifier, Principal
-from vaultfs.audit.events import decode_detail
+from tests.vaultfs.support import PASSPHRASE, create, events_of, reopen
+from vaultfs import Identifier, Principal
 from vaultfs.migrate.importer import Importer
 
 GOOD = ndjson(patient("1", (MRN, "1")), observation("o", "Patient/1"))
@@ -153,7 +153,7 @@ def test_a_difference_found_by_verification_is_damage(
 def test_who_and_why_are_in_the_audit_log(run: Run, source: Path, vault: Path) -> None:
     assert run(vault, source, "--as=dr-who", "--purpose=TREAT")[0] == 0
     with reopen(vault) as opened:
-        details = [decode_detail(event) for event in events(opened) if event.type == EventType.SESSION_OPENED]
+        details = events_of(opened, SessionOpened)
     assert [(one.principal, one.purpose) for one in details] == [("dr-who", "TREAT")]
 
 

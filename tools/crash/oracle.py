@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from vaultfs_format.errors import VaultError
+from vaultfs_format.events.keys import SubjectDisposed
+from vaultfs_format.events.records import RecordPut
 from vaultfs_tools.keyless import Severity, VaultFiles
 from vaultfs_tools.keyless import check as check_without_keys
 
@@ -126,7 +128,7 @@ def state_of(vault: vaultfs.Vault, allowed: Allowed, known: Iterable[str]) -> tu
 def _check_audit(vault: vaultfs.Vault, shown: View) -> None:
     """Check that every event opens, that the tree is the head's, and that there is one event for each version."""
     events = [event for _, event in read_events(vault)]
-    disposed = {event.subject for event in events if event.type == vaultfs.EventType.SUBJECT_DISPOSED}
+    disposed = {event.subject for event in events if isinstance(event, SubjectDisposed)}
     there: list[tuple[object, int]] = []
     for (kind, name), seen in shown.items():
         if kind == "record":
@@ -136,7 +138,9 @@ def _check_audit(vault: vaultfs.Vault, shown: View) -> None:
     told = sorted(
         (event.record.hex(), event.version)
         for event in events
-        if event.type == vaultfs.EventType.RECORD_PUT and (event.record.hex() in names or event.subject not in disposed)
+        if isinstance(event, RecordPut)
+        and event.record
+        and (event.record.hex() in names or event.subject not in disposed)
     )
     if told != sorted(there, key=str):
         raise Broken("the audit log and the records tell different stories")

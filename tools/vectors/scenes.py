@@ -10,6 +10,9 @@ from vaultfs_format import labels, merkle
 from vaultfs_format.audit import AuditEntry
 from vaultfs_format.directory import encode_row
 from vaultfs_format.entries import NO_SUBJECT, Entry, PartRow, Role
+from vaultfs_format.events.records import StateSet, SubjectCreated
+from vaultfs_format.events.session import CareSetting, PersonSignature, SessionOpened, SignatureScheme
+from vaultfs_format.events.vault import VaultCreated
 from vaultfs_format.frame import FrameClass, SealedFrame
 from vaultfs_format.group import GroupDraft, PartFile
 from vaultfs_format.head import Head
@@ -17,10 +20,10 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
 from vaultfs_format.suite import DEFAULT
 from vaultfs_tools.keyless import files as names
 
-from vaultfs.audit.events import EventType
+from vaultfs.audit.events import NOBODYS_SESSION, encode_event
 from vectors import world
 from vectors.author import Journal, Segment, closing, commit_group, doubled, journal, segment, vault
-from vectors.world import CONTENT_KEY, IDENTIFIER_KEY, NOBODYS_KEY, SUBJECT, UNDATED, event, record, seeded
+from vectors.world import CONTENT_KEY, IDENTIFIER_KEY, NOBODYS_KEY, SUBJECT, UNDATED, event, put_event, record, seeded
 
 # What is stored.
 
@@ -77,11 +80,18 @@ BLOB_FRAMES = [*PART_FRAMES, LAST_PART]
 
 STARTED = 1_700_000_000_000_000
 EVENTS = [
-    event(EventType.VAULT_CREATED, STARTED),
-    event(EventType.SUBJECT_CREATED, STARTED + 1, subject=SUBJECT, version=1),
-    event(EventType.RECORD_PUT, STARTED + 2, subject=SUBJECT, version=1),
+    event(VaultCreated(STARTED, NOBODYS_SESSION)),
+    event(SubjectCreated(STARTED + 1, NOBODYS_SESSION, SUBJECT, 1)),
+    put_event(STARTED + 2, SUBJECT),
 ]
-MORE_EVENTS = [event(EventType.RECORD_PUT, STARTED + 3, version=1), event(EventType.STATE_SET, STARTED + 4, version=1)]
+MORE_EVENTS = [put_event(STARTED + 3), event(StateSet(STARTED + 4, NOBODYS_SESSION, seeded("state of event", 16), 1))]
+SESSION_EVENT = encode_event(
+    SessionOpened(
+        *(STARTED, seeded("session", 16), "dr-example", ("nurse", "physician"), "TREAT", True, CareSetting.IMP),
+        *(seeded("encounter", 16), seeded("order", 16)),
+        PersonSignature(SignatureScheme.ED25519, b"key-1", seeded("a signature", 64)),
+    )
+)
 LOG, LEAVES = world.events_frame("events", EVENTS, [1, 1, 1])
 MORE_LOG, MORE_LEAVES = world.events_frame("more events", MORE_EVENTS, [2, 2])
 

@@ -12,6 +12,7 @@ from vaultfs_format.access import access_keys, seal_access
 from vaultfs_format.audit import AuditEntry, LeafKind, commitment
 from vaultfs_format.entries import NO_OFFSET, NO_SUBJECT, Entry, EntryBlock, PartRow, Role
 from vaultfs_format.epoch import EpochSecret, epoch_root
+from vaultfs_format.events.records import RecordPut
 from vaultfs_format.frame import FrameClass, SealedFrame, seal_frame
 from vaultfs_format.head import Head
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
@@ -21,7 +22,7 @@ from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphras
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
-from vaultfs.audit.events import Event, EventType, encode_event
+from vaultfs.audit.events import NOBODYS_SESSION, Event, Outcome, encode_event
 from vectors.drawn import Drawn
 
 DRAWN_FILE = Path(__file__).parent / "drawn.json"
@@ -164,10 +165,14 @@ RECORDS = frame("records", [record(1, FIRST, 0), record(2, SECOND, len(FIRST), m
 # Events.
 
 
-def event(kind: EventType, at: int, **changes: Any) -> bytes:
+def event(made: Event) -> bytes:
     """Return an event as it is sealed and committed to, salt first."""
-    made = Event(int(kind), at, bytes(16), **changes)
-    return seeded(f"salt of event {at}", 16) + encode_event(made)
+    return seeded(f"salt of event {made.at}", 16) + encode_event(made)
+
+
+def put_event(at: int, subject: bytes = NO_SUBJECT) -> bytes:
+    """Return the event of a record's first version."""
+    return event(RecordPut(at, NOBODYS_SESSION, subject, 4, seeded(f"record of event {at}", 16), 1, Outcome.DONE))
 
 
 def events_frame(name: str, events: Sequence[bytes], commits: Sequence[int]) -> tuple[SealedFrame, list[AuditEntry]]:

@@ -23,7 +23,7 @@ from vaultfs_format.secret import Secret
 from vaultfs_format.suite import KEY
 
 from vaultfs import processes
-from vaultfs.audit.events import Event, encode_event, sealable
+from vaultfs.audit.events import Event, encoded
 from vaultfs.engine.engine import Options
 from vaultfs.engine.grouping import audit_frames
 from vaultfs.engine.journal import JournalFile
@@ -159,7 +159,7 @@ class AccessLog:
         return self._journal
 
     def _append(self, journal: JournalFile, events: Sequence[Event]) -> int:
-        chunks, commitments = sealable(journal.header.suite, [encode_event(event) for event in events])
+        chunks, commitments = encoded(journal.header.suite, *events)
         commit = self._commit = self._commit + 1
         rows, bodies, keys, offset = [], [], [], bodies_offset(0)
         for drafted, runs in audit_frames(journal.header.suite, [(commit, chunk) for chunk in chunks]):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vaultfs_format.act import FILE, Act, ActKind
-from vaultfs_format.suite import Suite
+from vaultfs_format.events.vault import CopyClaimed, RepairClaimed, RestoreClaimed
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Sealable, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded, sealable
 from vaultfs.engine import copies
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
@@ -28,12 +28,6 @@ LOGGED = ("vaultfs.acts", b"logged")
 
 _NAME = 8
 """Bytes of such a digest, so that those of as many names as are taken at a time fit into a state."""
-
-EVENTS = {
-    ActKind.REPAIRED: EventType.REPAIR_CLAIMED,
-    ActKind.COPIED: EventType.COPY_CLAIMED,
-    ActKind.RESTORED: EventType.RESTORE_CLAIMED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +110,19 @@ class Acts:
         """Yield what logs acts: an event of each, and in the same commit as those of a copy when it was last made."""
         engine, now = self._engine, self._engine.options.clock()
         of_copies: dict[bytes, list[Act]] = {}
-        unknown = Event(EventType.RESTORE_CLAIMED, now, NOBODYS_SESSION)
-        others = [unknown] * (left.unreadable + left.more)
+        others: list[Event] = [RestoreClaimed(now, NOBODYS_SESSION, 0)] * (left.unreadable + left.more)
         for act in left.acts:
             if act.kind is ActKind.COPIED and any(act.about):
                 of_copies.setdefault(act.about, []).append(act)
             else:
                 others.append(_event(act))
         if others:
-            yield Intent([], _sealable(engine.suite, others))
+            yield Intent([], encoded(engine.suite, *others))
         for copy, made in sorted(of_copies.items()):
             state = self._read(copies.NAMESPACE, copy)
             before = KnownCopy.decode(state.value) or KnownCopy(0)
             known = before._replace(made=min(now, max(before.made, *(act.time for act in made))))
-            events = _sealable(engine.suite, [_event(act) for act in made])
+            events = encoded(engine.suite, *map(_event, made))
             yield control_intent(engine, copies.NAMESPACE, copy, known.encode(), state.version, events)
 
     def remove(self, left: Left) -> Iterator[Intent]:
@@ -159,9 +152,11 @@ class Acts:
 
 
 def _event(act: Act) -> Event:
-    about = act.about if any(act.about) else b""
-    return Event(EVENTS[act.kind], act.time, NOBODYS_SESSION, record=about, version=act.count)
-
-
-def _sealable(suite: Suite, events: Iterable[Event]) -> Sealable:
-    return sealable(suite, [encode_event(event) for event in events])
+    about = act.about if any(act.about) else None
+    match act.kind:
+        case ActKind.REPAIRED:
+            return RepairClaimed(act.time, NOBODYS_SESSION, about, act.count)
+        case ActKind.COPIED:
+            return CopyClaimed(act.time, NOBODYS_SESSION, about, act.count)
+        case ActKind.RESTORED:
+            return RestoreClaimed(act.time, NOBODYS_SESSION, act.count)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from vaultfs_format.epoch import EpochSecret, epoch_root
+from vaultfs_format.events.keys import SecretsDestroyed
 from vaultfs_format.head import Head
 from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import same
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType
+from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.errors import EpochSecretMissing, VaultError
@@ -20,8 +21,6 @@ from vaultfs.keys.stores import EpochStore, asked
 
 FURTHER = 0
 """The number of a store that is not one of those with which the vault was opened; these are counted from 1."""
-
-_NUMBER = 4
 
 _Outdated = Mapping[int, Sequence[int] | None]
 """Epochs by the number of a store; None for one that cannot be asked."""
@@ -40,10 +39,9 @@ class Receipt:
     store: int
     epoch: int
 
-    def event(self, now: int) -> Event:
+    def event(self, now: int) -> SecretsDestroyed:
         """Return what the log says of it."""
-        store = self.store.to_bytes(_NUMBER, "little")
-        return Event(EventType.SECRETS_DESTROYED, now, NOBODYS_SESSION, record=store, version=self.epoch)
+        return SecretsDestroyed(now, NOBODYS_SESSION, self.store, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)

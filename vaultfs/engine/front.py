@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vaultfs_format.events.vault import VaultCreated
 from vaultfs_format.suite import SUITES
 
 from vaultfs.access.policy import DenyAll, Policy
-from vaultfs.audit.events import EventType
 from vaultfs.engine.create import create_files
 from vaultfs.engine.engine import Options
 from vaultfs.engine.epochs import holders
@@ -71,7 +71,7 @@ def create(
     root_key = create_files(files, place, recipients, stores, kinds, media_types, algorithms, other)
     vault = open(place, unlock=Known(root_key), epoch_stores=stores, policy=policy, options=options, vfs=files)
     try:
-        vault.note(EventType.VAULT_CREATED)
+        vault.note(VaultCreated)
     except BaseException:
         vault.close()
         raise

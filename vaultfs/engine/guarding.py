@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from vaultfs_format.events.keys import KeyRefused, KeyRiskAccepted
 from vaultfs_format.superblock import Superblock
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome
+from vaultfs.audit.events import NOBODYS_SESSION, Event
 from vaultfs.engine.lives import Lives
 from vaultfs.errors import KeyExpired, KeyNotUsable
 from vaultfs.keys.lifecycle import KeyKind
@@ -46,13 +47,13 @@ class Guard:
                 self._lives.unlocked(superblock, unlock)
             except (KeyExpired, KeyNotUsable):
                 if not accept_risk:
-                    self._note(EventType.KEY_REFUSED, Outcome.DENIED, KeyKind.RECIPIENT)
+                    self._refused(KeyKind.RECIPIENT)
                     raise
                 at_risk = True
         if accept_risk and self._lives.accept_risk():
             at_risk = True
         if at_risk:
-            self._note(EventType.KEY_RISK_ACCEPTED, Outcome.DONE)
+            self._record([KeyRiskAccepted(self._clock(), NOBODYS_SESSION)], durable=True)
 
     def check_process(self) -> None:
         """Refuse to open anything while the key of the epoch must not be used for that.
@@ -76,8 +77,8 @@ class Guard:
         try:
             yield
         except (KeyExpired, KeyNotUsable):
-            self._note(EventType.KEY_REFUSED, Outcome.DENIED, kind())
+            self._refused(kind())
             raise
 
-    def _note(self, event: EventType, outcome: Outcome, kind: int = 0) -> None:
-        self._record([Event(event, self._clock(), NOBODYS_SESSION, version=kind, outcome=outcome)], durable=True)
+    def _refused(self, kind: KeyKind) -> None:
+        self._record([KeyRefused(self._clock(), NOBODYS_SESSION, kind)], durable=True)

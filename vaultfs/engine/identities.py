@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from vaultfs_format.entries import WEAK, Role, pack_row
+from vaultfs_format.events.records import IdentifierAsserted, SubjectCreated, SubjectsLinked, SubjectsUnlinked
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import KEY
 
 from vaultfs.access.policy import Action
-from vaultfs.audit.events import EventType
 from vaultfs.engine.claims import Claims
 from vaultfs.engine.pending import Pending
 from vaultfs.engine.subjects import content_key, one_subject
@@ -112,7 +112,7 @@ class Identities:
         dated = date_fields(date)
         holder = self._begun()
         self._assert(holder, identifier, dated, unclaimed=True)
-        self._pending.note(EventType.SUBJECT_CREATED, holder.id, 1)
+        self._pending.note(SubjectCreated, holder.id, 1)
         return holder.id
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
@@ -123,7 +123,7 @@ class Identities:
     def create(self) -> SubjectId:
         """Create a subject that no identifier names yet."""
         holder = self._begun()
-        self._pending.note(EventType.SUBJECT_CREATED, holder.id)
+        self._pending.note(SubjectCreated, holder.id, 0)
         return holder.id
 
     def _begun(self) -> Holder:
@@ -156,7 +156,7 @@ class Identities:
         if subject in claims:
             return
         self._assert(holder, identifier, dated, WEAK if weak else 0, unclaimed=not claims)
-        self._pending.note(EventType.IDENTIFIER_ASSERTED, subject)
+        self._pending.note(IdentifierAsserted, subject, weak)
 
     def _assert(
         self, holder: Holder, identifier: Identifier, dated: DateFields, flags: int = 0, *, unclaimed: bool
@@ -183,8 +183,8 @@ class Identities:
         for subject in (one, other):
             self.holder(subject)
         self.claims.relate(one, other, same=same)
-        for subject in (one, other):
-            self._pending.note(EventType.SUBJECTS_LINKED if same else EventType.SUBJECTS_UNLINKED, subject)
+        for pair in ((one, other), (other, one)):
+            self._pending.note(SubjectsLinked if same else SubjectsUnlinked, *pair)
 
     def holder(self, subject: SubjectId) -> Holder:
         """Return what gathers the records of a subject.

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from vaultfs_format.events.keys import CryptoperiodSet, KeyStatePassed, KeyStateSet
 from vaultfs_format.layout import Buffer
 from vaultfs_format.stanzas import stanza_id
 from vaultfs_format.superblock import Superblock
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
@@ -181,7 +182,7 @@ class KeptLives(Lives):
         """
         with self._engine.lock:
             period = replace(period, since=self.period(kind).since or self._now())
-            event = Event(EventType.CRYPTOPERIOD_SET, self._now(), NOBODYS_SESSION, version=kind)
+            event = CryptoperiodSet(self._now(), NOBODYS_SESSION, kind, period.microseconds)
             self._set(_PERIOD + bytes([kind]), period.encode(), event)
 
     def set_state(self, ref: KeyRef, state: KeyState, reason: Reason = Reason.UNSPECIFIED) -> Life:
@@ -240,11 +241,10 @@ class KeptLives(Lives):
                 state = self.life(ref).at(self._now())
                 if state is not self._kept(ref).recorded and (ref, state) not in self._noted:
                     self._noted.add((ref, state))
-                    events = sealable(self._engine.suite, [encode_event(self._passed(ref, state))])
-                    self._commit(Intent([], events))
+                    self._commit(Intent([], encoded(self._engine.suite, self._passed(ref, state))))
 
     def _passed(self, ref: KeyRef, state: KeyState) -> Event:
-        return Event(EventType.KEY_STATE_PASSED, self._now(), NOBODYS_SESSION, record=ref.state_key, version=state)
+        return KeyStatePassed(self._now(), NOBODYS_SESSION, ref.kind, ref.id, state)
 
     def _refs(self) -> tuple[KeyRef, KeyRef]:
         """Return the keys of the epoch and of the signer that are in force."""
@@ -308,9 +308,7 @@ class KeptLives(Lives):
 
     @staticmethod
     def _event(ref: KeyRef, life: Life) -> Event:
-        return Event(
-            EventType.KEY_STATE_SET, life.changed, NOBODYS_SESSION, record=ref.state_key, version=life.recorded
-        )
+        return KeyStateSet(life.changed, NOBODYS_SESSION, ref.kind, ref.id, life.recorded, life.reason)
 
     def _set(self, key: bytes, value: bytes, event: Event) -> None:
         with self._engine.lock:
@@ -319,6 +317,4 @@ class KeptLives(Lives):
 
     def _intent(self, key: bytes, value: bytes, event: Event) -> Intent:
         version = self._read(NAMESPACE, key).version
-        return control_intent(
-            self._engine, NAMESPACE, key, value, version, sealable(self._engine.suite, [encode_event(event)])
-        )
+        return control_intent(self._engine, NAMESPACE, key, value, version, encoded(self._engine.suite, event))

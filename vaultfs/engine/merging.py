@@ -14,12 +14,13 @@ from pathlib import Path
 from vaultfs_format import limits
 from vaultfs_format.access import check_access_group, open_access
 from vaultfs_format.entries import Role
+from vaultfs_format.events.vault import AccessMerged
 from vaultfs_format.frame import open_body, open_entries
 from vaultfs_format.group import Group
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader, JournalKeys, JournalRole
 from vaultfs_format.secret import Secret
 
-from vaultfs.audit.events import Event, EventType, Outcome, Sealable, encode_event, sealable, unsealed
+from vaultfs.audit.events import NOBODYS_SESSION, Sealable, encoded, unsealed
 from vaultfs.engine.accesslog import SUFFIX
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
@@ -214,10 +215,8 @@ class Merger:
         """Commit a batch with the mark that goes with it; return the mark's new version."""
         engine = self._engine
         count = len(batch.commitments)
-        note = Event(
-            EventType.ACCESS_MERGED, engine.options.clock(), bytes(16), record=key, version=count, outcome=Outcome.DONE
-        )
-        chunks, commitments = sealable(engine.suite, [encode_event(note)])
+        note = AccessMerged(engine.options.clock(), NOBODYS_SESSION, key, count)
+        chunks, commitments = encoded(engine.suite, note)
         events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
         value = batch.group.to_bytes(_NUMBER, "little")
         self._commit(control_intent(engine, NAMESPACE, key, value, version, events))

@@ -6,7 +6,9 @@ plaintext too, is gone as soon as the transaction is let go of, and does not wai
 
 from __future__ import annotations
 
-from vaultfs.audit.events import EventType, sealable, subject_event
+from collections.abc import Callable
+
+from vaultfs.audit.events import Event, encode_event, sealable
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.units import Drafted, Gathered, seal_all
@@ -20,8 +22,8 @@ class Pending:
 
     Parameters
     ----------
-    session_id
-        Stands in each event.
+    session
+        Id of the session, which stands in each event.
 
     Attributes
     ----------
@@ -31,17 +33,17 @@ class Pending:
         Encoded.
     """
 
-    def __init__(self, engine: Engine, session_id: bytes) -> None:
+    def __init__(self, engine: Engine, session: bytes) -> None:
         self._engine = engine
-        self._session_id = session_id
+        self._session = session
         self.gathered: list[Gathered] = []
         self.sealed: list[Drafted] = []
         self.events: list[bytes] = []
         self.intent = Intent([], sealable(engine.suite, []), claims=engine.claims, protects=True)
 
-    def note(self, kind: EventType, subject: bytes, count: int = 0) -> None:
-        """Take down an event about a subject."""
-        self.events.append(subject_event(kind, self._engine.options.clock(), self._session_id, subject, count))
+    def note(self, kind: Callable[..., Event], *about: object) -> None:
+        """Take down an event of a class, with what it has beside time and session."""
+        self.events.append(encode_event(kind(self._engine.options.clock(), self._session, *about)))
 
     def seal(self) -> None:
         """Seal what is complete."""

@@ -11,7 +11,9 @@ from typing import Self, TypeVar
 
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import Event
+from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine.accesslog import AccessLog
+from vaultfs.engine.attesting import tokens_of
 from vaultfs.engine.engine import Condition, Options, View
 from vaultfs.engine.following import Follower
 from vaultfs.engine.guarding import Guard
@@ -312,10 +314,23 @@ class Reader:
         """The vault's directory."""
         return self.engine.layout.root
 
-    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> Session:
-        """Open a session: who reads, and why. Parameters as of `Vault.session`."""
+    def session(
+        self,
+        principal: Principal,
+        purpose: str,
+        *,
+        strict: bool = False,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> Session:
+        """Open a session: who reads, and why. Parameters and errors as of `Vault.session`."""
         self.engine.check()
-        return Session(self, principal, purpose, self._policy, strict=strict)
+        return Session(self, principal, purpose, self._policy, strict=strict, context=context, attest=attest)
+
+    def context_tokens(self, context: Context) -> ContextTokens:
+        """Return what stands for a context in the events of sessions of the present epoch, to look for it there."""
+        self.engine.check()
+        return tokens_of(self.engine.chain, context)
 
     def steady(self, read: Callable[[], T]) -> T:
         """Return what `read` returns, none of it older than this call."""

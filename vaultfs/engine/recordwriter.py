@@ -158,7 +158,7 @@ class RecordWriter:
         if known is None:
             known = self._identities.created(subject) if isinstance(subject, Identifier) else NOBODY
         holder = self._identities.holder(known)
-        return _Shelf(holder, kind, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id))
+        return _Shelf(holder, kind, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id, kind))
 
     def _source(self, record: NewRecord) -> _Source:
         """Look at a record that is large, comes from a file, or is a new version of another."""
@@ -206,8 +206,8 @@ class RecordWriter:
         self._pending.events.append(shelf.event + record_id + record_event_end(version))
         return record_id
 
-    def mark(self, record_id: RecordId, role: Role, action: Action) -> tuple[SubjectId, int] | None:
-        """Delete or undelete a record; return its subject and the version made, None where nothing changes."""
+    def mark(self, record_id: RecordId, role: Role, action: Action) -> tuple[SubjectId, int, int] | None:
+        """Delete or undelete a record; return its subject and kind, and the version made; None for no change."""
         engine = self._engine
         number = engine.chain.number_of(record_id)
         located, last = self._session.steady(lambda: newest(engine, number))
@@ -224,7 +224,7 @@ class RecordWriter:
         entry = located.entry
         frame = self._identities.holder(subject).unit.room(0)
         frame.add(Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version))
-        return subject, version
+        return subject, entry.kind, version
 
     def _base(self, number: bytes) -> int:
         """Return the version of a visible record that a new version is to be built on.

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vaultfs_format import limits
+from vaultfs_format.events.keys import ReencryptionBegun, ReencryptionEnded, SegmentsReencrypted
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.suite import KEY
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine.compaction import UNREADABLE, open_signed
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
@@ -124,7 +125,7 @@ def _begin(vault: Vault) -> None:
         vault.settle()
         before = engine.renewal.secrets if put_away_tables(engine) else ()
         renewal = Renewal(engine.head.generation, (*before, os.urandom(KEY)))
-        _commit(vault, renewal, EventType.REENCRYPTION_BEGUN)
+        _commit(vault, renewal, ReencryptionBegun)
 
 
 def _finish(vault: Vault) -> None:
@@ -132,13 +133,12 @@ def _finish(vault: Vault) -> None:
     with vault.engine.lock:
         for ref in owed(vault):
             vault.lives.set_state(ref, KeyState.DESTROYED)
-        _commit(vault, replace(vault.engine.renewal, before=0), EventType.REENCRYPTION_ENDED)
+        _commit(vault, replace(vault.engine.renewal, before=0), ReencryptionEnded)
 
 
-def _commit(vault: Vault, renewal: Renewal, kind: EventType) -> None:
+def _commit(vault: Vault, renewal: Renewal, kind: Callable[[int, bytes], Event]) -> None:
     engine = vault.engine
-    event = Event(int(kind), engine.options.clock(), NOBODYS_SESSION)
-    events = sealable(engine.suite, [encode_event(event)])
+    events = encoded(engine.suite, kind(engine.options.clock(), NOBODYS_SESSION))
     version = vault.state(NAMESPACE, _BEGAN).version
     vault.commit(control_intent(engine, NAMESPACE, _BEGAN, renewal.encode(), version, events))
     engine.renewal = renewal
@@ -173,7 +173,7 @@ def _step(vault: Vault, renew: Renew, segment_ids: set[bytes], done: Reencrypted
     engine = vault.engine
     with engine.lock:
         wanted = [row for row in engine.head.segments if row.segment_id in segment_ids]
-        vault.note(EventType.SEGMENTS_REENCRYPTED, len(wanted))
+        vault.note(SegmentsReencrypted, len(wanted))
         renew(wanted)
         kept = {row.segment_id for row in engine.head.segments}
     for row in wanted:

@@ -13,8 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 from vaultfs_format import limits
+from vaultfs_format.events.keys import (
+    EpochTurned,
+    EpochTurning,
+    EscrowDrilled,
+    RecipientAdded,
+    RecipientRemoved,
+    RecipientRenewed,
+    SecretKept,
+    SignerAdded,
+    SubjectDisposed,
+)
 from vaultfs_format.handover import Handover
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.layout import Buffer
@@ -23,7 +33,7 @@ from vaultfs_format.signing import Signer, SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY
 from vaultfs_format.superblock import HANDOVER, SIGNER, PublicKey, Superblock
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, Outcome, encoded
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.epochs import Destruction, present_secret, retire
 from vaultfs.engine.heads import read_superblock, witness
@@ -107,14 +117,14 @@ class Keys:
             added = listed(old.suite, stanza)
             with engine.lock:
                 engine.check_writable()
-                self._record(EventType.RECIPIENT_ADDED, added)
+                self._record(_added(added, self._now()))
                 try:
                     self._replace(new, root_key)
                 except StorageFull:
                     if not engine.poisoned:  # else a head may be there that names it
                         _remove(engine, new.generation)
                         with suppress(VaultError):
-                            self._record(EventType.RECIPIENT_ADDED, added, Outcome.FAILED)
+                            self._record(_added(added, self._now(), Outcome.FAILED))
                     raise
                 _remove(engine, old.generation)
         return added
@@ -152,10 +162,8 @@ class Keys:
             if not new_signer:
                 return self._turn(root_key, dispose)
             coming = _drawn_signer(old)
-            now, signer = self._engine.options.clock(), coming.signer
-            added = Event(
-                EventType.SIGNER_ADDED, now, NOBODYS_SESSION, record=signer.fingerprint, version=signer.number
-            )
+            signer = coming.signer
+            added = SignerAdded(self._now(), NOBODYS_SESSION, signer.number, signer.fingerprint)
             self._vault.record([added], durable=True)  # the signer before signs that it names this one
             self._vault.commit(self._vault.lives.began(KeyRef.signer(signer.number)))
             return self._turn(root_key, dispose, lambda: _handed_over(self._engine, old, coming))
@@ -209,7 +217,7 @@ class Keys:
             old, root_key = self._unlocked(unlock)
             made = succession(old, root_key, Secret(os.urandom(KEY)), Changes(unlock, staying, removed, added))
             self._vault.lives.inherit(made.renewed)
-            changes = list(_changes(made, self._engine.options.clock()))
+            changes = list(_changes(made, self._now()))
             turned = self._turn(made.root_key, dispose, lambda: Replacement(made.superblock), changes)
         return [listed(made.superblock.suite, one) for one in made.superblock.stanzas], turned
 
@@ -231,15 +239,11 @@ class Keys:
         subjects = sorted({bytes(subject) for subject in dispose})
         with engine.lock:
             engine.check_writable()
-            vault.note(EventType.EPOCH_TURNING, len(subjects))
+            vault.note(EpochTurning, len(subjects))
             vault.settle()
-            other, now = replacement(), engine.options.clock()
-            events = [
-                *(Event(EventType.SUBJECT_DISPOSED, now, NOBODYS_SESSION, subject) for subject in subjects),
-                *added,
-                Event(EventType.EPOCH_TURNED, now, NOBODYS_SESSION, version=len(subjects)),
-            ]
-            sealed = sealable(engine.suite, [encode_event(event) for event in events])
+            other, now = replacement(), self._now()
+            disposed = (SubjectDisposed(now, NOBODYS_SESSION, subject) for subject in subjects)
+            sealed = encoded(engine.suite, *disposed, *added, EpochTurned(now, NOBODYS_SESSION, len(subjects)))
             with timed(engine.metrics, Timing.TURN):
                 try:
                     turned = turn(engine, root_key, subjects, sealed, other)
@@ -285,8 +289,8 @@ class Keys:
                 engine.check_writable()
                 put_in_all([store], present_secret(engine, root_key))
                 witness([store], engine.head, engine.metrics)
-                retired, now = retire(engine, store), engine.options.clock()
-                kept = Event(EventType.SECRET_KEPT, now, NOBODYS_SESSION, version=engine.head.epoch)
+                retired, now = retire(engine, store), self._now()
+                kept = SecretKept(now, NOBODYS_SESSION, engine.head.epoch)
                 self._vault.record([kept, *(one.event(now) for one in retired.receipts)], durable=True)
         return retired
 
@@ -311,10 +315,10 @@ class Keys:
             stanza, root_key = shares.opened(superblock)
             superblock.verify(data, root_key)
         except VaultError:
-            self._record(EventType.ESCROW_DRILLED, None, Outcome.FAILED)
+            self._record(EscrowDrilled(self._now(), NOBODYS_SESSION, None, 0, Outcome.FAILED))
             raise
         found = listed(superblock.suite, stanza)
-        self._record(EventType.ESCROW_DRILLED, found)
+        self._record(EscrowDrilled(self._now(), NOBODYS_SESSION, bytes.fromhex(found.id), found.type, Outcome.DONE))
         return found
 
     def _read(self) -> tuple[Superblock, bytes]:
@@ -328,8 +332,11 @@ class Keys:
         superblock.verify(data, root_key)
         return superblock, root_key
 
-    def _record(self, kind: EventType, about: RecipientInfo | None, outcome: Outcome = Outcome.DONE) -> None:
-        self._vault.record([_event(kind, about, self._engine.options.clock(), outcome)], durable=True)
+    def _record(self, event: Event) -> None:
+        self._vault.record([event], durable=True)
+
+    def _now(self) -> int:
+        return self._engine.options.clock()
 
     def _replace(self, new: Superblock, root_key: Buffer) -> None:
         """Put another VAULT in force."""
@@ -372,20 +379,18 @@ def _handed_over(engine: Engine, old: Superblock, coming: _Coming) -> Replacemen
     return Replacement(new, (signer.number, coming.seeds))
 
 
-def _event(kind: EventType, about: RecipientInfo | None, now: int, outcome: Outcome = Outcome.DONE) -> Event:
-    stanza, number = (bytes.fromhex(about.id), about.type) if about else (b"", 0)
-    return Event(int(kind), now, NOBODYS_SESSION, record=stanza, version=number, outcome=int(outcome))
+def _added(about: RecipientInfo, now: int, outcome: Outcome = Outcome.DONE) -> RecipientAdded:
+    return RecipientAdded(now, NOBODYS_SESSION, bytes.fromhex(about.id), about.type, outcome)
 
 
 def _changes(made: Succession, now: int) -> Iterator[Event]:
     """Yield what the log says of every recipient before and after."""
     for new, old in made.renewed:
-        event = _event(EventType.RECIPIENT_RENEWED, new, now)
-        yield msgspec.structs.replace(event, record=event.record + bytes.fromhex(old.id))
+        yield RecipientRenewed(now, NOBODYS_SESSION, bytes.fromhex(new.id), new.type, bytes.fromhex(old.id))
     for about in made.removed:
-        yield _event(EventType.RECIPIENT_REMOVED, about, now)
+        yield RecipientRemoved(now, NOBODYS_SESSION, bytes.fromhex(about.id), about.type)
     for about in made.added:
-        yield _event(EventType.RECIPIENT_ADDED, about, now)
+        yield _added(about, now)
 
 
 def _remove(engine: Engine, generation: int) -> None:

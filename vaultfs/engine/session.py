@@ -9,16 +9,30 @@ import io
 import os
 from collections import Counter as Tallies
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date as calendar_date
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from vaultfs_format.entries import Role
+from vaultfs_format.events.records import AccessDenied as DeniedEvent
+from vaultfs_format.events.records import (
+    IdentifiersListed,
+    RecordRead,
+    RecordsRead,
+    RecordsSearched,
+    StateRead,
+    SubjectExported,
+    SubjectSearched,
+    SubjectsListed,
+    VersionsListed,
+)
 
 from vaultfs.access.policy import Action, Policy, Request
-from vaultfs.audit.events import Event, EventType, Outcome, SessionDetail, encode_detail
+from vaultfs.audit.events import Event, Outcome
+from vaultfs.context import UNSTATED, Attest, Context
+from vaultfs.engine.attesting import session_event
 from vaultfs.engine.engine import View
 from vaultfs.engine.guarding import Guard
 from vaultfs.engine.records import (
@@ -33,17 +47,27 @@ from vaultfs.engine.records import (
 )
 from vaultfs.engine.state import State, States
 from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
-from vaultfs.errors import AccessDenied, Closed, Deleted, IndexDamaged, NotFound, ReadOnly, SubjectAmbiguous
+from vaultfs.errors import (
+    AccessDenied,
+    AttestationFailed,
+    Closed,
+    Deleted,
+    IndexDamaged,
+    KindUnknown,
+    NotFound,
+    ReadOnly,
+    SubjectAmbiguous,
+)
 from vaultfs.metrics import Counter, Timing, timed
-from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId, check_text
+from vaultfs.model import NOBODY, ClinicalDate, Identifier, Principal, RecordId, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.transaction import Transaction
 
 T = TypeVar("T")
 
-MAX_PURPOSE = 256
-"""Longest purpose of use, in characters."""
+RECORD_ID = 16
+"""Bytes of a record id."""
 
 
 class Host(Protocol):
@@ -80,8 +104,17 @@ class Session:
     vault's bound. A strict session returns data only once the event is durable.
     """
 
-    def __init__(self, host: Host, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
-        check_text(purpose, MAX_PURPOSE)
+    def __init__(
+        self,
+        host: Host,
+        principal: Principal,
+        purpose: str,
+        policy: Policy,
+        *,
+        strict: bool,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> None:
         self._host = host
         self.engine = host.engine
         self.states = host.states
@@ -91,9 +124,10 @@ class Session:
         self._strict = strict
         self.id = os.urandom(16)
         self._closed = False
-        detail = SessionDetail(principal.id, tuple(sorted(principal.roles)), purpose)
-        opened = Event(EventType.SESSION_OPENED, self.engine.options.clock(), self.id, detail=encode_detail(detail))
-        self._note([opened])
+        event = session_event(self.engine, self.id, principal, purpose, strict=strict, context=context, attest=attest)
+        self._host.record([event], durable=strict or attest is not None)
+        if event.outcome is Outcome.FAILED:
+            raise AttestationFailed
 
     # Reading.
 
@@ -130,27 +164,34 @@ class Session:
             return located, use(located)
 
         metrics = self.engine.metrics
-        with self._noting_absence(EventType.RECORD_READ, record_id), timed(metrics, Timing.READ):
+        asked = None, 0, _asked(record_id), 0
+        with self._noting_absence(RecordRead, *asked), timed(metrics, Timing.READ):
             located, result = self._host.steady(read)
         metrics.add(Counter.RECORDS_READ)
         metrics.add(Counter.BYTES_READ, located.entry.length)
-        event = self.event(EventType.RECORD_READ, located.frame.block.subject, bytes(record_id), located.entry.version)
-        self._note([event])
+        about = located.frame.block.subject, located.entry.kind, record_id, located.entry.version
+        self._note([self.event(RecordRead, *about, Outcome.DONE)])
         return result
 
     @contextmanager
-    def _noting_absence(self, kind: EventType, record: bytes = b"") -> Iterator[None]:
-        """Record that someone asked for what is not there, or not one: the answer tells them something too."""
+    def _noting_absence(self, kind: Callable[..., Event], *asked: object) -> Iterator[None]:
+        """Record that someone asked for what is not there, or not one: the answer tells them something too.
+
+        Parameters
+        ----------
+        asked
+            What the event has of that beside time, session and outcome.
+        """
         try:
             yield
         except (NotFound, Deleted, SubjectAmbiguous):
-            self._note([self.event(kind, record=bytes(record), outcome=Outcome.FAILED)])
+            self._note([self.event(kind, *asked, Outcome.FAILED)])
             raise
 
     def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
         """Return many records, each in the version asked for (None: the newest), in the order asked for.
 
-        One audit event a subject says how many of its records were read.
+        One audit event a subject and kind says how many records were read.
 
         Raises
         ------
@@ -166,12 +207,17 @@ class Session:
                 self.authorize(Action.READ, self.engine.kinds.name(kind), SubjectId(subject))
             return [read_record(self.engine, one) for one in located]
 
-        with self._noting_absence(EventType.RECORDS_READ):
+        with self._noting_absence(RecordsRead, None, 0, 0):
             found = self._host.steady(read)
         self.engine.metrics.add(Counter.RECORDS_READ, len(found))
         self.engine.metrics.add(Counter.BYTES_READ, sum(len(record.data) for record in found))
-        counts = Tallies(record.info.subject for record in found)
-        self._note([self.event(EventType.RECORDS_READ, subject, version=count) for subject, count in counts.items()])
+        counts = Tallies((record.info.subject, record.info.kind) for record in found)
+        self._note(
+            [
+                self.event(RecordsRead, subject, self._number(kind), count, Outcome.DONE)
+                for (subject, kind), count in counts.items()
+            ]
+        )
         return found
 
     def versions(self, record_id: RecordId) -> list[RecordInfo]:
@@ -187,11 +233,12 @@ class Session:
                 raise NotFound
             return [info_of(self.engine, locate(self.engine, number, hit)) for hit in hits]
 
-        with self._noting_absence(EventType.VERSIONS_LISTED, record_id):
+        with self._noting_absence(VersionsListed, None, 0, _asked(record_id), 0):
             found = self._host.steady(read)
         for kind, subject in {(info.kind, info.subject) for info in found}:
             self.authorize(Action.READ, kind, subject)
-        self._note([self.event(EventType.VERSIONS_LISTED, found[-1].subject, bytes(record_id), len(found))])
+        about = found[-1].subject, self._number(found[-1].kind), record_id, len(found)
+        self._note([self.event(VersionsListed, *about, Outcome.DONE)])
         return found
 
     def find(
@@ -226,7 +273,7 @@ class Session:
         number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
-        with self._noting_absence(EventType.RECORDS_SEARCHED):
+        with self._noting_absence(RecordsSearched, None, number or 0, 0):
             try:
                 subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
             except NotFound:
@@ -242,7 +289,8 @@ class Session:
         with timed(self.engine.metrics, Timing.SEARCH):
             found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
-        self._note([self.event(EventType.RECORDS_SEARCHED, one, version=len(found)) for one in subjects])
+        counts = Tallies(info.subject for info in found)
+        self._note([self.event(RecordsSearched, one, number or 0, counts[one], Outcome.DONE) for one in subjects])
         return found
 
     def _people(self, subject: Identifier | SubjectId, *, follow_links: bool) -> list[SubjectId]:
@@ -292,16 +340,16 @@ class Session:
         self.check()
         self.authorize(Action.SEARCH, None, None)
         found = self._host.steady(lambda: subjects_of(self.engine, identifier))
-        self._note([self.event(EventType.SUBJECT_SEARCHED, one) for one in found or [SubjectId(NOBODY)]])
+        self._note([self.event(SubjectSearched, one) for one in found] or [self.event(SubjectSearched, None)])
         return found
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
         """Return the identifiers that are asserted for a subject."""
         self.check()
         self.authorize(Action.SEARCH, None, subject)
-        with self._noting_absence(EventType.SUBJECT_SEARCHED):
+        with self._noting_absence(IdentifiersListed, subject, 0):
             found = self._host.steady(lambda: list(self._identifiers(subject)))
-        self._note([self.event(EventType.SUBJECT_SEARCHED, subject)])
+        self._note([self.event(IdentifiersListed, subject, len(found), Outcome.DONE)])
         return found
 
     def _identifiers(self, subject: SubjectId) -> Iterator[Identifier]:
@@ -322,7 +370,7 @@ class Session:
         self.check()
         self.authorize(Action.SEARCH, None, None)
         units = self._host.steady(self._units)
-        self._note([self.event(EventType.SUBJECT_SEARCHED, version=len(units))])
+        self._note([self.event(SubjectsListed, len(units))])
         yield NOBODY
         for unit in units:
             yield SubjectId(unit)
@@ -343,7 +391,7 @@ class Session:
         self.check()
         self.authorize(Action.READ_STATE, None, None)
         found = self._host.steady(lambda: self.states.read(namespace, key))
-        self._note([self.event(EventType.STATE_READ, version=found.version)])
+        self._note([self.event(StateRead, self.engine.chain.event_state_token(namespace, key), found.version)])
         return found
 
     def transaction(self) -> Transaction:
@@ -364,7 +412,7 @@ class Session:
         """
         self.check()
         self.authorize(Action.EXPORT, None, subject)
-        self._host.record([self.event(EventType.SUBJECT_EXPORTED, subject, version=count)], durable=True)
+        self._host.record([self.event(SubjectExported, subject, count)], durable=True)
 
     # Deciding and recording.
 
@@ -378,22 +426,21 @@ class Session:
         request = Request(self.principal, self.purpose, action, kind, subject)
         if self._policy.permits(request):
             return
-        event = self.event(EventType.ACCESS_DENIED, subject or b"", version=action, outcome=Outcome.DENIED)
+        event = self.event(DeniedEvent, subject, self._number(kind), action)
         self._host.record([event], durable=True)
         self.engine.metrics.add(Counter.DENIALS)
         raise AccessDenied(action=action)
 
-    def event(
-        self,
-        kind: EventType,
-        subject: bytes = b"",
-        record: bytes = b"",
-        version: int = 0,
-        outcome: Outcome = Outcome.DONE,
-    ) -> Event:
-        """Return an event of this session, now."""
-        now = self.engine.options.clock()
-        return Event(int(kind), now, self.id, bytes(subject), bytes(record), version, int(outcome))
+    def event(self, kind: Callable[..., Event], *about: object) -> Event:
+        """Return an event of this session, now: of a class, with what it has beside time and session."""
+        return kind(self.engine.options.clock(), self.id, *about)
+
+    def _number(self, kind: str | None) -> int:
+        """Return the number of a kind; 0 for none, and for one that the vault does not know."""
+        if kind is not None:
+            with suppress(KindUnknown):
+                return self.engine.kinds.number(kind)
+        return 0
 
     def _note(self, events: list[Event]) -> None:
         if events:
@@ -415,6 +462,11 @@ class Session:
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self.close()
+
+
+def _asked(record_id: bytes) -> bytes | None:
+    """Return what was asked for where it can be a record id."""
+    return record_id if len(record_id) == RECORD_ID else None
 
 
 def _within(date: ClinicalDate | None, since: ClinicalDate | None, until: ClinicalDate | None) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vaultfs.audit.events import EventType
+from vaultfs_format.events.vault import Recovered, RollbackAccepted, VaultOpened
+
 from vaultfs.engine import rebuild, reserve
 from vaultfs.engine.acts import Acts
 from vaultfs.engine.control import MIRRORING, ON
@@ -60,9 +61,9 @@ def start(vault: Vault) -> None:
     if engine.accepting:
         _accept(vault, acts.claims(restored))
     if void:
-        vault.note(EventType.RECOVERED, void)
+        vault.note(Recovered, void)
     engine.index.forget_dead_readers()
-    vault.note(EventType.VAULT_OPENED)
+    vault.note(VaultOpened)
     vault.merge_access_logs()
     for intent in acts.claims(rest):
         vault.commit(intent)
@@ -82,7 +83,7 @@ def _accept(vault: Vault, claims: Iterable[Intent]) -> None:
     engine = vault.engine
     engine.settle_at = _NEVER
     if engine.older:
-        vault.note(EventType.ROLLBACK_ACCEPTED, engine.seen)
+        vault.note(RollbackAccepted, engine.seen)
     for intent in claims:
         vault.commit(intent)
     engine.metrics.add(Counter.SEGMENTS_WRITTEN, settle(engine))

@@ -23,7 +23,7 @@ from vaultfs_format.subjectheads import (
 )
 from vaultfs_format.suite import DIGEST, Suite
 
-from vaultfs.audit.events import Event
+from vaultfs.audit.events import Event, subject_of
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.index import Index
 from vaultfs.engine.leaves import Leaf, leaves
@@ -132,10 +132,9 @@ def count(engine: Engine, first: int, found: Iterable[tuple[bytes, Event]], size
         tally = Tally(suite, _Known(index, txn))
         for leaf in leaves(engine, engine.head, (), through) if through < first else ():
             if through <= leaf.index < first:
-                _take(tally, suite, leaf)
+                _take_leaf(tally, suite, leaf)
         for hashed, event in found:
-            if event.subject and event.subject != NOBODY:
-                tally.take(event.subject, hashed)
+            _take(tally, event, hashed)
         tally.fold()
         hashes = _advanced(index, txn, suite, tally.heads, buckets)
     entry = AuditEntry(LeafKind.SUBJECTS, size, root(suite, hashes))
@@ -154,7 +153,7 @@ def recount(engine: View, index: Index) -> None:
     tally = Tally(suite, {})
     for leaf in leaves(engine, engine.head, ()):
         if leaf.entry.kind is not LeafKind.SUBJECTS:
-            _take(tally, suite, leaf)
+            _take_leaf(tally, suite, leaf)
             continue
         with index.writing() as txn:
             tally = tally.on(_Known(index, txn))
@@ -167,11 +166,17 @@ def recount(engine: View, index: Index) -> None:
         tally = Tally(suite, {})
 
 
-def _take(tally: Tally, suite: Suite, leaf: Leaf) -> None:
+def _take_leaf(tally: Tally, suite: Suite, leaf: Leaf) -> None:
     if leaf.entry.kind is LeafKind.SUBJECTS:
         tally.fold()
-    elif leaf.event is not None and leaf.event.subject and leaf.event.subject != NOBODY:
-        tally.take(leaf.event.subject, merkle.audit_leaf(suite, leaf.entry.encode()))
+    elif leaf.event is not None:
+        _take(tally, leaf.event, merkle.audit_leaf(suite, leaf.entry.encode()))
+
+
+def _take(tally: Tally, event: Event, leaf: bytes) -> None:
+    subject = subject_of(event)
+    if subject and subject != NOBODY:
+        tally.take(subject, leaf)
 
 
 def _advanced(

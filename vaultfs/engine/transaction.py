@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from vaultfs_format import limits
 from vaultfs_format.entries import Role
+from vaultfs_format.events.base import Event, Outcome
+from vaultfs_format.events.records import RecordDeleted, RecordUndeleted, StateSet
 from vaultfs_format.frame import FrameClass
 
 from vaultfs.access.policy import Action
-from vaultfs.audit.events import EventType, encode_event
 from vaultfs.engine import collector
 from vaultfs.engine.identities import Identities
 from vaultfs.engine.pending import Pending
@@ -99,7 +100,7 @@ class Transaction:
         ------
         NotFound, Deleted, AccessDenied
         """
-        self._mark(record_id, Role.DELETE, Action.DELETE, EventType.RECORD_DELETED)
+        self._mark(record_id, Role.DELETE, Action.DELETE, RecordDeleted)
 
     def undelete(self, record_id: RecordId) -> None:
         """Show a deleted record again; one that is visible is left as it is.
@@ -108,14 +109,14 @@ class Transaction:
         ------
         NotFound, AccessDenied
         """
-        self._mark(record_id, Role.UNDELETE, Action.UNDELETE, EventType.RECORD_UNDELETED)
+        self._mark(record_id, Role.UNDELETE, Action.UNDELETE, RecordUndeleted)
 
-    def _mark(self, record_id: RecordId, role: Role, action: Action, event: EventType) -> None:
+    def _mark(self, record_id: RecordId, role: Role, action: Action, event: Callable[..., Event]) -> None:
         self._check()
         marked = self._records.mark(record_id, role, action)
         if marked is not None:
-            subject, version = marked
-            self._pending.events.append(encode_event(self._session.event(event, subject, record_id, version)))
+            subject, kind, version = marked
+            self._pending.note(event, subject, kind, record_id, version, Outcome.DONE)
 
     # Subjects.
 
@@ -236,7 +237,7 @@ class Transaction:
         frame.add(role_entry(Role.STATE, token, frame.size, len(body))._replace(version=version), body)
         self._intent.guards.setdefault(token, known)
         self._intent.states[token] = version
-        self._pending.events.append(encode_event(self._session.event(EventType.STATE_SET, version=version)))
+        self._pending.note(StateSet, self._engine.chain.event_state_token(namespace, key), version)
         return version
 
     # Ending.

@@ -8,12 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from vaultfs_format.events.vault import Settled, VaultClosed
 from vaultfs_format.head import Head, SegmentRow
 
 from vaultfs import processes
 from vaultfs.access.policy import Policy
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
+from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine import rebuild
+from vaultfs.engine.attesting import tokens_of
 from vaultfs.engine.committer import Committer
 from vaultfs.engine.engine import Condition, Engine, Options
 from vaultfs.engine.epochs import Destruction, oldest_copy, retire
@@ -113,7 +116,7 @@ class Vault:
         try:
             if not (engine.closed or engine.poisoned):
                 self._merge(engine.layout.journals)
-                self.note(EventType.VAULT_CLOSED)
+                self.note(VaultClosed)
                 self.committer.sync()
                 if engine.active is not None:
                     engine.active.journal.close_with_record()
@@ -163,7 +166,15 @@ class Vault:
         """The vault's directory."""
         return self.engine.layout.root
 
-    def session(self, principal: Principal, purpose: str, *, strict: bool = False) -> WritingSession:
+    def session(
+        self,
+        principal: Principal,
+        purpose: str,
+        *,
+        strict: bool = False,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> WritingSession:
         """Open a session: who acts, and why.
 
         Parameters
@@ -172,9 +183,25 @@ class Vault:
             Purpose of use, such as a code of HL7 v3-PurposeOfUse: TREAT, HPAYMT, HOPERAT, HRESCH ...
         strict
             Return data only when the audit event of the read is durable; else within `Options.sync_bound` seconds.
+        context
+            Where the person acts, and of which encounter and order.
+        attest
+            Has the acting person sign the statement that it is given, `statement_of` the event that opens the session.
+            The vault keeps the signature and does not verify it: persons' keys are the host's.
+
+        Raises
+        ------
+        AttestationFailed
+            `attest` gave no signature; that is recorded.
+        ArgumentInvalid, Closed
         """
         self.engine.check()
-        return WritingSession(self, principal, purpose, self._policy, strict=strict)
+        return WritingSession(self, principal, purpose, self._policy, strict=strict, context=context, attest=attest)
+
+    def context_tokens(self, context: Context) -> ContextTokens:
+        """Return what stands for a context in the events of sessions of the present epoch, to look for it there."""
+        self.engine.check()
+        return tokens_of(self.engine.chain, context)
 
     def settle(self) -> int:
         """Turn the journals into segments; return how many segments were written.
@@ -197,7 +224,7 @@ class Vault:
         self.engine.index.forget_dead_readers()
         self._settling = True
         try:
-            self.note(EventType.SETTLED)
+            self.note(Settled)
             metrics = self.engine.metrics
             with timed(metrics, Timing.SETTLE):
                 written = settle(self.engine, amended, renewing)
@@ -297,15 +324,13 @@ class Vault:
             self.engine.check()
             return measure(self.engine)
 
-    def note(self, kind: EventType, count: int = 0) -> None:
-        """Record an act of the vault itself."""
-        self.record([Event(int(kind), self.engine.options.clock(), NOBODYS_SESSION, version=count)], durable=False)
+    def note(self, kind: Callable[..., Event], *about: int) -> None:
+        """Record an act of the vault itself: an event of a class, with what it has beside time and session."""
+        self.record([kind(self.engine.options.clock(), NOBODYS_SESSION, *about)], durable=False)
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
-        self.committer.commit(
-            Intent([], sealable(self.engine.suite, [encode_event(event) for event in events]), durable=durable)
-        )
+        self.committer.commit(Intent([], encoded(self.engine.suite, *events), durable=durable))
         self._upkeep.after_commit()
 
     def state(self, namespace: str, key: bytes) -> State:

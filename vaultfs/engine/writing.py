@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from vaultfs.access.policy import Policy
+from vaultfs.context import UNSTATED, Attest, Context
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.session import Host, Session
@@ -33,8 +34,18 @@ class WritingSession(Session):
 
     engine: Engine
 
-    def __init__(self, host: WritingHost, principal: Principal, purpose: str, policy: Policy, *, strict: bool) -> None:
-        super().__init__(host, principal, purpose, policy, strict=strict)
+    def __init__(
+        self,
+        host: WritingHost,
+        principal: Principal,
+        purpose: str,
+        policy: Policy,
+        *,
+        strict: bool,
+        context: Context = UNSTATED,
+        attest: Attest | None = None,
+    ) -> None:
+        super().__init__(host, principal, purpose, policy, strict=strict, context=context, attest=attest)
         self._writer = host
 
     def transaction(self) -> Transaction:

@@ -46,7 +46,7 @@ _TOKEN = 16
 _KEYS = frozenset(
     {
         *("epoch_root", "access_key", "nobody_content_key"),
-        *("_identifier_key", "_id_key", "_alias_key", "_table_keys", "_ciphers"),
+        *("_identifier_key", "_id_key", "_alias_key", "_context_key", "_table_keys", "_ciphers"),
     }
 )
 """Attributes of a key chain that are gone once it was wiped."""
@@ -87,13 +87,17 @@ class KeyChain:
         self._identifier_key = Secret(values[Tag.IDENTIFIER_KEY])
         self._id_key = Secret(values[Tag.RECORD_ID_KEY])
         self._alias_key = Secret(suite.derive(epoch_root, labels.ALIAS_EPOCH, keyring.vault_id, KEY))
+        self._context_key = Secret(suite.derive(epoch_root, labels.CONTEXT_KEY, keyring.vault_id, KEY))
         self._ciphers = _Ciphers(self._id_key, self._alias_key)
         self.content_id = suite.short_mac(labels.CONTENT)
         self.nobody_content_key = suite.derive(self._identifier_key, labels.NOBODY, b"", KEY)
 
     def wipe(self) -> None:
         """Overwrite the keys, and let go of those that cannot be, and of the AES contexts of all threads."""
-        for secret in (self.epoch_root, self.access_key, self._identifier_key, self._id_key, self._alias_key):
+        for secret in (
+            *(self.epoch_root, self.access_key, self._identifier_key),
+            *(self._id_key, self._alias_key, self._context_key),
+        ):
             secret.wipe()
         for name in _KEYS:
             delattr(self, name)
@@ -160,9 +164,24 @@ class KeyChain:
         ArgumentInvalid
             The namespace is empty, or holds half of a surrogate pair.
         """
-        check_text(namespace, len(namespace))
-        name = namespace.encode()
-        return self.suite.mac(self._identifier_key, labels.STATE, len(name).to_bytes(4, "little") + name + key)[:16]
+        return self.suite.mac(self._identifier_key, labels.STATE, _state_name(namespace, key))[:_TOKEN]
+
+    def context_token(self, field: str, value: bytes) -> bytes:
+        """Return the token of what an audit event names: of this epoch alone, whose end nobody can make it after.
+
+        Parameters
+        ----------
+        field
+            What the value is, such as ``encounter``.
+        """
+        name = field.encode()
+        return self.suite.mac(self._context_key, labels.CONTEXT, len(name).to_bytes(4, "little") + name + value)[
+            :_TOKEN
+        ]
+
+    def event_state_token(self, namespace: str, key: bytes) -> bytes:
+        """Return the token that a control-state key has in audit events. Raises as `state_token` does."""
+        return self.context_token("state", _state_name(namespace, key))
 
     def source_token(self, root: str, path: str) -> bytes:
         """Return the token of a source file: a keyed id of its root and relative path."""
@@ -192,6 +211,12 @@ class KeyChain:
     def content_hasher(self, content_key: bytes) -> Hasher:
         """Return a hasher whose digest begins with the content id of what it takes in."""
         return self.suite.mac_hasher(content_key, labels.CONTENT)
+
+
+def _state_name(namespace: str, key: bytes) -> bytes:
+    check_text(namespace, len(namespace))
+    name = namespace.encode()
+    return len(name).to_bytes(4, "little") + name + key
 
 
 def open_inbox(keyring: Keyring, epoch_root: Buffer) -> Secret:

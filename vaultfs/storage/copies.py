@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs_format.events.vault import CopyGivenUp, CopyKeysConfirmed
+
+from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine import copies
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy, known_copies
@@ -39,7 +41,7 @@ def confirm_keys(vault: Vault, copy: bytes) -> None:
     NotFound
         There is no such copy.
     """
-    _set(vault, copy, EventType.COPY_KEYS_CONFIRMED, forget=False)
+    _set(vault, copy, CopyKeysConfirmed, forget=False)
 
 
 def give_up(vault: Vault, copy: bytes) -> None:
@@ -50,10 +52,10 @@ def give_up(vault: Vault, copy: bytes) -> None:
     NotFound
         There is no such copy.
     """
-    _set(vault, copy, EventType.COPY_GIVEN_UP, forget=True)
+    _set(vault, copy, CopyGivenUp, forget=True)
 
 
-def _set(vault: Vault, copy: bytes, kind: EventType, *, forget: bool) -> None:
+def _set(vault: Vault, copy: bytes, kind: Callable[[int, bytes, bytes], Event], *, forget: bool) -> None:
     engine = vault.engine
     with engine.lock:
         state = vault.steady(lambda: vault.states.read(copies.NAMESPACE, copy))
@@ -62,6 +64,6 @@ def _set(vault: Vault, copy: bytes, kind: EventType, *, forget: bool) -> None:
             raise NotFound
         now = engine.options.clock()
         value = b"" if forget else known._replace(keys=now).encode()
-        events = sealable(engine.suite, [encode_event(Event(kind, now, NOBODYS_SESSION, record=copy))])
+        events = encoded(engine.suite, kind(now, NOBODYS_SESSION, copy))
         vault.commit(control_intent(engine, copies.NAMESPACE, copy, value, state.version, events))
         vault.retire()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 
+from vaultfs_format.events.vault import MirroringSet
 from vaultfs_format.head import SegmentRow
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, encoded
 from vaultfs.engine.control import MIRRORING, OFF, ON, control_intent
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.sealed import mirror_segment
@@ -28,12 +29,8 @@ def set_mirroring(vault: Vault, *, on: bool) -> None:
     engine = vault.engine
     with engine.lock:
         version = vault.steady(lambda: vault.states.read(*MIRRORING)).version
-        event = Event(EventType.MIRRORING_SET, engine.options.clock(), NOBODYS_SESSION, version=int(on))
-        vault.commit(
-            control_intent(
-                engine, *MIRRORING, ON if on else OFF, version, sealable(engine.suite, [encode_event(event)])
-            )
-        )
+        events = encoded(engine.suite, MirroringSet(engine.options.clock(), NOBODYS_SESSION, bool(on)))
+        vault.commit(control_intent(engine, *MIRRORING, ON if on else OFF, version, events))
         engine.mirroring = on
 
 

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
+from vaultfs_format.events.vault import SegmentRepaired
 
-from vaultfs.audit.events import NOBODYS_SESSION, Event, EventType, Outcome, encode_event, sealable
+from vaultfs.audit.events import NOBODYS_SESSION, Outcome, encoded
 from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.vault import Vault
@@ -204,9 +205,9 @@ def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
         named = {row.segment_id for row in engine.head.segments}
         gone = {one.segment_id for one in done if one.lost} & named
         found = [
-            Event(
-                EventType.SEGMENT_REPAIRED, now, NOBODYS_SESSION, record=one.segment_id,
-                version=one.healed or len(one.lost), outcome=Outcome.FAILED if one.lost else Outcome.DONE,
+            SegmentRepaired(
+                now, NOBODYS_SESSION, one.segment_id, one.healed, len(one.lost),
+                Outcome.FAILED if one.lost else Outcome.DONE,
             )
             for one in done
             if one.healed or one.segment_id in gone
@@ -214,6 +215,6 @@ def keep(vault: Vault, present: Round, done: Sequence[Repaired]) -> Round:
         lost = {*present.lost} & named - {one.segment_id for one in done} | gone
         present = msgspec.structs.replace(present, lost=tuple(sorted(lost)))
         version = vault.steady(lambda: vault.states.read(NAMESPACE, KEY)).version
-        events = sealable(engine.suite, [encode_event(event) for event in found])
+        events = encoded(engine.suite, *found)
         vault.commit(control_intent(engine, NAMESPACE, KEY, encode_round(present), version, events))
     return present

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from vaultfs_format.events.records import AccessDenied as AccessDeniedEvent
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -71,7 +72,8 @@ def test_the_default_policy_denies_and_the_denial_is_durable(opened: Open, actio
         journal = vault.engine.writer().journal
         assert journal.durable == journal.last_group
         last = events(vault)[-1]
-    assert (last.type, last.version, last.outcome) == (EventType.ACCESS_DENIED, action, vaultfs.Outcome.DENIED)
+    assert isinstance(last, AccessDeniedEvent)
+    assert (last.action, last.outcome) == (action, vaultfs.Outcome.DENIED)
 
 
 class Only:

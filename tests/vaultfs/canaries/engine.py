@@ -17,7 +17,7 @@ from vaultfs_format.witness import Witnessed
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
-from vaultfs.audit.events import decode_detail, sealable
+from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_events
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
@@ -306,8 +306,6 @@ def _read(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, ids: Seq
     watch.said(vault, vault.space(), vault.path, vault.id, vault.condition)
     for _, event in read_events(vault):
         watch.said(event)
-        if event.detail:
-            watch.said(decode_detail(event))
 
 
 def _subjects(watch: Watch, session: vaultfs.Session) -> None:

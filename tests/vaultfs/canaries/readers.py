@@ -12,7 +12,6 @@ from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from tests.vaultfs.support import files_of, flipped
-from vaultfs.audit.events import decode_detail
 from vaultfs.audit.log import read_events
 from vaultfs.metrics import Counter, Tally
 from vaultfs.testing.canary import Canaries
@@ -129,8 +128,6 @@ def _logged(watch: Watch, vault: vaultfs.Vault) -> None:
     assert {vaultfs.EventType.ACCESS_DENIED, vaultfs.EventType.ACCESS_MERGED} <= {event.type for event in events}
     for event in events:
         watch.said(event)
-        if event.detail:
-            watch.said(decode_detail(event))
 
 
 def _bad_days(watch: Watch, path: Path, record: vaultfs.RecordId) -> None:

@@ -17,10 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vaultfs_format.events.records import RecordRead
+
 import vaultfs
 from tests.vaultfs.engine.children import Child
 from tests.vaultfs.support import MRN, events, get, put, reopen, session
-from vaultfs import EventType
 from vaultfs.errors import Deleted
 
 READER = """
@@ -213,7 +214,7 @@ class Soak:
         with reopen(self.path) as vault:
             logged: Counter[str] = Counter()
             for event in events(vault):
-                if event.type == EventType.RECORD_READ:
+                if isinstance(event, RecordRead) and event.record:
                     logged[event.record.hex()] += 1
             for record in logged | self.asked:
                 released = self.got[record] + self.loose[record] + self.local[record]

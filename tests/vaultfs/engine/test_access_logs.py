@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.access import access_keys, seal_access
+from vaultfs_format.events.records import RecordRead
+from vaultfs_format.events.vault import AccessMerged
 from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import READ_ON_REQUEST, child
 from tests.vaultfs.engine.test_concurrency import SlowSync
-from tests.vaultfs.support import MRN, PASSPHRASE, WHO, crashed, create, events, get, newer, put, read_only
+from tests.vaultfs.support import MRN, PASSPHRASE, WHO, crashed, create, events, events_of, get, newer, put, read_only
 from vaultfs import EventType
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
@@ -34,7 +36,7 @@ def logs(directory: Path) -> list[Path]:
 
 def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
     """Return how often the log says that a record was read."""
-    return sum(event.type == EventType.RECORD_READ and event.record == record for event in events(vault))
+    return sum(event.record == record for event in events_of(vault, RecordRead))
 
 
 class TestMerging:
@@ -67,8 +69,8 @@ class TestMerging:
         assert [EventType(event.type).name for event in found] == [
             "SESSION_OPENED", "RECORD_READ", "RECORDS_SEARCHED", "VERSIONS_LISTED",
         ]  # fmt: skip
-        note = next(event for event in events(vault) if event.type == EventType.ACCESS_MERGED)
-        assert note.version == 4
+        (note,) = events_of(vault, AccessMerged)
+        assert note.events == 4
 
     @pytest.mark.parametrize("when", ["open", "settle", "close"])
     def test_the_vault_merges_when_it_opens_settles_and_closes(self, opened: Open, when: str) -> None:

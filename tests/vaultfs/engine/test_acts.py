@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.act import Act, ActKind
+from vaultfs_format.events.base import NOBODYS_SESSION
+from vaultfs_format.events.vault import CopyClaimed, RepairClaimed, RestoreClaimed
 from vaultfs_format.suite import DEFAULT
 from vaultfs_tools import fsck
 
@@ -56,7 +58,7 @@ def test_a_repair_without_keys_stands_in_the_log(vault: vaultfs.Vault, tmp_path:
     assert len(list((copy / "acts").iterdir())) == 1
     with reopen(copy) as again:
         (event,) = claims(again)
-        assert (event.type, event.record.hex(), event.version) == (EventType.REPAIR_CLAIMED, segment.stem, 1)
+        assert event == RepairClaimed(event.at, NOBODYS_SESSION, bytes.fromhex(segment.stem), 1)
         assert not list((copy / "acts").iterdir())
         assert get(again, record) == data
     with reopen(copy) as again:
@@ -78,11 +80,11 @@ def test_acts_of_all_kinds_are_logged_as_they_were_claimed(vault: vaultfs.Vault,
     for kind in ActKind:
         leave(copy, vault.id, kind, bytes([kind] * 16), 100 + kind)
     with reopen(copy) as again:
-        found = {(event.type, event.record, event.version, event.at) for event in claims(again)}
+        found = {type(event): event for event in claims(again)}
     assert found == {
-        (EventType.REPAIR_CLAIMED, b"\x01" * 16, 101, AT),
-        (EventType.COPY_CLAIMED, b"\x02" * 16, 102, AT),
-        (EventType.RESTORE_CLAIMED, b"\x03" * 16, 103, AT),
+        RepairClaimed: RepairClaimed(AT, NOBODYS_SESSION, b"\x01" * 16, 101),
+        CopyClaimed: CopyClaimed(AT, NOBODYS_SESSION, b"\x02" * 16, 102),
+        RestoreClaimed: RestoreClaimed(AT, NOBODYS_SESSION, 103),
     }
 
 

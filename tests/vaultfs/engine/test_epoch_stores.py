@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.epoch import EpochSecret
+from vaultfs_format.events.keys import SecretsDestroyed
 
 import vaultfs
 from tests.vaultfs.engine.test_unlocking import FailingStore
-from tests.vaultfs.support import PASSPHRASE, create, event_types, events, get, put, reopen
+from tests.vaultfs.support import PASSPHRASE, create, event_types, events_of, get, put, reopen
 from vaultfs.audit.events import EventType
 from vaultfs.engine.epochs import FURTHER, Destruction, Receipt
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, StorageFailed, VaultError
@@ -52,8 +53,7 @@ def stores(tmp_path: Path) -> list[Switched]:
 
 def receipts(vault: vaultfs.Vault) -> list[Receipt]:
     """Return what the log says was destroyed."""
-    found = [event for event in events(vault) if event.type == EventType.SECRETS_DESTROYED]
-    return [Receipt(int.from_bytes(event.record, "little"), event.version) for event in found]
+    return [Receipt(event.store, event.epoch) for event in events_of(vault, SecretsDestroyed)]
 
 
 @pytest.mark.parametrize(("fault", "refused_with"), [("away", StorageFailed), ("mistaken", EpochSecretMissing)])

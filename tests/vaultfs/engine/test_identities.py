@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from vaultfs_format.events.records import SubjectCreated
 
 import vaultfs
-from tests.vaultfs.support import MRN, events, session
-from vaultfs.audit.events import EventType
+from tests.vaultfs.support import MRN, events_of, session
 from vaultfs.errors import ArgumentInvalid
 
 
@@ -35,4 +35,4 @@ def test_an_identifier_with_a_date_that_is_refused_leaves_nothing_behind(
             record = txn.put(b"data", kind="Observation", subject=MRN)
         assert s.subjects(MRN) == [named]
         assert [hit.id for hit in s.find(subject=MRN)] == [record]
-    assert [e.subject for e in events(vault) if e.type == EventType.SUBJECT_CREATED] == [named]
+    assert [e.subject for e in events_of(vault, SubjectCreated)] == [named]

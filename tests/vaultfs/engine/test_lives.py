@@ -7,11 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from vaultfs_format.events.keys import KeyRefused, KeyStatePassed, SignerAdded
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_tools import fsck
 
 import vaultfs
-from tests.vaultfs.support import PASSPHRASE, answers, create, event_types, events, get, put, read_only, reopen, session
+from tests.vaultfs.support import (
+    PASSPHRASE,
+    answers,
+    create,
+    event_types,
+    events_of,
+    get,
+    put,
+    read_only,
+    reopen,
+    session,
+)
 from vaultfs.errors import (
     ArgumentInvalid,
     KeyExpired,
@@ -40,7 +52,7 @@ class Clock:
 
 def refusals(vault: vaultfs.Vault) -> list[int]:
     """Return of which kinds the keys were that could not be used."""
-    return [event.version for event in events(vault) if event.type == KEY_REFUSED]
+    return [event.key_kind for event in events_of(vault, KeyRefused)]
 
 
 @contextmanager
@@ -129,8 +141,7 @@ def test_dates_end_what_an_epoch_protects_and_then_what_it_opens(tmp_path: Path)
 
 def passed(vault: vaultfs.Vault) -> list[tuple[bytes, int]]:
     """Return the keys whose states dates have changed, and to what, as the log has it."""
-    kind = vaultfs.EventType.KEY_STATE_PASSED
-    return [(event.record, event.version) for event in events(vault) if event.type == kind]
+    return [(bytes([event.key_kind]) + event.key, event.state) for event in events_of(vault, KeyStatePassed)]
 
 
 def test_what_dates_make_of_keys_is_recorded_by_who_meets_it(tmp_path: Path) -> None:
@@ -287,8 +298,7 @@ def test_another_signer_signs_from_then_on_and_both_are_believed(tmp_path: Path)
     with reopen(tmp_path / "v") as vault:
         assert answers(vault) == there
         assert vault.engine.signing.signer.number == 2
-        (added,) = [event for event in events(vault) if event.type == vaultfs.EventType.SIGNER_ADDED]
-        assert added.version == 2
+        assert [event.signer for event in events_of(vault, SignerAdded)] == [2]
         put(vault)
 
 

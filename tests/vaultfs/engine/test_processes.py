@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_format.events.records import RecordRead
 
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import PRELUDE, READ_ON_REQUEST, ROOT, child
-from tests.vaultfs.support import MRN, WHO, events, get, put, read_only, reopen, session
-from vaultfs import EventType
+from tests.vaultfs.support import MRN, WHO, events_of, get, put, read_only, reopen, session
 from vaultfs.engine import upkeep
 from vaultfs.errors import VaultError, WriterBusy
 
@@ -26,7 +26,7 @@ FORKING = "ignore:This process .* is multi-threaded:DeprecationWarning"
 
 def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
     """Return how often the log says that a record was read."""
-    return sum(event.type == EventType.RECORD_READ and event.record == record for event in events(vault))
+    return sum(event.record == record for event in events_of(vault, RecordRead))
 
 
 def named(act: Callable[[], Any]) -> str:
@@ -406,7 +406,7 @@ if kind == "frozen":
     run("mount", "-o", "remount,rw", str(where))
 vault = reopen(where / "v", epoch_stores=stores)
 say(vault.merge_access_logs(path / "logs").removed)
-say(sum(event.record == record and event.type == 23 for event in events(vault)))
+say(sum(event.type == 23 and event.record == record for event in events(vault)))
 """
 
     @pytest.mark.parametrize("settled", ["settled", "journal"])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from vaultfs_format.events.vault import Recovered
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -19,6 +20,7 @@ from tests.vaultfs.support import (
     drop_mirrors,
     event_types,
     events,
+    events_of,
     files_of,
     get,
     newer,
@@ -119,8 +121,8 @@ def test_zeros_at_the_end_of_a_journal_were_preallocated_and_are_nothing(left: L
 def test_what_follows_the_last_good_group_is_void_and_recorded(left: Left, junk: bytes) -> None:
     left.check(left.bytes + junk, len(left.groups))
     with left.opened(left.bytes + junk) as vault:
-        (recovered,) = [event for event in events(vault) if event.type == EventType.RECOVERED]
-        assert recovered.version == len(junk)
+        (recovered,) = events_of(vault, Recovered)
+        assert recovered.void == len(junk)
 
 
 def test_groups_of_another_journal_behind_a_torn_one_are_void(left: Left, vault: vaultfs.Vault, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vaultfs_format import limits
+from vaultfs_format.events.base import NOBODYS_SESSION
+from vaultfs_format.events.keys import EscrowDrilled, RecipientAdded
 from vaultfs_format.layout import Buffer
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType
 from vaultfs_format.stanzas import parsed
@@ -27,7 +29,7 @@ from vectors.world import edited, with_digest
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import PASSPHRASE, crashed, events, files_of, get, put, read_only, reopen
+from tests.vaultfs.support import PASSPHRASE, crashed, events_of, files_of, get, put, read_only, reopen
 from vaultfs.audit.events import Outcome
 from vaultfs.engine import opening
 from vaultfs.engine.heads import read_superblock
@@ -232,8 +234,8 @@ class TestAdding:
     def test_it_is_audited(self, opened: Open) -> None:
         vault = opened()
         added = vault.keys.add(KEY, unlock=PASSPHRASE)
-        (event,) = (one for one in events(vault) if one.type == vaultfs.EventType.RECIPIENT_ADDED)
-        assert (event.record.hex(), event.version, event.outcome) == (added.id, StanzaType.PUBLIC_KEY, Outcome.DONE)
+        (event,) = events_of(vault, RecipientAdded)
+        assert (event.stanza.hex(), event.stanza_type, event.outcome) == (added.id, StanzaType.PUBLIC_KEY, Outcome.DONE)
 
     def test_readers_go_on_without_their_secret(self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch) -> None:
         """What they were opened with may have asked somebody for a PIN: it is not asked again."""
@@ -373,7 +375,7 @@ class TestInterrupted:
         with pytest.raises(StorageFull):
             vault.keys.add(KEY, unlock=PASSPHRASE)
         assert [path.name for path in files_of(vault.path, "VAULT.*")] == ["VAULT.1"] * 2
-        outcomes = [one.outcome for one in events(vault) if one.type == vaultfs.EventType.RECIPIENT_ADDED]
+        outcomes = [one.outcome for one in events_of(vault, RecipientAdded)]
         assert outcomes == [Outcome.DONE, Outcome.FAILED]
         vault.keys.add(KEY, unlock=PASSPHRASE)
         vault.close()
@@ -468,8 +470,10 @@ class TestDrills:
         before = vault.engine.head, {path: path.read_bytes() for path in files_of(vault.path, "VAULT.*")}
         assert vault.keys.drill(Shares(ESCROW.groups[1])) == added
         assert before == (vault.engine.head, {path: path.read_bytes() for path in files_of(vault.path, "VAULT.*")})
-        (event,) = (one for one in events(vault) if one.type == vaultfs.EventType.ESCROW_DRILLED)
-        assert (event.record.hex(), event.version, event.outcome) == (added.id, StanzaType.ESCROW, Outcome.DONE)
+        (event,) = events_of(vault, EscrowDrilled)
+        assert event == EscrowDrilled(
+            event.at, NOBODYS_SESSION, bytes.fromhex(added.id), StanzaType.ESCROW, Outcome.DONE
+        )
 
     def test_a_drill_that_fails_is_audited_too(self, vault: vaultfs.Vault) -> None:
         with pytest.raises(NoRecipientMatches):
@@ -477,8 +481,8 @@ class TestDrills:
         vault.keys.add(ESCROW, unlock=PASSPHRASE)
         with pytest.raises(SharesMissing):
             vault.keys.drill(Shares(ESCROW.groups[0][:1]))
-        found = [one for one in events(vault) if one.type == vaultfs.EventType.ESCROW_DRILLED]
-        assert [(one.record, one.outcome) for one in found] == [(b"", Outcome.FAILED)] * 2
+        found = events_of(vault, EscrowDrilled)
+        assert [(one.stanza, one.outcome) for one in found] == [(None, Outcome.FAILED)] * 2
 
     def test_a_vault_that_is_closed_is_not_drilled(self, vault: vaultfs.Vault) -> None:
         keys = vault.keys

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.act import ActKind
+from vaultfs_format.events.vault import RollbackAccepted
 from vaultfs_format.witness import Witnessed
 
 import vaultfs
@@ -21,7 +22,7 @@ from tests.vaultfs.support import (
     Opened,
     create,
     event_types,
-    events,
+    events_of,
     get,
     put,
     read_only,
@@ -123,8 +124,8 @@ def test_an_older_vault_may_be_accepted_and_that_is_recorded(
     with reopen(path, accept_older=True) as vault:
         assert get(vault, kept) == b"kept"
         assert seen(vault, lost) is None
-        (event,) = [event for event in events(vault) if event.type == EventType.ROLLBACK_ACCEPTED]
-        assert event.version == 3
+        (event,) = events_of(vault, RollbackAccepted)
+        assert event.generation == 3
         assert vault.engine.head.generation > 3
         new = [put(vault, b"new") for _ in range(300)]
         assert lost not in new

@@ -17,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
 from vaultfs_format.act import Act
 from vaultfs_format.copymark import CopyMark
+from vaultfs_format.events.records import RecordRead
 from vaultfs_format.prefix import PREFIX
 from vaultfs_format.stanza import Argon2Cost, Pbkdf2Cost
 from vaultfs_format.suite import DEFAULT, FIPS, SUITES
@@ -25,7 +26,7 @@ from vaultfs_tools import backup, cli, dump, export, fsck, import_, maintain, re
 
 import vaultfs
 from tests.vaultfs.keys.denying import PLACES, Denied, denying
-from tests.vaultfs.support import MRN, OTHER, answers, events, get, put, seen, session
+from tests.vaultfs.support import MRN, OTHER, answers, events, events_of, get, put, seen, session
 from vaultfs.errors import AlgorithmMissing, ArgumentInvalid, NoRecipientMatches, VaultDamaged
 from vaultfs.keys.escrow import Escrow
 from vaultfs.keys.lifecycle import KeyRef, KeyState
@@ -202,7 +203,7 @@ def test_a_reader_in_another_process_reads_and_its_log_is_merged(tmp_path: Path)
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, check=True)
         assert done.stdout == made[record]
         assert vault.merge_access_logs().events >= 2
-        (read,) = [one for one in events(vault) if one.type == vaultfs.EventType.RECORD_READ and one.record == record]
+        (read,) = [one for one in events_of(vault, RecordRead) if one.record == record]
         assert read.subject
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from vaultfs_format import limits
+from vaultfs_format.events.keys import RecipientAdded, RecipientRemoved, RecipientRenewed
 from vaultfs_format.layout import Buffer
 from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType
@@ -16,8 +17,7 @@ from vaultfs_format.superblock import Superblock
 from tests.vaultfs import softhsm
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.keys.support import Kms, sealed
-from tests.vaultfs.support import PASSPHRASE, events, get, put
-from vaultfs.audit.events import EventType
+from tests.vaultfs.support import PASSPHRASE, events_of, get, put
 from vaultfs.engine.heads import read_superblock
 from vaultfs.errors import ArgumentInvalid, MacMismatch, NoRecipientMatches, NotFound
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Recipient, Shares, Token, Unlocker
@@ -202,13 +202,12 @@ def test_the_log_says_of_every_stanza_what_became_of_it(opened: Open) -> None:
     vault = opened(recipients=[PASSPHRASE, KEY])
     passphrase, key = vault.keys.recipients()
     (stayed, new), _ = vault.keys.rekey(unlock=PASSPHRASE, removed=[key.id], added=[OTHER_KEY])
-    told = {
-        EventType(one.type): (one.record.hex(), one.version)
-        for one in events(vault)
-        if one.type in (EventType.RECIPIENT_RENEWED, EventType.RECIPIENT_REMOVED, EventType.RECIPIENT_ADDED)
-    }
-    assert told == {
-        EventType.RECIPIENT_RENEWED: (stayed.id + passphrase.id, StanzaType.PASSPHRASE),
-        EventType.RECIPIENT_REMOVED: (key.id, StanzaType.PUBLIC_KEY),
-        EventType.RECIPIENT_ADDED: (new.id, StanzaType.PUBLIC_KEY),
-    }
+    (renewed,), (removed,), (added,) = (
+        events_of(vault, RecipientRenewed),
+        events_of(vault, RecipientRemoved),
+        events_of(vault, RecipientAdded),
+    )
+    assert (renewed.stanza.hex(), renewed.before.hex()) == (stayed.id, passphrase.id)
+    assert (removed.stanza.hex(), added.stanza.hex()) == (key.id, new.id)
+    types = (renewed.stanza_type, removed.stanza_type, added.stanza_type)
+    assert types == (StanzaType.PASSPHRASE, StanzaType.PUBLIC_KEY, StanzaType.PUBLIC_KEY)

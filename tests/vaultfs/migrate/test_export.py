@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_format.events.records import SubjectExported
 
 import vaultfs
 from tests.vaultfs.migrate.support import MRN, Archive, bundle, files_of, message, ndjson, observation, patient, rows_of
@@ -141,7 +142,7 @@ def test_a_disclosure_of_every_patient_is_on_record_before_the_data(
     report = archive.export(tmp_path / "out")
     assert report.patients == 3
     assert set(seen) == {3}
-    events = [event for _, event in read_events(archive.vault) if event.type == EventType.SUBJECT_EXPORTED]
+    events = [event for _, event in read_events(archive.vault) if isinstance(event, SubjectExported)]
     assert {bytes(event.subject) for event in events} == {
         bytes(archive.session.subjects(Identifier(MRN, str(number)))[0]) for number in range(3)
     }

@@ -8,10 +8,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from vaultfs_format.events.vault import SegmentRepaired
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import WHO, events, flipped, get, lost, put, read_only
+from tests.vaultfs.support import WHO, events, events_of, flipped, get, lost, put, read_only
 from vaultfs.audit.events import EventType
 from vaultfs.errors import Closed, StorageFailed, WriterPoisoned
 from vaultfs.storage.maintenance import Maintained, Step
@@ -179,9 +180,7 @@ def test_a_repair_that_fails_keeps_no_other_from_being_made_and_recorded(opened:
     done = vault.maintenance.run(60)
     assert set(done.failed) == {Step.REPAIR}
     (repaired,) = done.repaired
-    assert [event.record for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED] == [
-        repaired.segment_id
-    ]
+    assert [event.segment for event in events_of(vault, SegmentRepaired)] == [repaired.segment_id]
     assert vault.maintenance.health().damaged == {row.segment_id for row in rows} - {repaired.segment_id}
     vfs.heal()
     assert len(vault.maintenance.run(60).repaired) == 1

@@ -7,12 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from vaultfs_format.events.vault import SegmentRepaired
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-from tests.vaultfs.support import OTHER, crashed, events, flipped, get, lost, put, reopen, session
-from vaultfs.audit.events import EventType, Outcome
+from tests.vaultfs.support import OTHER, crashed, events_of, flipped, get, lost, put, reopen, session
+from vaultfs.audit.events import Outcome
 from vaultfs.engine.compaction import FAN
 from vaultfs.errors import FieldInvalid
 from vaultfs.storage.scrub import KEY, NAMESPACE, Portion, Round, round_of, scrub
@@ -104,10 +105,11 @@ def test_what_was_healed_and_what_is_lost_is_recorded(filled: tuple[vaultfs.Vaul
     assert gone.segment_id == done.segment_id == row.segment_id
     assert set(gone.records) <= set(records)
     assert gone.records
-    found = [event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED]
-    assert [(event.record, Outcome(event.outcome)) for event in found] == [
-        (row.segment_id, Outcome.DONE),
-        (row.segment_id, Outcome.FAILED),
+    assert [
+        (event.segment, event.outcome, event.healed > 0, event.lost > 0) for event in events_of(vault, SegmentRepaired)
+    ] == [
+        (row.segment_id, Outcome.DONE, True, False),
+        (row.segment_id, Outcome.FAILED, False, True),
     ]
 
 
@@ -159,7 +161,7 @@ def test_segments_that_are_merged_while_a_round_goes_on_are_not_lost(opened: Ope
     portion = scrub(vault, seconds=60, rate=1, sleep=merge)
     assert before.isdisjoint(vault.engine.head.segments)
     assert (portion.finished, portion.lost, portion.tables) == (True, [], 0)
-    assert [event for event in events(vault) if event.type == EventType.SEGMENT_REPAIRED] == []
+    assert events_of(vault, SegmentRepaired) == []
     assert vault.maintenance.health().lost == frozenset()
 
 

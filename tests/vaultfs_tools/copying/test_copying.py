@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.copymark import CopyKind, CopyMark
+from vaultfs_format.events.vault import CopyClaimed
 from vaultfs_tools.copying.errors import CopyBusy, OtherCopy, PlacesOverlap, SourceOlder
 from vaultfs_tools.keyless.errors import SignerUnknown
 
 import vaultfs
-from tests.vaultfs.support import events
+from tests.vaultfs.support import events_of
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, errors, held_by, store_of
 
@@ -94,9 +95,9 @@ def test_the_writer_logs_the_copy_and_who_keeps_copies_is_known(vault: Path, tmp
     assert backup.main(["copy", str(vault), str(tmp_path / "copy")]) == 0
     mark = CopyMark.decode((tmp_path / "copy" / "copy").read_bytes())
     with vaults.opened(vault) as opened:
-        (event,) = [one for one in events(opened) if one.type == vaultfs.EventType.COPY_CLAIMED]
-        assert event.record == mark.copy_id
-        assert event.version > 100_000
+        (event,) = events_of(opened, CopyClaimed)
+        assert event.copy == mark.copy_id
+        assert event.size > 100_000
         assert copies_of(opened) == {mark.copy_id: event.at}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vaultfs_tools import cli
 
 from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.rescuing.archive import Archive, Rescued, footer_of, overwrite, rescued, segments_of
-from vaultfs.audit.events import EventType, decode_detail
+from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
 
 
@@ -23,14 +24,10 @@ def _told(archive: Archive) -> list[dict[str, object]]:
         for leaf in read_leaves(vault):
             event = leaf.event
             if event is not None:
-                row = {"type": event.type, "at": event.at, "session": event.session.hex()}
-                row |= {"subject": event.subject.hex() or None, "record": event.record.hex() or None}
-                row |= {"version": event.version, "outcome": event.outcome}
-                row |= {"commitment": leaf.entry.commitment.hex(), "commit": leaf.entry.number}
-                if event.type == EventType.SESSION_OPENED:
-                    detail = decode_detail(event)
-                    row |= {"principal": detail.principal, "roles": list(detail.roles), "purpose": detail.purpose}
-                told.append(row)
+                row = {name: getattr(event, name) for name in event.__struct_fields__}
+                row |= {"type": event.type, "name": EventType(event.type).name}
+                row |= {"commitment": leaf.entry.commitment, "commit": leaf.entry.number}
+                told.append(json.loads(json.dumps(row, default=bytes.hex)))
     return told
 
 
@@ -62,9 +59,7 @@ def test_every_state_comes_out_and_tells_whether_it_is_current(archive: Archive)
 def test_every_event_comes_out_once_and_in_order_as_the_log_has_it(archive: Archive) -> None:
     told = _told(archive)
     found = rescued(archive.path)
-    rows = [
-        {name: row[name] for name in row if name not in ("proof", "commit_proved", "detail")} for row in found.events
-    ]
+    rows = [{name: row[name] for name in row if name not in ("proof", "commit_proved")} for row in found.events]
     assert rows[: len(told)] == told
     assert len({row["commitment"] for row in rows}) == len(rows)
     assert {row["principal"] for row in rows if "principal" in row} == {vaults.WHO.id}

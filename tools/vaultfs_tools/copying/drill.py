@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_format import sha2
+from vaultfs_format.events.base import Outcome
+from vaultfs_format.events.records import RecordDeleted
 
 from vaultfs_tools.copying import admission
 from vaultfs_tools.copying.copier import Copied
@@ -207,8 +209,9 @@ def _undeleted(
     import vaultfs
     from vaultfs.audit.log import read_events
 
-    deleted = {event.record for _, event in read_events(vault) if event.type == vaultfs.EventType.RECORD_DELETED}
-    hidden = sorted({vaultfs.RecordId(record) for record in deleted} - visible)
+    deletions = (event for _, event in read_events(vault) if isinstance(event, RecordDeleted))
+    deleted = {event.record for event in deletions if event.outcome is Outcome.DONE}
+    hidden = sorted({vaultfs.RecordId(record) for record in deleted if record} - visible)
     for start in range(0, len(hidden), _RECORDS):
         with session.transaction() as txn:
             for record in hidden[start : start + _RECORDS]:

@@ -7,36 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 from vaultfs_format import sha2
 from vaultfs_format.audit import SALT
 from vaultfs_format.entries import Entry, Role
-from vaultfs_format.errors import VaultError
+from vaultfs_format.errors import FieldInvalid, VaultError
+from vaultfs_format.events.base import EventType, UnknownEvent
+from vaultfs_format.events.codec import decode_event
+from vaultfs_format.events.session import PersonSignature
 
 from vaultfs_tools.rescuing.bodies import Bodies
 from vaultfs_tools.rescuing.frames import Frame, Harvest, Row, loss
 from vaultfs_tools.rescuing.writing import Output
 
 _LENGTH = 4
-_SESSION_OPENED = 10
-"""The type of event that says who opened a session, and why (SPEC section 16.2)."""
-
-
-class _Event(msgspec.Struct, frozen=True, array_like=True):
-    """An event, as SPEC section 16.2 has it."""
-
-    type: int
-    at: int
-    session: bytes
-    subject: bytes
-    record: bytes
-    version: int
-    outcome: int
-    detail: bytes
-
-
-_events = msgspec.msgpack.Decoder(_Event)
-_details = msgspec.msgpack.Decoder(tuple[str, tuple[str, ...], str])
 
 
 class Events:
@@ -100,15 +83,23 @@ def _fields(salted: bytes) -> dict[str, object]:
     """Return what an event says; as it is stored where this program does not know its shape."""
     commitment: dict[str, object] = {"commitment": sha2.digest(salted).hex()}
     try:
-        event = _events.decode(salted[SALT:])
-        opened = _details.decode(event.detail) if event.type == _SESSION_OPENED else None
-    except msgspec.MsgspecError:
+        event = decode_event(salted[SALT:])
+    except FieldInvalid:
         return {"stored": salted[SALT:].hex()} | commitment
-    fields: dict[str, object] = {"type": event.type, "at": event.at, "session": event.session.hex()}
-    fields |= {"subject": event.subject.hex() or None, "record": event.record.hex() or None}
-    fields |= {"version": event.version, "outcome": event.outcome}
-    if opened is not None:
-        fields |= dict(zip(("principal", "roles", "purpose"), opened, strict=True))
-    elif event.detail:
-        fields["detail"] = event.detail.hex()
-    return fields | commitment
+    if isinstance(event, UnknownEvent):
+        return {
+            "type": event.number,
+            "at": event.at,
+            "session": event.session.hex(),
+            "stored": event.raw.hex(),
+        } | commitment
+    named: dict[str, object] = {"type": event.type, "name": EventType(event.type).name}
+    return named | {name: _shown(getattr(event, name)) for name in event.__struct_fields__} | commitment
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, PersonSignature):
+        return {name: _shown(getattr(value, name)) for name in value.__struct_fields__}
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from vaultfs_format import merkle
 from vaultfs_format.act import Act
 from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
@@ -37,11 +38,13 @@ def audit_inclusion(root: bytes, entry: bytes, index: int, size: int, path: list
 def events(body: bytes) -> Facts:
     """The events of the bytes of an EVENTS entry, each with its commitment."""
     return {
-        "events": [
-            {"type": event.type, "at": event.at, "version": event.version, "outcome": event.outcome, "commitment": one}
-            for event, one in unsealed(DEFAULT, body)
-        ]
+        "events": [{"type": event.type, "commitment": one} | _fields(event) for event, one in unsealed(DEFAULT, body)]
     }
+
+
+def _fields(found: msgspec.Struct) -> Facts:
+    values = ((name, getattr(found, name)) for name in found.__struct_fields__)
+    return {name: _fields(value) if isinstance(value, msgspec.Struct) else value for name, value in values}
 
 
 @operation

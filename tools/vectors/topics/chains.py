@@ -8,7 +8,6 @@ from typing import Any
 from vaultfs_format.errors import CommitmentMismatch, Structure
 from vaultfs_format.group import GroupDraft
 
-from vaultfs.audit.events import EventType
 from vaultfs.errors import VaultDamaged
 from vectors import scenes, world
 from vectors.author import Journal, closing, commit_group, doubled, journal
@@ -38,9 +37,7 @@ def follower(before: Journal, groups: int, name: str = "second", **changes: Any)
 
 FOURTH = b"a record of the second journal"
 FOURTH_FRAME = world.frame("fourth", [record(1001, FOURTH, 0)], FOURTH)
-THIRD_LOG, THIRD_LEAVES = world.events_frame(
-    "third events", [world.event(EventType.RECORD_PUT, scenes.STARTED + 9, subject=world.SUBJECT, version=1)], [3]
-)
+THIRD_LOG, THIRD_LEAVES = world.events_frame("third events", [world.put_event(scenes.STARTED + 9, world.SUBJECT)], [3])
 
 
 def third_group(number: int = 1, commit: int = 3, **changes: Any) -> GroupDraft:

@@ -23,6 +23,8 @@ from vaultfs_format.errors import (
     UnsupportedFeature,
     VaultError,
 )
+from vaultfs_format.events.base import EventType
+from vaultfs_format.events.codec import encode_part
 from vaultfs_format.head import HEADER, SEGMENT_ROW, Head, JournalRow
 from vaultfs_format.signing import HEAD_SIGNATURES
 from vaultfs_format.suite import DEFAULT, DIGEST
@@ -62,7 +64,18 @@ def audit_cases() -> list[Case]:
         topic.bad(name, comment, "audit-entries", f"AUD-{rule}", FieldInvalid, Structure.AUDIT_ENTRY, rule, data=data)
     _inclusion(topic, entries)
     body = b"".join((len(one) - 16).to_bytes(4, "little") + one for one in [*scenes.EVENTS, *scenes.MORE_EVENTS])
-    topic.good("events", "Five events, each with the commitment that its leaf has.", "events", "AUD-22", body=body)
+    topic.good(
+        "events", "Five events, each with the commitment that its leaf has.", "events", "AUD-22 AUD-5", body=body
+    )
+    topic.good(
+        "session-event",
+        "The event that opens a session, with all that it can have.",
+        "events",
+        "AUD-5",
+        body=_event(scenes.SESSION_EVENT),
+    )
+    later = [60_000, scenes.STARTED, bytes(16), {"a": [None, "b"]}]
+    topic.good("later-event", "An event of a later type.", "events", "AUD-5", body=_event(encode_part(later)))
     topic.bad(
         "event-cut",
         "The last event ends behind the bytes.",
@@ -72,16 +85,28 @@ def audit_cases() -> list[Case]:
         Structure.AUDIT_ENTRY,
         body=body[:-1],
     )
-    topic.bad(
-        "event-not-messagepack",
-        "An event that is no MessagePack.",
-        "events",
-        "",
-        FieldInvalid,
-        Structure.AUDIT_ENTRY,
-        body=u32(1) + bytes(16) + b"\xc1",
-    )
+    start = [int(EventType.SUBJECT_DISPOSED), scenes.STARTED, bytes(16)]
+    for name, comment, data in (
+        ("event-not-messagepack", "An event that is no MessagePack.", b"\xc1"),
+        ("event-not-an-array", "An event that is an integer.", encode_part(71)),
+        ("event-of-a-string", "An event whose type is text.", encode_part(["71", *start[1:], bytes(16)])),
+        ("event-type-0", "An event of type 0.", encode_part([0, *start[1:], bytes(16)])),
+        ("event-field-missing", "A disposal of no subject.", encode_part(start)),
+        ("event-field-added", "A disposal with a field too many.", encode_part([*start, bytes(16), 0])),
+        ("event-field-short", "A surrogate of 15 bytes.", encode_part([*start, bytes(15)])),
+        ("event-field-of-text", "A surrogate that is text.", encode_part([*start, "a" * 16])),
+        ("event-time-negative", "A time before 1970.", encode_part([start[0], -1, bytes(16), bytes(16)])),
+        ("event-outcome-3", "A drill with outcome 3.", encode_part([16, *start[1:], None, 0, 3])),
+        ("later-event-without-session", "A later type without a session.", encode_part([60_000, scenes.STARTED])),
+    ):
+        body = _event(data)
+        topic.bad(name, comment, "events", "AUD-5", FieldInvalid, Structure.AUDIT_ENTRY, 5, body=body)
     return topic.cases
+
+
+def _event(data: bytes) -> bytes:
+    """Return the bytes of an EVENTS entry with one event, under a salt of zeros."""
+    return u32(len(data)) + bytes(16) + data
 
 
 def _inclusion(topic: Topic, entries: Sequence[bytes]) -> None:
