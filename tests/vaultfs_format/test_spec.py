@@ -19,7 +19,7 @@ STATED = re.compile(r"^\| ([A-Z]{3})-(\d+) \|", re.MULTILINE)
 def enforced() -> set[tuple[str, int]]:
     """Return the rules that the codecs name when they refuse something."""
     found = set()
-    for path in SOURCE.glob("*.py"):
+    for path in SOURCE.rglob("*.py"):
         for match in RULE.finditer(path.read_text(encoding="utf-8")):
             structure, number = (match[1], match[2]) if match[1] else (match[3], match[4])
             found.add((spec_tables.RULES[Structure[structure]], int(number)))
