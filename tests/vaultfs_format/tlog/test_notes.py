@@ -406,7 +406,8 @@ def test_ml_dsa_signs_for_no_origin_that_it_cannot_name() -> None:
     signer = logs.signer("witness.example", KeyType.LATTICE_COSIGNATURE)
     text = replace(logs.head(7), origin="o" * 256).encode()
     assert rule_of(lambda: signer.signature(text, 0)) == (Structure.CHECKPOINT, 5)
-    assert signer.signature(replace(logs.head(7), origin="o" * 255).encode(), 0)
+    longest = replace(logs.head(7), origin="o" * 255).encode()
+    assert signed_by(Note(longest, (signer.signature(longest, 0),)), [signer.key]) == (Signed(signer.key, 0),)
 
 
 # The keys of a vault.

@@ -245,12 +245,13 @@ def test_a_policy_is_parsed_as_it_was_written(data: st.DataObject) -> None:
         for name, signer in WITNESSES.items()
         if data.draw(st.booleans())
     ]
-    free, groups = [one.name for one in witnesses], []
-    while free and data.draw(st.booleans()):
+    free, groups = [one.name for one in witnesses], list[PolicyGroup]()
+    some = st.booleans()
+    while data.draw(some) and free:
         members = data.draw(st.lists(st.sampled_from(free), min_size=1, unique=True))
         group = PolicyGroup(b"g%d" % len(groups), data.draw(st.integers(1, len(members))), tuple(members))
         groups.append(group)
         free = [one for one in free if one not in members] + [group.name]
-    quorum = data.draw(st.sampled_from([NONE, *(one.name for one in (*witnesses, *groups))]))
+    quorum = data.draw(st.sampled_from([NONE, *(one.name for one in witnesses), *(one.name for one in groups)]))
     policy = Policy((PolicyLog(logs.log_keys()[0], data.draw(urls)),), tuple(witnesses), tuple(groups), quorum)
     assert Policy.decode(policy.encode()) == policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
@@ -84,8 +85,8 @@ def cases() -> list[Case]:
 def _consistency(topic: Topic) -> None:
     roots = [_head(size).root for size in range(10)]
 
-    def add(name: str, comment: str, rule: str, old: int, new: int, *, right: bool, **changed: object) -> None:
-        given = {"old_root": roots[old], "new_root": roots[new]} | {
+    def add(name: str, comment: str, rule: str, old: int, new: int, *, right: bool, **changed: Any) -> None:
+        given: dict[str, Any] = {"old_root": roots[old], "new_root": roots[new]} | {
             "path": consistency_proof(NODES, TREE, old, new) if old <= new else []
         }
         kept, broken = (rule, "") if right else ("", rule)
@@ -111,7 +112,7 @@ def _consistency(topic: Topic) -> None:
 
 
 def _bad(topic: Topic, operation: str, structure: Structure, letters: str) -> Callable[..., None]:
-    def add(name: str, comment: str, rule: int, **given: object) -> None:
+    def add(name: str, comment: str, rule: int, **given: Any) -> None:
         topic.bad(name, comment, operation, f"{letters}-{rule}", FieldInvalid, structure, rule, **given)
 
     return add
@@ -238,7 +239,7 @@ def _tiles(topic: Topic) -> None:
 def _proofs(topic: Topic) -> None:
     proof = LogProof(2, tuple(inclusion_proof(NODES, TREE, 2, 7)), SHORT, b"extra")
     data = proof.encode()
-    given = {"entry": ENTRIES[2], "keys": KEYS[:1]}
+    given: dict[str, Any] = {"entry": ENTRIES[2], "keys": KEYS[:1]}
     topic.good("proof", "Entry 2 of 7.", "log-proof", "LPR-1 LPR-2 LPR-3 LPR-4 LOG-24", data=data, **given)
     bad = _bad(topic, "log-proof", Structure.LOG_PROOF, "LPR")
     for name, comment, rule, old, new in (
@@ -309,11 +310,11 @@ def _requests(topic: Topic) -> None:
         bad(f"request-{name}", comment, rule, data=data.replace(old, new), old_root=root)
     topic.bad("request-hashes", "64 hashes.", "add-checkpoint", "", LimitExceeded, Structure.LOG_WITNESS,
               holds="GEN-21", data=replace(request, path=(bytes(32),) * 64).encode(), old_root=root)  # fmt: skip
-    for name, comment, other, rule in (
+    for name, comment, other, broken in (
         ("other-root", "The witness has another root.", (request, _head(2).root), "LOG-21"),
         ("cut", "A hash too few.", (replace(request, path=request.path[1:]), root), "LOG-21"),
         ("first-with-hash", "From size 0, with a hash.", (AddCheckpoint(0, (bytes(32),), SHORT), merkle.AUDIT_EMPTY),
          "LOG-20"),
     ):  # fmt: skip
-        topic.bad(f"request-{name}", comment, "add-checkpoint", rule, ProofInvalid, Structure.LOG_WITNESS,
+        topic.bad(f"request-{name}", comment, "add-checkpoint", broken, ProofInvalid, Structure.LOG_WITNESS,
                   data=other[0].encode(), old_root=other[1])  # fmt: skip
