@@ -62,6 +62,12 @@ RULES = {
     Structure.ACT: "ACT",
     Structure.COPY: "CPY",
     Structure.REPORT: "RPT",
+    Structure.NOTE: "NTE",
+    Structure.CHECKPOINT: "CKP",
+    Structure.TILE: "TIL",
+    Structure.LOG_PROOF: "LPR",
+    Structure.LOG_POLICY: "LPO",
+    Structure.LOG_WITNESS: "LWI",
 }
 """The letters of the rules that SPEC.md has for a structure."""
 

@@ -111,6 +111,12 @@ class Structure(Enum):
     ACT = 18
     COPY = 19
     REPORT = 20
+    NOTE = 21
+    CHECKPOINT = 22
+    TILE = 23
+    LOG_PROOF = 24
+    LOG_POLICY = 25
+    LOG_WITNESS = 26
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------
@@ -270,6 +276,27 @@ class SignatureInvalid(NotAuthentic):
 
     code = 1205
     advice = "The file was not written by the signer that VAULT names. Treat the vault as tampered with."
+
+
+class NotSigned(NotAuthentic):
+    """The note has no signature of a key that is required."""
+
+    code = 1206
+    advice = "Check that the verifier keys, or the policy, are those of the log; otherwise do not believe the note."
+
+
+class QuorumMissing(NotAuthentic):
+    """The witnesses that have cosigned the checkpoint are no quorum of the policy."""
+
+    code = 1207
+    advice = "Ask the log for a checkpoint with the cosignatures that the policy wants. The log may well be right."
+
+
+class ProofInvalid(NotAuthentic):
+    """The hashes of the proof do not lead to the root of the tree."""
+
+    code = 1208
+    advice = "Check that the entry is the one that was proved, byte for byte; otherwise do not believe the proof."
 
 
 class NoRecipientMatches(VaultError):

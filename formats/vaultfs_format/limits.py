@@ -7,7 +7,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 MAX_NUMBER = (1 << 63) - 1
-"""Largest commit number, and largest offset in a file."""
+"""Largest commit number, largest offset in a file, and largest size of a tree."""
 
 FRAME_TARGET = 64 * KIB
 """Plaintext bytes at which a record frame is closed."""
@@ -155,3 +155,30 @@ MAX_PERSON_KEY_ID = 64
 
 MAX_PERSON_SIGNATURE = 16 * KIB
 """Largest signature of a person."""
+
+MAX_NOTE = 1 * MIB
+"""Largest signed note."""
+
+MAX_NOTE_SIGNATURES = 64
+"""Most signatures of a note."""
+
+MAX_KEY_NAME = 255
+"""Longest name of a key that signs notes, and longest origin of a log that such a key of ML-DSA-44 signs for."""
+
+MAX_VERIFIER_KEY = 4 * KIB
+"""Longest verifier key."""
+
+MAX_TREE_PROOF = 63
+"""Most hashes of an inclusion or consistency proof."""
+
+MAX_LOG_ENTRY = 65_535
+"""Largest entry of a log in a bundle."""
+
+MAX_PROOF_EXTRA = 64 * KIB
+"""Most extra data of a proof file."""
+
+MAX_POLICY = 1 * MIB
+"""Largest policy of a log."""
+
+MAX_POLICY_LINES = 256
+"""Most logs, most witnesses and most groups of a policy."""

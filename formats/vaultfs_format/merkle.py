@@ -1,5 +1,5 @@
 """The Merkle tree shape of RFC 9162 section 2.1: roots over leaf hashes, the compact range that grows
-one, and proofs that a leaf is in one.
+one, proofs that a leaf is in one, and that one is the beginning of another.
 
 Two trees use it: the audit tree (of SHA-256 in every suite, leaves and nodes exactly as in the RFC) and the slice tree
 of a segment (the suite's digest, leaves bound to the segment and their position).
@@ -150,3 +150,37 @@ def included(nodes: Nodes, root: bytes, leaf: bytes, index: int, size: int, path
             leaf = nodes([step, leaf] if index & 1 else [leaf, step])[0]
         index, last = index >> 1, last >> 1
     return leaf == root and next(steps, None) is None
+
+
+def consistent(
+    nodes: Nodes, empty: bytes, old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]
+) -> bool:
+    """Return whether the `old` leaves of a tree with one root are the first of the `new` leaves of a tree with another.
+
+    It is the check of RFC 9162 section 2.1.4.2, and what that leaves open: a tree of size 0 has the root `empty` and is
+    the beginning of every tree, a tree is the beginning of itself, and of both the proof has no hash. The proof may
+    come from anybody: one that is too long or too short proves nothing.
+    """
+    if old < 0 or any(len(one) != len(empty) for one in (old_root, new_root, *path)):
+        return False
+    if old == 0 or old >= new:
+        whole = old_root == (empty if old == 0 else new_root) and (new > 0 or new_root == empty)
+        return old <= new and whole and not path
+    index, last = old - 1, new - 1
+    while index & 1:
+        index, last = index >> 1, last >> 1
+    steps = iter(path)
+    first = next(steps, None) if index else old_root
+    if first is None:
+        return False
+    left = right = first
+    while last:
+        if index & 1 or index < last:
+            step = next(steps, None)
+            if step is None:
+                return False
+            if index & 1:
+                left = nodes([step, left])[0]
+            right = nodes([step, right] if index & 1 else [right, step])[0]
+        index, last = index >> 1, last >> 1
+    return left == old_root and right == new_root and next(steps, None) is None

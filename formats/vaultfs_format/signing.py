@@ -179,6 +179,14 @@ class SigningKeys:
         """Return all signatures of the report of a drill, by the keys for heads."""
         return self._sign_all(framed(labels.REPORT_SIGNATURE) + report)
 
+    def sign_note(self, message: bytes) -> bytes:
+        """Return the signature by Ed25519 of what a note signs (section 16.6 of SPEC.md), by the key for heads."""
+        return ED25519.sign(self._heads, _of_note(message))
+
+    def sign_note_by_lattice(self, message: bytes) -> bytes:
+        """Return that by ML-DSA-44, by the other key for heads."""
+        return ML_DSA_44.sign(self._lattice, _of_note(message))
+
     def _sign_all(self, message: bytes) -> bytes:
         lattice = ML_DSA_44.sign(self._lattice, message) if self._lattice else bytes(LATTICE_SIGNATURE)
         return ED25519.sign(self._heads, message) + lattice
@@ -206,6 +214,12 @@ def are_seeds(suite: Suite, seeds: Buffer) -> bool:
     """Return whether these are the private keys of a signer."""
     sizes = (SEEDS, SEEDS - SEED) if suite is FIPS else (SEEDS,)
     return len(seeds) in sizes and suite.segments.is_private(memoryview(seeds)[:SEED])
+
+
+def _of_note(message: bytes) -> bytes:
+    """Return a message that cannot be a statement: those begin with the length of a label, which no text does."""
+    require(message[:1] > b" ", Structure.SIGNER, 3)
+    return message
 
 
 def _check(scheme: Scheme, key: bytes, message: bytes, signature: bytes, structure: Structure) -> None:

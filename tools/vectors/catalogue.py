@@ -11,12 +11,13 @@ from vaultfs_format.witness import Witnessed
 from vectors import author, scenes, world
 from vectors.case import Case, Topic, expectation
 from vectors.files import Files
-from vectors.operations import frames, heads, journals, primitives, recipients, segments, small, tokens, vaults
+from vectors.operations import frames, heads, journals, logs, primitives, recipients, segments, small, tokens, vaults
 from vectors.operations.registry import OPERATIONS, Operation
 from vectors.topics import chains, entries, fips, groups, keyrings, mirrors, opening, sealed, slices
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
 from vectors.topics import journals as journal_topics
+from vectors.topics import logs as log_topics
 from vectors.topics import primitives as primitive_topics
 from vectors.topics import recipients as recipient_topics
 from vectors.topics import segments as segment_topics
@@ -31,11 +32,11 @@ TOPICS = (
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
     segment_topics.cases, slices.slice_cases, slices.healing_cases, head_topics.audit_cases, head_topics.head_cases,
     head_topics.witness_cases, head_topics.act_cases, vault_topics.cases, opening.cases, chains.cases, mirrors.cases,
-    sealed.cases, fips.cases,
+    sealed.cases, fips.cases, log_topics.cases,
 )  # fmt: skip
 """What makes the scenarios."""
 
-_MODULES = (primitives, tokens, small, recipients, frames, journals, segments, heads, vaults)
+_MODULES = (primitives, tokens, small, recipients, frames, journals, segments, heads, logs, vaults)
 
 
 def operations() -> Mapping[str, Operation]:

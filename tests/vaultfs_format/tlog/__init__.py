@@ -1,0 +1,1 @@
+"""The texts and tiles of transparency logs."""
