@@ -257,6 +257,16 @@ class RolledBack(VaultError):
     )
 
 
+class LogDiverged(VaultError):
+    """The audit log is not the one of which somebody has kept a checkpoint, or is shorter than it was."""
+
+    code = 2216
+    advice = (
+        "Keep both: the vault, and what was exported. Unless the vault was restored from an older copy, somebody has"
+        " changed its log."
+    )
+
+
 # 2300-2399: damage that the engine met. ----------------------------------------------------------------------------
 
 

@@ -117,6 +117,7 @@ class Structure(Enum):
     LOG_PROOF = 24
     LOG_POLICY = 25
     LOG_WITNESS = 26
+    SUBJECT_PROOF = 27
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
+from datetime import UTC, datetime
 
 from vaultfs_format.suite import DIGEST
 
@@ -57,3 +58,8 @@ def as_json(finding: Finding) -> dict[str, object]:
         "offset": finding.offset,
         "healable": finding.remedy is not None,
     }
+
+
+def time_text(microseconds: int) -> str:
+    """Return a time for people, in UTC."""
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).isoformat(timespec="seconds")

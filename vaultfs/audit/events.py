@@ -95,8 +95,8 @@ def _length(length: int) -> bytes:
     return length.to_bytes(_LENGTH, "little")
 
 
-def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
-    """Yield the events of an opened audit body with their commitments.
+def salted_in(body: bytes) -> Iterator[bytes]:
+    """Yield the events of an opened audit body, each behind its salt.
 
     Raises
     ------
@@ -104,28 +104,22 @@ def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
     """
     at = 0
     while at < len(body):
-        length = int.from_bytes(body[at : at + _LENGTH], "little")
-        start = at + _LENGTH + audit.SALT
-        data = body[start : start + length]
-        if len(data) != length:
+        start = at + _LENGTH
+        at = start + audit.SALT + int.from_bytes(body[at:start], "little")
+        if at > len(body) or start + audit.SALT > len(body):
             raise FieldInvalid(structure=Structure.AUDIT_ENTRY)
-        event = decode_event(data)
-        yield event, audit.commitment(suite, body[at + _LENGTH : start + length])
-        at = start + length
+        yield body[start:at]
 
 
 def events_in(body: bytes) -> Iterator[Event]:
-    """Yield the events of an opened audit body.
+    """Yield the events of an opened audit body. Raises as `salted_in` does."""
+    return (decode_event(salted[audit.SALT :]) for salted in salted_in(body))
 
-    Raises
-    ------
-    FieldInvalid
-    """
-    at = 0
-    while at < len(body):
-        start = at + _LENGTH + audit.SALT
-        at = start + int.from_bytes(body[at : at + _LENGTH], "little")
-        yield decode_event(body[start:at])
+
+def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
+    """Yield the events of an opened audit body with their commitments. Raises as `salted_in` does."""
+    for salted in salted_in(body):
+        yield decode_event(salted[audit.SALT :]), audit.commitment(suite, salted)
 
 
 def subject_of(event: Event) -> bytes:

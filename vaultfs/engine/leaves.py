@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
+from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 
-from vaultfs.audit.events import Event, unsealed
+from vaultfs.audit.events import Event, decode_event, salted_in
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
@@ -26,11 +26,14 @@ class Leaf:
     ----------
     event
         The event that it commits to; None where it is none.
+    salted
+        The bytes that it commits to, the salt before the event: empty where it is none.
     """
 
     index: int
     entry: AuditEntry
     event: Event | None
+    salted: bytes = field(default=b"", repr=False)
 
 
 def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int = 0) -> Iterator[Leaf]:
@@ -84,18 +87,19 @@ def _matched(first: int, entries: Iterable[AuditEntry], frames: Iterable[FoundFr
         found = next(events, None)
         if found is None:
             raise VaultDamaged(leaf=index)
-        event, commit, commitment = found
+        salted, commit, commitment = found
         if (commit, commitment) != (entry.number, entry.commitment):
-            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY)
-        yield Leaf(index, entry, event)
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=index)
+        yield Leaf(index, entry, decode_event(salted[SALT:]), salted)
     if next(events, None) is not None:
         raise VaultDamaged
 
 
-def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[Event, int, bytes]]:
-    """Yield event, commit number and commitment of every event in audit frames."""
+def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[bytes, int, bytes]]:
+    """Yield salted event, commit number and commitment of every event in audit frames."""
     for frame in frames:
         body = frame.body()
         for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
-            for event, commitment in unsealed(frame.suite, body[entry.offset : entry.offset + entry.length]):
-                yield event, commit, commitment
+            found = list(salted_in(body[entry.offset : entry.offset + entry.length]))
+            for salted, committed in zip(found, commitments(frame.suite, found), strict=True):
+                yield salted, commit, committed

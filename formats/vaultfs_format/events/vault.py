@@ -157,3 +157,30 @@ class CopyGivenUp(Event, frozen=True, tag=EventType.COPY_GIVEN_UP.value):
     """
 
     copy: Id
+
+
+class SubjectAccounted(Event, frozen=True, tag=EventType.SUBJECT_ACCOUNTED.value):
+    """What the log has about a subject was given out (45 CFR 164.528).
+
+    Parameters
+    ----------
+    subject
+        Surrogate of the subject.
+    """
+
+    subject: Id
+
+
+class LogExported(Event, frozen=True, tag=EventType.LOG_EXPORTED.value):
+    """The clear entries of the log were shown to strangers, or an entry was proved with its event.
+
+    Parameters
+    ----------
+    entries
+        How many entries; their events are not among them.
+    events
+        How many events.
+    """
+
+    entries: Count
+    events: Count

@@ -13,7 +13,7 @@ from vaultfs.keys.lifecycle import NEVER
 from vaultfs_tools import cli
 from vaultfs_tools.custody.opening import opened
 from vaultfs_tools.custody.options import vault as add_vault
-from vaultfs_tools.custody.recipients import time_text
+from vaultfs_tools.reports import time_text
 
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from vaultfs.errors import ArgumentInvalid
@@ -145,8 +144,3 @@ def _about(one: RecipientInfo) -> Iterator[str]:
 def _type(one: RecipientInfo) -> str:
     name = getattr(one.type, "name", "")
     return str(name).lower().replace("_", " ") or f"type {one.type}"
-
-
-def time_text(microseconds: int) -> str:
-    """Return a time for people, in UTC."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).isoformat(timespec="seconds")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import vaultfs
 from vaultfs.engine.copies import known_copies
 from vaultfs.keys import RecipientInfo, TokenStore
-from vaultfs_tools.custody.recipients import as_json, as_text, time_text
+from vaultfs_tools.custody.recipients import as_json, as_text
+from vaultfs_tools.reports import time_text
 
 _KINDS = {vaultfs.DirectoryStore: "directory", TokenStore: "token"}
 _BLANKS = "holder ______________ place ______________ date __________ signature ______________"

@@ -1,0 +1,185 @@
+"""Proofs that a list of events about a subject is complete: nothing that the log has of it was left out.
+
+A JSON object with everything that it takes: the checkpoint, the leaf that states the heads of subjects, the bucket of the
+subject, and its events in the order of the log, grouped as they were counted. See `vaultfs_format.subjectheads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from vaultfs_format import audit, merkle
+from vaultfs_format.audit import SALT, AuditEntry, LeafKind
+from vaultfs_format.errors import FieldInvalid, ProofInvalid, Structure
+from vaultfs_format.events.base import Event
+from vaultfs_format.events.codec import decode_event
+from vaultfs_format.layout import Buffer, require
+from vaultfs_format.limits import MAX_TREE_PROOF, MIB
+from vaultfs_format.subjectheads import BUCKETS, ROW, SubjectHead, bucket_leaf, bucket_of, folded, row_key
+from vaultfs_format.suite import DIGEST, FIPS, same
+from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint
+from vaultfs_format.tlog.lines import bounded
+from vaultfs_format.tlog.note import Note
+
+FORMAT = "vaultfs-subject-proof@v1"
+MAX_SUBJECT_PROOF = 256 * MIB
+"""Largest proof that is read."""
+
+Hash = Annotated[bytes, Meta(min_length=DIGEST, max_length=DIGEST)]
+Path = Annotated[tuple[Hash, ...], Meta(max_length=MAX_TREE_PROOF)]
+Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
+_Number = Annotated[int, Meta(ge=0, lt=1 << 63)]
+
+
+class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An event about the subject.
+
+    Parameters
+    ----------
+    commit
+        Number of its commit, as its entry has it.
+    salted
+        Salt and event.
+    """
+
+    commit: _Number
+    salted: Annotated[bytes, Meta(min_length=SALT + 1)]
+
+    def __repr__(self) -> str:
+        return "<Counted>"
+
+
+class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The leaf that states the heads of subjects, and the bucket of the subject in their tree.
+
+    Parameters
+    ----------
+    index, path
+        The leaf, and its inclusion proof in the log.
+    root
+        What it states.
+    rows
+        The bucket.
+    bucket_path
+        Its inclusion proof in the tree of buckets.
+    """
+
+    index: _Number
+    path: Path
+    root: Hash
+    rows: bytes
+    bucket_path: Path
+
+
+class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of such a proof.
+
+    Parameters
+    ----------
+    subject
+        Surrogate of the subject.
+    checkpoint
+        Signed checkpoint of the log.
+    events, digest
+        Head of the subject before the first event here: zero unless the log was pruned.
+    groups
+        Its events, a group for each leaf of heads since.
+    """
+
+    format: str
+    subject: Id
+    checkpoint: str
+    stated: Stated
+    groups: tuple[tuple[Counted, ...], ...]
+    events: _Number = 0
+    digest: Hash = bytes(DIGEST)
+
+    def __repr__(self) -> str:
+        return "<SubjectProof>"
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file."""
+        return msgspec.json.encode(self) + b"\n"
+
+    @classmethod
+    def decode(cls, data: Buffer) -> SubjectProof:
+        """Parse a whole file.
+
+        Raises
+        ------
+        FieldInvalid, LimitExceeded
+        """
+        bounded(data, MAX_SUBJECT_PROOF, Structure.SUBJECT_PROOF)
+        try:
+            found = _decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = None
+        if found is None:  # here, where no error that holds data is its context
+            raise FieldInvalid(structure=Structure.SUBJECT_PROOF, rule=1)
+        require(found.format == FORMAT, Structure.SUBJECT_PROOF, 1)
+        return found
+
+    def verify(self, keys: Sequence[VerifierKey]) -> Checkpoint:
+        """Check that the log has signed, with each of its keys, that these are all its events about the subject.
+
+        Those that came after the leaf that states it are not covered.
+
+        Raises
+        ------
+        ProofInvalid
+            They are others, or one is missing or too many.
+        NotSigned, SignatureInvalid, FieldInvalid, AlgorithmMissing
+        """
+        head = open_checkpoint(Note.decode(self.checkpoint.encode()), keys)
+        stated = self.stated
+        entry = AuditEntry(LeafKind.SUBJECTS, stated.index, stated.root)
+        nodes = merkle.audit_nodes(FIPS)
+        leaf = merkle.audit_leaf(FIPS, entry.encode())
+        if not merkle.included(nodes, head.root, leaf, stated.index, head.size, stated.path):
+            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+        key = row_key(FIPS, self.subject)
+        bucket = bucket_leaf(FIPS, [stated.rows])
+        if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
+            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+        if not same(self._row(key), self._counted().encode()):
+            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+        if any(getattr(event, "subject", None) != self.subject for event in self.about()):
+            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+        return head
+
+    def about(self) -> Iterator[Event]:
+        """Yield the events, in the order of the log.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        return (decode_event(one.salted[SALT:]) for group in self.groups for one in group)
+
+    def _row(self, key: bytes) -> bytes:
+        """Return the head of the subject in its bucket: zeros where there is none."""
+        rows = self.stated.rows
+        require(len(rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
+        for at in range(0, len(rows), ROW):
+            if rows[at : at + DIGEST] == key:
+                return rows[at + DIGEST : at + ROW]
+        return SubjectHead().encode()
+
+    def _counted(self) -> SubjectHead:
+        head = SubjectHead(self.events, self.digest)
+        for group in self.groups:
+            require(bool(group), Structure.SUBJECT_PROOF, 3)
+            entries = [
+                AuditEntry(LeafKind.EVENT, one.commit, commitment).encode()
+                for one, commitment in zip(group, audit.commitments(FIPS, [one.salted for one in group]), strict=True)
+            ]
+            head = folded(FIPS, head, merkle.audit_leaves(FIPS, entries))
+        return head
+
+
+_decoder = msgspec.json.Decoder(SubjectProof)

@@ -1,0 +1,131 @@
+"""What the log has about a subject: every event, with who acted and why, and the proof that none is missing.
+
+For an accounting of disclosures (45 CFR 164.528), of which `SubjectExported` is one, and for the question who has seen
+the records of a patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vaultfs_format.audit import LeafKind
+from vaultfs_format.events.base import Event
+from vaultfs_format.events.session import SessionOpened
+from vaultfs_format.events.vault import SubjectAccounted
+from vaultfs_format.levels import HashLevels, inclusion_proof
+from vaultfs_format.merkle import audit_nodes
+from vaultfs_format.subjectheads import bucket_of, row_key
+from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
+from vaultfs_format.suite import DIGEST
+
+from vaultfs.audit.events import NOBODYS_SESSION, subject_of
+from vaultfs.audit.view import LogView
+from vaultfs.engine.leaves import Leaf
+from vaultfs.engine.subjectheads import bucket_rows
+from vaultfs.engine.vault import Vault
+from vaultfs.errors import ArgumentInvalid, VaultDamaged
+from vaultfs.model import NOBODY, SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event about a subject.
+
+    Parameters
+    ----------
+    index
+        Its index in the log.
+    session
+        The session in which it came about; None for acts of the vault itself, and where its opening was pruned.
+    """
+
+    index: int
+    event: Event
+    session: SessionOpened | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """All events about a subject that are settled, oldest first, and the proof that there are no others."""
+
+    entries: tuple[Entry, ...]
+    proof: SubjectProof
+
+
+def account(vault: Vault, subject: SubjectId) -> Accounting:
+    """Return what the log has about a subject; that it was asked for is recorded, and settled, first.
+
+    Reads the whole log. It is an act of the vault's keeper: no policy is asked.
+
+    Raises
+    ------
+    ArgumentInvalid
+        It is nobody.
+    CommitmentMismatch, VaultDamaged
+        The log is not the one that was written.
+    StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
+    """
+    if subject == NOBODY:
+        raise ArgumentInvalid
+    engine, wanted = vault.engine, bytes(subject)
+    engine.check_writable()
+    with engine.lock:
+        vault.record([SubjectAccounted(engine.options.clock(), NOBODYS_SESSION, wanted)], durable=True)
+        vault.settle()
+        view = LogView(vault)
+        found = _found(view, wanted)
+        entries = tuple(_entries(view, found))
+        groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
+        note = view.checkpoint().encode().decode()
+        stated = _stated(vault, view, found.stated, wanted)
+    return Accounting(entries, SubjectProof(FORMAT, wanted, note, stated, groups))
+
+
+def _entries(view: LogView, found: _Found) -> Iterator[Entry]:
+    events = [(leaf.index, leaf.event) for group in found.groups for leaf in group if leaf.event is not None]
+    sessions = _sessions(view, {event.session for _, event in events})
+    for index, event in events:
+        yield Entry(index, event, sessions.get(event.session))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    groups: list[list[Leaf]]
+    stated: Leaf
+
+
+def _found(view: LogView, subject: bytes) -> _Found:
+    """Return the events about a subject by the leaves that count them, and the last of these."""
+    groups: list[list[Leaf]] = []
+    pending: list[Leaf] = []
+    stated = None
+    for leaf in view.leaves():
+        if leaf.entry.kind is LeafKind.SUBJECTS:
+            groups += [pending] if pending else []
+            pending, stated = [], leaf
+        elif leaf.event is not None and subject_of(leaf.event) == subject:
+            pending.append(leaf)
+    if stated is None:
+        raise VaultDamaged
+    return _Found(groups, stated)
+
+
+def _sessions(view: LogView, wanted: set[bytes]) -> Mapping[bytes, SessionOpened]:
+    opened = (leaf.event for leaf in view.leaves() if isinstance(leaf.event, SessionOpened))
+    return {event.session: event for event in opened if event.session in wanted}
+
+
+def _stated(vault: Vault, view: LogView, leaf: Leaf, subject: bytes) -> Stated:
+    engine = vault.engine
+    bucket = bucket_of(row_key(engine.suite, subject))
+    with engine.index.reading() as txn:
+        rows = b"".join(bucket_rows(engine.index, txn, bucket))
+        _, hashes = engine.index.counted(txn)
+    nodes = audit_nodes(engine.suite)
+    levels = HashLevels(nodes)
+    levels.extend(hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST))
+    path = inclusion_proof(nodes, levels, bucket, levels.size)
+    return Stated(leaf.index, tuple(view.inclusion(leaf.index)), leaf.entry.commitment, rows, tuple(path))
+
+
