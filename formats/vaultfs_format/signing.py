@@ -218,7 +218,7 @@ def are_seeds(suite: Suite, seeds: Buffer) -> bool:
 
 def _of_note(message: bytes) -> bytes:
     """Return a message that cannot be a statement: those begin with the length of a label, which no text does."""
-    require(message[:1] > b" ", Structure.SIGNER, 3)
+    require(message[:1] > b" ", Structure.SIGNER, 5)
     return message
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vaultfs_format import limits
+from vaultfs_format import labels, limits
 from vaultfs_format.errors import (
     AlgorithmMissing,
     FieldInvalid,
@@ -433,7 +433,13 @@ def test_the_keys_for_heads_sign_no_statement_as_if_it_were_a_note() -> None:
     statement = b"\x18vaultfs/0/head-signature" + b"s" * 96
     for sign in (keys.sign_note, keys.sign_note_by_lattice):
         for message in (statement, b"", b"\n", b" text\n"):
-            assert rule_of(lambda sign=sign, message=message: sign(message)) == (Structure.SIGNER, 3)
+            assert rule_of(lambda sign=sign, message=message: sign(message)) == (Structure.SIGNER, 5)
+
+
+def test_what_is_signed_under_a_label_begins_with_no_byte_of_a_note() -> None:
+    signed = [label for name, label in vars(labels).items() if name.endswith("_SIGNATURE")]
+    assert len(signed) >= 3
+    assert all(len(label) < 32 and len(label) != ord("\n") for label in signed)
 
 
 def test_where_ml_dsa_is_missing_a_signature_by_it_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
