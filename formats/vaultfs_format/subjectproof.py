@@ -1,7 +1,7 @@
 """Proofs that a list of events about a subject is complete: nothing that the log has of it was left out.
 
-A JSON object with everything that it takes: the checkpoint, the leaf that states the heads of subjects, the bucket of the
-subject, and its events in the order of the log, grouped as they were counted. See `vaultfs_format.subjectheads`.
+A JSON object with everything that it takes: the checkpoint, the leaf that states the heads of subjects, the bucket of
+the subject, and its events in the order of the log, grouped as they were counted. See `vaultfs_format.subjectheads`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_SUBJECT_PROOF = 256 * MIB
 Hash = Annotated[bytes, Meta(min_length=DIGEST, max_length=DIGEST)]
 Path = Annotated[tuple[Hash, ...], Meta(max_length=MAX_TREE_PROOF)]
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
-_Number = Annotated[int, Meta(ge=0, lt=1 << 63)]
+_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

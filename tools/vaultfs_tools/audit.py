@@ -185,5 +185,9 @@ _COMMANDS: dict[str, _Command] = {
     "prove": ("Write the proof of an entry, with its event.", _add_prove, _run_prove),
     "verify-proof": ("Check a proof without a vault.", offline.add_options, offline.run),
     "export": ("Write the log as tiles for programs of others.", _add_export, _run_export),
-    "accounting": ("List the events about a subject, and prove that none is missing.", _add_accounting, _run_accounting),
+    "accounting": (
+        "List the events about a subject, and prove that none is missing.",
+        _add_accounting,
+        _run_accounting,
+    ),
 }

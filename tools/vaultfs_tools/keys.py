@@ -23,9 +23,9 @@ from vaultfs_tools.custody.opening import code as exit_code
 from vaultfs_tools.custody.opening import left as left_in
 from vaultfs_tools.custody.opening import opened, token_store, waiting
 from vaultfs_tools.custody.recipients import id_of
-from vaultfs_tools.reports import time_text
 from vaultfs_tools.custody.shares import create, handed_out
 from vaultfs_tools.custody.sheet import Custody
+from vaultfs_tools.reports import time_text
 
 PROG = "vaultfs-keys"
 SHEET = "custody-sheet.txt"

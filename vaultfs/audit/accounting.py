@@ -127,5 +127,3 @@ def _stated(vault: Vault, view: LogView, leaf: Leaf, subject: bytes) -> Stated:
     levels.extend(hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST))
     path = inclusion_proof(nodes, levels, bucket, levels.size)
     return Stated(leaf.index, tuple(view.inclusion(leaf.index)), leaf.entry.commitment, rows, tuple(path))
-
-

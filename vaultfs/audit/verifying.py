@@ -1,4 +1,4 @@
-"""The whole log of an open vault, checked: what is in it, its tree, who signed which part, and the heads of subjects."""
+"""The whole log of an open vault, checked: events, tree, who signed which part, and the heads of subjects."""
 
 from __future__ import annotations
 

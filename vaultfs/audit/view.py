@@ -143,7 +143,7 @@ class LogView:
     # Tiles.
 
     def export(self, directory: Path | str, vfs: Vfs | None = None) -> int:
-        """Write the log as tiles, with bundles and checkpoint (c2sp.org/tlog-tiles); return how many files were written.
+        """Write the log as tiles, bundles and checkpoint (c2sp.org/tlog-tiles); return how many files were written.
 
         What is there already stays, if this log goes on from there: so a directory on another machine is a witness.
 

@@ -38,7 +38,12 @@ def run(args: argparse.Namespace) -> int:
     proof = EventProof.decode(_read(args.proof, _MAX_PROOF))
     head = proof.verify(keys_in(args.keys))
     event = None if proof.event is None else shown(proof.event)
-    facts = {"origin": head.origin, "size": head.size, "index": proof.proof.index, "kind": proof.entry.kind.name.lower()}
+    facts = {
+        "origin": head.origin,
+        "size": head.size,
+        "index": proof.proof.index,
+        "kind": proof.entry.kind.name.lower(),
+    }
     lines = [f"proved: entry {proof.proof.index:,} of the {head.size:,} of {head.origin}"]
     if event is not None and proof.event is not None:
         lines.append(f"{event['type']} at {time_text(proof.event.at)}")
@@ -73,5 +78,3 @@ def _read(path: Path, most: int) -> bytes:
         data = file.read(most + 1)
     bounded(data, most, Structure.LOG_PROOF)
     return data
-
-
