@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import vaultfs_format
+from audit_calls import CALLS
 from blake3 import blake3
 from msgspec import inspect as types
 from vaultfs_format import errors, labels, limits
@@ -201,6 +202,18 @@ def events_table() -> str:
     return table(("position", "field", "type", "meaning"), rows)
 
 
+def calls_table() -> str:
+    """Return which events every call of a host leaves."""
+    rows = []
+    for name, row in CALLS.items():
+        if row.internal:
+            continue
+        ends = ((row.done, "" if not row.each else "any number of "), (row.denied, ""), (row.failed, ""))
+        cells = ["" if names is None else each + (", ".join(names) or "none") for names, each in ends]
+        rows.append((name, *cells, row.why))
+    return table(("call", "done", "denied", "failed", "remark"), rows)
+
+
 def structures_table() -> str:
     """Return the letters of the rules of each structure."""
     return table(("structure", "rules"), [(structure.name.lower(), letters) for structure, letters in RULES.items()])
@@ -227,6 +240,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "roles": roles_table,
     "dictionaries": dictionaries_table,
     "events": events_table,
+    "calls": calls_table,
     "structures": structures_table,
     "kinds: FHIR": lambda: names(1, kinds.FHIR),
     "kinds: HL7v2": lambda: names(1001, kinds.HL7V2, "hl7v2."),

@@ -139,6 +139,7 @@ def _check_audit(vault: vaultfs.Vault, shown: View) -> None:
         (event.record.hex(), event.version)
         for event in events
         if isinstance(event, RecordPut)
+        and event.outcome is vaultfs.Outcome.DONE
         and event.record
         and (event.record.hex() in names or event.subject not in disposed)
     )

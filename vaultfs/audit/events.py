@@ -33,6 +33,7 @@ __all__ = [
     "record_event_end",
     "record_event_start",
     "sealable",
+    "subject_created_event",
     "unsealed",
 ]
 
@@ -54,6 +55,11 @@ def record_event_start(type: EventType, at: int, session: bytes, subject: bytes,
 def record_event_end(version: int) -> bytes:
     """Return what an encoded event of a record ends with: all that stands after the record id."""
     return encode_part(version) + _DONE
+
+
+def subject_created_event(at: int, session: bytes, subject: bytes, identifiers: int) -> bytes:
+    """Return the encoded event of a subject's creation."""
+    return b"".join((event_start(EventType.SUBJECT_CREATED, at, session), ID, subject, encode_part(identifiers)))
 
 
 def encoded(suite: Suite, *events: Event) -> Sealable:

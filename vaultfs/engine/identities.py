@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from vaultfs_format.entries import WEAK, Role, pack_row
-from vaultfs_format.events.records import IdentifierAsserted, SubjectCreated, SubjectsLinked, SubjectsUnlinked
+from vaultfs_format.events.records import IdentifierAsserted, SubjectsLinked, SubjectsUnlinked
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import KEY
 
@@ -112,7 +112,7 @@ class Identities:
         dated = date_fields(date)
         holder = self._begun()
         self._assert(holder, identifier, dated, unclaimed=True)
-        self._pending.note(SubjectCreated, holder.id, 1)
+        self._pending.note_created(holder.id, 1)
         return holder.id
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
@@ -123,7 +123,7 @@ class Identities:
     def create(self) -> SubjectId:
         """Create a subject that no identifier names yet."""
         holder = self._begun()
-        self._pending.note(SubjectCreated, holder.id, 0)
+        self._pending.note_created(holder.id, 0)
         return holder.id
 
     def _begun(self) -> Holder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vaultfs.audit.events import Event, encode_event, sealable
+from vaultfs.audit.events import Event, encode_event, sealable, subject_created_event
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.units import Drafted, Gathered, seal_all
@@ -44,6 +44,11 @@ class Pending:
     def note(self, kind: Callable[..., Event], *about: object) -> None:
         """Take down an event of a class, with what it has beside time and session."""
         self.events.append(encode_event(kind(self._engine.options.clock(), self._session, *about)))
+
+    def note_created(self, subject: bytes, identifiers: int) -> None:
+        """Take down that a subject was created."""
+        now = self._engine.options.clock()
+        self.events.append(subject_created_event(now, self._session, subject, identifiers))
 
     def seal(self) -> None:
         """Seal what is complete."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from vaultfs_format.events.vault import ReaderOpened
+
 from vaultfs.access.policy import DenyAll, Policy
-from vaultfs.audit.events import Event
+from vaultfs.audit.events import NOBODYS_SESSION, Event
 from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine.accesslog import AccessLog
 from vaultfs.engine.attesting import tokens_of
@@ -120,6 +122,7 @@ def open_reader(
     reader = Reader(reading, log, policy or DenyAll())
     try:
         reader.guard.admit(unlocked.superblock, unlock, accept_risk=accept_risk)
+        log.record([ReaderOpened(choice.clock(), NOBODYS_SESSION)], durable=False)
     except BaseException:
         reader.close()
         raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import msgspec
 from vaultfs_format import limits
 from vaultfs_format.entries import Entry, Role, pack_row
+from vaultfs_format.events.records import RecordDeleted, RecordPut, RecordUndeleted
 
 from vaultfs.access.policy import Action
 from vaultfs.audit.events import FIRST_VERSION, EventType, record_event_end, record_event_start
@@ -18,6 +19,7 @@ from vaultfs.engine.facts import RECORD_KEY
 from vaultfs.engine.identities import Holder, Identities
 from vaultfs.engine.pending import UNSEALED, Pending
 from vaultfs.engine.records import newest
+from vaultfs.engine.session import asked_id
 from vaultfs.engine.units import DateFields, Drafted, date_fields
 from vaultfs.errors import Deleted
 from vaultfs.model import NOBODY, Identifier, NewRecord, RecordId, SubjectId
@@ -164,8 +166,9 @@ class RecordWriter:
         """Look at a record that is large, comes from a file, or is a new version of another."""
         number, base = b"", 0
         if record.replaces is not None:
-            number = self._engine.chain.number_of(record.replaces)
-            base = self._base(number)
+            with self._session.noting_absence(RecordPut, None, 0, asked_id(record.replaces), 0):
+                number = self._engine.chain.number_of(record.replaces)
+                base = self._base(number)
         return _Source(number, base, *take(record.data))
 
     def _put_other(
@@ -209,18 +212,24 @@ class RecordWriter:
     def mark(self, record_id: RecordId, role: Role, action: Action) -> tuple[SubjectId, int, int] | None:
         """Delete or undelete a record; return its subject and kind, and the version made; None for no change."""
         engine = self._engine
-        number = engine.chain.number_of(record_id)
-        located, last = self._session.steady(lambda: newest(engine, number))
+        deleting = role is Role.DELETE
+        with self._session.noting_absence(
+            RecordDeleted if deleting else RecordUndeleted, None, 0, asked_id(record_id), 0
+        ):
+            number = engine.chain.number_of(record_id)
+            located, last = self._session.steady(lambda: newest(engine, number))
         subject = SubjectId(located.frame.block.subject)
         self._session.authorize(action, engine.kinds.name(located.entry.kind), subject)
         own = number in self._intent.versions
         deleted = number in self._deleted if own else last.role == Role.DELETE
-        if deleted and role is Role.DELETE:
-            raise Deleted
+        if deleted and deleting:
+            about = subject, located.entry.kind, record_id, last.version
+            with self._session.noting_absence(RecordDeleted, *about):
+                raise Deleted
         if not deleted and role is Role.UNDELETE:
             return None
         version = self._intent.versions.get(number, last.version) + 1
-        self._build_on(number, last.version, version, deleted=role is Role.DELETE)
+        self._build_on(number, last.version, version, deleted=deleting)
         entry = located.entry
         frame = self._identities.holder(subject).unit.room(0)
         frame.add(Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version))

@@ -18,12 +18,14 @@ from vaultfs_format.events.keys import (
     EpochTurned,
     EpochTurning,
     EscrowDrilled,
+    KeyRefused,
     RecipientAdded,
     RecipientRemoved,
     RecipientRenewed,
     SecretKept,
     SignerAdded,
     SubjectDisposed,
+    UnlockFailed,
 )
 from vaultfs_format.handover import Handover
 from vaultfs_format.head import Head, SegmentRow
@@ -42,9 +44,18 @@ from vaultfs.engine.pairs import drop_copy, write_pair
 from vaultfs.engine.reencrypting import Reencrypted, reencrypt
 from vaultfs.engine.settle import as_it_is
 from vaultfs.engine.turning import Replacement, Turned, turn
-from vaultfs.errors import ArgumentInvalid, IndexDamaged, LimitExceeded, StorageFull, Structure, VaultError
+from vaultfs.errors import (
+    ArgumentInvalid,
+    IndexDamaged,
+    KeyExpired,
+    KeyNotUsable,
+    LimitExceeded,
+    StorageFull,
+    Structure,
+    VaultError,
+)
 from vaultfs.keys.escrow import Shares
-from vaultfs.keys.lifecycle import KeyRef
+from vaultfs.keys.lifecycle import KeyKind, KeyRef
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.recipients import Recipient, Unlocker, sealed_for
 from vaultfs.keys.stores import EpochStore, put_in_all
@@ -328,8 +339,15 @@ class Keys:
     def _unlocked(self, unlock: Unlocker) -> tuple[Superblock, Buffer]:
         """Return the superblock in force, proved authentic, and the root key."""
         superblock, data = self._read()
-        root_key = self._vault.lives.unlocked(superblock, unlock)
-        superblock.verify(data, root_key)
+        try:
+            root_key = self._vault.lives.unlocked(superblock, unlock)
+            superblock.verify(data, root_key)
+        except (KeyExpired, KeyNotUsable):
+            self._record(KeyRefused(self._now(), NOBODYS_SESSION, KeyKind.RECIPIENT))
+            raise
+        except VaultError:
+            self._record(UnlockFailed(self._now(), NOBODYS_SESSION))
+            raise
         return superblock, root_key
 
     def _record(self, event: Event) -> None:

@@ -22,6 +22,7 @@ from vaultfs_format.events.records import (
     RecordRead,
     RecordsRead,
     RecordsSearched,
+    SourceCompared,
     StateRead,
     SubjectExported,
     SubjectSearched,
@@ -164,8 +165,8 @@ class Session:
             return located, use(located)
 
         metrics = self.engine.metrics
-        asked = None, 0, _asked(record_id), 0
-        with self._noting_absence(RecordRead, *asked), timed(metrics, Timing.READ):
+        asked = None, 0, asked_id(record_id), 0
+        with self.noting_absence(RecordRead, *asked), timed(metrics, Timing.READ):
             located, result = self._host.steady(read)
         metrics.add(Counter.RECORDS_READ)
         metrics.add(Counter.BYTES_READ, located.entry.length)
@@ -174,7 +175,7 @@ class Session:
         return result
 
     @contextmanager
-    def _noting_absence(self, kind: Callable[..., Event], *asked: object) -> Iterator[None]:
+    def noting_absence(self, kind: Callable[..., Event], *asked: object) -> Iterator[None]:
         """Record that someone asked for what is not there, or not one: the answer tells them something too.
 
         Parameters
@@ -207,7 +208,7 @@ class Session:
                 self.authorize(Action.READ, self.engine.kinds.name(kind), SubjectId(subject))
             return [read_record(self.engine, one) for one in located]
 
-        with self._noting_absence(RecordsRead, None, 0, 0):
+        with self.noting_absence(RecordsRead, None, 0, 0):
             found = self._host.steady(read)
         self.engine.metrics.add(Counter.RECORDS_READ, len(found))
         self.engine.metrics.add(Counter.BYTES_READ, sum(len(record.data) for record in found))
@@ -233,7 +234,7 @@ class Session:
                 raise NotFound
             return [info_of(self.engine, locate(self.engine, number, hit)) for hit in hits]
 
-        with self._noting_absence(VersionsListed, None, 0, _asked(record_id), 0):
+        with self.noting_absence(VersionsListed, None, 0, asked_id(record_id), 0):
             found = self._host.steady(read)
         for kind, subject in {(info.kind, info.subject) for info in found}:
             self.authorize(Action.READ, kind, subject)
@@ -273,7 +274,7 @@ class Session:
         number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
-        with self._noting_absence(RecordsSearched, None, number or 0, 0):
+        with self.noting_absence(RecordsSearched, None, number or 0, 0):
             try:
                 subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
             except NotFound:
@@ -347,7 +348,7 @@ class Session:
         """Return the identifiers that are asserted for a subject."""
         self.check()
         self.authorize(Action.SEARCH, None, subject)
-        with self._noting_absence(IdentifiersListed, subject, 0):
+        with self.noting_absence(IdentifiersListed, subject, 0):
             found = self._host.steady(lambda: list(self._identifiers(subject)))
         self._note([self.event(IdentifiersListed, subject, len(found), Outcome.DONE)])
         return found
@@ -414,6 +415,20 @@ class Session:
         self.authorize(Action.EXPORT, None, subject)
         self._host.record([self.event(SubjectExported, subject, count)], durable=True)
 
+    def compared(self, files: int, *, whole: bool) -> None:
+        """Record that what was imported was compared with its source; durable when this returns.
+
+        Parameters
+        ----------
+        files
+            How many files of the source are in the vault as they are.
+        whole
+            Whether there were no others.
+        """
+        self.check()
+        outcome = Outcome.DONE if whole else Outcome.FAILED
+        self._host.record([self.event(SourceCompared, files, outcome)], durable=True)
+
     # Deciding and recording.
 
     def authorize(self, action: Action, kind: str | None, subject: SubjectId | None) -> None:
@@ -464,7 +479,7 @@ class Session:
         self.close()
 
 
-def _asked(record_id: bytes) -> bytes | None:
+def asked_id(record_id: bytes) -> bytes | None:
     """Return what was asked for where it can be a record id."""
     return record_id if len(record_id) == RECORD_ID else None
 

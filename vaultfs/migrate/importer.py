@@ -243,6 +243,7 @@ class Importer:
                     same = self._digest_of(state) == digest
             self.report.verified += same
             self.report.differing += not same
+        self._session.compared(self.report.verified, whole=not self.report.differing)
         self.report.verify_seconds = time.monotonic() - begun
 
     def _digest_of(self, state: SourceState) -> bytes:

@@ -37,6 +37,7 @@ class EventType(IntEnum):
     ACCESS_MERGED = 6
     ROLLBACK_ACCEPTED = 7
     SEGMENT_REPAIRED = 8
+    READER_OPENED = 9
     SESSION_OPENED = 10
     REPAIR_CLAIMED = 11
     COPY_CLAIMED = 12
@@ -83,6 +84,7 @@ class EventType(IntEnum):
     REENCRYPTION_BEGUN = 83
     SEGMENTS_REENCRYPTED = 84
     REENCRYPTION_ENDED = 85
+    UNLOCK_FAILED = 86
 
 
 class Outcome(IntEnum):

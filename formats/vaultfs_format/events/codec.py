@@ -64,10 +64,13 @@ def encode_event(event: Event) -> bytes:
     if isinstance(event, UnknownEvent):
         return event.raw
     data = _encoder.encode(event)
-    with suppress(msgspec.MsgspecError):
+    try:
         _known.decode(data)
+    except msgspec.MsgspecError:
+        pass
+    else:
         return data
-    raise LimitExceeded(structure=Structure.AUDIT_ENTRY)
+    raise LimitExceeded(structure=Structure.AUDIT_ENTRY)  # here, where no error that holds data is its context
 
 
 def decode_event(data: Buffer) -> Event:

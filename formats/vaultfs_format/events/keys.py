@@ -244,3 +244,11 @@ class SegmentsReencrypted(Event, frozen=True, tag=EventType.SEGMENTS_REENCRYPTED
 
 class ReencryptionEnded(Event, frozen=True, tag=EventType.REENCRYPTION_ENDED.value):
     """All that was to be sealed anew is."""
+
+
+class UnlockFailed(Event, frozen=True, tag=EventType.UNLOCK_FAILED.value):
+    """Something that needs the root key of a vault that is open was asked for, and nothing that was given opens it."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.FAILED

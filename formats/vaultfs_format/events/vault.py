@@ -81,6 +81,10 @@ class SegmentRepaired(Event, frozen=True, tag=EventType.SEGMENT_REPAIRED.value):
     outcome: Outcome
 
 
+class ReaderOpened(Event, frozen=True, tag=EventType.READER_OPENED.value):
+    """A process has opened the vault for reading alone."""
+
+
 class RepairClaimed(Event, frozen=True, tag=EventType.REPAIR_CLAIMED.value):
     """A program without keys has left word that it repaired a file. Nobody has proved it.
 

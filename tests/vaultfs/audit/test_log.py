@@ -37,7 +37,15 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, events_of, put, session
 from vaultfs import EventType, Outcome
-from vaultfs.audit.events import encode_event, sealable, unsealed
+from vaultfs.audit.events import (
+    FIRST_VERSION,
+    encode_event,
+    record_event_end,
+    record_event_start,
+    sealable,
+    subject_created_event,
+    unsealed,
+)
 from vaultfs.audit.log import read_events, read_leaves
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
 
@@ -354,6 +362,16 @@ def test_events_survive_encoding_and_damage_is_told() -> None:
         with pytest.raises(FieldInvalid):
             list(unsealed(DEFAULT, broken))
     assert sealable(DEFAULT, []) == ([], [])
+
+
+@pytest.mark.parametrize("version", [1, 2, 70_000])
+def test_events_that_are_made_of_pieces_are_those_of_their_classes(version: int) -> None:
+    at, session, subject, record = 1_700_000_000_000_000, b"s" * 16, b"p" * 16, b"r" * 16
+    start = record_event_start(E.RECORD_PUT, at, session, subject, 96)
+    end = FIRST_VERSION if version == 1 else record_event_end(version)
+    assert start + record + end == encode_event(RecordPut(at, session, subject, 96, record, version, Outcome.DONE))
+    made = subject_created_event(at, session, subject, version)
+    assert made == encode_event(SubjectCreated(at, session, subject, version))
 
 
 def test_reading_the_log_leaves_no_file_open(opened: Open) -> None:

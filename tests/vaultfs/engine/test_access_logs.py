@@ -47,7 +47,7 @@ class TestMerging:
             for n, record in enumerate(records):
                 for _ in range(n):
                     s.get(record)
-            assert vault.merge_access_logs().events == 1 + 10
+            assert vault.merge_access_logs().events == 2 + 10
             assert vault.merge_access_logs() == vaultfs.Merged(0, 0, 0)
             s.get(records[0])
         assert vault.merge_access_logs() == vaultfs.Merged(1, 1, 0)
@@ -65,12 +65,12 @@ class TestMerging:
             s.versions(record)
         vault.merge_access_logs()
         found = [event for event in events(vault) if event.at < 2000]
-        assert [event.at for event in found] == [1000, 1001, 1002, 1003]
+        assert [event.at for event in found] == [1000, 1001, 1002, 1003, 1004]
         assert [EventType(event.type).name for event in found] == [
-            "SESSION_OPENED", "RECORD_READ", "RECORDS_SEARCHED", "VERSIONS_LISTED",
+            "READER_OPENED", "SESSION_OPENED", "RECORD_READ", "RECORDS_SEARCHED", "VERSIONS_LISTED",
         ]  # fmt: skip
         (note,) = events_of(vault, AccessMerged)
-        assert note.events == 4
+        assert note.events == 5
 
     @pytest.mark.parametrize("when", ["open", "settle", "close"])
     def test_the_vault_merges_when_it_opens_settles_and_closes(self, opened: Open, when: str) -> None:
@@ -147,7 +147,7 @@ class TestMerging:
         with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
             for _ in range(30):
                 s.get(record)
-        assert vault.merge_access_logs() == vaultfs.Merged(31, 1, 0)
+        assert vault.merge_access_logs() == vaultfs.Merged(32, 1, 0)
         assert reads(vault, record) == 30
         assert sum(event.type == EventType.ACCESS_MERGED for event in events(vault)) > 3
 
@@ -264,7 +264,7 @@ class TestDurability:
             for _ in range(10):
                 s.get(record)
             deadline = time.monotonic() + 10
-            while reader._log._journal is not None and reader._log._journal.durable < 11:
+            while reader._log._journal is not None and reader._log._journal.durable < 12:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             assert 1 <= vfs.calls[Operation.SYNC] - before <= 5
@@ -372,7 +372,7 @@ def test_merging_into_a_full_journal_settles_once_and_merges_nothing_twice(
     with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
         for _ in range(60):
             s.get(record)
-    assert vault.merge_access_logs().events == 61
+    assert vault.merge_access_logs().events == 62
     put(vault)
     assert reads(vault, record) == 60
     assert vault.engine.head.generation > 1
