@@ -7,7 +7,9 @@ the events about one subject, its bucket and two inclusion proofs knows that the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from struct import Struct
 from typing import NamedTuple
 
 from vaultfs_format import merkle
@@ -15,9 +17,9 @@ from vaultfs_format.suite import DIGEST, Suite
 
 BUCKETS = 4096
 _BITS = 12
-_COUNT = 8
+_ROW = Struct("<32sQ32s")
 
-ROW = DIGEST + _COUNT + DIGEST
+ROW = _ROW.size
 """Bytes of a row of a bucket: what a subject is found by, count and digest."""
 
 
@@ -27,19 +29,10 @@ class SubjectHead(NamedTuple):
     events: int = 0
     digest: bytes = bytes(DIGEST)
 
-    def encode(self) -> bytes:
-        """Return the bytes that stand in a row, behind what the subject is found by."""
-        return self.events.to_bytes(_COUNT, "little") + self.digest
 
-    @classmethod
-    def decode(cls, data: bytes) -> SubjectHead:
-        """Parse what `encode` returned."""
-        return cls(int.from_bytes(data[:_COUNT], "little"), data[_COUNT:])
-
-
-def row_key(suite: Suite, subject: bytes) -> bytes:
-    """Return what a subject is found by: SHA-256 of its surrogate, which is random, and so cannot be guessed."""
-    return suite.sha256_each([subject])[0]
+def row_keys(suite: Suite, subjects: Iterable[bytes]) -> list[bytes]:
+    """Return what subjects are found by: SHA-256 of the surrogate, which is random, and so cannot be guessed."""
+    return suite.sha256_each(subjects)
 
 
 def bucket_of(key: bytes) -> int:
@@ -47,19 +40,42 @@ def bucket_of(key: bytes) -> int:
     return int.from_bytes(key[:2], "big") >> 16 - _BITS
 
 
-def first_key(bucket: int) -> bytes:
-    """Return the bytes that no row of a bucket is before."""
-    return (bucket << 16 - _BITS).to_bytes(2, "big")
+def folded(suite: Suite, heads: Iterable[tuple[SubjectHead, Sequence[bytes]]]) -> list[SubjectHead]:
+    """Return heads after more events about each subject, by the hashes of their leaves in order."""
+    each = list(heads)
+    digests = suite.sha256_each([head.digest + b"".join(leaves) for head, leaves in each])
+    return [
+        SubjectHead(head.events + len(leaves), digest) for (head, leaves), digest in zip(each, digests, strict=True)
+    ]
 
 
-def folded(suite: Suite, head: SubjectHead, leaves: Sequence[bytes]) -> SubjectHead:
-    """Return the head after more events about the subject, by the hashes of their leaves in order."""
-    return SubjectHead(head.events + len(leaves), suite.sha256_each([head.digest + b"".join(leaves)])[0])
+def head_in(rows: bytes, key: bytes) -> SubjectHead:
+    """Return the head of a subject out of the rows of its bucket; that before any event where it has none."""
+    at = _place(rows, key, 0)
+    return SubjectHead(*_ROW.unpack_from(rows, at)[1:]) if rows.startswith(key, at) else SubjectHead()
 
 
-def bucket_leaf(suite: Suite, rows: Iterable[bytes]) -> bytes:
-    """Return the hash of a bucket: of its rows, in ascending order."""
-    return merkle.audit_leaf(suite, b"".join(rows))
+def with_heads(rows: bytes, heads: Iterable[tuple[bytes, SubjectHead]]) -> bytes:
+    """Return the rows of a bucket with these heads, in ascending order of what they are found by."""
+    pieces: list[bytes] = []
+    at = 0
+    for key, head in heads:
+        place = _place(rows, key, at)
+        pieces += (rows[at:place], _ROW.pack(key, *head))
+        at = place + ROW if rows.startswith(key, place) else place
+    pieces.append(rows[at:])
+    return b"".join(pieces)
+
+
+def _place(rows: bytes, key: bytes, start: int) -> int:
+    """Return where the row of a subject begins, or would, in those from `start` on."""
+    found = bisect_left(range(start, len(rows), ROW), key, key=lambda at: rows[at : at + DIGEST])
+    return start + found * ROW
+
+
+def bucket_leaves(suite: Suite, buckets: Iterable[bytes]) -> list[bytes]:
+    """Return the hashes of buckets, each given by its rows in ascending order."""
+    return merkle.audit_leaves(suite, buckets)
 
 
 def root(suite: Suite, buckets: Sequence[bytes]) -> bytes:

@@ -19,8 +19,8 @@ from vaultfs_format.events.base import Event
 from vaultfs_format.events.codec import decode_event
 from vaultfs_format.layout import Buffer, require
 from vaultfs_format.limits import MAX_TREE_PROOF, MIB
-from vaultfs_format.subjectheads import BUCKETS, ROW, SubjectHead, bucket_leaf, bucket_of, folded, row_key
-from vaultfs_format.suite import DIGEST, FIPS, same
+from vaultfs_format.subjectheads import BUCKETS, ROW, SubjectHead, bucket_leaves, bucket_of, folded, head_in, row_keys
+from vaultfs_format.suite import DIGEST, FIPS
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint
 from vaultfs_format.tlog.lines import bounded
@@ -142,11 +142,12 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         leaf = merkle.audit_leaf(FIPS, entry.encode())
         if not merkle.included(nodes, head.root, leaf, stated.index, head.size, stated.path):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
-        key = row_key(FIPS, self.subject)
-        bucket = bucket_leaf(FIPS, [stated.rows])
+        key = row_keys(FIPS, [self.subject])[0]
+        bucket = bucket_leaves(FIPS, [stated.rows])[0]
         if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
-        if not same(self._row(key), self._counted().encode()):
+        require(len(stated.rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
+        if head_in(stated.rows, key) != self._counted():
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         if any(getattr(event, "subject", None) != self.subject for event in self.about()):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
@@ -161,15 +162,6 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         return (decode_event(one.salted[SALT:]) for group in self.groups for one in group)
 
-    def _row(self, key: bytes) -> bytes:
-        """Return the head of the subject in its bucket: zeros where there is none."""
-        rows = self.stated.rows
-        require(len(rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
-        for at in range(0, len(rows), ROW):
-            if rows[at : at + DIGEST] == key:
-                return rows[at + DIGEST : at + ROW]
-        return SubjectHead().encode()
-
     def _counted(self) -> SubjectHead:
         head = SubjectHead(self.events, self.digest)
         for group in self.groups:
@@ -178,7 +170,7 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 AuditEntry(LeafKind.EVENT, one.commit, commitment).encode()
                 for one, commitment in zip(group, audit.commitments(FIPS, [one.salted for one in group]), strict=True)
             ]
-            head = folded(FIPS, head, merkle.audit_leaves(FIPS, entries))
+            (head,) = folded(FIPS, [(head, merkle.audit_leaves(FIPS, entries))])
         return head
 
 

@@ -117,15 +117,17 @@ class Superblock:
         """
         check_line(self.vault_id, self.signers(), self.handovers())
 
-    def in_force(self, number: int) -> Signer:
-        """Return the signer with this number, which must be the newest: those before sign nothing any more.
+    def in_force(self, number: int, tree_size: int) -> Signer:
+        """Return the signer of the head in force, by its number and leaves of the audit tree.
+
+        It must be the newest one, since those before sign nothing any more, and the tree beyond what they have signed.
 
         Raises
         ------
-        SignatureInvalid
+        SignatureInvalid, FormatError
         """
         newest = self.signers()[-1]
-        if newest.number != number:
+        if newest.number != number or any(tree_size <= one.tree_size for one in self.handovers()):
             raise SignatureInvalid(structure=Structure.SUPERBLOCK)
         return newest
 

@@ -185,7 +185,7 @@ def _check_with_keys(
                 vault.settle()
                 report.findings += spared
             if not report.count(Severity.ERROR):
-                _check_index(vault, report, rebuild=args.rebuild_index)
+                _check_log_and_index(vault, report, rebuild=args.rebuild_index)
                 report.opened = True
     except VaultError as error:
         if cli.exit_code(error) is not cli.Exit.DAMAGED:
@@ -194,13 +194,17 @@ def _check_with_keys(
     return None
 
 
-def _check_index(vault: vaultfs.Vault, report: Report, *, rebuild: bool) -> None:
+def _check_log_and_index(vault: vaultfs.Vault, report: Report, *, rebuild: bool) -> None:
     from vaultfs.engine import compare
     from vaultfs.errors import IndexDamaged
 
+    heads = compare.counted_heads(vault.engine)
+    if isinstance(heads, compare.FrameError):
+        report.add(heads.error, str(heads.path.relative_to(vault.path)))
+        return
     found: VaultError | None = None
     try:
-        rows = sum(compare.index_differences(vault.engine, vault.path / INDEX).values())
+        rows = sum(compare.index_differences(vault.engine, vault.path / INDEX, heads).values())
         if rows:
             found = IndexDamaged(rows=rows)
     except IndexDamaged as error:
@@ -238,7 +242,7 @@ def _as_text(report: Report, seconds: float) -> Iterator[str]:
     if report.signer:
         yield f"signed by {report.signer.hex()}"
     if report.opened:
-        yield "every frame was opened with its key, and the index compared with the files"
+        yield "every frame was opened with its key, every event counted, and the index compared with the files"
     for finding in report.findings:
         yield reports.as_text(finding)
     if report.count(Severity.UNSUPPORTED) and any(finding.remedy for finding in report.findings):

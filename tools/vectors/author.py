@@ -108,7 +108,7 @@ def segment(
         count,
         bytes(DIGEST),
         bytes(DIGEST),
-        1,
+        signing.signer.number,
     )
     data, footer = protected(head.encode() + bodies + directory + leaves_section, footer, signing)
     keys = [one.key for one in frames]

@@ -40,6 +40,13 @@ class Drawn:
         keys.signer.verify_head(statement, signatures)
         return signatures
 
+    def sign_handover(self, keys: SigningKeys, statement: bytes) -> bytes:
+        """Return both signatures of a handover, which are right for this signer."""
+        about = DEFAULT.digest(keys.signer.encode() + statement).hex()
+        signatures = self.get(f"handover {about}", lambda: keys.sign_handover(statement))
+        keys.signer.verify_handover(statement, signatures)
+        return signatures
+
     def encoded(self) -> bytes:
         """Return the file to keep."""
         return (json.dumps(self.used, indent=1, sort_keys=True) + "\n").encode("ascii")

@@ -132,7 +132,8 @@ def audit_segment(leaves: Sequence[AuditEntry], frames: Sequence[SealedFrame], *
     return segment("audit", FrameClass.AUDIT, frames, runs, audit=leaves, **changes)
 
 
-SETTLED_LEAVES = [LIVE_SET, *LEAVES, *MORE_LEAVES]
+_FOUND = [LIVE_SET, *LEAVES, *MORE_LEAVES]
+SETTLED_LEAVES = [*_FOUND, world.stated({SUBJECT: LEAVES[1:]}, len(_FOUND))]
 SEGMENTS = {
     "record": segment("record", FrameClass.RECORD, [PERSON], years=(2001, 2001)),
     "undated": segment("undated", FrameClass.RECORD, [NOBODYS], [[(1, 2)]]),

@@ -19,6 +19,16 @@ from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, InboxTag, SigningTag, Tag, seal_keyring
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
+from vaultfs_format.subjectheads import (
+    BUCKETS,
+    SubjectHead,
+    bucket_leaves,
+    bucket_of,
+    folded,
+    root,
+    row_keys,
+    with_heads,
+)
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
@@ -43,6 +53,8 @@ EPOCH_ROOT = epoch_root(DEFAULT, ROOT_KEY, SECRET.secret, VAULT_ID, 1)
 SEEDS = seeded("seeds of the signer", 96)
 SIGNING = SigningKeys(DEFAULT, 1, SEEDS)
 SIGNER_VALUE = SIGNING.signer.encode()
+SECOND_SEEDS = seeded("seeds of the second signer", 96)
+SECOND_SIGNING = SigningKeys(DEFAULT, 2, SECOND_SEEDS)
 OTHER_SIGNING = SigningKeys(DEFAULT, 1, seeded("seeds of another signer", 96))
 INBOX_KEY = seeded("inbox key", 96)
 RECORD_ID_KEY = seeded("record id key", 32)
@@ -184,6 +196,18 @@ def events_frame(name: str, events: Sequence[bytes], commits: Sequence[int]) -> 
         body += piece
         leaves.append(AuditEntry(LeafKind.EVENT, commit, commitment(DEFAULT, salted)))
     return frame(name, entries, body, FrameClass.AUDIT, subject=NO_SUBJECT), leaves
+
+
+def stated(subjects: Mapping[bytes, Sequence[AuditEntry]], index: int) -> AuditEntry:
+    """Return the first leaf that states heads of subjects: at this index, after these events about each."""
+    keys = row_keys(DEFAULT, subjects)
+    hashes = (merkle.audit_leaves(DEFAULT, [one.encode() for one in entries]) for entries in subjects.values())
+    heads = folded(DEFAULT, [(SubjectHead(), each) for each in hashes])
+    rows: dict[int, list[tuple[bytes, SubjectHead]]] = {}
+    for row in sorted(zip(keys, heads, strict=True)):
+        rows.setdefault(bucket_of(row[0]), []).append(row)
+    buckets = (with_heads(b"", rows.get(bucket, ())) for bucket in range(BUCKETS))
+    return AuditEntry(LeafKind.SUBJECTS, index, root(DEFAULT, bucket_leaves(DEFAULT, buckets)))
 
 
 # Heads and journals.

@@ -13,16 +13,12 @@ from vaultfs_format.audit import LeafKind
 from vaultfs_format.events.base import Event
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import SubjectAccounted
-from vaultfs_format.levels import HashLevels, inclusion_proof
-from vaultfs_format.merkle import audit_nodes
-from vaultfs_format.subjectheads import bucket_of, row_key
 from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
-from vaultfs_format.suite import DIGEST
 
 from vaultfs.audit.events import NOBODYS_SESSION, subject_of
 from vaultfs.audit.view import LogView
 from vaultfs.engine.leaves import Leaf
-from vaultfs.engine.subjectheads import bucket_rows
+from vaultfs.engine.subjectheads import stated_bucket
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, VaultDamaged
 from vaultfs.model import NOBODY, SubjectId
@@ -117,13 +113,5 @@ def _sessions(view: LogView, wanted: set[bytes]) -> Mapping[bytes, SessionOpened
 
 
 def _stated(vault: Vault, view: LogView, leaf: Leaf, subject: bytes) -> Stated:
-    engine = vault.engine
-    bucket = bucket_of(row_key(engine.suite, subject))
-    with engine.index.reading() as txn:
-        rows = b"".join(bucket_rows(engine.index, txn, bucket))
-        _, hashes = engine.index.counted(txn)
-    nodes = audit_nodes(engine.suite)
-    levels = HashLevels(nodes)
-    levels.extend(hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST))
-    path = inclusion_proof(nodes, levels, bucket, levels.size)
+    rows, path = stated_bucket(vault.engine, subject)
     return Stated(leaf.index, tuple(view.inclusion(leaf.index)), leaf.entry.commitment, rows, tuple(path))

@@ -11,9 +11,10 @@ from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
+import msgspec
 from vaultfs_format import audit
 from vaultfs_format.events.base import NOBODYS_SESSION, Event, EventType, Outcome, UnknownEvent
-from vaultfs_format.events.codec import ID, decode_event, encode_event, encode_part, event_start
+from vaultfs_format.events.codec import CLASSES, ID, decode_event, encode_event, encode_part, event_start
 from vaultfs_format.suite import Suite
 
 from vaultfs.errors import FieldInvalid, Structure
@@ -117,11 +118,6 @@ def salted_in(body: bytes) -> Iterator[bytes]:
         yield body[start:at]
 
 
-def events_in(body: bytes) -> Iterator[Event]:
-    """Yield the events of an opened audit body. Raises as `salted_in` does."""
-    return (decode_event(salted[audit.SALT :]) for salted in salted_in(body))
-
-
 def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
     """Yield the events of an opened audit body with their commitments. Raises as `salted_in` does."""
     for salted in salted_in(body):
@@ -131,3 +127,36 @@ def unsealed(suite: Suite, body: bytes) -> Iterator[tuple[Event, bytes]]:
 def subject_of(event: Event) -> bytes:
     """Return the surrogate of the subject that an event is about; nothing, or zeros, where it is about nobody."""
     return getattr(event, "subject", None) or b""
+
+
+class _About(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event begins with, up to its first field of its own."""
+
+    type: int
+    at: int
+    session: bytes
+    first: object = None
+
+    def __repr__(self) -> str:
+        return "<_About>"
+
+
+_about = msgspec.msgpack.Decoder(_About)
+_OF_SUBJECTS = frozenset(int(kind) for kind, found in CLASSES.items() if "subject" in found.__struct_fields__)
+"""Types of events that are about a subject, which is then their first field."""
+
+
+def subjects_in(body: bytes) -> Iterator[bytes]:
+    """Yield the subject of each event of an opened audit body, empty where there is none.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    decode, of_subjects = _about.decode, _OF_SUBJECTS
+    for salted in salted_in(body):
+        try:
+            found = decode(salted[audit.SALT :])
+        except msgspec.MsgspecError:
+            raise FieldInvalid(structure=Structure.AUDIT_ENTRY) from None
+        yield found.first if found.type in of_subjects and isinstance(found.first, bytes) else b""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vaultfs_format import merkle
+from vaultfs_format.audit import LeafKind
+from vaultfs_format.handover import Handover, signer_at
 from vaultfs_format.head import Head
 
 from vaultfs.audit.events import Event
 from vaultfs.engine.engine import Engine, LiveJournal
+from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.journal import JournalFile
 from vaultfs.engine.leaves import Leaf, leaves
 from vaultfs.engine.mirrors import Mirror
@@ -40,9 +43,10 @@ def read_leaves(vault: Vault) -> Iterator[Leaf]:
     with engine.lock:
         engine.check()
         head = engine.head
+        handovers = read_superblock(engine.vfs, engine.layout, head)[0].handovers()
         journals = [_opened(engine, live) for live in engine.live]
     try:
-        yield from _against_head(head, leaves(engine, head, journals))
+        yield from _placed(handovers, _against_head(head, handovers, leaves(engine, head, journals)))
     finally:
         for live in journals:
             live.journal.close()
@@ -58,22 +62,37 @@ def _opened(engine: Engine, live: LiveJournal) -> LiveJournal:
     return LiveJournal(live.number, journal)
 
 
-def _against_head(head: Head, found: Iterable[Leaf]) -> Iterator[Leaf]:
-    """Pass on consecutive leaves; check that the tree that the head states is theirs."""
+def _placed(handovers: Sequence[Handover], found: Iterable[Leaf]) -> Iterator[Leaf]:
+    """Pass on leaves; check that live sets name the signer of their part, and heads of subjects their leaf."""
+    for leaf in found:
+        entry = leaf.entry
+        if entry.kind is LeafKind.LIVESET and entry.signer != signer_at(handovers, leaf.index + 1):
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
+        if entry.kind is LeafKind.SUBJECTS and entry.number != leaf.index:
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
+        yield leaf
+
+
+def _against_head(head: Head, handovers: Sequence[Handover], found: Iterable[Leaf]) -> Iterator[Leaf]:
+    """Pass on consecutive leaves; check that the tree that the head states is theirs, and those that signers state."""
+    roots = {one.tree_size: (one.tree_root, Structure.SIGNER) for one in handovers}
+    roots[head.tree_size] = head.tree_root, Structure.HEAD
     tree = head.pruned_tree()
     for leaf in found:
         if leaf.index != tree.size:
             raise VaultDamaged(leaf=tree.size)
         tree.append(merkle.audit_leaf(head.suite, leaf.entry.encode()))
-        _check_tree(head, tree)
+        _check_tree(roots, tree)
         yield leaf
     if tree.size == head.tree_size - 1:  # the head's own leaf stands in no file until a journal repeats it
         tree.append(merkle.audit_leaf(head.suite, head.live_set().encode()))
-        _check_tree(head, tree)
+        _check_tree(roots, tree)
     if tree.size < head.tree_size:
         raise VaultDamaged(leaf=tree.size)
 
 
-def _check_tree(head: Head, tree: merkle.CompactRange) -> None:
-    if tree.size == head.tree_size and tree.peaks != list(head.peaks):
-        raise CommitmentMismatch(structure=Structure.HEAD)
+def _check_tree(roots: Mapping[int, tuple[bytes, Structure]], tree: merkle.CompactRange) -> None:
+    if tree.size in roots:
+        root, stated_in = roots[tree.size]
+        if tree.root(merkle.AUDIT_EMPTY) != root:
+            raise CommitmentMismatch(structure=stated_in)

@@ -8,16 +8,13 @@ from vaultfs_format import merkle
 from vaultfs_format.audit import LeafKind
 from vaultfs_format.errors import CommitmentMismatch, SignatureInvalid
 from vaultfs_format.handover import signer_at
-from vaultfs_format.subjectheads import BUCKETS, SubjectHead, bucket_leaf, bucket_of, folded, root, row_key
-from vaultfs_format.suite import Suite
 from vaultfs_format.superblock import Superblock
 
-from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.subjectheads import Heads
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Structure
-from vaultfs.model import NOBODY
 
 
 @dataclass(slots=True)
@@ -61,21 +58,18 @@ def verify(vault: Vault) -> Verified:
         head = engine.head
         superblock, _ = read_superblock(engine.vfs, engine.layout, head)
     superblock.check_line()
-    line, subjects = _Line(superblock, head.pruned_tree()), _Subjects(suite)
+    line, heads = _Line(superblock, head.pruned_tree()), Heads(suite)
     done = Verified(first=head.first_leaf, signers=len(superblock.signers()))
     for leaf in read_leaves(vault):
-        encoded = leaf.entry.encode()
-        hashed = merkle.audit_leaf(suite, encoded)
+        hashed = merkle.audit_leaf(suite, leaf.entry.encode())
+        heads.take_leaf(leaf)
         if leaf.entry.kind is LeafKind.LIVESET:
             line.check(leaf.index, leaf.entry.signer)
-        elif leaf.entry.kind is LeafKind.SUBJECTS:
-            if (leaf.entry.number, leaf.entry.commitment) != (leaf.index, subjects.root()):
-                raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
-        elif leaf.event is not None:
-            done.events += 1
-            subjects.take(subject_of(leaf.event), hashed)
+        elif leaf.entry.kind is LeafKind.SUBJECTS and leaf.entry != heads.entry():
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
+        done.events += leaf.event is not None
         line.append(hashed)
-    done.leaves, done.subjects = max(line.tree.size, head.tree_size), subjects.count
+    done.leaves, done.subjects = max(line.tree.size, head.tree_size), heads.subjects
     return done
 
 
@@ -96,35 +90,3 @@ class _Line:
         stated = self._roots.get(self.tree.size)
         if stated is not None and stated != self.tree.root(merkle.AUDIT_EMPTY):
             raise SignatureInvalid(structure=Structure.AUDIT_ENTRY, leaf=self.tree.size - 1)
-
-
-class _Subjects:
-    """The heads of all subjects, counted from nothing."""
-
-    def __init__(self, suite: Suite) -> None:
-        self._suite = suite
-        self._pending: dict[bytes, list[bytes]] = {}
-        self._rows: dict[int, dict[bytes, SubjectHead]] = {}
-        self._buckets = [bucket_leaf(suite, ())] * BUCKETS
-
-    def take(self, subject: bytes, hashed: bytes) -> None:
-        if subject and subject != NOBODY:
-            self._pending.setdefault(subject, []).append(hashed)
-
-    def root(self) -> bytes:
-        """Return the root with all that was counted until now."""
-        touched = set()
-        for subject, hashes in self._pending.items():
-            key = row_key(self._suite, subject)
-            rows = self._rows.setdefault(bucket_of(key), {})
-            rows[key] = folded(self._suite, rows.get(key, SubjectHead()), hashes)
-            touched.add(bucket_of(key))
-        self._pending.clear()
-        for bucket in touched:
-            rows = self._rows[bucket]
-            self._buckets[bucket] = bucket_leaf(self._suite, (key + rows[key].encode() for key in sorted(rows)))
-        return root(self._suite, self._buckets)
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self._rows.values()))

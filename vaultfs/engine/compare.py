@@ -22,10 +22,11 @@ from vaultfs.engine.index import (
     Place,
 )
 from vaultfs.engine.indexfiles import abandon_build, build_index
+from vaultfs.engine.leaves import segment_at
 from vaultfs.engine.mirrors import Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.store import FrameStore
-from vaultfs.engine.subjectheads import recount
+from vaultfs.engine.subjectheads import Heads, recount
 from vaultfs.errors import VaultError
 
 
@@ -90,13 +91,26 @@ def _opens(frame: FoundFrame) -> bool:
     return True
 
 
-def index_differences(engine: Engine, path: Path) -> dict[str, int]:
+def counted_heads(engine: Engine) -> Heads | FrameError:
+    """Return the heads of subjects that the log gives, or else where it is not the one that it says it is."""
+    with engine.lock:
+        try:
+            return recount(engine)
+        except VaultError as error:
+            leaf = error.facts.get("leaf")
+            row = segment_at(engine, engine.head, leaf) if isinstance(leaf, int) else None
+            return FrameError(engine.layout.segment(row) if row else engine.layout.head, error)
+
+
+def index_differences(engine: Engine, path: Path, heads: Heads | None = None) -> dict[str, int]:
     """Return for each table of the index how many rows are not what the files give; empty where all agree.
 
     Parameters
     ----------
     path
         Where the index lies; another one is made beside it and removed again.
+    heads
+        The heads of subjects, where they were counted already.
 
     Raises
     ------
@@ -113,10 +127,9 @@ def index_differences(engine: Engine, path: Path) -> dict[str, int]:
             shadow.next_container = shadow.next_handle = 1
             shadow.store = FrameStore(engine.vfs, engine.layout, engine.suite, engine.chain, fresh, engine.metrics)
             rebuild.build(shadow, fresh)
-            with engine.index.reading() as txn:
-                counted, _ = engine.index.counted(txn)
-            if counted:
-                recount(shadow, fresh)
+            with engine.index.reading() as mine, fresh.writing() as theirs:
+                if engine.index.counted(mine)[0]:
+                    (heads or recount(shadow)).write(fresh, theirs)
             return _differences(engine.index, fresh)
         finally:
             abandon_build(path, fresh)
@@ -144,6 +157,8 @@ def _differences(index: Index, fresh: Index) -> dict[str, int]:
         for name in index.tables._fields:
             if name not in ("containers", "frames") and (count := _differing(name, index, fresh, mine, theirs, moved)):
                 found[name] = count
+        if index.counted(mine) != fresh.counted(theirs):
+            found["heads"] = found.get("heads", 0) + 1
     return found
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from vaultfs_format.audit import AuditEntry
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import Suite
@@ -198,6 +199,8 @@ class Engine(View):
         self.active: LiveJournal | None = None
         self.leaves = head.tree_size - 1
         """Leaves of the audit tree so far. The first journal of a head begins by repeating the head's last one."""
+        self.stated: AuditEntry | None = None
+        """The newest leaf that states heads of subjects, once it is known."""
         self.last_commit = head.last_commit
         self._maintaining = threading.RLock()
         self.disposed: set[bytes] = set()

@@ -7,7 +7,7 @@ confirmed against sealed entries by whoever uses it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -91,6 +91,7 @@ LINK = Struct(">QB")
 CONTAINER = Struct(">B16sQQI")
 SUBJECT_KEY = Struct(">16sBQ")
 YEARS = Struct(">HH")
+BUCKET = Struct(">H")
 _SUBJECT = Struct(">16sB")
 _STAMP = Struct(">B16sQ16sQ")
 _STAMP_KEY = b"stamp"
@@ -104,8 +105,8 @@ class Tables(NamedTuple):
 
     frames: handle to place. records: number and version to handle. subjects: surrogate, `Holding` and handle to years.
     aliases: token and surrogate to handle. states: token to version and handle. links: surrogate and surrogate to
-    commit and role. parts: content id of a part, and handle. containers: number to file. heads: what a subject is found
-    by in the log, to its head.
+    commit and role. parts: content id of a part, and handle. containers: number to file. heads: bucket to the heads of
+    its subjects.
     """
 
     frames: lmdb._Database
@@ -277,25 +278,18 @@ class Index:
         data = txn.get(_COUNTED_KEY, db=self._main)
         return (_COUNTED.unpack_from(data)[0], bytes(data[_COUNTED.size :])) if data else (0, b"")
 
-    def subject_head(self, txn: lmdb.Transaction, key: bytes) -> bytes | None:
-        """Return the head of a subject."""
-        found = txn.get(key, db=self.tables.heads)
-        return None if found is None else bytes(found)
-
-    def subject_heads(self, txn: lmdb.Transaction, start: bytes) -> Iterator[bytes]:
-        """Yield the rows of all subjects from one on: what it is found by, and its head."""
-        cursor = txn.cursor(self.tables.heads)
-        more = cursor.set_range(start) if start else cursor.first()
-        while more:
-            yield bytes(cursor.key()) + bytes(cursor.value())
-            more = cursor.next()
+    def subject_heads(self, txn: lmdb.Transaction, bucket: int) -> bytes:
+        """Return the rows of a bucket of the heads of subjects."""
+        return bytes(txn.get(BUCKET.pack(bucket), b"", db=self.tables.heads))
 
     def put_subject_heads(
-        self, txn: lmdb.Transaction, heads: Iterable[tuple[bytes, bytes]], buckets: bytes, through: int
+        self, txn: lmdb.Transaction, buckets: Mapping[int, bytes], hashes: bytes, through: int, *, anew: bool
     ) -> None:
-        """Set heads of subjects, the hashes of all buckets, and up to which leaf they count."""
-        txn.cursor(self.tables.heads).putmulti(heads)
-        txn.put(_COUNTED_KEY, _COUNTED.pack(through) + buckets, db=self._main)
+        """Set the rows of buckets, the hashes of all, and up to which leaf they count; `anew`, forget all others."""
+        if anew:
+            txn.drop(self.tables.heads, delete=False)
+        txn.cursor(self.tables.heads).putmulti((BUCKET.pack(bucket), rows) for bucket, rows in sorted(buckets.items()))
+        txn.put(_COUNTED_KEY, _COUNTED.pack(through) + hashes, db=self._main)
 
     def next_handle(self) -> int:
         """Return a handle beyond all that are in use."""

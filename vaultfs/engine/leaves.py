@@ -46,10 +46,9 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     VaultDamaged
         Entries or events are missing.
     """
-    rows = (row for row in head.segments if row.frame_class is FrameClass.AUDIT)
-    for start, row in sorted((_extent(engine, row), row) for row in rows):
-        if start[1] > first:
-            yield from _matched(start[0], _entries(engine, row), segment_frames(engine, row))
+    for extent, row in _extents(engine, head):
+        if extent.stop > first:
+            yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
     parts: dict[bytes, Doubled] = {}
     try:
         for live in journals:
@@ -64,11 +63,32 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
             part.close()
 
 
-def _extent(engine: View, row: SegmentRow) -> tuple[int, int]:
-    """Return the index of the first leaf of a segment, and of what follows its last."""
+def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
+    """Return the entry of a leaf that is in a head's segments; None where it is in none."""
+    row = segment_at(engine, head, index)
+    if row is None:
+        return None
     with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
         footer = segment.footer
-    return footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size
+        at = footer.audit_offset + (index - footer.first_leaf) * ENTRY.size
+        return AuditEntry.decode(segment.read(at, ENTRY.size))
+
+
+def segment_at(engine: View, head: Head, index: int) -> SegmentRow | None:
+    """Return which of a head's segments has a leaf; None where none has it."""
+    return next((row for extent, row in _extents(engine, head) if index in extent), None)
+
+
+def _extents(engine: View, head: Head) -> list[tuple[range, SegmentRow]]:
+    """Return the audit segments of a head in the order of their leaves, with the indexes of these."""
+    rows = (row for row in head.segments if row.frame_class is FrameClass.AUDIT)
+    return sorted(((_extent(engine, row), row) for row in rows), key=lambda one: one[0].start)
+
+
+def _extent(engine: View, row: SegmentRow) -> range:
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        footer = segment.footer
+    return range(footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size)
 
 
 def _entries(engine: View, row: SegmentRow) -> list[AuditEntry]:

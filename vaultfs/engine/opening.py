@@ -182,7 +182,7 @@ class Opener:
                 superblock, _ = read_superblock(self.vfs, self.layout, head)
             if superblock is last.superblock or superblock.public_keys != last.superblock.public_keys:
                 raise NotAuthentic
-        head.verify_signatures(superblock.in_force(head.signer))
+        head.verify_signatures(superblock.in_force(head.signer, head.tree_size))
         return last._replace(head=head, data=data, superblock=superblock)
 
     def _authenticate(self, head: Head, data: bytes) -> tuple[Superblock, Secret]:
@@ -190,8 +190,9 @@ class Opener:
         superblock, superblock_data = read_superblock(self.vfs, self.layout, head)
         root_key = self._unlock.unlock(superblock)
         superblock.verify(superblock_data, root_key)
+        superblock.check_line()
         top = self._epoch_root(head, data, root_key)
-        head.verify_signatures(superblock.in_force(head.signer))
+        head.verify_signatures(superblock.in_force(head.signer, head.tree_size))
         return superblock, top
 
     def _epoch_root(self, head: Head, data: bytes, root_key: Buffer) -> Secret:

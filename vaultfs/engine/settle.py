@@ -20,7 +20,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL
 from vaultfs_format.segment import SUPERBLOCK_SIZE
 
-from vaultfs.audit.events import Event, events_in
+from vaultfs.audit.events import subjects_in
 from vaultfs.engine import collector, reserve
 from vaultfs.engine.batch import Batch, forget, move
 from vaultfs.engine.catalogue import Listed, listed
@@ -46,7 +46,7 @@ from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.renewing import renewed
 from vaultfs.engine.sealed import mirror_segment
 from vaultfs.engine.segments import Placed, Written, seal_part, write_segment
-from vaultfs.engine.subjectheads import Counted, count
+from vaultfs.engine.subjectheads import Heads, count
 from vaultfs.engine.units import Drafted
 from vaultfs.errors import StorageFull, VaultError
 from vaultfs.metrics import Counter
@@ -85,7 +85,7 @@ class _Changes:
         self.undone = False
         self.hashes: list[bytes] = []
         """Of the leaves of the journals, and of the one that states the heads of subjects."""
-        self.counted: Counted | None = None
+        self.heads: Heads | None = None
 
     def forget(self, frames: Sequence[Listed]) -> None:
         """Take note of frames whose entries are in new ones now."""
@@ -215,19 +215,20 @@ def _counted(engine: Engine, harvests: Sequence[Harvest], changes: _Changes) -> 
     size, first = ENTRY.size, engine.live[0].journal.header.first_leaf
     each = [entries[at : at + size] for at in range(0, len(entries), size)]
     changes.hashes = merkle.audit_leaves(engine.suite, each)
-    of_events = (leaf for entry, leaf in zip(each, changes.hashes, strict=True) if entry[0] == LeafKind.EVENT)
-    events = (event for harvest in harvests for event in _events(engine, harvest))
-    changes.counted = count(engine, first, zip(of_events, events, strict=True), first + len(each))
-    stated = changes.counted.entry.encode()
+    of_events = [leaf for entry, leaf in zip(each, changes.hashes, strict=True) if entry[0] == LeafKind.EVENT]
+    subjects = (subject for harvest in harvests for subject in _subjects(engine, harvest))
+    changes.heads = count(engine, first, list(zip(subjects, of_events, strict=True)), first + len(each))
+    stated = changes.heads.entry().encode()
     changes.hashes.append(merkle.audit_leaf(engine.suite, stated))
     return entries + stated
 
 
-def _events(engine: Engine, harvest: Harvest) -> Iterator[Event]:
+def _subjects(engine: Engine, harvest: Harvest) -> Iterator[bytes]:
+    """Yield the subject of each event of a journal."""
     for row in harvest.catalogue.audit:
         frame = opened(engine, harvest.placed(listed(row)))
         for entry in frame.block.entries:
-            yield from events_in(frame.body[entry.offset : entry.offset + entry.length])
+            yield from subjects_in(frame.body[entry.offset : entry.offset + entry.length])
 
 
 def _undo(engine: Engine, changes: _Changes) -> None:
@@ -410,8 +411,9 @@ def _take_over(engine: Engine, head: Head, changes: _Changes) -> None:
         move(index, txn, changes.places)
         changes.batch.write(index, txn)
         forget(index, txn, changes.forgotten)
-        if changes.counted is not None:
-            changes.counted.write(index, txn)
+        if changes.heads is not None:
+            changes.heads.write(index, txn)
+            engine.stated = changes.heads.entry()
         for number in gone:
             index.drop_container(txn, number)
         index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))

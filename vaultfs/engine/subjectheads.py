@@ -1,215 +1,216 @@
 """The heads of subjects, kept in the index and counted on when a vault settles: see `vaultfs_format.subjectheads`.
 
-They follow from the log, and the index is a hint: what it lacks is counted from the files when it is needed next.
+They follow from the log, and the index is a hint: what it lacks is counted from the files, and what it has is believed
+only so far as the newest leaf that states them says the same. So no leaf is ever wrong for the index's sake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
 
 import lmdb
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.subjectheads import (
     BUCKETS,
-    SubjectHead,
-    bucket_leaf,
+    ROW,
+    bucket_leaves,
     bucket_of,
-    first_key,
     folded,
+    head_in,
     root,
-    row_key,
+    row_keys,
+    with_heads,
 )
 from vaultfs_format.suite import DIGEST, Suite
 
-from vaultfs.audit.events import Event, subject_of
+from vaultfs.audit.events import subject_of
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.index import Index
-from vaultfs.engine.leaves import Leaf, leaves
-from vaultfs.errors import CommitmentMismatch, Structure
+from vaultfs.engine.leaves import Leaf, entry_at, leaves
+from vaultfs.errors import CommitmentMismatch, IndexDamaged, Structure
 from vaultfs.model import NOBODY
 
+Found = tuple[bytes, bytes]
+"""The subject of an event, and the hash of its leaf."""
 
-class Tally:
-    """Counts events by subject; what is counted goes into heads at each leaf that states them.
+
+class Heads:
+    """The heads of all subjects, as they are up to some leaf of the log; without arguments, before its first.
 
     Parameters
     ----------
-    known
-        Returns the head of a subject before, by what it is found by.
+    through
+        How many leaves are counted.
+    stored
+        Returns the rows of a bucket as they are then.
+    hashes
+        The hashes of all buckets as they are then, one after the other.
+
+    Attributes
+    ----------
+    changed
+        The rows of the buckets that are other ones now.
+    anew
+        Whether nothing was stored.
     """
 
-    def __init__(self, suite: Suite, known: Mapping[bytes, SubjectHead]) -> None:
+    def __init__(
+        self, suite: Suite, through: int = 0, stored: Callable[[int], bytes] | None = None, hashes: bytes = b""
+    ) -> None:
         self._suite = suite
-        self._known = known
+        self.through = through
+        self._stored = stored or (lambda _: b"")
+        self.anew = stored is None
+        each = [hashes[at : at + DIGEST] for at in range(0, len(hashes), DIGEST)]
+        self._hashes = each or bucket_leaves(suite, [b""]) * BUCKETS
         self._pending: dict[bytes, list[bytes]] = {}
-        self.heads: dict[bytes, SubjectHead] = {}
-        """Heads that are other ones now, by what the subject is found by."""
+        self.changed: dict[int, bytes] = {}
 
-    def take(self, subject: bytes, leaf: bytes) -> None:
-        """Count an event about a subject, by the hash of its leaf."""
-        found = self._pending.get(subject)
-        if found is None:
-            self._pending[subject] = [leaf]
-        else:
-            found.append(leaf)
+    def take(self, found: Iterable[Found]) -> None:
+        """Count events; those about nobody are not."""
+        pending = self._pending
+        for subject, leaf in found:
+            if subject in pending:
+                pending[subject].append(leaf)
+            elif subject and subject != NOBODY:
+                pending[subject] = [leaf]
 
-    def on(self, known: Mapping[bytes, SubjectHead]) -> Tally:
-        """Return the same over other heads before."""
-        other = Tally(self._suite, known)
-        other._pending = self._pending
-        return other
+    def take_leaf(self, leaf: Leaf) -> None:
+        """Count the event of a leaf, if it has one; at one that states heads, make them of all that was counted."""
+        if leaf.event is not None:
+            self.take([(subject_of(leaf.event), merkle.audit_leaf(self._suite, leaf.entry.encode()))])
+        elif leaf.entry.kind is LeafKind.SUBJECTS:
+            self.fold(leaf.index)
 
-    def fold(self) -> None:
-        """Take what was counted into the heads."""
-        for subject, hashes in self._pending.items():
-            key = row_key(self._suite, subject)
-            before = self.heads.get(key) or self._known.get(key, SubjectHead())
-            self.heads[key] = folded(self._suite, before, hashes)
-        self._pending.clear()
+    def fold(self, at: int) -> None:
+        """Make heads of all that was counted, as the leaf at an index states them.
 
+        Raises
+        ------
+        IndexDamaged
+            The rows of a bucket do not have the hash that is known of them.
+        """
+        suite, pending = self._suite, self._pending
+        counted = sorted(zip(row_keys(suite, pending), pending.values(), strict=True))
+        for bucket, each in groupby(counted, lambda one: bucket_of(one[0])):
+            found, rows = list(each), self._rows(bucket)
+            heads = folded(suite, [(head_in(rows, key), hashes) for key, hashes in found])
+            rows = with_heads(rows, zip([key for key, _ in found], heads, strict=True))
+            self.changed[bucket], self._hashes[bucket] = rows, bucket_leaves(suite, [rows])[0]
+        self._pending, self.through = {}, at + 1
 
-class _Known(Mapping[bytes, SubjectHead]):
-    """Heads that the index has."""
+    def _rows(self, bucket: int) -> bytes:
+        rows = self.changed.get(bucket)
+        if rows is None:
+            rows = self._stored(bucket)
+            if bucket_leaves(self._suite, [rows]) != [self._hashes[bucket]]:
+                raise IndexDamaged
+        return rows
 
-    def __init__(self, index: Index, txn: lmdb.Transaction) -> None:
-        self._index = index
-        self._txn = txn
+    @property
+    def subjects(self) -> int:
+        """How many subjects have a head in the buckets that are other ones now."""
+        return sum(len(rows) for rows in self.changed.values()) // ROW
 
-    def __getitem__(self, key: bytes) -> SubjectHead:
-        found = self._index.subject_head(self._txn, key)
-        if found is None:
-            raise KeyError
-        return SubjectHead.decode(found)
+    def bucket(self, number: int) -> tuple[bytes, list[bytes]]:
+        """Return the rows of a bucket, and its inclusion proof in the tree of buckets.
 
-    def __iter__(self) -> Iterator[bytes]:
-        return (row[:DIGEST] for row in self._index.subject_heads(self._txn, b""))
+        Raises
+        ------
+        IndexDamaged
+        """
+        rows = self._rows(number)
+        return rows, merkle.inclusion_path(merkle.audit_nodes(self._suite), self._hashes, number)
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Heads of subjects as they are after a settling.
-
-    Parameters
-    ----------
-    entry
-        The leaf that states them.
-    heads
-        Those that are other ones than the index has.
-    buckets
-        The hashes of all buckets.
-    """
-
-    entry: AuditEntry
-    heads: Mapping[bytes, SubjectHead]
-    buckets: bytes
+    def entry(self) -> AuditEntry:
+        """Return the leaf that states the heads."""
+        return AuditEntry(LeafKind.SUBJECTS, self.through - 1, root(self._suite, self._hashes))
 
     def write(self, index: Index, txn: lmdb.Transaction) -> None:
-        """Let the index know them."""
-        rows = ((key, head.encode()) for key, head in sorted(self.heads.items()))
-        index.put_subject_heads(txn, rows, self.buckets, self.entry.number + 1)
+        """Let an index know the heads."""
+        index.put_subject_heads(txn, self.changed, b"".join(self._hashes), self.through, anew=self.anew)
 
 
-def count(engine: Engine, first: int, found: Iterable[tuple[bytes, Event]], size: int) -> Counted:
-    """Count the events of the journals that are settled, and those before them that the index does not know.
+def count(engine: Engine, first: int, found: Sequence[Found], size: int) -> Heads:
+    """Return the heads with the events of the journals that are settled, and those before that the index does not know.
 
     Parameters
     ----------
     first
         Index of the first leaf of the journals.
     found
-        Their events, each with the hash of its leaf.
+        Their events.
     size
         Leaves of the tree with those of the journals: the index of the leaf that states the heads.
     """
-    index, suite = engine.index, engine.suite
-    with index.reading() as txn:
-        through, buckets = index.counted(txn)
-        tally = Tally(suite, _Known(index, txn))
-        for leaf in leaves(engine, engine.head, (), through) if through < first else ():
-            if through <= leaf.index < first:
-                _take_leaf(tally, suite, leaf)
-        for hashed, event in found:
-            _take(tally, event, hashed)
-        tally.fold()
-        hashes = _advanced(index, txn, suite, tally.heads, buckets)
-    entry = AuditEntry(LeafKind.SUBJECTS, size, root(suite, hashes))
-    return Counted(entry, tally.heads, b"".join(hashes))
+    with engine.index.reading() as txn:
+        try:
+            return _on(_known(engine, txn), engine, first, found, size)
+        except IndexDamaged:
+            return _on(Heads(engine.suite), engine, first, found, size)
 
 
-def recount(engine: View, index: Index) -> None:
-    """Count everything that is settled into an index that has no heads yet, and check what the log states of them.
+def stated_bucket(engine: Engine, subject: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the rows of the bucket of a subject, as the newest leaf of heads states it, and its inclusion proof.
+
+    Raises
+    ------
+    CommitmentMismatch, VaultDamaged, FormatError, NotAuthentic
+        The index does not have it, and the log cannot be read.
+    """
+    number = bucket_of(row_keys(engine.suite, [subject])[0])
+    with engine.index.reading() as txn:
+        try:
+            known = _known(engine, txn)
+            return (recount(engine) if known.anew else known).bucket(number)
+        except IndexDamaged:
+            return recount(engine).bucket(number)
+
+
+def _known(engine: Engine, txn: lmdb.Transaction) -> Heads:
+    """Return the heads that the index has, which are those that the log states.
+
+    Raises
+    ------
+    IndexDamaged
+    """
+    through, hashes = engine.index.counted(txn)
+    if not through:
+        return Heads(engine.suite)
+    heads = Heads(engine.suite, through, partial(engine.index.subject_heads, txn), hashes)
+    if engine.stated is None or engine.stated.number != through - 1:
+        engine.stated = entry_at(engine, engine.head, through - 1)
+    if len(hashes) != BUCKETS * DIGEST or heads.entry() != engine.stated:
+        raise IndexDamaged
+    return heads
+
+
+def _on(heads: Heads, engine: Engine, first: int, found: Sequence[Found], size: int) -> Heads:
+    if heads.through < first:
+        for leaf in leaves(engine, engine.head, (), heads.through):
+            if heads.through <= leaf.index < first:
+                heads.take_leaf(leaf)
+    heads.take(found)
+    heads.fold(size)
+    return heads
+
+
+def recount(engine: View) -> Heads:
+    """Return the heads that everything settled gives, as the newest leaf states them that does.
 
     Raises
     ------
     CommitmentMismatch
-        The log states other heads than those that its events give.
+        The log states other heads than those that its events give, or an event is not the one that its leaf commits to.
+    VaultDamaged, FormatError, NotAuthentic
+        Leaves or events are missing, or cannot be read.
     """
-    suite = engine.suite
-    tally = Tally(suite, {})
+    heads = Heads(engine.suite)
     for leaf in leaves(engine, engine.head, ()):
-        if leaf.entry.kind is not LeafKind.SUBJECTS:
-            _take_leaf(tally, suite, leaf)
-            continue
-        with index.writing() as txn:
-            tally = tally.on(_Known(index, txn))
-            tally.fold()
-            hashes = _advanced(index, txn, suite, tally.heads, index.counted(txn)[1])
-            entry = AuditEntry(LeafKind.SUBJECTS, leaf.index, root(suite, hashes))
-            if entry != leaf.entry:
-                raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
-            Counted(entry, tally.heads, b"".join(hashes)).write(index, txn)
-        tally = Tally(suite, {})
-
-
-def _take_leaf(tally: Tally, suite: Suite, leaf: Leaf) -> None:
-    if leaf.entry.kind is LeafKind.SUBJECTS:
-        tally.fold()
-    elif leaf.event is not None:
-        _take(tally, leaf.event, merkle.audit_leaf(suite, leaf.entry.encode()))
-
-
-def _take(tally: Tally, event: Event, leaf: bytes) -> None:
-    subject = subject_of(event)
-    if subject and subject != NOBODY:
-        tally.take(subject, leaf)
-
-
-def _advanced(
-    index: Index, txn: lmdb.Transaction, suite: Suite, heads: Mapping[bytes, SubjectHead], buckets: bytes
-) -> list[bytes]:
-    """Return the hashes of all buckets, with new heads."""
-    hashes = [buckets[at : at + DIGEST] for at in range(0, len(buckets), DIGEST)] or _empty(suite)
-    for bucket, changed in _by_bucket(heads).items():
-        hashes[bucket] = bucket_leaf(suite, _rows(index, txn, bucket, changed))
-    return hashes
-
-
-def _empty(suite: Suite) -> list[bytes]:
-    return [bucket_leaf(suite, ())] * BUCKETS
-
-
-def _by_bucket(heads: Mapping[bytes, SubjectHead]) -> dict[int, dict[bytes, SubjectHead]]:
-    found: dict[int, dict[bytes, SubjectHead]] = {}
-    for key, head in heads.items():
-        found.setdefault(bucket_of(key), {})[key] = head
-    return found
-
-
-def _rows(index: Index, txn: lmdb.Transaction, bucket: int, heads: Mapping[bytes, SubjectHead]) -> list[bytes]:
-    """Return the rows of a bucket, with new heads in the place of those that the index has."""
-    rows = {row[:DIGEST]: row for row in bucket_rows(index, txn, bucket)}
-    rows.update((key, key + head.encode()) for key, head in heads.items())
-    return [rows[key] for key in sorted(rows)]
-
-
-def bucket_rows(index: Index, txn: lmdb.Transaction, bucket: int) -> Iterator[bytes]:
-    """Yield the rows of a bucket that the index has, in ascending order."""
-    for row in index.subject_heads(txn, first_key(bucket)):
-        if bucket_of(row) != bucket:
-            return
-        yield row
+        heads.take_leaf(leaf)
+        if leaf.entry.kind is LeafKind.SUBJECTS and heads.entry() != leaf.entry:
+            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
+    return heads

@@ -165,7 +165,7 @@ def test_what_left_the_vault_is_among_it(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         put(vault, b'{"resourceType": "Patient"}', subject=ONE, kind="Patient", media_type="application/fhir+json")
     given = secret_file(tmp_path / "passphrase", PASSPHRASE.secret)
-    words = [str(tmp_path / "v"), str(tmp_path / "out"), "--passphrase-file", str(given)]
+    words = [str(tmp_path / "v"), str(tmp_path / "out"), "--plaintext", "--passphrase-file", str(given)]
     assert export.main([*words, "--as", "a clerk", "--purpose", "PATRQT"]) == 0
     with reopen(tmp_path / "v") as vault:
         found = account(vault, surrogate(vault, ONE))

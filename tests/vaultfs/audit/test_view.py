@@ -81,7 +81,9 @@ class TestView:
         tree = merkle.CompactRange(NODES)
         for index in range(view.size):
             old = tree.root(merkle.AUDIT_EMPTY)
-            assert merkle.consistent(NODES, merkle.AUDIT_EMPTY, index, old, view.size, view.root, view.consistency(index))
+            assert merkle.consistent(
+                NODES, merkle.AUDIT_EMPTY, index, old, view.size, view.root, view.consistency(index)
+            )
             tree.append(merkle.audit_leaf(DEFAULT, view.entry(index)))
 
     @pytest.mark.parametrize("index", [-1, 10**6])

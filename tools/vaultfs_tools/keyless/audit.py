@@ -6,8 +6,9 @@ leaf but the head's own, and the first leaf of the first live journal is the hea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
@@ -21,6 +22,9 @@ from vaultfs_tools.keyless.files import HEAD, VaultFiles, superblock_name
 from vaultfs_tools.keyless.findings import Report
 from vaultfs_tools.keyless.journals import Journal
 from vaultfs_tools.keyless.segments import Audited, audit_entries
+
+_AT_A_TIME = 1 << 16
+"""Entries that are held at a time."""
 
 
 def check_audit(
@@ -41,7 +45,7 @@ def check_audit(
                 LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=audited.footer.first_leaf - size), audited.name
             )
         try:
-            line.extend(list(audit_entries(files, audited)), audited.name)
+            line.extend(audit_entries(files, audited), audited.name)
         except VaultError as error:
             report.add(error, audited.name, audited.footer.audit_offset)
     line.extend([own], HEAD)
@@ -66,10 +70,20 @@ class _Line:
         if superblock is not None:
             self._vault = superblock_name(superblock.generation)
             with suppress(VaultError):  # it is reported where the signers are checked
+                superblock.check_line()
                 self._handovers = superblock.handovers()
 
-    def extend(self, entries: Sequence[bytes], name: str) -> None:
+    def extend(self, entries: Iterable[bytes], name: str) -> None:
         """Add entries that stand in a file."""
+        strange: set[Property] = set()
+        rest = iter(entries)
+        while some := list(islice(rest, _AT_A_TIME)):
+            strange.update(self._strange(some))
+            self._grow(some)
+        for one in sorted(strange, key=lambda each: each.value):
+            self._report.add(Disagreement(structure=Structure.AUDIT_ENTRY, property=one), name)
+
+    def _grow(self, entries: Sequence[bytes]) -> None:
         hashes, first = merkle.audit_leaves(self._suite, entries), self.tree.size
         for handover in self._handovers or ():
             if self.tree.size < handover.tree_size <= first + len(entries):
@@ -78,16 +92,18 @@ class _Line:
                     wrong = TreeMismatch(structure=Structure.SIGNER, leaves=self.tree.size, expected=handover.tree_size)
                     self._report.add(wrong, self._vault)
         self.tree.extend(hashes[self.tree.size - first :])
-        if self._handovers is not None and self._misplaced(entries, first, self._handovers):
-            self._report.add(Disagreement(structure=Structure.AUDIT_ENTRY, property=Property.SIGNER), name)
 
-    @staticmethod
-    def _misplaced(entries: Sequence[bytes], first: int, handovers: Sequence[Handover]) -> bool:
-        """Return whether a live set is that of a head which another signer had to sign."""
-        for index, entry in enumerate(entries, start=first):
-            if entry[0] == LeafKind.LIVESET and AuditEntry.decode(entry).signer != signer_at(handovers, index + 1):
-                return True
-        return False
+    def _strange(self, entries: Sequence[bytes]) -> Iterator[Property]:
+        """Yield what entries state that is not so where they stand: who had to sign, or which leaf they are."""
+        for index, data in enumerate(entries, start=self.tree.size):
+            if data[0] == LeafKind.EVENT:
+                continue
+            entry = AuditEntry.decode(data)
+            if entry.kind is LeafKind.SUBJECTS:
+                if entry.number != index:
+                    yield Property.LEAF
+            elif self._handovers is not None and entry.signer != signer_at(self._handovers, index + 1):
+                yield Property.SIGNER
 
 
 def _leaves(journal: Journal) -> int:

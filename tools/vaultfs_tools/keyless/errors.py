@@ -32,6 +32,7 @@ class Property(Enum):
     ROLE = 20
     SUITE = 21
     SIGNER = 22
+    LEAF = 23
 
 
 class CheckError(VaultError):

@@ -99,7 +99,7 @@ def _signer_of(head: Head, superblock: Superblock) -> bytes:
     ------
     SignatureInvalid, FormatError
     """
-    signer = superblock.in_force(head.signer)
+    signer = superblock.in_force(head.signer, head.tree_size)
     head.verify_signatures(signer)
     return signer.fingerprint
 

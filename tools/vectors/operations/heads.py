@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from vaultfs_format import merkle
 from vaultfs_format.act import Act
-from vaultfs_format.audit import ENTRY, AuditEntry, check_entries
+from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, check_entries
 from vaultfs_format.head import Head
 from vaultfs_format.signing import Signer
+from vaultfs_format.subjectheads import BUCKETS, bucket_leaves, bucket_of, folded, head_in, root, row_keys, with_heads
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.witness import Witnessed
 
@@ -23,7 +24,9 @@ def audit_entries(data: bytes) -> Facts:
     found = [AuditEntry.decode(piece) for piece in pieces]
     tree = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
     tree.extend(merkle.audit_leaves(DEFAULT, pieces))
-    entries = [{"kind": one.kind, "number": one.number, "commitment": one.commitment} for one in found]
+    entries = [
+        {"kind": one.kind, "signer": one.signer, "number": one.number, "commitment": one.commitment} for one in found
+    ]
     return {"entries": entries, "root": tree.root(merkle.AUDIT_EMPTY), "peaks": tree.peaks}
 
 
@@ -32,6 +35,34 @@ def audit_inclusion(root: bytes, entry: bytes, index: int, size: int, path: list
     """Whether a tree of `size` leaves with this root has this entry at `index`."""
     leaf = merkle.audit_leaf(DEFAULT, entry)
     return {"included": merkle.included(merkle.audit_nodes(DEFAULT), root, leaf, index, size, path)}
+
+
+@operation
+def subject_heads(data: bytes, subjects: list[bytes]) -> Facts:
+    """What each leaf states that states heads of subjects, in a log that begins with these entries.
+
+    `subjects` are those of the events, in order, empty where there is none.
+    """
+    check_entries(data)
+    left, rows, found = iter(subjects), [b""] * BUCKETS, list[Facts]()
+    pending: dict[bytes, list[bytes]] = {}
+    for index in range(len(data) // ENTRY.size):
+        entry = AuditEntry.decode(data, index * ENTRY.size)
+        if entry.kind is LeafKind.EVENT:
+            subject = next(left)
+            if any(subject):
+                pending.setdefault(subject, []).append(merkle.audit_leaf(DEFAULT, entry.encode()))
+        elif entry.kind is LeafKind.SUBJECTS:
+            for key, leaves in zip(row_keys(DEFAULT, pending), pending.values(), strict=True):
+                before = rows[bucket_of(key)]
+                rows[bucket_of(key)] = with_heads(
+                    before, zip([key], folded(DEFAULT, [(head_in(before, key), leaves)]), strict=True)
+                )
+            pending.clear()
+            whole = root(DEFAULT, bucket_leaves(DEFAULT, rows))
+            right = (entry.number, entry.commitment) == (index, whole)
+            found.append({"index": index, "root": whole, "rows": b"".join(rows), "right": right})
+    return {"stated": found}
 
 
 @operation
@@ -57,10 +88,11 @@ def head(data: bytes, epoch_root: bytes | None = None, signer: bytes | None = No
         found.verify_signatures(Signer.decode(found.suite, signer))
     names = (
         *("vault_id", "generation", "epoch", "incarnation", "superblock_generation", "superblock_digest"),
-        *("keyring_digest", "last_commit", "next_number", "tree_size", "tree_root", "signer"),
+        *("keyring_digest", "last_commit", "next_number", "tree_size", "tree_root", "first_leaf", "signer"),
     )
     return {name: getattr(found, name) for name in names} | {
         "peaks": list(found.peaks),
+        "pruned_peaks": list(found.pruned),
         "journals": [row._asdict() for row in found.journals],
         "segments": [row._asdict() for row in found.segments],
         "content": found.content_digest(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaultfs_format import prefix as prefixes
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import CommitmentMismatch, Structure
+from vaultfs_format.handover import Handover
 from vaultfs_format.keyring import Compartment, Keyring, table_keys
 from vaultfs_format.keytable import DISPOSED, KeyTable
 from vaultfs_format.signing import Signer
@@ -62,6 +63,25 @@ def inbox_key(data: bytes) -> Facts:
 def signers(data: bytes) -> Facts:
     """The signers of VAULT."""
     return {"signers": [_about(one) for one in Superblock.decode(data).signers()]}
+
+
+@operation
+def handover(data: bytes) -> Facts:
+    """A handover, by the value of its item in VAULT."""
+    return _of_handover(Handover.decode(data))
+
+
+@operation
+def line_of_signers(data: bytes) -> Facts:
+    """The signers of VAULT and their handovers, each of which the signer before has signed."""
+    found = Superblock.decode(data)
+    found.check_line()
+    handovers = [_of_handover(one) for one in found.handovers()]
+    return {"signers": [_about(one) for one in found.signers()], "handovers": handovers}
+
+
+def _of_handover(found: Handover) -> Facts:
+    return {name: getattr(found, name) for name in ("vault_id", "number", "tree_size", "tree_root", "fingerprint")}
 
 
 @operation

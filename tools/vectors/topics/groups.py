@@ -230,9 +230,9 @@ def _bad_groups(topic: Topic) -> None:
     audit = Structure.AUDIT_ENTRY
     bad(
         "audit-kind",
-        "An audit entry of kind 3.",
+        "An audit entry of kind 4.",
         1,
-        replace(plain, audit=edited(leaf, (0, b"\3"))),
+        replace(plain, audit=edited(leaf, (0, b"\4"))),
         "AUD-1 GEN-23",
         structure=audit,
     )
@@ -240,7 +240,7 @@ def _bad_groups(topic: Topic) -> None:
         "audit-reserved",
         "Reserved bytes of an audit entry are not zero.",
         3,
-        replace(plain, audit=edited(leaf, (5, b"\1"))),
+        replace(plain, audit=edited(leaf, (3, b"\1"))),
         "AUD-3 GEN-20",
         structure=audit,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,14 @@ def audit_cases() -> list[Case]:
     """Return the scenarios of the audit tree and its events."""
     topic = Topic("audit")
     entries = [AuditEntry(LeafKind.EVENT, number + 1, seeded(f"event {number}", 32)).encode() for number in range(9)]
+    live_set, subjects = scenes.LIVE_SET.encode(), scenes.SETTLED_LEAVES[-1].encode()
+    topic.good(
+        "all-kinds",
+        "A live set, an event, and heads of subjects.",
+        "audit-entries",
+        "AUD-1 AUD-4",
+        data=live_set + entries[0] + subjects,
+    )
     for count in (0, 1, 2, 3, 7, 8, 9):
         topic.good(
             f"tree-of-{count}",
@@ -57,12 +66,16 @@ def audit_cases() -> list[Case]:
         )
     for name, comment, rule, data in (
         ("kind-0", "Kind 0.", 1, edited(entries[0], (0, b"\0"))),
-        ("kind-3", "Kind 3.", 1, edited(entries[0], (0, b"\3"))),
+        ("kind-4", "Kind 4.", 1, edited(entries[0], (0, b"\4"))),
         ("cut-entry", "A section of 47 bytes.", 2, entries[0][:-1]),
-        ("reserved", "A reserved byte is not zero.", 3, edited(entries[0], (7, b"\1"))),
+        ("reserved", "A reserved byte is not zero.", 3, edited(entries[0], (3, b"\1"))),
+        ("event-of-signer", "An event that names a signer.", 4, edited(entries[0], (4, u32(1)))),
+        ("subjects-of-signer", "Heads of subjects that name a signer.", 4, edited(subjects, (4, u32(1)))),
+        ("live-set-of-nobody", "A live set that names no signer.", 4, edited(live_set, (4, u32(0)))),
     ):
         topic.bad(name, comment, "audit-entries", f"AUD-{rule}", FieldInvalid, Structure.AUDIT_ENTRY, rule, data=data)
     _inclusion(topic, entries)
+    _subjects(topic)
     body = b"".join((len(one) - 16).to_bytes(4, "little") + one for one in [*scenes.EVENTS, *scenes.MORE_EVENTS])
     topic.good(
         "events", "Five events, each with the commitment that its leaf has.", "events", "AUD-22 AUD-5", body=body
@@ -107,6 +120,70 @@ def audit_cases() -> list[Case]:
 def _event(data: bytes) -> bytes:
     """Return the bytes of an EVENTS entry with one event, under a salt of zeros."""
     return u32(len(data)) + bytes(16) + data
+
+
+def _subjects(topic: Topic) -> None:
+    leaves, more = list(scenes.SETTLED_LEAVES), seeded("another subject", 16)
+    nobody, person, other = bytes(16), world.SUBJECT, more
+    abouts = [b"", person, person, nobody, b""]
+    log = b"".join(one.encode() for one in leaves)
+    right: dict[str, Any] = {"probe": lambda facts: all(one["right"] for one in facts["stated"])}
+    wrong: dict[str, Any] = {"probe": lambda facts: not facts["stated"][-1]["right"]}
+    first = [replace(leaves[1], number=number) for number in range(3, 8)]
+    topic.good(
+        "subjects", "Two events about one subject.", "subject-heads", "AUD-24", data=log, subjects=abouts, **right
+    )
+    topic.good(
+        "subjects-none",
+        "Nothing is about anybody.",
+        "subject-heads",
+        "AUD-24",
+        data=b"".join(one.encode() for one in [*leaves[:-1], world.stated({}, 6)]),
+        subjects=[b"", nobody, nobody, nobody, b""],
+        **right,
+    )
+    again = b"".join(one.encode() for one in [*leaves, *first])
+    topic.good(
+        "subjects-twice",
+        "More events about the same subject and another one, and heads of both.",
+        "subject-heads",
+        "AUD-24",
+        data=again + _stated_twice([*leaves, *first], {person: [7, 10], other: [8, 9, 11]}).encode(),
+        subjects=[*abouts, person, other, other, person, other],
+        **right,
+    )
+    for name, comment, leaf in (
+        ("root", "Another root than that of the heads.", replace(leaves[-1], commitment=bytes(32))),
+        ("index", "Another index than its own.", replace(leaves[-1], number=5)),
+        ("nobody", "Events about nobody are counted.", world.stated({person: leaves[2:4], nobody: leaves[4:5]}, 6)),
+        ("fewer", "An event is left out.", world.stated({person: leaves[2:3]}, 6)),
+        ("order", "The events are in another order.", world.stated({person: leaves[3:1:-1]}, 6)),
+    ):
+        topic.good(
+            f"subjects-{name}",
+            f"{comment[:-1]}: the leaf is wrong.",
+            "subject-heads",
+            breaks="AUD-24",
+            data=log[:-48] + leaf.encode(),
+            subjects=abouts,
+            **wrong,
+        )
+
+
+def _stated_twice(leaves: Sequence[AuditEntry], later: Mapping[bytes, Sequence[int]]) -> AuditEntry:
+    """Return the second leaf that states heads, written out: of the one subject before, and of all events since."""
+    hashes = [hashlib.sha256(b"\0" + one.encode()).digest() for one in leaves]
+    heads = {world.SUBJECT: (2, hashlib.sha256(bytes(32) + hashes[2] + hashes[3]).digest())}
+    buckets = [b""] * 4096
+    for subject, events in later.items():
+        count, digest = heads.get(subject, (0, bytes(32)))
+        digest = hashlib.sha256(digest + b"".join(hashes[index] for index in events)).digest()
+        row = hashlib.sha256(subject).digest() + u64(count + len(events)) + digest
+        buckets[int.from_bytes(row[:2], "big") >> 4] += row
+    level = [hashlib.sha256(b"\0" + rows).digest() for rows in buckets]
+    while len(level) > 1:
+        level = [hashlib.sha256(b"\1" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=True)]
+    return AuditEntry(LeafKind.SUBJECTS, len(leaves), level[0])
 
 
 def _inclusion(topic: Topic, entries: Sequence[bytes]) -> None:
@@ -192,6 +269,17 @@ def head_cases() -> list[Case]:
         data=named.encode(EPOCH_ROOT),
         **KEYS,
     )
+    peaks = seeded("peak a", 32), seeded("peak b", 32)
+    pruned = scenes.second_head(list(scenes.SEGMENTS.values()), first_leaf=3, pruned=peaks)
+    topic.good(
+        "pruned",
+        "The first three leaves were pruned; two peaks stand for them, which the live set covers.",
+        "head",
+        "HED-8",
+        data=pruned.encode(EPOCH_ROOT),
+        **KEYS,
+        facts={"first_leaf": 3},
+    )
     _bad_heads(topic, named)
     _bad_codes(topic)
     return topic.cases
@@ -239,7 +327,13 @@ def _bad_heads(topic: Topic, named: Head) -> None:
     bad("fewer-entries-than-frames", "A segment with fewer entries than frames.", 7, row(0, "entries", u64(0)))
     bad("table-epoch-0", "A key table of epoch 0.", 7, row(0, "table_epoch", u32(0)))
     bad("table-of-a-later-epoch", "A key table of an epoch after the head's.", 7, row(0, "table_epoch", u32(2)))
-    bad("reserved", "Reserved bytes are not zero.", None, field("peaks", b"\1\1"), "GEN-20")
+    bad("pruned-without-peak", "A leaf was pruned, and no peak stands for it.", 8, field("first_leaf", u64(1), SECOND))
+    bad("pruned-all", "As many leaves were pruned as there are.", 8, _all_pruned())
+    at = fields("pruned_peaks")
+    more = remade(FIRST[:rows] + bytes(32) + FIRST[rows:], (at, b"\1"))
+    bad("pruned-peak-of-nothing", "A peak, and nothing was pruned.", 8, more)
+    bad("too-many-pruned-peaks", "More than 64 peaks.", None, field("pruned_peaks", b"\x41"), "GEN-21", LimitExceeded)
+    bad("reserved", "Reserved bytes are not zero.", None, field("pruned_peaks", b"\0\1"), "GEN-20")
     bad("row-reserved", "Reserved bytes of a row are not zero.", None, remade(SECOND, (rows + 17, b"\1")), "GEN-20")
     bad(
         "too-many-segments",
@@ -277,6 +371,12 @@ def _bad_heads(topic: Topic, named: Head) -> None:
         "PFX-22 GEN-24",
         UnsupportedFeature,
     )
+
+
+def _all_pruned() -> bytes:
+    peaks = tuple(seeded(f"peak {number}", 32) for number in range(scenes.SECOND_HEAD.tree_size.bit_count()))
+    segments = list(scenes.SEGMENTS.values())
+    return scenes.second_head(segments, first_leaf=scenes.SECOND_HEAD.tree_size, pruned=peaks).encode(EPOCH_ROOT)
 
 
 def _bad_codes(topic: Topic) -> None:

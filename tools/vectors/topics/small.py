@@ -1,4 +1,4 @@
-"""Sections 1.1 and 4: the prefix, VAULT, stanzas, signers."""
+"""Sections 1.1 and 4: the prefix, VAULT, stanzas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from vaultfs_format.errors import (
     LimitExceeded,
     MacMismatch,
     NoRecipientMatches,
-    SignatureInvalid,
     Structure,
     TrailingBytes,
     Truncated,
@@ -24,7 +23,6 @@ from vaultfs_format.errors import (
     UnsupportedVersion,
     VaultError,
 )
-from vaultfs_format.signing import SIGNER as SIGNER_FIELDS
 from vaultfs_format.stanza import PASSPHRASE, Stanza
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import HEADER as VAULT_HEADER
@@ -242,7 +240,7 @@ def _bad_vaults(topic: Topic, data: bytes) -> None:
         ),
         rule=2,
     )
-    bad("key-type-3", "A public key of type 3.", "VLT-3 GEN-23", with_digest(edited(data, (key_at, b"\3"))), rule=3)
+    bad("key-type-4", "A public key of type 4.", "VLT-3 GEN-23", with_digest(edited(data, (key_at, b"\4"))), rule=3)
     bad(
         "item-reserved",
         "Reserved bytes of an item are not zero.",
@@ -303,7 +301,13 @@ def _bad_vaults(topic: Topic, data: bytes) -> None:
         field("stanzas", u16(limits.MAX_STANZAS + 1)),
         LimitExceeded,
     )
-    bad("too-many-keys", "More than MAX_PUBLIC_KEYS.", "GEN-21", field("public_keys", u16(65)), LimitExceeded)
+    bad(
+        "too-many-keys",
+        "More than MAX_PUBLIC_KEYS.",
+        "GEN-21",
+        field("public_keys", u16(limits.MAX_PUBLIC_KEYS + 1)),
+        LimitExceeded,
+    )
     bad(
         "version-9",
         "A file of version 9 is unsupported.",
@@ -315,7 +319,7 @@ def _bad_vaults(topic: Topic, data: bytes) -> None:
 
 
 def stanza_cases() -> list[Case]:
-    """Return the scenarios of stanzas and signers."""
+    """Return the scenarios of stanzas."""
     topic = Topic("stanzas")
     data = world.stanza()
     given: dict[str, Any] = {"vault_id": VAULT_ID, "passphrase": world.PASSPHRASE}
@@ -395,106 +399,4 @@ def stanza_cases() -> list[Case]:
     topic.bad(
         "trailing", "A byte follows.", "stanza", "GEN-22", TrailingBytes, Structure.STANZA, data=data + b"\0", **given
     )
-    _signers(topic)
     return topic.cases
-
-
-def _signers(topic: Topic) -> None:
-    value = world.SIGNER_VALUE
-    topic.good("signer", "Number and fingerprint of a signer.", "signer", "SGN-1", data=value)
-    topic.bad(
-        "signer-0", "Number 0.", "signer", "SGN-1", FieldInvalid, Structure.SIGNER, 1, data=edited(value, (0, u32(0)))
-    )
-    topic.bad(
-        "signer-reserved",
-        "Reserved bytes are not zero.",
-        "signer",
-        "GEN-20",
-        FieldInvalid,
-        Structure.SIGNER,
-        data=edited(value, (4, b"\1")),
-    )
-    topic.bad(
-        "signer-cut", "The last byte is missing.", "signer", "GEN-21", Truncated, Structure.SIGNER, data=value[:-1]
-    )
-    topic.bad(
-        "signer-trailing", "A byte follows.", "signer", "GEN-22", TrailingBytes, Structure.SIGNER, data=value + b"\0"
-    )
-    statement = b"a statement"
-    segment = world.SIGNING.sign_segment(statement)
-    head = world.DRAWN.sign_head(world.SIGNING, statement)
-    topic.good(
-        "segment-signature",
-        "Ed25519 over the framed label and the statement.",
-        "check-signature",
-        "SGN-21",
-        signer=value,
-        purpose="segment",
-        statement=statement,
-        signature=segment,
-    )
-    topic.good(
-        "head-signatures",
-        "Ed25519 and ML-DSA-44.",
-        "check-signature",
-        "SGN-21",
-        signer=value,
-        purpose="head",
-        statement=statement,
-        signature=head,
-    )
-    key_at = SIGNER_FIELDS.offset_of("lattice_key")
-    for name, comment, purpose, signature, signer, structure in (
-        (
-            "segment-signature-flipped",
-            "One bit of the signature is another.",
-            "segment",
-            flipped(segment, 5),
-            value,
-            Structure.SEGMENT,
-        ),
-        (
-            "segment-signature-of-head-key",
-            "The signature was made with the key for heads.",
-            "segment",
-            head[:64],
-            value,
-            Structure.SEGMENT,
-        ),
-        (
-            "head-signature-ed25519",
-            "The first signature is wrong, the second is right.",
-            "head",
-            flipped(head, 5),
-            value,
-            Structure.HEAD,
-        ),
-        (
-            "head-signature-ml-dsa",
-            "The first signature is right, the second is wrong.",
-            "head",
-            flipped(head, 500),
-            value,
-            Structure.HEAD,
-        ),
-        (
-            "head-signature-other-lattice-key",
-            "The second key is another one.",
-            "head",
-            head,
-            edited(value, (key_at, world.OTHER_SIGNING.signer.lattice_key)),
-            Structure.HEAD,
-        ),
-    ):
-        topic.bad(
-            name,
-            comment,
-            "check-signature",
-            "SGN-21",
-            SignatureInvalid,
-            structure,
-            signer=signer,
-            purpose=purpose,
-            statement=statement,
-            signature=signature,
-        )

@@ -420,6 +420,17 @@ def _strays(checks: Checks) -> None:
         breaks="SGN-20",
         fingerprint=seeded("another fingerprint", 32),
     )
+    misplaced = [*scenes.SETTLED_LEAVES[:-1], replace(scenes.SETTLED_LEAVES[-1], number=5)]
+    segments = scenes.SEGMENTS | {"audit": scenes.audit_segment(misplaced, [scenes.LOG, scenes.MORE_LOG])}
+    named = list(segments.values())
+    checks.check(
+        "subjects-of-another-leaf",
+        "Heads of subjects that state another index than their own.",
+        vault(scenes.second_head(named, misplaced), named),
+        "damage",
+        (9104,),
+        breaks="AUD-24",
+    )
     strange = scenes.segment_signed_by_another()
     checks.check(
         "segment-signature", "A segment that another signer has signed.", strange, "damage", (1205,), breaks="SGN-21"
