@@ -5,7 +5,7 @@ What is left equals an index that is made from the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -73,8 +73,8 @@ def _confirmed(engine: Engine, handle: int, subject: bytes) -> Erased:
 
 
 def erase(engine: Engine, txn: lmdb.Transaction, frames: Sequence[Erased]) -> None:
-    """Drop all rows of frames, which are all frames of their subjects."""
-    index, chain = engine.index, engine.chain
+    """Drop all rows of frames, which are all frames of their subjects, but for those of identifiers."""
+    index = engine.index
     tables = index.tables
     linked: set[tuple[bytes, bytes]] = set()
     for frame in frames:
@@ -84,8 +84,6 @@ def erase(engine: Engine, txn: lmdb.Transaction, frames: Sequence[Erased]) -> No
             txn.delete(SUBJECT_KEY.pack(facts.subject, facts.holding, frame.handle), db=tables.subjects)
         for key in filter(None, facts.keys):
             txn.delete(key[:_ID], db=tables.records)
-        for key in chain.alias_keys(facts.aliases):
-            txn.delete(key + facts.subject, db=tables.aliases)
         for content_id in facts.parts:
             txn.delete(content_id + where, db=tables.parts)
         linked.update((facts.subject, other) for other, _, _ in facts.links)
@@ -108,10 +106,17 @@ def _link_again(engine: Engine, txn: lmdb.Transaction, subject: bytes, gone: set
     batch.write(index, txn)
 
 
-def rekey_aliases(index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyChain) -> None:
+def rekey_aliases(
+    index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyChain, gone: Collection[bytes] = ()
+) -> None:
     """Give every identifier token the key that it has in another epoch, without knowing an identifier.
 
     Takes the rows as they were before `txn`, a block at a time: there may be more of them than memory holds.
+
+    Parameters
+    ----------
+    gone
+        Subjects whose rows are left out. Were they written and deleted, what is deleted would stay in the pages.
     """
     table = index.tables.aliases
     txn.drop(table, delete=False)
@@ -119,7 +124,8 @@ def rekey_aliases(index: Index, txn: lmdb.Transaction, old: KeyChain, new: KeyCh
         rows = iter(before.cursor(table))
         while block := list(islice(rows, _BLOCK)):
             keys = new.alias_keys([old.alias_tokens(b"".join([key[:_ID] for key, _ in block]))])
-            renewed = [(key + row[_ID:], value) for key, (row, value) in zip(keys, block, strict=True)]
+            pairs = zip(keys, block, strict=True)
+            renewed = [(key + row[_ID:], value) for key, (row, value) in pairs if row[_ID:] not in gone]
             renewed.sort()  # rows that are put in order find most pages where the one before left them
             txn.cursor(table).putmulti(renewed)
 

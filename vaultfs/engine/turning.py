@@ -294,8 +294,9 @@ def _take_over(engine: Engine, coming: Engine, log: SegmentRow, frames: Sequence
     head, number = coming.head, engine.take_container()
     with timed(engine.metrics, Timing.TURN_INDEX), engine.index.writing() as txn:
         with timed(engine.metrics, Timing.TURN_ALIASES):
-            rekey_aliases(engine.index, txn, engine.chain, coming.chain)
-        erase(coming, txn, frames)  # by the keys of the new epoch, which its rows have now
+            gone = {frame.facts.subject for frame in frames}
+            rekey_aliases(engine.index, txn, engine.chain, coming.chain, gone)
+        erase(coming, txn, frames)
         engine.index.put_container(txn, number, Container(ContainerKind.SEGMENT, log.segment_id))
         engine.index.put_stamp(txn, Stamp(engine.vault_id, head.generation, NO_JOURNAL, 0))
         engine.head, engine.chain, engine.signing = head, coming.chain, coming.signing

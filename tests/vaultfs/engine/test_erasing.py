@@ -69,6 +69,24 @@ def test_every_token_has_its_key_of_the_new_epoch(count: int, tmp_path: Path, mo
     index.close()
 
 
+@pytest.mark.parametrize("count", [3, 3 * BLOCK])
+def test_no_page_ever_has_the_new_key_of_who_is_gone(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "_BLOCK", BLOCK)
+    found = aliases(count)
+    gone, left = found[1::2], found[::2]
+    index = filled(tmp_path / "index", found)
+    with index.writing() as txn:
+        rekey_aliases(index, txn, OLD, NEW, {subject for _, subject, _ in gone})
+    with index.reading() as txn:
+        assert [(bytes(key), bytes(frame)) for key, frame in txn.cursor(index.tables.aliases)] == rows_of(left, NEW)
+    index.close()
+    pages = (tmp_path / "index" / "data.mdb").read_bytes()
+    assert [key for key, _ in rows_of(left, NEW) if key not in pages] == []
+    assert [key for key, _ in rows_of(gone, NEW) if key in pages] == []
+
+
 def test_memory_does_not_grow_with_the_number_of_identifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "_BLOCK", BLOCK)
 
