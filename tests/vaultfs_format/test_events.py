@@ -14,7 +14,7 @@ from msgspec import inspect as types
 from vaultfs_format.errors import FieldInvalid, LimitExceeded
 from vaultfs_format.events.base import Event, EventType, Outcome, UnknownEvent
 from vaultfs_format.events.codec import CLASSES, ID, decode_event, encode_event, encode_part, event_start
-from vaultfs_format.events.keys import KeyRefused, SubjectDisposed
+from vaultfs_format.events.keys import KeyRefused, SubjectDisposed, UnlockFailed
 from vaultfs_format.events.records import AccessDenied, RecordRead, SubjectExported
 from vaultfs_format.events.session import PersonSignature, SessionOpened, SignatureScheme
 
@@ -153,6 +153,12 @@ def test_a_later_event_begins_as_every_event_does(data: bytes) -> None:
         decode_event(data)
 
 
+@pytest.mark.parametrize("fields", [[], [bytes(15)], ["a" * 16], [None], [bytes(16), 0]])
+def test_a_known_type_with_other_fields_is_no_later_one(fields: list[object]) -> None:
+    with pytest.raises(FieldInvalid):
+        decode_event(encode_part([EventType.SUBJECT_DISPOSED, AT, SESSION, *fields]))
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -182,6 +188,7 @@ def test_a_refusal_is_denied_and_what_has_no_outcome_is_done() -> None:
     assert AccessDenied(AT, SESSION, None, 0, 1).outcome is Outcome.DENIED
     assert KeyRefused(AT, SESSION, 1).outcome is Outcome.DENIED
     assert SubjectDisposed(AT, SESSION, bytes(16)).outcome is Outcome.DONE
+    assert UnlockFailed(AT, SESSION).outcome is Outcome.FAILED
 
 
 def test_a_signature_shows_its_scheme_alone() -> None:

@@ -171,7 +171,7 @@ class TestElsewhere:
             get(reader, record)
         assert logs(vault.path / "journal") == []
         copy = shutil.copytree(tmp_path / "logs", tmp_path / "copy")
-        assert vault.merge_access_logs(tmp_path / "logs") == vaultfs.Merged(2, 1, 0)
+        assert vault.merge_access_logs(tmp_path / "logs") == vaultfs.Merged(3, 1, 0)
         assert vault.merge_access_logs(copy) == vaultfs.Merged(0, 1, 0)
         assert reads(vault, record) == 1
 
@@ -181,7 +181,7 @@ class TestElsewhere:
             with read_only(other.path, access_log=tmp_path / "logs") as reader:
                 get(reader, record)
             assert vault.merge_access_logs(tmp_path / "logs") == vaultfs.Merged(0, 0, 0)
-            assert other.merge_access_logs(tmp_path / "logs") == vaultfs.Merged(2, 1, 0)
+            assert other.merge_access_logs(tmp_path / "logs") == vaultfs.Merged(3, 1, 0)
 
     def test_a_directory_that_is_not_there_is_missing(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
         with pytest.raises(VaultMissing):
@@ -219,7 +219,7 @@ class TestDamage:
         data = log.read_bytes()
         closing = 88 + 64
         log.write_bytes(data[: -closing - 10])
-        assert vault.merge_access_logs() == vaultfs.Merged(3, 1, 0)
+        assert vault.merge_access_logs() == vaultfs.Merged(4, 1, 0)
 
     def test_a_log_that_was_never_used_is_removed(self, vault: vaultfs.Vault, log: Path) -> None:
         for length in (0, 100, HEADER_SIZE - 1):
