@@ -1,8 +1,8 @@
 """Write the tables of SPEC.md from the code: `python tools/spec_tables.py [--check]` in a checkout.
 
 A block between ``<!-- table: name -->`` and ``<!-- end -->`` is replaced by what the code says of `name`. Every layout
-of the codecs must stand in SPEC.md once. With ``--check`` nothing is written, and the program fails where SPEC.md and
-the code differ.
+of the codecs must stand in SPEC.md once. README.txt of vaults is written, too: it states the digest of SPEC.md. With
+``--check`` nothing is written, and the program fails where a file and the code differ.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
+import essentials
 import vaultfs_format
 from blake3 import blake3
 from vaultfs_format import errors, labels, limits
@@ -195,14 +196,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail where SPEC.md differs")
     check = parser.parse_args(arguments).check
-    text = SPEC.read_text(encoding="utf-8")
-    made = renewed(text)
-    if check and made != text:
-        print("SPEC.md differs from the code: run tools/spec_tables.py")
-        return 1
-    if not check:
-        SPEC.write_text(made, encoding="utf-8")
-    return 0
+    spec = renewed(SPEC.read_text(encoding="utf-8"))
+    differing = False
+    for path, text in {SPEC: spec, **essentials.pages(spec, layouts())}.items():
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            print(f"{path.name} differs from the code: run tools/spec_tables.py")
+            differing = True
+    return int(differing)
 
 
 if __name__ == "__main__":

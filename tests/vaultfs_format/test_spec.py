@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import essentials
 import pytest
 import spec_tables
 import vaultfs_format
@@ -57,6 +58,8 @@ def test_a_table_that_differs_is_found(
     spec = tmp_path / "SPEC.md"
     spec.write_text(TEXT.replace("| 4 | 1 | version |", "| 4 | 2 | version |"), encoding="utf-8")
     monkeypatch.setattr(spec_tables, "SPEC", spec)
+    monkeypatch.setattr(essentials, "PACKAGE", tmp_path)  # pages state the digest of SPEC.md
+    (tmp_path / "readmes").mkdir()
     assert spec_tables.main(["--check"]) == 1
     assert "differs" in capsys.readouterr().out
     assert spec_tables.main([]) == 0

@@ -108,6 +108,7 @@ def _as_text(done: Maintained, state: Health) -> Iterator[str]:
 def _counted(done: Maintained) -> Iterator[str]:
     counts = {
         "copies of head, VAULT or keyring healed": done.copies,
+        "files for people written again": done.essentials,
         "mirrors of segments": done.mirrors,
         "segments sealed anew": done.reencrypted.segments if done.reencrypted else 0,
         "segments that wait for that": done.reencrypted.left if done.reencrypted else 0,
@@ -119,6 +120,7 @@ def _counted(done: Maintained) -> Iterator[str]:
 def _as_json(done: Maintained, state: Health, code: int) -> dict[str, object]:
     return {
         "copies_healed": done.copies,
+        "essentials_written": done.essentials,
         "events_merged": done.events,
         "segments_settled": done.segments,
         "bytes_scrubbed": done.scrubbed.checked if done.scrubbed else 0,

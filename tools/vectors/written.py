@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 from crash.places import memory
+from vaultfs_format.essentials import README, ZDICT
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.stanza import Argon2Cost
 
@@ -107,5 +108,5 @@ def _add(vault: vaultfs.Vault) -> None:
 def _files(root: Path) -> dict[str, bytes]:
     """Return every file below a directory but those whose content means nothing to a reader."""
     found = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
-    unread = ("index/", "lock", "journal/reserve")
+    unread = ("index/", "lock", "journal/reserve", README, ZDICT)
     return {name: path.read_bytes() for name, path in found.items() if not name.startswith(unread)}

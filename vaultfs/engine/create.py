@@ -16,6 +16,7 @@ from vaultfs_format.signing import SigningKeys, draw_seeds
 from vaultfs_format.suite import KEY, Suite, check_provided
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
+from vaultfs.engine.essentials import write_essentials
 from vaultfs.engine.heads import write_head
 from vaultfs.engine.pairs import write_pair
 from vaultfs.engine.paths import Layout
@@ -28,19 +29,6 @@ from vaultfs.kinds import encode_names
 from vaultfs.vfs import Vfs, converted
 
 FIRST_EPOCH = FIRST_SIGNER = 1
-README = """\
-This directory is a VaultFS vault: an encrypted archive of patient records (format version 0, a draft).
-
-Nothing in it can be read without a recipient's secret (a passphrase, for one) AND the epoch secret, which is kept
-outside this directory. Keep both, on separate media; a backup must not hold this directory and the epoch store.
-
-VAULT.<n>      who can open the vault            head            which files count, and their digests
-keyring.<n>    sealed secrets                    journal/        what was written last
-segments/      everything else, with .vkey       copies/         second copies of the small files
-index/         may be deleted at any time        lock            of the process that writes
-
-vaultfs-fsck DIRECTORY checks it without any key.
-"""
 
 
 def create_files(
@@ -101,7 +89,7 @@ def create_files(
             vfs.link(copies, layout.copy_of(layout.root))
         for directory in (layout.journals, layout.segments):
             vfs.make_directory(directory)
-        vfs.replace(building / "README.txt", README.encode())
+        write_essentials(vfs, building, suite)
         write_pair(vfs, layout, layout.superblock(1), superblock)
         write_pair(vfs, layout, layout.keyring(FIRST_EPOCH), keyring)
         vfs.preallocate(layout.reserve, RESERVE)

@@ -11,6 +11,7 @@ from vaultfs.engine import rebuild, reserve
 from vaultfs.engine.acts import Acts
 from vaultfs.engine.control import MIRRORING, ON
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.essentials import restore_essentials
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
@@ -47,6 +48,7 @@ def start(vault: Vault) -> None:
     sweep(engine)
     with suppress(StorageFull):
         reserve.make(engine)
+    restore_essentials(engine.vfs, engine.layout.root, engine.head.suite)
     if stamp is None or outdated:
         vault.rebuild_index()
     else:

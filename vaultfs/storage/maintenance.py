@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vaultfs.engine.essentials import restore_essentials
 from vaultfs.engine.heads import heal_metadata, witness
 from vaultfs.engine.reencrypting import Reencrypted, is_due
 from vaultfs.engine.vault import Vault
@@ -28,6 +29,7 @@ class Step(StrEnum):
     """What maintenance does, in this order."""
 
     COPIES = "look at both copies of head, VAULT and keyring"
+    ESSENTIALS = "write README.txt and the dictionary where they are missing"
     MERGE = "merge access logs"
     REPAIR = "repair what reads have met"
     SETTLE = "settle"
@@ -47,6 +49,8 @@ class Maintained:
     ----------
     copies
         Copies of head, VAULT and keyring that were healed.
+    essentials
+        Of README.txt and the dictionary, how many were missing, or were not those of this version.
     repaired
         Segments in which reads had met damage.
     scrubbed
@@ -66,6 +70,7 @@ class Maintained:
     """
 
     copies: int = 0
+    essentials: int = 0
     events: int = 0
     segments: int = 0
     repaired: list[Repaired] = field(default_factory=list)
@@ -105,6 +110,7 @@ class _Run:
         """Return the steps in their order."""
         return {
             Step.COPIES: self._copies,
+            Step.ESSENTIALS: self._essentials,
             Step.MERGE: self._merge,
             Step.REPAIR: self._repair,
             Step.SETTLE: self._settle,
@@ -123,6 +129,11 @@ class _Run:
         engine = self.vault.engine
         with engine.lock:
             self.done.copies = heal_metadata(engine.vfs, engine.layout, engine.head)
+
+    def _essentials(self) -> None:
+        engine = self.vault.engine
+        with engine.lock:
+            self.done.essentials = restore_essentials(engine.vfs, engine.layout.root, engine.head.suite)
 
     def _merge(self) -> None:
         self.done.events = self.vault.merge_access_logs().events

@@ -37,7 +37,9 @@ def secrets(place: Path) -> list[str]:
     return [name for name, data in vaults.tree(place).items() if SECRET[:64] in data]
 
 
-@pytest.mark.parametrize("pattern", ["*.vseg", "*.vkey.1", "*.part", "*.vjrn", "*.vacc", "VAULT.1", "README.txt"])
+@pytest.mark.parametrize(
+    "pattern", ["*.vseg", "*.vkey.1", "*.part", "*.vjrn", "*.vacc", "VAULT.1", "README.txt", "1.zdict"]
+)
 def test_a_link_in_the_place_of_a_file_of_a_copy_is_replaced(
     vault: Path, made: Path, elsewhere: Path, pattern: str
 ) -> None:

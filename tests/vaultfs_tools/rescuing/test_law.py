@@ -19,7 +19,7 @@ from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.rescuing import archive as archives
 from tests.vaultfs_tools.rescuing.archive import Archive, check, overwrite, rescued
 
-KEPT = ("lock", "README.txt", "reserve")
+KEPT = ("lock", "README.txt", "1.zdict", "reserve")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ moment the copy is a state that the vault was in, never older than the last one.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vaultfs_format.copymark import CopyKind, CopyMark
-from vaultfs_format.errors import VaultError
+from vaultfs_format.essentials import essentials
 from vaultfs_format.head import Head
 from vaultfs_format.suite import Suite
 
@@ -31,7 +30,7 @@ from vaultfs_tools.copying.pace import Pace
 from vaultfs_tools.copying.small import InForce
 from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.turn import Gatherer, Journaled, Options, Source, Turn
-from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name
+from vaultfs_tools.keyless.files import HEAD, MARK, copy_name
 from vaultfs_tools.keyless.findings import Report, Severity
 
 TURNS = 32
@@ -39,8 +38,6 @@ TURNS = 32
 
 PATIENCE = 4
 """Turns after which the state in which a settling has left the vault is taken, without the journals begun since."""
-
-_MAX_README = 1 << 16
 
 
 @dataclass(slots=True)
@@ -177,7 +174,8 @@ class Copier:
             target.put_both(name, data)
         for staged, name in (turn.access | journaled.staged).items():
             target.publish(staged, name)
-        self._copy_readme()
+        for name, data in essentials(head.suite).items():
+            target.put(name, data)
         target.clear(turn.keep | journaled.keep, unfinished_only=damaged)
         if not damaged:
             self._write_mark(replace(mark, doubtful=False))
@@ -187,7 +185,3 @@ class Copier:
         report.generation, report.epoch = head.generation, head.epoch
         kept = len(head.segments) - turn.copied if self._options.kind is CopyKind.WHOLE else 0
         return Copied(mark.copy_id, target.written, turn.copied, kept, turns, report)
-
-    def _copy_readme(self) -> None:
-        with suppress(VaultError):
-            self._target.put(README, self._source.files.read(README, _MAX_README))

@@ -33,7 +33,7 @@ from vaultfs_tools.copying.target import Target
 from vaultfs_tools.copying.unlinked import Unlinked
 from vaultfs_tools.keyless.access import check_access
 from vaultfs_tools.keyless.errors import CopyStale, FileMissing, SlicesDamaged
-from vaultfs_tools.keyless.files import HEAD, MARK, README, copy_name, part_name, segment_name
+from vaultfs_tools.keyless.files import HEAD, MARK, copy_name, part_name, segment_name
 from vaultfs_tools.keyless.findings import Finding, Report, Severity
 from vaultfs_tools.keyless.heads import check_head, check_signer
 
@@ -192,7 +192,7 @@ class Gatherer:
         self._check_heads(turn)
         superblock = self._vault_file(turn)
         self._small(turn, keyring_file(turn.head))
-        turn.keep |= {HEAD, copy_name(HEAD), MARK, copy_name(MARK), README}
+        turn.keep |= {HEAD, copy_name(HEAD), MARK, copy_name(MARK)}
         for row in turn.head.segments:
             self._table(turn, row)
             if self._options.kind is CopyKind.WHOLE:

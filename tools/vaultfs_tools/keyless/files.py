@@ -23,7 +23,6 @@ from vaultfs_tools.keyless.sizes import most
 
 HEAD = "head"
 LOCK = "lock"
-README = "README.txt"
 INDEX = "index"
 JOURNALS = "journal"
 RESERVE = "journal/reserve"

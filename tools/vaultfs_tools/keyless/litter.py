@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from vaultfs_format.copymark import CopyMark
 from vaultfs_format.errors import DigestMismatch, Fact, Structure, VaultError
+from vaultfs_format.essentials import README, ZDICT
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head
 from vaultfs_format.healing import find_footer
@@ -38,7 +39,7 @@ from vaultfs_tools.keyless.journals import Journal
 from vaultfs_tools.keyless.naming import directory_of, is_known, is_unfinished, segment_in
 from vaultfs_tools.keyless.rows import read_rows
 
-_STRUCTURELESS = frozenset({names.LOCK, names.README, names.RESERVE})
+_STRUCTURELESS = frozenset({names.LOCK, names.RESERVE, README, ZDICT})
 
 
 _APART = (f"{names.ACTS}/", f"{names.RETIRED}/", f"{names.copy_name(names.RETIRED)}/")
@@ -122,7 +123,7 @@ def check_litter(
     live = {journal.name for journal in journals}
     paired = {names.HEAD, names.MARK, ring, block} | tables
     paired |= live | set(parts) | segments
-    named = {names.LOCK, names.README, names.RESERVE, *paired, *map(names.copy_name, paired)}
+    named = {*_STRUCTURELESS, *paired, *map(names.copy_name, paired)}
     # A journal that cannot be read may name any part file.
     bad = (Severity.ERROR, Severity.UNSUPPORTED)
     unsure = any(one.severity in bad and one.file.startswith(f"{names.JOURNALS}/") for one in report.findings)

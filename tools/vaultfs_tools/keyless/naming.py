@@ -7,13 +7,13 @@ import re
 _ID = "[0-9a-f]{32}"
 _RANGE = r"segments/main/(record|blob|control|audit|terminology)/(none|\d{4}-\d{4})"
 _KNOWN = re.compile(
-    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
+    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)|lock|README\.txt|\d+\.zdict|acts/{_ID}\.vact|journal/(reserve|{_ID}\.vacc)"
     rf"|(copies/)?journal/{_ID}\.vjrn|(copies/)?segments/main/blob/{_ID}\.part"
     rf"|(copies/)?{_RANGE}/{_ID}\.vseg|(copies/)?{_RANGE}/{_ID}\.vkey\.\d+|(copies/)?retired/{_ID}\.vkey\.\d+\.\d+"
 )
 _UNFINISHED = re.compile(
-    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|README\.txt\.\d+\.tmp|"
-    rf"(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
+    rf"(copies/)?(head|copy|VAULT\.\d+|keyring\.\d+)(\.\d+)?\.tmp|(README\.txt|\d+\.zdict)(\.\d+)?\.tmp"
+    rf"|(copies/)?journal/{_ID}(\.vjrn\.\d+)?\.tmp|acts/{_ID}\.vact\.\d+\.tmp"
     rf"|(copies/)?segments/main/blob/{_ID}(\.part\.\d+)?\.tmp"
     rf"|(copies/)?{_RANGE}/{_ID}((\.vkey\.\d+|\.vseg)(\.\d+)?)?\.tmp"
     rf"|(copies/)?retired/{_ID}\.vkey\.\d+\.\d+(\.\d+)?\.tmp"
