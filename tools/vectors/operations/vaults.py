@@ -51,7 +51,7 @@ def check_vault(vault: Directory, fingerprint: bytes | None = None) -> Facts:
     with TemporaryDirectory(dir=memory()) as place:
         lay_out(vault, Path(place))
         report = check(VaultFiles(Path(place)), signer=fingerprint)
-    return _report(report) | {"generation": report.generation, "audit_leaves": report.audit_leaves}
+    return report_facts(report) | {"generation": report.generation, "audit_leaves": report.audit_leaves}
 
 
 @operation
@@ -59,10 +59,11 @@ def check_file(file_name: str, data: bytes) -> Facts:
     """The same of one file by itself."""
     with TemporaryDirectory(dir=memory()) as place:
         (Path(place) / file_name).write_bytes(data)
-        return _report(check_one(VaultFiles(Path(place)), file_name))
+        return report_facts(check_one(VaultFiles(Path(place)), file_name))
 
 
-def _report(report: Report) -> Facts:
+def report_facts(report: Report) -> Facts:
+    """Return the verdict and the findings of a check."""
     found = [
         {
             "severity": _SEVERITIES[finding.severity],
@@ -108,16 +109,21 @@ def open_vault(
 ) -> Facts:
     """The records and control states that a reader with keys finds in a vault."""
     with _opened(vault, passphrase, secret, witnessed, accept_older=bool(accept_older)) as opened:
-        rows = list(_entries(opened))
-        numbers = sorted({(row.incarnation, row.number) for _, row in rows if row.role == Role.RECORD})
-        ids = [opened.engine.chain.record_id(*number) for number in numbers]
-        with opened.session(vaultfs.Principal("reader"), "TREAT") as session:
-            records = [_record(session, one) for one in ids]
-        return {
-            "records": records,
-            "states": _states(rows),
-            "subjects": sorted({one.hex() for one, _ in rows if any(one)}),
-        }
+        return contents(opened)
+
+
+def contents(vault: vaultfs.Vault) -> Facts:
+    """Return the records, control states and subjects of an open vault."""
+    rows = list(_entries(vault))
+    numbers = sorted({(row.incarnation, row.number) for _, row in rows if row.role == Role.RECORD})
+    ids = [vault.engine.chain.record_id(*number) for number in numbers]
+    with vault.session(vaultfs.Principal("reader"), "TREAT") as session:
+        records = [_record(session, one) for one in ids]
+    return {
+        "records": records,
+        "states": _states(rows),
+        "subjects": sorted({one.hex() for one, _ in rows if any(one)}),
+    }
 
 
 def _entries(vault: vaultfs.Vault) -> Iterator[tuple[bytes, Entry]]:
@@ -168,6 +174,9 @@ def _states(rows: list[tuple[bytes, Entry]]) -> list[Facts]:
 def audit_log(vault: Directory, passphrase: bytes, secret: bytes, count: int) -> Facts:
     """The first events of the audit log, each with the index of its leaf."""
     with _opened(vault, passphrase, secret, None, accept_older=False) as opened:
-        log = islice(read_events(opened), count)
-        found = [{"index": index, "type": event.type, "at": event.at} for index, event in log]
-    return {"events": found}
+        return {"events": events(opened, count)}
+
+
+def events(vault: vaultfs.Vault, count: int | None) -> list[Facts]:
+    """Return the first events of the log of an open vault; None: all."""
+    return [{"index": index, "type": event.type, "at": event.at} for index, event in islice(read_events(vault), count)]
