@@ -68,6 +68,7 @@ RULES = {
     Structure.CHECKPOINT: "CKP",
     Structure.TILE: "TIL",
     Structure.LOG_PROOF: "LPR",
+    Structure.SUBJECT_PROOF: "SPR",
     Structure.LOG_POLICY: "LPO",
     Structure.LOG_WITNESS: "LWI",
 }

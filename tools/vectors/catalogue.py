@@ -13,7 +13,7 @@ from vectors.case import Case, Topic, expectation
 from vectors.files import Files
 from vectors.operations import frames, heads, journals, logs, primitives, recipients, segments, small, tokens, vaults
 from vectors.operations.registry import OPERATIONS, Operation
-from vectors.topics import chains, entries, fips, groups, keyrings, mirrors, opening, sealed, signers, slices
+from vectors.topics import audits, chains, entries, fips, groups, keyrings, mirrors, opening, sealed, signers, slices
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
 from vectors.topics import journals as journal_topics
@@ -30,7 +30,7 @@ TOPICS = (
     primitive_topics.cases, keyrings.token_cases, small_topics.prefix_cases, small_topics.vault_cases,
     small_topics.stanza_cases, recipient_topics.cases, keyrings.secret_cases, keyrings.keyring_cases,
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
-    segment_topics.cases, slices.slice_cases, slices.healing_cases, head_topics.audit_cases, head_topics.head_cases,
+    segment_topics.cases, slices.slice_cases, slices.healing_cases, audits.cases, head_topics.head_cases,
     head_topics.witness_cases, head_topics.act_cases, signers.cases, vault_topics.cases, opening.cases, chains.cases,
     mirrors.cases, sealed.cases, fips.cases, log_topics.cases,
 )  # fmt: skip

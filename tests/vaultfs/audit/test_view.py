@@ -18,6 +18,7 @@ from vaultfs_format.errors import (
     VaultError,
 )
 from vaultfs_format.eventproof import EventProof
+from vaultfs_format.events.keys import SignerAdded
 from vaultfs_format.events.records import RecordPut
 from vaultfs_format.events.vault import LogExported
 from vaultfs_format.levels import root_at
@@ -69,6 +70,15 @@ class TestView:
         superblock, _ = vault.keys._read()
         with pytest.raises(NotSigned):
             open_checkpoint(view.checkpoint(), verifier_keys(superblock.signers()[0], view.origin))
+
+    def test_the_signer_that_follows_was_announced_under_the_one_before(self, vault: vaultfs.Vault) -> None:
+        superblock, _ = vault.keys._read()
+        second = superblock.signers()[1]
+        (named,) = (leaf for leaf in read_leaves(vault) if isinstance(leaf.event, SignerAdded))
+        assert isinstance(named.event, SignerAdded)
+        assert (named.event.signer, named.event.fingerprint) == (2, second.fingerprint)
+        (handover,) = superblock.handovers()
+        assert named.index < handover.tree_size
 
     def test_every_entry_is_proved(self, vault: vaultfs.Vault) -> None:
         view = LogView(vault)
