@@ -13,7 +13,7 @@ import pytest
 from vaultfs_tools import audit
 
 import vaultfs
-from tests.vaultfs.support import PASSPHRASE, WHO, crashed, create, put, reopen
+from tests.vaultfs.support import PASSPHRASE, WHO, create, put, reopen
 from tests.vaultfs_tools.vaults import secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
@@ -76,20 +76,15 @@ class TestVerify:
         code, shown = run("verify", path, "--checkpoint", tmp_path / "log" / "checkpoint")
         assert (code, shown["checkpoints"]) == (0, 1)
 
-    def test_an_older_vault_has_not(self, run: Run, path: Path, tmp_path: Path) -> None:
-        old = crashed(path, tmp_path / "old")
-        assert run("export", path, tmp_path / "log")[0] == 0
-        code, shown = run(
-            "verify", old, "--epoch-store", path.with_name("v.epoch"), "--checkpoint", tmp_path / "log" / "checkpoint"
-        )
-        assert (code, shown["error"]["code"]) == (8, 2215)  # its store has seen the newer one
-        (tmp_path / "old.epoch").mkdir(exist_ok=True)
+    def test_the_log_of_another_vault_has_not(self, run: Run, path: Path, tmp_path: Path) -> None:
+        create(tmp_path / "other").close()
+        assert run("export", tmp_path / "other", tmp_path / "log")[0] == 0
+        code, shown = run("verify", path, "--checkpoint", tmp_path / "log" / "checkpoint")
+        assert (code, shown["error"]["code"]) == (8, 2216)
 
     def test_a_log_that_was_changed_is_found(self, run: Run, path: Path) -> None:
         for segment in (path / "segments").rglob("audit/**/*.vseg"):
-            data = bytearray(segment.read_bytes())
-            data[len(data) // 2] ^= 1
-            segment.write_bytes(bytes(len(data)))
+            segment.write_bytes(bytes(segment.stat().st_size))
         code, shown = run("verify", path)
         assert code in {4, 8}
         assert shown["error"]["code"]
