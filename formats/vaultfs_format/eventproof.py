@@ -15,7 +15,7 @@ from vaultfs_format.errors import CommitmentMismatch, Structure
 from vaultfs_format.events.base import Event
 from vaultfs_format.events.codec import decode_event
 from vaultfs_format.layout import Buffer, require
-from vaultfs_format.suite import FIPS
+from vaultfs_format.suite import FIPS, same
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.proof import LogProof
@@ -69,6 +69,8 @@ class EventProof:
             The event is not the one of the entry.
         NotSigned, SignatureInvalid, ProofInvalid, FieldInvalid, AlgorithmMissing
         """
-        if self.salted and audit.commitment(FIPS, self.salted) != self.entry.commitment:
-            raise CommitmentMismatch(structure=Structure.LOG_PROOF)
+        if self.salted:
+            found = audit.commitment(FIPS, self.salted)
+            if not same(found, self.entry.commitment):
+                raise CommitmentMismatch(structure=Structure.LOG_PROOF)
         return self.proof.verify(self.entry.encode(), keys)

@@ -38,7 +38,7 @@ THREE = vaultfs.Identifier("urn:oid:2.999.2", "A-17")
 DRAWN_FILE = Path(__file__).parent / "drawn.json"
 _BEGAN = 1_700_000_000_000_000
 _DAY = 86_400_000_000
-_sign = SigningKeys.sign_head
+_SIGNING = {"sign_head": SigningKeys.sign_head, "sign_handover": SigningKeys.sign_handover}
 SealTo = Callable[[Suite, bytes, Buffer, bytes, Structure], bytes]
 
 
@@ -118,17 +118,19 @@ class Repeatable:
         with ExitStack() as stack:
             stack.enter_context(mock.patch.object(os, "urandom", source))
             stack.enter_context(mock.patch.object(shamir_mnemonic.shamir, "RANDOM_BYTES", source))
-            stack.enter_context(mock.patch.object(SigningKeys, "sign_head", self._signing()))
+            for way in _SIGNING:
+                stack.enter_context(mock.patch.object(SigningKeys, way, self._signing(way)))
             for one in suites:
                 stack.enter_context(mock.patch.object(one, "seal_to", self._sealing(one.seal_to)))
             yield
 
-    def _signing(self) -> Callable[[SigningKeys, bytes], bytes]:
-        def sign_head(keys: SigningKeys, statement: bytes) -> bytes:
-            with mock.patch.object(SigningKeys, "sign_head", _sign):
-                return self._drawn.sign_head(keys, statement)
+    def _signing(self, way: str) -> Callable[[SigningKeys, bytes], bytes]:
+        def sign(keys: SigningKeys, statement: bytes) -> bytes:
+            drawn: Callable[[SigningKeys, bytes], bytes] = getattr(self._drawn, way)
+            with mock.patch.object(SigningKeys, way, _SIGNING[way]):
+                return drawn(keys, statement)
 
-        return sign_head
+        return sign
 
     def _sealing(self, seal: SealTo) -> SealTo:
         def seal_to(suite: Suite, public: bytes, plaintext: Buffer, info: bytes, structure: Structure) -> bytes:
