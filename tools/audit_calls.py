@@ -35,6 +35,7 @@ DENIED = ("ACCESS_DENIED",)
 _UNLOCK_FAILED = ("UNLOCK_FAILED",)
 _LOCAL = Row(why="says what the process knows of itself; nothing of the archive")
 _KEYS = Row(why="says what is in no frame: states and dates of keys, which fsck shows too")
+_LOG = Row(why="the keeper's own look at the log; what is given out of it is recorded, below")
 _PARTS = Row(why="for the parts of the library, which give it the events that it writes", internal=True)
 _PENDING = "with the commit; a transaction that is rolled back has changed nothing, and told nothing"
 _TURNED = ("EPOCH_TURNING", "SETTLED", "EPOCH_TURNED", "SECRETS_DESTROYED")
@@ -146,6 +147,12 @@ CALLS: Mapping[str, Row] = {
     "storage.copies.copies_of": Row(why="ids and times of copies, of no subject"),
     "storage.copies.confirm_keys": Row(("COPY_KEYS_CONFIRMED",), failed=()),
     "storage.copies.give_up": Row(("COPY_GIVEN_UP",), failed=()),
+    "audit.read_events": _LOG,
+    "audit.read_leaves": _LOG,
+    "audit.verify": _LOG,
+    "audit.account": Row(("SUBJECT_ACCOUNTED", "SETTLED"), failed=()),
+    "audit.prove": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
+    "audit.export": Row(("LOG_EXPORTED", "SETTLED")),
     "migrate.Importer.run": Row(
         (
             *("STATE_READ", "SUBJECT_CREATED", "IDENTIFIER_ASSERTED", "RECORD_PUT", "STATE_SET", "SETTLED"),

@@ -22,6 +22,7 @@ from vaultfs_tools.copying.turn import Source
 
 import vaultfs
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
+from vaultfs.audit import accounting, log, verifying, view
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
@@ -51,9 +52,19 @@ CLASSES = {
     "Lives": KeptLives,
     "Maintenance": Maintenance,
 }
+
+
+def takes_vault(function: Callable[..., object]) -> bool:
+    """Return whether a public function is given a vault to act on."""
+    first = next(iter(inspect.signature(function).parameters), "")
+    return first == "vault" and not function.__name__.startswith("_")
+
+
 FUNCTIONS = {
     "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
+    *(f"audit.{name}" for module in (accounting, log, verifying, view) for name, value in vars(module).items()
+      if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
       if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
 }  # fmt: skip
@@ -209,6 +220,12 @@ DONE: dict[str, Scene] = {
     "Maintenance.health": lambda s: s.vault.maintenance.health(),
     "Maintenance.overdue": lambda s: s.vault.maintenance.overdue(),
     "Maintenance.mirror_segments": lambda s: s.vault.maintenance.mirror_segments(on=True),
+    "audit.read_events": lambda s: list(log.read_events(s.vault)),
+    "audit.read_leaves": lambda s: list(log.read_leaves(s.vault)),
+    "audit.verify": lambda s: verifying.verify(s.vault),
+    "audit.account": lambda s: accounting.account(s.vault, s.one),
+    "audit.prove": lambda s: view.prove(s.vault, 1),
+    "audit.export": lambda s: view.export(s.vault, s.place / "log"),
     "storage.copies.copies_of": lambda s: copies.copies_of(s.vault),
     "migrate.Importer.run": _imported,
     "migrate.Exporter.run": lambda s: Exporter(s.session, s.place / "out").run(),
@@ -243,6 +260,8 @@ FAILED: dict[str, Scene] = {
     "Keys.drill": lambda s: s.vault.keys.drill(Shares(["academic acid"])),
     "Lives.set_state": lambda s: s.vault.lives.set_state(EPOCH, KeyState.PRE_ACTIVE),
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
+    "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
+    "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }
