@@ -35,7 +35,7 @@ BINARY = st.binary(max_size=40)
     st.sampled_from(list(SUITES.values())),
     st.integers(1, 2**64 - 1),
     st.lists(st.builds(Stanza, st.integers(3, 65535), BINARY), min_size=1, max_size=5),
-    st.lists(st.builds(PublicKey, st.integers(1, 2), BINARY), max_size=5),
+    st.lists(st.builds(PublicKey, st.integers(1, 3), BINARY), max_size=5),
 )
 def test_what_is_written_is_read(suite: Suite, generation: int, stanzas: list[Stanza], keys: list[PublicKey]) -> None:
     written = Superblock(suite, VAULT_ID, generation, stanzas, keys)
@@ -76,7 +76,7 @@ def items(stanzas: int, keys: int, body: bytes, stated: int | None = None) -> by
         (with_digest(replace(SUPERBLOCK, generation=0).encode(ROOT_KEY)), 1),
         (items(0, 0, b""), 1),
         (items(1, 0, ITEM.pack(1, 2) + b"ab" + ITEM.pack(1, 0)), 2),
-        (items(1, 1, ITEM.pack(1, 0) + ITEM.pack(3, 0)), 3),
+        (items(1, 1, ITEM.pack(1, 0) + ITEM.pack(4, 0)), 3),
         (items(1, 1, ITEM.pack(1, 0) + ITEM.pack(0, 0)), 3),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_broken_rule_is_named(data: bytes, rule: int) -> None:
     ("data", "error"),
     [
         (items(33, 0, b""), LimitExceeded),
-        (items(1, 65, b""), LimitExceeded),
+        (items(1, limits.MAX_PUBLIC_KEYS + 1, b""), LimitExceeded),
         (items(1, 0, b"", stated=2**32 - 1), LimitExceeded),
         (items(1, 0, ITEM.pack(1, limits.MAX_STANZA + 1) + bytes(limits.MAX_STANZA + 1)), LimitExceeded),
         (items(1, 1, ITEM.pack(1, 0) + ITEM.pack(1, limits.MAX_STANZA) + bytes(limits.MAX_STANZA)), LimitExceeded),

@@ -71,8 +71,8 @@ def head(data: bytes) -> bytes:
     """Return a head whose root is that of its peaks, where it has as many as its tree has."""
     if len(data) >= HEAD.size:
         with suppress(VaultError, ValueError):
-            *_, journals, segments, size, _, count, _ = HEAD.unpack(data)
-            at = HEAD.size + JOURNAL_ROW.size * journals + SEGMENT_ROW.size * segments
+            *_, journals, segments, size, _, _, count, pruned, _ = HEAD.unpack(data)
+            at = HEAD.size + JOURNAL_ROW.size * journals + SEGMENT_ROW.size * segments + DIGEST * pruned
             peaks = [data[at + DIGEST * peak : at + DIGEST * (peak + 1)] for peak in range(count)]
             data = _put(data, HEAD.offset_of("tree_root"), _root(size, peaks))
     return with_digest(data)
