@@ -401,7 +401,7 @@ def test_a_closing_record_says_that_all_before_it_is_durable() -> None:
 
 def test_audit_entries_are_checked_with_the_group() -> None:
     with pytest.raises(FieldInvalid) as refused:
-        decode_group(DEFAULT, group_bytes(replace(COMMIT, audit=b"\3" + bytes(47))), 0, 1, CHAIN)
+        decode_group(DEFAULT, group_bytes(replace(COMMIT, audit=b"\4" + bytes(47))), 0, 1, CHAIN)
     assert refused.value.facts["structure"] is Structure.AUDIT_ENTRY
 
 

@@ -22,6 +22,7 @@ from vaultfs_format.stanzas import parsed
 from vaultfs_format.suite import DEFAULT, DIGEST, FIPS
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
+from vectors import world
 from vectors.topics import fips, signers
 from vectors.world import with_tree
 
@@ -108,7 +109,7 @@ def _handover(data: bytes) -> None:
     found = Handover.decode(data)
     must(found.encode() == data, SAME_BYTES)
     with allowed():
-        found.verify(signers.VAULT_ID, signers.FIRST.signer, signers.SECOND.signer)
+        found.verify(world.VAULT_ID, signers.FIRST.signer, signers.SECOND.signer)
         must(data == _HANDED.encode(), "a handover that is signed is the one that was signed")
 
 

@@ -194,9 +194,9 @@ def _lines(topic: Topic) -> None:
     one, two, three = FIRST.signer, SECOND.signer, THIRD.signer
     to_two, to_three = handed(FIRST, two, 7), handed(SECOND, three, 20)
     for name, comment, holds, signers, handovers in (
-        ("one", "One signer, and no handover.", "VLT-7", [one], []),
-        ("two", "Signer 1 has handed over to signer 2.", "VLT-7 SGN-24", [one, two], [to_two]),
-        ("three", "Signer 2 has handed over, too.", "VLT-7 SGN-24", [one, two, three], [to_two, to_three]),
+        ("one", "One signer, and no handover.", "VLT-26", [one], []),
+        ("two", "Signer 1 has handed over to signer 2.", "VLT-26 SGN-24", [one, two], [to_two]),
+        ("three", "Signer 2 has handed over, too.", "VLT-26 SGN-24", [one, two, three], [to_two, to_three]),
     ):
         data = vault_file(signers, handovers)
         topic.good(f"line-of-{name}", comment, "line-of-signers", holds, data=data)
@@ -212,7 +212,7 @@ def _lines(topic: Topic) -> None:
         data = vault_file(signers, handovers)
         topic.bad(f"line-{name}", comment, "line-of-signers", breaks, SignatureInvalid, structure, data=data)
 
-    line = {"breaks": "VLT-7", "structure": Structure.SUPERBLOCK}
+    line: dict[str, Any] = {"breaks": "VLT-26", "structure": Structure.SUPERBLOCK}
     bad("without-handover", "Nobody has handed over to signer 2.", [one, two], [], **line)
     bad("handover-dropped", "Nobody has handed over to signer 3.", [one, two, three], [to_two], **line)
     bad("handover-to-nobody", "There is no signer 3.", [one, two], [to_two, to_three], **line)
@@ -244,7 +244,7 @@ TURNED, TURNED_LEAVES = world.events_frame(
 
 def line_to_second(head: Head = SETTLED, **changes: Any) -> bytes:
     """Return a VAULT in which signer 1 hands over to signer 2, with the log that a head ends."""
-    stated = {"tree_size": head.tree_size, "tree_root": head.tree_root} | changes
+    stated: dict[str, Any] = {"tree_size": head.tree_size, "tree_root": head.tree_root} | changes
     handover = handed(FIRST, SECOND.signer, **stated)
     return vault_file([FIRST.signer, SECOND.signer], [handover])
 
@@ -258,7 +258,7 @@ def signed_by(keys: SigningKeys, superblock: bytes, **changes: Any) -> dict[str,
         Fields of the live set of the head before that are other ones.
     """
     before = scenes.SETTLED_LEAVES
-    ring = {SigningTag.NUMBER: u32(keys.signer.number), SigningTag.SEEDS: world.SECOND_SEEDS}
+    ring: dict[int, bytes] = {SigningTag.NUMBER: u32(keys.signer.number), SigningTag.SEEDS: world.SECOND_SEEDS}
     keyring = world.keyring(world.VALUES | {Compartment.SIGNING: ring})
     live_set = replace(SETTLED.live_set(), **changes)
     log = segment(
@@ -279,7 +279,7 @@ def signed_by(keys: SigningKeys, superblock: bytes, **changes: Any) -> dict[str,
 
 def _vaults(checks: Checks) -> None:
     good = signed_by(SECOND, line_to_second())
-    holds = "VLT-7 SGN-23 SGN-24 SGN-25"
+    holds = "VLT-26 SGN-23 SGN-24 SGN-25"
     checks.check("two-signers", "Signer 2 has signed the newest head, after a handover.", good, "good", holds=holds)
     checks.open("two-signers", "And it opens.", good, holds, records=4)
     _log(checks.topic, "two-signers", "Its log is that of both.", good, "SGN-25")
@@ -293,17 +293,17 @@ def _vaults(checks: Checks) -> None:
             fingerprint=signer.fingerprint,
         )
     unled = signed_by(SECOND, vault_file([FIRST.signer, SECOND.signer]))
-    checks.check("without-handover", "Nobody has handed over to signer 2.", unled, "damage", (1205,), breaks="VLT-7")
+    checks.check("without-handover", "Nobody has handed over to signer 2.", unled, "damage", (1205,), breaks="VLT-26")
     checks.check(
         "without-handover-first-known",
         "The fingerprint that was noted is that of the first, which leads nowhere.",
         unled,
         "damage",
         (1205, 9119),
-        breaks="VLT-7",
+        breaks="VLT-26",
         fingerprint=FIRST.signer.fingerprint,
     )
-    _refused(checks, "without-handover", unled, "VLT-7")
+    _refused(checks, "without-handover", unled, "VLT-26")
     again = signed_by(FIRST, line_to_second())
     checks.check(
         "first-again", "Signer 1 has signed it after its handover.", again, "damage", (1205, 9104), breaks="SGN-23"
