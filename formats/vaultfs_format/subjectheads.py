@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from struct import Struct
-from typing import NamedTuple
 
 from vaultfs_format import merkle
 from vaultfs_format.suite import DIGEST, Suite
@@ -19,15 +18,11 @@ BUCKETS = 4096
 _BITS = 12
 _ROW = Struct("<32sQ32s")
 
+_NONE = bytes(DIGEST)
+"""The digest over no leaves."""
+
 ROW = _ROW.size
 """Bytes of a row of a bucket: what a subject is found by, count and digest."""
-
-
-class SubjectHead(NamedTuple):
-    """How many events about a subject there are, and the digest over their leaves."""
-
-    events: int = 0
-    digest: bytes = bytes(DIGEST)
 
 
 def row_keys(suite: Suite, subjects: Iterable[bytes]) -> list[bytes]:
@@ -40,29 +35,27 @@ def bucket_of(key: bytes) -> int:
     return int.from_bytes(key[:2], "big") >> 16 - _BITS
 
 
-def folded(suite: Suite, heads: Iterable[tuple[SubjectHead, Sequence[bytes]]]) -> list[SubjectHead]:
-    """Return heads after more events about each subject, by the hashes of their leaves in order."""
-    each = list(heads)
-    digests = suite.sha256_each([head.digest + b"".join(leaves) for head, leaves in each])
-    return [
-        SubjectHead(head.events + len(leaves), digest) for (head, leaves), digest in zip(each, digests, strict=True)
-    ]
+def advanced(suite: Suite, rows: bytes, found: Iterable[tuple[bytes, Sequence[bytes]]]) -> bytes:
+    """Return the rows of a bucket after more events about its subjects.
 
-
-def head_in(rows: bytes, key: bytes) -> SubjectHead:
-    """Return the head of a subject out of the rows of its bucket; that before any event where it has none."""
-    at = _place(rows, key, 0)
-    return SubjectHead(*_ROW.unpack_from(rows, at)[1:]) if rows.startswith(key, at) else SubjectHead()
-
-
-def with_heads(rows: bytes, heads: Iterable[tuple[bytes, SubjectHead]]) -> bytes:
-    """Return the rows of a bucket with these heads, in ascending order of what they are found by."""
+    Parameters
+    ----------
+    rows
+        Those before, in ascending order.
+    found
+        What each subject is found by, in ascending order, and the hashes of the leaves of the events about it.
+    """
     pieces: list[bytes] = []
     at = 0
-    for key, head in heads:
-        place = _place(rows, key, at)
-        pieces += (rows[at:place], _ROW.pack(key, *head))
-        at = place + ROW if rows.startswith(key, place) else place
+    for key, leaves in found:
+        place = end = _place(rows, key, at)
+        events, digest = 0, _NONE
+        if rows.startswith(key, place):
+            _, events, digest = _ROW.unpack_from(rows, place)
+            end += ROW
+        (digest,) = suite.sha256_each((digest + b"".join(leaves),))
+        pieces += (rows[at:place], _ROW.pack(key, events + len(leaves), digest))
+        at = end
     pieces.append(rows[at:])
     return b"".join(pieces)
 

@@ -19,7 +19,7 @@ from vaultfs_format.events.base import Event
 from vaultfs_format.events.codec import decode_event
 from vaultfs_format.layout import Buffer, require
 from vaultfs_format.limits import MAX_TREE_PROOF, MIB
-from vaultfs_format.subjectheads import BUCKETS, ROW, SubjectHead, bucket_leaves, bucket_of, folded, head_in, row_keys
+from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, row_keys
 from vaultfs_format.suite import DIGEST, FIPS
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint
@@ -147,7 +147,7 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         require(len(stated.rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
-        if head_in(stated.rows, key) != self._counted():
+        if _row_in(stated.rows, key) != self._counted(key):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         if any(getattr(event, "subject", None) != self.subject for event in self.about()):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
@@ -162,16 +162,24 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         return (decode_event(one.salted[SALT:]) for group in self.groups for one in group)
 
-    def _counted(self) -> SubjectHead:
-        head = SubjectHead(self.events, self.digest)
+    def _counted(self, key: bytes) -> bytes:
+        """Return the row of the subject as the groups give it; nothing where there is no event."""
+        row = key + self.events.to_bytes(8, "little") + self.digest if self.events else b""
         for group in self.groups:
             require(bool(group), Structure.SUBJECT_PROOF, 3)
+            committed = audit.commitments(FIPS, [one.salted for one in group])
             entries = [
                 AuditEntry(LeafKind.EVENT, one.commit, commitment).encode()
-                for one, commitment in zip(group, audit.commitments(FIPS, [one.salted for one in group]), strict=True)
+                for one, commitment in zip(group, committed, strict=True)
             ]
-            (head,) = folded(FIPS, [(head, merkle.audit_leaves(FIPS, entries))])
-        return head
+            row = advanced(FIPS, row, [(key, merkle.audit_leaves(FIPS, entries))])
+        return row
+
+
+def _row_in(rows: bytes, key: bytes) -> bytes:
+    """Return the row of a subject out of its bucket; nothing where it has none."""
+    each = (rows[at : at + ROW] for at in range(0, len(rows), ROW))
+    return next((row for row in each if row.startswith(key)), b"")
 
 
 _decoder = msgspec.json.Decoder(SubjectProof)

@@ -10,6 +10,7 @@ from vaultfs_format.act import Act
 from vaultfs_format.copymark import CopyMark
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import Structure
+from vaultfs_format.handover import Handover
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Compartment, Keyring
 from vaultfs_format.keystanza import KeyStanza
@@ -21,7 +22,8 @@ from vaultfs_format.stanzas import parsed
 from vaultfs_format.suite import DEFAULT, DIGEST, FIPS
 from vaultfs_format.superblock import PublicKey, Superblock
 from vaultfs_format.witness import Witnessed
-from vectors.topics import fips
+from vectors import world
+from vectors.topics import fips, signers
 from vectors.world import with_tree
 
 from fuzz import forging
@@ -29,6 +31,8 @@ from fuzz.target import KEYED, Target, allowed, must
 from tests.vaultfs_format import examples
 
 SAME_BYTES = "encoding what was decoded gives the same bytes"
+
+_HANDED = signers.handed(signers.FIRST, signers.SECOND.signer)
 
 _MAGICS = {
     module.MAGIC: structure
@@ -67,6 +71,8 @@ def _vault(data: bytes) -> None:
     with allowed():
         for signer in found.signers():
             must(found.signer(signer.number) == signer, "a signer is found by its number")
+        found.check_line()
+        must(len(found.handovers()) == len(found.signers()) - 1, "each signer but the first has a handover")
     found.verify(data, examples.ROOT_KEY)
 
 
@@ -97,6 +103,14 @@ def _signer(data: bytes) -> None:
         with allowed():
             verify(b"a statement that nobody has signed", signature)
             must(False, "a signature is of one statement")
+
+
+def _handover(data: bytes) -> None:
+    found = Handover.decode(data)
+    must(found.encode() == data, SAME_BYTES)
+    with allowed():
+        found.verify(world.VAULT_ID, signers.FIRST.signer, signers.SECOND.signer)
+        must(data == _HANDED.encode(), "a handover that is signed is the one that was signed")
 
 
 def _epoch_secret(data: bytes) -> None:
@@ -159,7 +173,8 @@ def _vaults() -> list[bytes]:
         PublicKey(superblock.SIGNER, _signers()[1]),
     ]
     other = replace(whole, suite=FIPS, stanzas=[fips.PASSPHRASE_STANZA], public_keys=approved)
-    return [one.encode(examples.ROOT_KEY) for one in (examples.SUPERBLOCK, whole, other)]
+    several = signers.vault_file([signers.FIRST.signer, signers.SECOND.signer], [_HANDED])
+    return [*(one.encode(examples.ROOT_KEY) for one in (examples.SUPERBLOCK, whole, other)), several]
 
 
 def _signers() -> list[bytes]:
@@ -172,7 +187,8 @@ def _stanzas() -> list[bytes]:
 
 def _heads() -> list[bytes]:
     empty = with_tree(replace(examples.HEAD, journals=[], segments=[]))
-    return [one.encode(examples.EPOCH_ROOT) for one in (examples.HEAD, empty)]
+    pruned = with_tree(replace(empty, first_leaf=3, pruned=(b"p" * 32, b"q" * 32)), [bytes(32)] * 6)
+    return [one.encode(examples.EPOCH_ROOT) for one in (examples.HEAD, empty, pruned)]
 
 
 TARGETS = [
@@ -180,6 +196,7 @@ TARGETS = [
     Target("vault", _vault, _vaults, KEYED, forging.with_digest),
     Target("stanza", _stanza, _stanzas, KEYED),
     Target("signer", _signer, _signers),
+    Target("handover", _handover, lambda: [_HANDED.encode()]),
     Target("epoch-secret", _epoch_secret, _sample("epoch secret"), forge=forging.with_digest),
     Target("keyring", _keyring, _sample("keyring"), forge=forging.with_digest),
     Target("key-table", _key_table, _sample("key table"), forge=forging.with_digest),

@@ -19,16 +19,7 @@ from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.keyring import Compartment, InboxTag, SigningTag, Tag, seal_keyring
 from vaultfs_format.signing import SigningKeys
 from vaultfs_format.stanza import Argon2Cost, Stanza, StanzaType, seal_passphrase
-from vaultfs_format.subjectheads import (
-    BUCKETS,
-    SubjectHead,
-    bucket_leaves,
-    bucket_of,
-    folded,
-    root,
-    row_keys,
-    with_heads,
-)
+from vaultfs_format.subjectheads import BUCKETS, advanced, bucket_leaves, bucket_of, root, row_keys
 from vaultfs_format.suite import DEFAULT, DIGEST
 from vaultfs_format.superblock import INBOX, SIGNER, PublicKey, Superblock
 
@@ -200,13 +191,11 @@ def events_frame(name: str, events: Sequence[bytes], commits: Sequence[int]) -> 
 
 def stated(subjects: Mapping[bytes, Sequence[AuditEntry]], index: int) -> AuditEntry:
     """Return the first leaf that states heads of subjects: at this index, after these events about each."""
-    keys = row_keys(DEFAULT, subjects)
-    hashes = (merkle.audit_leaves(DEFAULT, [one.encode() for one in entries]) for entries in subjects.values())
-    heads = folded(DEFAULT, [(SubjectHead(), each) for each in hashes])
-    rows: dict[int, list[tuple[bytes, SubjectHead]]] = {}
-    for row in sorted(zip(keys, heads, strict=True)):
-        rows.setdefault(bucket_of(row[0]), []).append(row)
-    buckets = (with_heads(b"", rows.get(bucket, ())) for bucket in range(BUCKETS))
+    found: dict[int, list[tuple[bytes, list[bytes]]]] = {}
+    for key, entries in sorted(zip(row_keys(DEFAULT, subjects), subjects.values(), strict=True)):
+        leaves = merkle.audit_leaves(DEFAULT, [one.encode() for one in entries])
+        found.setdefault(bucket_of(key), []).append((key, leaves))
+    buckets = (advanced(DEFAULT, b"", found.get(bucket, ())) for bucket in range(BUCKETS))
     return AuditEntry(LeafKind.SUBJECTS, index, root(DEFAULT, bucket_leaves(DEFAULT, buckets)))
 
 

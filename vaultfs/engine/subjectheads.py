@@ -13,17 +13,7 @@ from itertools import groupby
 import lmdb
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
-from vaultfs_format.subjectheads import (
-    BUCKETS,
-    ROW,
-    bucket_leaves,
-    bucket_of,
-    folded,
-    head_in,
-    root,
-    row_keys,
-    with_heads,
-)
+from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, root, row_keys
 from vaultfs_format.suite import DIGEST, Suite
 
 from vaultfs.audit.events import subject_of
@@ -96,9 +86,7 @@ class Heads:
         suite, pending = self._suite, self._pending
         counted = sorted(zip(row_keys(suite, pending), pending.values(), strict=True))
         for bucket, each in groupby(counted, lambda one: bucket_of(one[0])):
-            found, rows = list(each), self._rows(bucket)
-            heads = folded(suite, [(head_in(rows, key), hashes) for key, hashes in found])
-            rows = with_heads(rows, zip([key for key, _ in found], heads, strict=True))
+            rows = advanced(suite, self._rows(bucket), each)
             self.changed[bucket], self._hashes[bucket] = rows, bucket_leaves(suite, [rows])[0]
         self._pending, self.through = {}, at + 1
 

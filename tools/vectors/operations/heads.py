@@ -8,7 +8,7 @@ from vaultfs_format.act import Act
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, check_entries
 from vaultfs_format.head import Head
 from vaultfs_format.signing import Signer
-from vaultfs_format.subjectheads import BUCKETS, bucket_leaves, bucket_of, folded, head_in, root, row_keys, with_heads
+from vaultfs_format.subjectheads import BUCKETS, advanced, bucket_leaves, bucket_of, root, row_keys
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.witness import Witnessed
 
@@ -54,10 +54,7 @@ def subject_heads(data: bytes, subjects: list[bytes]) -> Facts:
                 pending.setdefault(subject, []).append(merkle.audit_leaf(DEFAULT, entry.encode()))
         elif entry.kind is LeafKind.SUBJECTS:
             for key, leaves in zip(row_keys(DEFAULT, pending), pending.values(), strict=True):
-                before = rows[bucket_of(key)]
-                rows[bucket_of(key)] = with_heads(
-                    before, zip([key], folded(DEFAULT, [(head_in(before, key), leaves)]), strict=True)
-                )
+                rows[bucket_of(key)] = advanced(DEFAULT, rows[bucket_of(key)], [(key, leaves)])
             pending.clear()
             whole = root(DEFAULT, bucket_leaves(DEFAULT, rows))
             right = (entry.number, entry.commitment) == (index, whole)
