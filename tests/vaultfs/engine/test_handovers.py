@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from vaultfs_format import merkle
 from vaultfs_format.errors import SignatureInvalid
+from vaultfs_format.events.keys import SignerAdded
 from vaultfs_format.handover import Handover
 from vaultfs_format.head import Head
 from vaultfs_format.keyring import Compartment, Keyring, SigningTag
@@ -24,7 +25,6 @@ from vectors.world import with_tree
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, crashed, create, get, put, read_only, reopen
-from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
 from vaultfs.engine.paths import Layout
@@ -138,13 +138,12 @@ def test_the_signer_before_has_settled_an_event_that_names_the_next(line: Line) 
     superblock = line.superblock
     with reopen(line.path) as vault:
         leaves = list(read_leaves(vault))
-    added = {leaf.event.version: leaf for leaf in leaves if leaf.event and leaf.event.type == EventType.SIGNER_ADDED}
+    added = {leaf.event.signer: (leaf.index, leaf.event) for leaf in leaves if isinstance(leaf.event, SignerAdded)}
     assert added.keys() == {2, 3}
     for handover, signer in zip(superblock.handovers(), superblock.signers()[1:], strict=True):
-        event = added[signer.number].event
-        assert event is not None
-        assert event.record == signer.fingerprint == handover.fingerprint
-        assert added[signer.number].index < handover.tree_size
+        index, event = added[signer.number]
+        assert event.fingerprint == signer.fingerprint == handover.fingerprint
+        assert index < handover.tree_size
 
 
 def test_the_part_of_each_signer_ends_where_it_says(made: Line) -> None:

@@ -16,6 +16,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, crashed, delete, get, put, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
+from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.index import BUCKET
 from vaultfs.engine.subjectheads import recount
@@ -26,7 +27,7 @@ PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for numbe
 
 def log_of(vault: vaultfs.Vault) -> list[Logged]:
     """Return every leaf of the log so far, and what it is about."""
-    return [Logged(leaf.entry, leaf.event.subject if leaf.event else b"") for leaf in read_leaves(vault)]
+    return [Logged(leaf.entry, subject_of(leaf.event) if leaf.event else b"") for leaf in read_leaves(vault)]
 
 
 def stated(log: list[Logged]) -> list[int]:
