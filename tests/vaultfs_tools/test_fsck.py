@@ -22,6 +22,7 @@ from vaultfs_tools.keyless import files
 import vaultfs
 from tests.vaultfs_tools import vaults
 from vaultfs.engine import compare
+from vaultfs.engine.leaves import segment_at
 from vaultfs.engine.opening import default_store
 
 
@@ -437,3 +438,47 @@ def test_a_key_table_of_other_keys_is_found_with_keys(vault: Path) -> None:
             path.unlink()
         found = list(compare.frame_errors(opened.engine, lambda _: None))
     assert [one.path.stem for one in found] == [row.segment_id.hex()]
+
+
+# Heads of subjects.
+
+
+def test_heads_of_subjects_that_the_events_do_not_give_are_found_with_keys(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vaults.opened(vault) as opened, monkeypatch.context() as patched:
+        patched.setattr("vaultfs.engine.subjectheads.root", lambda *_: bytes(32))
+        opened.settle()
+        leaf = opened.engine.head.tree_size - 2
+        row = segment_at(opened.engine, opened.engine.head, leaf)
+        assert row is not None
+    assert fsck.main([str(vault)]) == 0
+    capsys.readouterr()
+    code, report = _json(capsys, vault, *secret)
+    assert code == 4
+    assert [(one["name"], one["file"]) for one in report["findings"]] == [  # type: ignore[attr-defined]
+        ("CommitmentMismatch", files.segment_name(row))
+    ]
+
+
+@pytest.mark.parametrize("what", ["rows", "hashes"])
+def test_heads_of_subjects_of_the_index_that_the_log_does_not_give_are_found_with_keys(
+    vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    with vaults.opened(vault) as opened:
+        opened.settle()
+        index = opened.engine.index
+        with index.writing() as txn:
+            through, hashes = index.counted(txn)
+            rows = {bucket: found for bucket in range(4096) if (found := index.subject_heads(txn, bucket))}
+            assert rows
+            if what == "rows":
+                rows = {bucket: found[:-1] + b"?" for bucket, found in rows.items()}
+            else:
+                hashes = bytes(len(hashes))
+            index.put_subject_heads(txn, rows, hashes, through, anew=False)
+    code, report = _json(capsys, vault, *secret)
+    assert code == 4
+    assert [one["name"] for one in report["findings"]] == ["IndexDamaged"]  # type: ignore[attr-defined]
+    assert fsck.main([str(vault), *secret, "--rebuild-index"]) == 1
+    assert fsck.main([str(vault), *secret]) == 0

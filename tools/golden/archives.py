@@ -48,10 +48,27 @@ def pack(files: Content) -> bytes:
     return lzma.compress(packed.getvalue(), format=lzma.FORMAT_XZ, filters=_FILTERS)
 
 
+def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, place: Path) -> None:
+    """Write a directory or a file of an archive below `place`, and nothing else."""
+    path = place / entry.name
+    if not path.resolve().is_relative_to(place.resolve()):
+        raise ValueError("an archive writes below its directory alone")
+    if entry.isdir():
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return
+    data = packed.extractfile(entry)
+    if data is None:
+        raise ValueError("an archive holds files and directories alone")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(data.read())
+    path.chmod(0o600)
+
+
 def unpack(archive: bytes, place: Path) -> None:
     """Write what is in an archive below a directory."""
     data = lzma.LZMADecompressor(memlimit=1 << 28).decompress(archive, MOST)
     with tarfile.open(fileobj=io.BytesIO(data)) as packed:
-        packed.extractall(place, filter="data")
+        for entry in packed:
+            _write(packed, entry, place)
     for name in ("journal", "segments"):
         (place / "vault" / name).mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments
@@ -12,7 +12,7 @@ from vaultfs_format.head import Head, SegmentRow
 
 from vaultfs.audit.events import Event, decode_event, salted_in
 from vaultfs.engine.engine import LiveJournal, View
-from vaultfs.engine.mirrors import Doubled
+from vaultfs.engine.mirrors import DAMAGE, Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
 from vaultfs.engine.sealed import open_segment
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
@@ -37,7 +37,12 @@ class Leaf:
 
 
 def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int = 0) -> Iterator[Leaf]:
-    """Yield the leaves of a head's segments, and of journals that follow; none of a segment that ends before `first`.
+    """Yield the leaves of a head's segments, and of journals that follow.
+
+    Parameters
+    ----------
+    first
+        Nothing is yielded of a segment that ends before this leaf: where it is not 0, segments may be missing.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     VaultDamaged
         Entries or events are missing.
     """
-    for extent, row in _extents(engine, head):
+    for extent, row in _extents(engine, head, () if first == 0 else DAMAGE):
         if extent.stop > first:
             yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
     parts: dict[bytes, Doubled] = {}
@@ -64,7 +69,7 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
 
 
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
-    """Return the entry of a leaf that is in a head's segments; None where it is in none."""
+    """Return the entry of a leaf that is in a head's segments; None where it is in none that can be read."""
     row = segment_at(engine, head, index)
     if row is None:
         return None
@@ -75,14 +80,18 @@ def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
 
 
 def segment_at(engine: View, head: Head, index: int) -> SegmentRow | None:
-    """Return which of a head's segments has a leaf; None where none has it."""
-    return next((row for extent, row in _extents(engine, head) if index in extent), None)
+    """Return which of a head's segments has a leaf; None where none has it that can be read."""
+    return next((row for extent, row in _extents(engine, head, DAMAGE) if index in extent), None)
 
 
-def _extents(engine: View, head: Head) -> list[tuple[range, SegmentRow]]:
+def _extents(engine: View, head: Head, passed_over: tuple[type[Exception], ...]) -> list[tuple[range, SegmentRow]]:
     """Return the audit segments of a head in the order of their leaves, with the indexes of these."""
-    rows = (row for row in head.segments if row.frame_class is FrameClass.AUDIT)
-    return sorted(((_extent(engine, row), row) for row in rows), key=lambda one: one[0].start)
+    found = []
+    for row in head.segments:
+        if row.frame_class is FrameClass.AUDIT:
+            with suppress(*passed_over):
+                found.append((_extent(engine, row), row))
+    return sorted(found, key=lambda one: one[0].start)
 
 
 def _extent(engine: View, row: SegmentRow) -> range:

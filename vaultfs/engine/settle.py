@@ -84,7 +84,7 @@ class _Changes:
         """Part files of the journals, and those of them that became segments where they are."""
         self.undone = False
         self.hashes: list[bytes] = []
-        """Of the leaves of the journals, and of the one that states the heads of subjects."""
+        """Of the leaves of the journals, and of the one that states the heads of subjects, if any."""
         self.heads: Heads | None = None
 
     def forget(self, frames: Sequence[Listed]) -> None:
@@ -210,7 +210,7 @@ def _write_all(engine: Engine, changes: _Changes, busy: set[bytes]) -> None:
 
 
 def _counted(engine: Engine, harvests: Sequence[Harvest], changes: _Changes) -> bytes:
-    """Count the events by subject; return the audit entries of the journals, and the one that states the heads."""
+    """Count the events by subject; return the audit entries of the journals, and the one that states heads, if any."""
     entries = b"".join([harvest.audit for harvest in harvests])
     size, first = ENTRY.size, engine.live[0].journal.header.first_leaf
     each = [entries[at : at + size] for at in range(0, len(entries), size)]
@@ -218,6 +218,8 @@ def _counted(engine: Engine, harvests: Sequence[Harvest], changes: _Changes) -> 
     of_events = [leaf for entry, leaf in zip(each, changes.hashes, strict=True) if entry[0] == LeafKind.EVENT]
     subjects = (subject for harvest in harvests for subject in _subjects(engine, harvest))
     changes.heads = count(engine, first, list(zip(subjects, of_events, strict=True)), first + len(each))
+    if changes.heads is None:
+        return entries
     stated = changes.heads.entry().encode()
     changes.hashes.append(merkle.audit_leaf(engine.suite, stated))
     return entries + stated

@@ -7,6 +7,7 @@ only so far as the newest leaf that states them says the same. So no leaf is eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
@@ -20,7 +21,8 @@ from vaultfs.audit.events import subject_of
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.index import Index
 from vaultfs.engine.leaves import Leaf, entry_at, leaves
-from vaultfs.errors import CommitmentMismatch, IndexDamaged, Structure
+from vaultfs.engine.mirrors import DAMAGE
+from vaultfs.errors import CommitmentMismatch, IndexDamaged, Structure, VaultDamaged
 from vaultfs.model import NOBODY
 
 Found = tuple[bytes, bytes]
@@ -122,8 +124,11 @@ class Heads:
         index.put_subject_heads(txn, self.changed, b"".join(self._hashes), self.through, anew=self.anew)
 
 
-def count(engine: Engine, first: int, found: Sequence[Found], size: int) -> Heads:
+def count(engine: Engine, first: int, found: Sequence[Found], size: int) -> Heads | None:
     """Return the heads with the events of the journals that are settled, and those before that the index does not know.
+
+    None where a leaf that they need cannot be read: what is lost keeps nobody from settling, and the next leaf that
+    states heads counts what was left out.
 
     Parameters
     ----------
@@ -134,11 +139,12 @@ def count(engine: Engine, first: int, found: Sequence[Found], size: int) -> Head
     size
         Leaves of the tree with those of the journals: the index of the leaf that states the heads.
     """
-    with engine.index.reading() as txn:
+    with engine.index.reading() as txn, suppress(*DAMAGE):
         try:
             return _on(_known(engine, txn), engine, first, found, size)
         except IndexDamaged:
             return _on(Heads(engine.suite), engine, first, found, size)
+    return None
 
 
 def stated_bucket(engine: Engine, subject: bytes) -> tuple[bytes, list[bytes]]:
@@ -177,10 +183,14 @@ def _known(engine: Engine, txn: lmdb.Transaction) -> Heads:
 
 
 def _on(heads: Heads, engine: Engine, first: int, found: Sequence[Found], size: int) -> Heads:
-    if heads.through < first:
-        for leaf in leaves(engine, engine.head, (), heads.through):
-            if heads.through <= leaf.index < first:
+    at = heads.through
+    if at < first:
+        for leaf in leaves(engine, engine.head, (), at):
+            if leaf.index == at < first:
                 heads.take_leaf(leaf)
+                at += 1
+    if at < first:
+        raise VaultDamaged(leaf=at)
     heads.take(found)
     heads.fold(size)
     return heads

@@ -10,15 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vaultfs_format.events.base import UnknownEvent
+from vaultfs_format.events.session import SessionOpened, statement_of
 from vaultfs_format.secret import Secret
 from vaultfs_format.stanza import Argon2Cost, StanzaType
+from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
+from vaultfs.audit.accounting import account
 from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_events
+from vaultfs.audit.verifying import verify
+from vaultfs.audit.view import LogView, export, origin_of, prove
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares, TokenStore
@@ -81,6 +87,7 @@ def live(watch: Watch, folder: Path) -> None:
         vault.finish()
         watch.files(folder)
         _turned(watch, vault, session)
+        _shown(watch, vault, session, folder)
     watch.files(folder)
     assert min(tally.counts[one] for one in (Counter.RECORDS_PUT, Counter.CONFLICTS, Counter.INDEX_REBUILDS)) > 0
     watch.said(str(vars(tally)))
@@ -383,6 +390,36 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
             with watch.failing():
                 call()
         txn.rollback()
+
+
+def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder: Path) -> None:
+    """Show the log to strangers, and to who is asked about a subject: that alone is told who has acted."""
+    context = vaultfs.Context(encounter=TEXT("encounter"), order=TEXT("order"))
+    watch.said(context, vault.context_tokens(context))
+    with vault.session(WHO, TEXT("purpose"), context=context, attest=_signed), watch.failing():
+        vault.session(WHO, TEXT("purpose"), attest=_unsigned)
+    (subject, *_) = session.subjects(NAME) or [vaultfs.SubjectId(b"x" * 16)]
+    found = account(vault, subject)
+    watch.said(found.proof, found.proof.groups[:1], [entry.event for entry in found.entries], verify(vault))
+    export(vault, folder / "log")
+    view = LogView(vault)
+    head = Checkpoint(origin_of(vault.id), view.size, view.root)
+    view.check_grown_from(head)
+    watch.said(view.origin, view.keys, view.entry(0), view.inclusion(1), view.consistency(1), view.checkpoint())
+    opened = [leaf for leaf in view.leaves() if isinstance(leaf.event, SessionOpened)]
+    watch.said(opened[-1], view.leaf(1), view.prove_leaf(view.leaf(1)), prove(vault, 1))
+    statement_of(vault.id, opened[-1].event)  # type: ignore[arg-type]  # what the host gives the person
+    unknown = UnknownEvent(1, bytes(16), 60_000, TEXT("unknown").encode())
+    watch.said(unknown, unknown.type, unknown.outcome, opened[-1].event and opened[-1].event.outcome)
+    watch.files(folder)
+
+
+def _signed(_: bytes) -> vaultfs.PersonSignature:
+    return vaultfs.PersonSignature(vaultfs.SignatureScheme.ED25519, b"key", b"signature")
+
+
+def _unsigned(_: bytes) -> vaultfs.PersonSignature:
+    raise ConnectionError(TEXT("signing"))
 
 
 def _not_opened(watch: Watch, path: Path) -> None:

@@ -267,3 +267,55 @@ def test_a_leaf_that_states_other_heads_is_found_by_counting(opened: Open, monke
     vault.settle()  # goes on, and states what is right
     log = log_of(vault)
     assert log[stated(log)[-1]].entry.commitment == root_of(heads_of(log))
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_segment_that_is_lost_keeps_nobody_from_settling_and_is_counted_when_it_is_back(
+    opened: Open, *, index: bool
+) -> None:
+    vault = opened()
+    live(vault, 0)
+    vault.settle()
+    live(vault, 1)
+    vault.settle()
+    rows = [row for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT]
+    paths = [vault.engine.layout.segment(row) for row in rows]
+    if not index:
+        vault.rebuild_index()
+    vault.close()
+    for path in paths:
+        path.rename(path.with_suffix(".away"))
+    vault = opened()
+    for round_ in (2, 3):
+        live(vault, round_)
+        vault.settle()
+    vault.close()
+    for path in paths:
+        path.with_suffix(".away").rename(path)
+    vault = opened()
+    assert len(stated(check(vault))) == 2
+    live(vault, 4)
+    vault.settle()
+    assert rows_in(vault) == rows_of(heads_of(check(vault, settlings=3)))
+
+
+def test_older_segments_that_are_lost_keep_no_heads_from_being_stated(opened: Open) -> None:
+    vault = opened()
+    live(vault, 0)
+    vault.settle()
+    old = {
+        vault.engine.layout.segment(row) for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT
+    }
+    live(vault, 1)
+    vault.settle()
+    vault.keys.turn(PASSPHRASE)
+    vault.close()
+    for path in old:
+        path.rename(path.with_suffix(".away"))
+    vault = opened()
+    live(vault, 2)
+    vault.settle()
+    vault.close()
+    for path in old:
+        path.with_suffix(".away").rename(path)
+    assert len(stated(check(opened()))) == 4

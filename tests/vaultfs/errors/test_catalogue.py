@@ -69,6 +69,7 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "Deleted": {"LookupError"},
         "SubjectAmbiguous": {"LookupError"},
         "AccessDenied": {"PermissionError", "OSError"},
+        "AttestationFailed": {"PermissionError", "OSError"},
         "VaultExists": {"FileExistsError", "OSError"},
         "VaultMissing": {"FileNotFoundError", "OSError"},
         "StorageFull": {"OSError"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.copymark import CopyMark
+from vaultfs_format.errors import SignatureInvalid
 from vaultfs_format.head import Head
 from vaultfs_format.signing import SEEDS, SigningKeys
 from vaultfs_format.suite import DEFAULT
@@ -87,17 +88,48 @@ def test_where_the_signer_is_given_and_cannot_be_told_nothing_is_copied_or_resto
     assert not (tmp_path / "restored").exists()
 
 
-def test_a_signer_that_was_added_does_not_take_the_place_of_who_has_signed_the_copy(vault: Path, made: Path) -> None:
+@pytest.mark.parametrize("given", ["nobody", "the first", "the added one"])
+def test_a_signer_that_was_added_without_a_handover_signs_nothing_that_is_copied(
+    vault: Path, made: Path, given: str
+) -> None:
     before = vaults.tree(made)
-    signer = add_signer(vault)
-    with pytest.raises(SignerUnknown):
-        copy(vault, made)
+    first = signer_of(vault)
+    added = add_signer(vault)
+    signer = {"nobody": None, "the first": first, "the added one": added}[given]
+    with pytest.raises(SignatureInvalid):
+        copy(vault, made, signer=signer)
     for name in SUPERBLOCKS:
         (made / name).unlink()
+    with pytest.raises(SignatureInvalid):
+        copy(vault, made, signer=signer)
+    assert vaults.tree(made) == {name: data for name, data in before.items() if name not in SUPERBLOCKS}
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_copy_follows_to_whom_its_signer_has_handed_over(vault: Path, made: Path, given: bool) -> None:
+    first = signer_of(vault)
+    with vaults.opened(vault) as source:
+        source.keys.turn(vaults.unlocking(), new_signer=True)
+    done = copy(vault, made, signer=first if given else None)
+    assert done.report.pinned is given
+    assert done.report.signer != first
+    assert vaults.head_of(made).signer == 2
+    assert vaults.findings(made) == []
+
+
+def test_a_copy_does_not_follow_where_another_signer_of_its_number_has_handed_over(vault: Path, tmp_path: Path) -> None:
+    """Another vault, with the id and the later head of this one."""
+    made = tmp_path / "copy"
+    copy(vault, made)
+    stranger = SigningKeys(DEFAULT, 1, os.urandom(SEEDS))
+    head = vaults.head_of(made)
+    forged = vaults.changed(head, signatures=stranger.sign_head(head.statement()))
+    for name in HEADS:
+        (made / name).write_bytes(forged.encode(bytes(32)))
+    with vaults.opened(vault) as source:
+        source.keys.turn(vaults.unlocking(), new_signer=True)
     with pytest.raises(SignerUnknown):
         copy(vault, made)
-    assert vaults.tree(made) == {name: data for name, data in before.items() if name not in SUPERBLOCKS}
-    assert copy(vault, made, signer=signer).report.pinned
 
 
 @pytest.mark.parametrize("newer", [True, False])

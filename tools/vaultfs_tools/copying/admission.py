@@ -110,7 +110,7 @@ def refuse_shorter(source: Live, present: Live, head: Head) -> None:
 
 
 def refuse_other_signer(head: Head, superblock: Superblock, present: InForce) -> None:
-    """Refuse a head of another signer than has signed the copy's: VAULT names whom its writer wants it to name.
+    """Refuse a head of a signer to whom the one that has signed the copy's has not led: VAULT may name anybody.
 
     The signatures of the copy's head show whose they are, whatever has become of VAULT in the copy.
 
@@ -118,10 +118,10 @@ def refuse_other_signer(head: Head, superblock: Superblock, present: InForce) ->
     ------
     SignerUnknown
     """
-    if head.signer == present.head.signer:
-        with suppress(SignatureInvalid):
-            present.head.verify_signatures(superblock.signer(head.signer))
-            return
+    with suppress(SignatureInvalid):
+        superblock.check_line()
+        present.head.verify_signatures(superblock.signer(present.head.signer))
+        return
     raise SignerUnknown(number=head.signer)
 
 

@@ -1,0 +1,51 @@
+"""Scenarios: the log shown to strangers, who do not believe everything, and persons who do not sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
+from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
+
+import vaultfs
+from tests.vaultfs.errors.world import PLANTED, WHO, World, make, reaches
+from vaultfs.audit.view import LogView, export, prove
+
+
+@reaches("NotSigned")
+def a_checkpoint_is_held_against_the_keys_of_another_vault(world: World) -> None:
+    with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
+        open_checkpoint(LogView(vault).checkpoint(), LogView(other).keys)
+
+
+@reaches("QuorumMissing")
+def no_witness_has_signed_a_checkpoint(world: World) -> None:
+    with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
+        view = LogView(vault)
+        key = VerifierKey("witness", KeyType.COSIGNATURE, other.engine.signing.signer.head_key)
+        asked = Policy(tuple(PolicyLog(one) for one in view.keys), (PolicyWitness(b"one", key),), (), b"one")
+        asked.check(view.checkpoint())
+
+
+@reaches("ProofInvalid")
+def a_proof_is_of_another_entry(world: World) -> None:
+    with world.opened() as vault:
+        proof = prove(vault, 2)
+        replace(proof, proof=replace(proof.proof, index=3)).verify(LogView(vault).keys)
+
+
+@reaches("LogDiverged")
+def the_log_of_another_vault_is_in_the_directory(world: World) -> None:
+    with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
+        export(other, world.stored / "log")
+        export(vault, world.stored / "log")
+
+
+def _refuse(_: bytes) -> vaultfs.PersonSignature:
+    raise ConnectionError(PLANTED.text("signature"))
+
+
+@reaches("AttestationFailed")
+def a_person_does_not_sign(world: World) -> None:
+    with world.opened() as vault:
+        vault.session(WHO, PLANTED.text("purpose"), attest=_refuse)
