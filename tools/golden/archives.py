@@ -49,16 +49,20 @@ def pack(files: Content) -> bytes:
 
 
 def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, place: Path) -> None:
-    """Write a directory or a file of an archive below `place`, and nothing else."""
+    """Write a directory, a file or a link of an archive below `place`, and nothing else."""
     path = place / entry.name
-    if not path.resolve().is_relative_to(place.resolve()):
+    target = path.parent / entry.linkname if entry.issym() else path
+    if not target.resolve().is_relative_to(place.resolve()):
         raise ValueError("an archive writes below its directory alone")
     if entry.isdir():
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return
+    if entry.issym():
+        path.symlink_to(entry.linkname)
+        return
     data = packed.extractfile(entry)
     if data is None:
-        raise ValueError("an archive holds files and directories alone")
+        raise ValueError("an archive holds directories, files and links alone")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(data.read())
     path.chmod(0o600)

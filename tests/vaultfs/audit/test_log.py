@@ -35,6 +35,7 @@ from vaultfs_format.suite import DEFAULT
 
 import vaultfs
 from tests.vaultfs.conftest import Open
+<<<<<<< ours
 from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, events_of, put, session
 from vaultfs import EventType, Outcome
 from vaultfs.audit.events import (
@@ -46,6 +47,11 @@ from vaultfs.audit.events import (
     subject_created_event,
     unsealed,
 )
+=======
+from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, put, session
+from vaultfs import Event, EventType, Outcome
+from vaultfs.audit.events import decode_detail, encode_event, sealable, subjects_in, unsealed
+>>>>>>> theirs
 from vaultfs.audit.log import read_events, read_leaves
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
 
@@ -381,3 +387,15 @@ def test_reading_the_log_leaves_no_file_open(opened: Open) -> None:
     for _ in range(3):
         assert events(vault)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("body", [b"\1", (3).to_bytes(4, "little") + bytes(16) + b"\x93\1\2", bytes(20)])
+def test_events_whose_subjects_cannot_be_told_are_told_by_a_code(body: bytes) -> None:
+    with pytest.raises(FieldInvalid):
+        list(subjects_in(body))
+
+
+def test_the_subjects_of_events_are_those_that_they_decode_to() -> None:
+    made = [Event(E.RECORD_READ, at, bytes(16), subject) for at, subject in enumerate((b"", bytes(16), b"s" * 16))]
+    (body,) = sealable(DEFAULT, [encode_event(one) for one in made]).chunks
+    assert list(subjects_in(body)) == [one.subject for one in made] == [e.subject for e, _ in unsealed(DEFAULT, body)]

@@ -410,7 +410,7 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     watch.said(opened[-1], view.leaf(1), view.prove_leaf(view.leaf(1)), prove(vault, 1))
     statement_of(vault.id, opened[-1].event)  # type: ignore[arg-type]  # what the host gives the person
     unknown = UnknownEvent(1, bytes(16), 60_000, TEXT("unknown").encode())
-    watch.said(unknown, unknown.type, unknown.outcome, opened[-1].event and opened[-1].event.outcome)
+    watch.said(unknown, unknown.type, unknown.outcome, next(leaf.event.outcome for leaf in view.leaves() if leaf.event))
     watch.files(folder)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from vaultfs_format.copymark import CopyKind, CopyMark
-from vaultfs_format.errors import Structure, UnsupportedVersion
+from vaultfs_format.errors import CommitmentMismatch, Structure, UnsupportedVersion
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.superblock import Superblock
@@ -426,11 +426,15 @@ def _strays(checks: Checks) -> None:
     checks.check(
         "subjects-of-another-leaf",
         "Heads of subjects that state another index than their own.",
-        vault(scenes.second_head(named, misplaced), named),
+        files := vault(scenes.second_head(named, misplaced), named),
         "damage",
         (9104,),
         breaks="AUD-24",
     )
+    checks.topic.bad(
+        "log-subjects-of-another-leaf", "So says who reads it.", "audit-log", "AUD-24", CommitmentMismatch,
+        Structure.AUDIT_ENTRY, vault=files, count=6, **KEYS,
+    )  # fmt: skip
     strange = scenes.segment_signed_by_another()
     checks.check(
         "segment-signature", "A segment that another signer has signed.", strange, "damage", (1205,), breaks="SGN-21"
