@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.events.codec import CLASSES
 from vaultfs_format.events.records import (
     IdentifierAsserted,
     IdentifiersListed,
@@ -30,28 +31,26 @@ from vaultfs_format.events.records import (
     VersionsListed,
 )
 from vaultfs_format.events.session import SessionOpened
+from vaultfs_format.events.vault import AccessMerged, Settled
 from vaultfs_format.head import Head
 from vaultfs_format.suite import DEFAULT
 
 import vaultfs
 from tests.vaultfs.conftest import Open
-<<<<<<< ours
 from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, events_of, put, session
 from vaultfs import EventType, Outcome
 from vaultfs.audit.events import (
     FIRST_VERSION,
+    Event,
     encode_event,
     record_event_end,
     record_event_start,
     sealable,
     subject_created_event,
+    subject_of,
+    subjects_in,
     unsealed,
 )
-=======
-from tests.vaultfs.support import MRN, OTHER, WHO, crashed, delete, event_types, events, put, session
-from vaultfs import Event, EventType, Outcome
-from vaultfs.audit.events import decode_detail, encode_event, sealable, subjects_in, unsealed
->>>>>>> theirs
 from vaultfs.audit.log import read_events, read_leaves
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
 
@@ -396,6 +395,14 @@ def test_events_whose_subjects_cannot_be_told_are_told_by_a_code(body: bytes) ->
 
 
 def test_the_subjects_of_events_are_those_that_they_decode_to() -> None:
-    made = [Event(E.RECORD_READ, at, bytes(16), subject) for at, subject in enumerate((b"", bytes(16), b"s" * 16))]
+    about = [None, bytes(16), b"s" * 16]
+    made: list[Event] = [SubjectSearched(at, bytes(16), subject) for at, subject in enumerate(about)]
+    made += [Settled(4, bytes(16)), AccessMerged(5, bytes(16), b"j" * 16, 1)]
     (body,) = sealable(DEFAULT, [encode_event(one) for one in made]).chunks
-    assert list(subjects_in(body)) == [one.subject for one in made] == [e.subject for e, _ in unsealed(DEFAULT, body)]
+    assert list(subjects_in(body)) == [subject_of(one) for one in made] == [b"", bytes(16), b"s" * 16, b"", b""]
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_subject_is_the_first_field_of_an_event_that_is_about_one(kind: EventType) -> None:
+    own = [field for field in CLASSES[kind].__struct_fields__ if field not in {"at", "session"}]
+    assert "subject" not in own[1:]

@@ -15,10 +15,10 @@ from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.rescuing.archive import ONE, Archive, check, rescued, segments_of
 
 KINDS = {
-    r"VAULT\.1", r"head", r"keyring\.1", r"lock", r"README\.txt", r"1\.zdict", r"index/.*", r"journal/reserve", r"journal/.*\.vjrn",
+    r"VAULT\.1", r"head", r"keyring\.1", r"lock", r"README\.txt", r"index/.*", r"journal/reserve", r"journal/.*\.vjrn",
     r"journal/.*\.vacc", r"segments/.*\.vseg", r"segments/.*\.part", r"segments/.*\.vkey\.1", r"acts/.*\.vact",
     r"copies/VAULT\.1", r"copies/head", r"copies/keyring\.1", r"copies/journal/.*\.vjrn",
-    r"copies/segments/.*\.vkey\.1", r"copies/segments/.*\.part",
+    r"copies/segments/.*\.vkey\.1", r"copies/segments/.*\.part", r"1\.zdict",
 }  # fmt: skip
 """All kinds of files that a vault holds."""
 
