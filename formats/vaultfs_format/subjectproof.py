@@ -147,9 +147,8 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         require(len(stated.rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
-        if _row_in(stated.rows, key) != self._counted(key):
-            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
-        if any(getattr(event, "subject", None) != self.subject for event in self.about()):
+        others = any(getattr(event, "subject", None) != self.subject for event in self.about())
+        if others or _row_in(stated.rows, key) != self._counted(key):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         return head
 

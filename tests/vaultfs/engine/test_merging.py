@@ -65,7 +65,10 @@ def test_a_daily_feed_keeps_few_segments_and_changes_no_answer(opened: Open) -> 
     assert fsck.main([str(vault.path)]) == 0
 
 
-def test_a_merging_that_is_cut_short_anywhere_is_finished_or_forgotten(opened: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_a_merging_that_is_cut_short_anywhere_is_finished_or_forgotten(
+    opened: Open, tmp_path: Path, stride: int
+) -> None:
     vfs = FaultyVfs(durable=False)
     vault = opened(vfs=vfs)
     for number in range(7):
@@ -77,7 +80,7 @@ def test_a_merging_that_is_cut_short_anywhere_is_finished_or_forgotten(opened: O
     steps = vfs.changes() - calls
     assert len(vault.engine.head.segments) < 8 * 3
     merged = 0
-    for step in range(0, steps, 2):
+    for step in range(0, steps, stride):
         copy = tmp_path / f"copy{step}" / "v"
         shutil.copytree(start, copy)
         shutil.copytree(start.with_name(start.name + ".epoch"), copy.with_name("v.epoch"))
