@@ -102,7 +102,7 @@ def _found(view: LogView, subject: bytes) -> _Found:
             pending, stated = [], leaf
         elif leaf.event is not None and subject_of(leaf.event) == subject:
             pending.append(leaf)
-    if stated is None:
+    if stated is None or pending:  # heads are not stated while a leaf that they count cannot be read
         raise VaultDamaged
     return _Found(groups, stated)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from vaultfs_format.events.vault import LogExported
 from vaultfs_format.levels import HashLevels, consistency_proof, inclusion_proof, root_at
 from vaultfs_format.limits import MAX_NOTE
 from vaultfs_format.tlog.checkpoint import Checkpoint
-from vaultfs_format.tlog.keys import VerifierKey, note_signers, sign_checkpoint, verifier_keys
+from vaultfs_format.tlog.keys import note_signers, sign_checkpoint, verifier_keys
 from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.proof import LogProof
 from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_bundle, encode_tile, tiles_of
@@ -25,6 +24,7 @@ from vaultfs.errors import CommitmentMismatch, LogDiverged, NotFound, Structure,
 from vaultfs.vfs import Vfs, absolute
 
 CHECKPOINT = "checkpoint"
+_SECOND = 1_000_000
 
 
 def origin_of(vault_id: bytes) -> str:
@@ -36,6 +36,13 @@ class LogView:
     """The settled log of a vault: every leaf that its head has signed, read, checked and hashed once.
 
     What is settled later is not in it: make another.
+
+    Attributes
+    ----------
+    keys
+        The keys that verify its checkpoint: all of them have signed it.
+    minimum
+        Index of the first leaf that is kept.
 
     Raises
     ------
@@ -50,7 +57,11 @@ class LogView:
         with engine.lock:
             engine.check_writable()
             self._head = engine.head
-            self._signing = engine.signing.copy()
+            head = Checkpoint(self.origin, self.size, self.root)
+            self._checkpoint = sign_checkpoint(
+                head, note_signers(engine.signing, self.origin), engine.options.clock() // _SECOND
+            )
+            self.keys = verifier_keys(engine.signing.signer, self.origin)
         self._engine = engine
         self._nodes = merkle.audit_nodes(engine.suite)
         pruned = self._head.pruned_tree()
@@ -80,15 +91,9 @@ class LogView:
         """Root of the tree."""
         return self._head.tree_root
 
-    @property
-    def keys(self) -> tuple[VerifierKey, ...]:
-        """The keys that verify its checkpoints: all of them must have signed."""
-        return verifier_keys(self._signing.signer, self.origin)
-
     def checkpoint(self) -> Note:
-        """Return the signed checkpoint."""
-        head = Checkpoint(self.origin, self.size, self.root)
-        return sign_checkpoint(head, note_signers(self._signing, self.origin), int(time.time()))
+        """Return the signed checkpoint: signed once, when the head was looked at, by the signer of the head."""
+        return self._checkpoint
 
     def entry(self, index: int) -> bytes:
         """Return the bytes of an entry.

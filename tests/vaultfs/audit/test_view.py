@@ -21,6 +21,7 @@ from vaultfs_format.eventproof import EventProof
 from vaultfs_format.events.keys import SignerAdded
 from vaultfs_format.events.records import RecordPut
 from vaultfs_format.events.vault import LogExported
+from vaultfs_format.head import SegmentRow
 from vaultfs_format.levels import root_at
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.tlog.checkpoint import Checkpoint
@@ -33,6 +34,7 @@ from tests.vaultfs.support import PASSPHRASE, crashed, create, events, get, put,
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView, export, prove
 from vaultfs.engine import leaves as module
+from vaultfs.engine.engine import View
 from vaultfs.errors import LogDiverged, NotFound
 
 NODES = merkle.audit_nodes(DEFAULT)
@@ -108,8 +110,8 @@ class TestView:
     ) -> None:
         entries = module._entries
 
-        def changed(*args: object) -> list[AuditEntry]:
-            found = entries(*args)  # type: ignore[arg-type]  # whatever it is given
+        def changed(engine: View, row: SegmentRow) -> list[AuditEntry]:
+            found = entries(engine, row)
             other = [one for one in found if one.kind is not LeafKind.SUBJECTS]
             return [*other, *(replace(one, commitment=bytes(32)) for one in found if one.kind is LeafKind.SUBJECTS)]
 

@@ -406,9 +406,9 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     head = Checkpoint(origin_of(vault.id), view.size, view.root)
     view.check_grown_from(head)
     watch.said(view.origin, view.keys, view.entry(0), view.inclusion(1), view.consistency(1), view.checkpoint())
-    opened = [leaf for leaf in view.leaves() if isinstance(leaf.event, SessionOpened)]
+    opened = [leaf.event for leaf in view.leaves() if isinstance(leaf.event, SessionOpened)]
     watch.said(opened[-1], view.leaf(1), view.prove_leaf(view.leaf(1)), prove(vault, 1))
-    statement_of(vault.id, opened[-1].event)  # type: ignore[arg-type]  # what the host gives the person
+    statement_of(vault.id, opened[-1])
     unknown = UnknownEvent(1, bytes(16), 60_000, TEXT("unknown").encode())
     watch.said(unknown, unknown.type, unknown.outcome, next(leaf.event.outcome for leaf in view.leaves() if leaf.event))
     watch.files(folder)
