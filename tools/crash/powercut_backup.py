@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -25,8 +26,8 @@ from crash.oracle import BLOB, check
 from crash.places import memory
 from crash.powercut import ROUNDS_A_LIFE, Result, cut_off, device, mounted
 
-LONGEST = 0.06
-"""Seconds after which the power is cut at the latest: more than most copies take."""
+DONE = 0.3
+"""Share of the rounds in which the power is cut just after the copy is done."""
 
 
 def run(kind: str, rounds: int, seed: int, engine: str = "sound") -> Result:
@@ -66,8 +67,10 @@ class _Life:
         self._host = Host(source / "v", self._history)
         self._host.create()
         self._grow()
+        begun = time.monotonic()
         with mounted(image) as place:
             self._copy(place)
+        self._lasts = time.monotonic() - begun
         self._allowed: Allowed = self._history.allowed()
 
     def _grow(self) -> list[Model | None]:
@@ -104,7 +107,8 @@ class _Life:
                     self._copy(place)
                     Report(say).acknowledge()
 
-            said = cut_off(place, copy, 0, LONGEST * self._chance.random())
+            whole = self._chance.random() < DONE
+            said = cut_off(place, copy, int(whole), self._lasts * self._chance.random() * (DONE if whole else 1))
         told = History(allowed=states[-1:])
         told.read(said)
         done = bool(said)
