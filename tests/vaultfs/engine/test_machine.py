@@ -324,7 +324,7 @@ COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck))
 class TestMachine(VaultMachine.TestCase):  # type: ignore[misc, valid-type]
     """A short walk for every run."""
 
-    settings = settings(COMMON, max_examples=40, stateful_step_count=50)
+    settings = settings(COMMON, max_examples=25, stateful_step_count=50)
 
 
 @pytest.mark.long

@@ -58,15 +58,16 @@ def test_what_a_killed_process_left_in_the_cache_alone_is_secured(
     _kill(life, in_memory, [moment for moment in moments(life)[:-1] if life.vfs.log[moment - 1].kind is kind][::5])
 
 
+@pytest.mark.parametrize("step", [2, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_journal_whose_process_died_as_it_began_is_built_on_safely(
-    life: Recording, in_memory: Path, number: int
+    life: Recording, in_memory: Path, number: int, step: int
 ) -> None:
     """Killed with the name alone, or with the header that was not synced."""
     log = life.vfs.log
     begun = [at for at in moments(life) if log[at - 1].kind is Operation.CREATE and log[at - 1].path.endswith(".vjrn")]
     assert len(begun) > 3
-    _kill(life, in_memory, [at + number - 1 for at in begun])
+    _kill(life, in_memory, [at + number - 1 for at in begun[number % step :: step]])
 
 
 def turning(life: Recording) -> range:
