@@ -68,6 +68,13 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
             part.close()
 
 
+def leaves_before(engine: View, head: Head, end: int) -> Iterator[Leaf]:
+    """Yield the leaves of the segments that begin before a leaf, the newest segment first. Raises as `leaves` does."""
+    for extent, row in reversed(_extents(engine, head, ())):
+        if extent.start < end:
+            yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
+
+
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
     """Return the entry of a leaf that is in a head's segments; None where it is in none that can be read."""
     row = segment_at(engine, head, index)

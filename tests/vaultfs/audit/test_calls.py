@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,16 @@ from vaultfs_tools.copying.turn import Source
 import vaultfs
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
 from vaultfs.audit import accounting, log, verifying, view
+from vaultfs.audit.exporting import reconciling
+from vaultfs.audit.exporting.delivering import Delivery
+from vaultfs.audit.exporting.spool import FileSink
+from vaultfs.audit.exporting.syslog import Syslog
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
 from vaultfs.engine.rekeying import Keys
 from vaultfs.engine.writing import WritingSession
-from vaultfs.errors import AccessDenied, VaultError
+from vaultfs.errors import AccessDenied, ReceiverUnreachable, VaultError
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
@@ -60,10 +64,12 @@ def takes_vault(function: Callable[..., object]) -> bool:
     return first == "vault" and not function.__name__.startswith("_")
 
 
+AUDIT = (accounting, log, reconciling, verifying, view)
 FUNCTIONS = {
     "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
-    *(f"audit.{name}" for module in (accounting, log, verifying, view) for name, value in vars(module).items()
+    "audit.Delivery.run", "audit.Delivery.resend",
+    *(f"audit.{name}" for module in AUDIT for name, value in vars(module).items()
       if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
       if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
@@ -137,6 +143,18 @@ def _restored(s: Stage) -> None:
     restoring.restore(s.place / "copy", s.place / "restored")
     store = DirectoryStore(s.place / "v.epoch")
     s.vault = reopen(s.place / "restored", epoch_stores=[store])
+
+
+class _Away:
+    """A receiver that is not there."""
+
+    def send(self, _: Sequence[bytes]) -> None:
+        raise ReceiverUnreachable
+
+
+def _delivery(s: Stage, *, failing: bool = False) -> Delivery:
+    sink = _Away() if failing else FileSink(s.place / "sent")
+    return Delivery(s.vault, "one", Syslog(), sink, s.place / "cursors")
 
 
 def _imported(s: Stage) -> None:
@@ -226,6 +244,8 @@ DONE: dict[str, Scene] = {
     "audit.account": lambda s: accounting.account(s.vault, s.one),
     "audit.prove": lambda s: view.prove(s.vault, 1),
     "audit.export": lambda s: view.export(s.vault, s.place / "log"),
+    "audit.Delivery.run": lambda s: _delivery(s).run(),
+    "audit.reconcile": lambda s: reconciling.reconcile(s.vault, []),
     "storage.copies.copies_of": lambda s: copies.copies_of(s.vault),
     "migrate.Importer.run": _imported,
     "migrate.Exporter.run": lambda s: Exporter(s.session, s.place / "out").run(),
@@ -262,13 +282,14 @@ FAILED: dict[str, Scene] = {
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
+    "audit.Delivery.run": lambda s: _delivery(s, failing=True).run(),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }
 APART = {
     "vaultfs.create", "vaultfs.open_reader", "Vault.close", "Vault.merge_access_logs", "Reader.session", "Keys.drill",
     "Transaction.undelete", "storage.copies.confirm_keys", "storage.copies.give_up", "Lives.record_passed",
-    "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
+    "audit.Delivery.resend", "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
 }  # fmt: skip
 """Calls that have tests of their own, since more must be made ready for them."""
 DENIABLE = {name for name, row in CALLS.items() if row.denied is not None}
@@ -406,6 +427,13 @@ def test_copying_without_the_command_leaves_nothing(stage: Stage) -> None:
         _again(s)
 
     assert _left(stage, copied) == ["VAULT_CLOSED", "VAULT_OPENED", *CALLS["vaultfs_tools.copying.Copier.run"].done]
+
+
+def test_sending_events_again(stage: Stage) -> None:
+    delivery = _delivery(stage)
+    delivery.run()
+    assert _left(stage, lambda _: delivery.resend([range(5)])) == list(CALLS["audit.Delivery.resend"].done)
+    assert _left(stage, lambda _: delivery.resend([])) == []
 
 
 def test_a_drill_of_an_escrow(stage: Stage) -> None:
