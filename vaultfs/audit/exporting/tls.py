@@ -19,6 +19,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +42,6 @@ _CLOSE_WAIT = 8
 """State of a TCP connection that the peer has ended and not reset (linux/tcp_states.h)."""
 
 _INTERVAL = 0.005
-_SILENT_END = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError)
 T = TypeVar("T")
 
 
@@ -144,49 +144,117 @@ class SyslogSink:
         """
         frames = b"".join(b"%d %b" % (len(message), message) for message in messages)
         plain = _told(self._connected, ReceiverUnreachable)
-        try:
-            secured = _told(lambda: self._secured(plain), ReceiverLost)
-        except BaseException:
-            plain.close()
-            raise
-        try:
-            _told(lambda: self._written(secured, frames), ReceiverLost)
-        finally:
-            secured.close()
+        with plain:
+            _told(lambda: self._sent(plain, frames), ReceiverLost)
 
     def _connected(self) -> socket.socket:
         return socket.create_connection((self.host, self.port), self.patience.connect)
 
-    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
-        plain.settimeout(self.patience.connect)
-        return self._context.wrap_socket(plain, server_hostname=self.credentials.name or self.host)
-
-    def _written(self, secured: ssl.SSLSocket, frames: bytes) -> None:
-        end, rest = time.monotonic() + self.patience.send, memoryview(frames)
-        while rest:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            secured.settimeout(left)
-            rest = rest[secured.send(rest[:_PIECE]) :]
-        self._close(secured)
-
-    def _close(self, secured: ssl.SSLSocket) -> None:
-        secured.settimeout(self.patience.close)
+    def _sent(self, plain: socket.socket, frames: bytes) -> None:
+        patience = self.patience
+        secured = _Secured(plain, self._context, self.credentials.name or self.host)
+        secured.agree(_Deadline(patience.connect))
+        secured.write(frames, _Deadline(patience.send))
+        end = _Deadline(patience.close)
         try:
-            secured.unwrap()
-        except _SILENT_END:
-            if self.answers or not self._ended_whole(secured):
+            secured.close(end)
+        except ssl.SSLEOFError:
+            if self.answers or not _has_all(plain, end):
                 raise
 
-    def _ended_whole(self, secured: ssl.SSLSocket) -> bool:
-        """Return whether the peer has ended the connection after all bytes had reached it, without a reset."""
-        end = time.monotonic() + self.patience.close
-        while _state(secured) == _CLOSE_WAIT and time.monotonic() < end:
-            if not _unacknowledged(secured):
-                return _state(secured) == _CLOSE_WAIT
-            time.sleep(_INTERVAL)
-        return False
+
+class _Deadline:
+    """A point of time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds until then.
+
+        Raises
+        ------
+        TimeoutError
+            There are none.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class _Secured:
+    """TLS over a socket. What comes in is given to TLS when it is asked for, and not before.
+
+    `SSLSocket.unwrap` would not do: it returns for a fatal alert as it does for close_notify, so that who was refused
+    would take it that all was read.
+    """
+
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext, name: str) -> None:
+        self._plain = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+
+    def agree(self, end: _Deadline) -> None:
+        """Agree on keys, and check whom they are agreed on with."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush(end)
+                self._receive(end)
+            except ssl.SSLError:
+                with suppress(OSError):
+                    self._flush(end)  # it tells the peer why
+                raise
+            else:
+                self._flush(end)
+                return
+
+    def write(self, data: bytes, end: _Deadline) -> None:
+        """Write all of it."""
+        for at in range(0, len(data), _PIECE):
+            self._tls.write(data[at : at + _PIECE])
+            self._flush(end)
+
+    def close(self, end: _Deadline) -> None:
+        """Say that nothing follows; return when the peer has said so, too."""
+        with suppress(ssl.SSLWantReadError):
+            while self._tls.read(_PIECE):  # what has come already: an alert is an error here
+                pass
+        with suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        self._flush(end)
+        while True:
+            try:
+                if not self._tls.read(_PIECE):
+                    return
+            except ssl.SSLZeroReturnError:
+                return
+            except ssl.SSLWantReadError:
+                self._receive(end)
+
+    def _flush(self, end: _Deadline) -> None:
+        self._plain.settimeout(end.left())
+        self._plain.sendall(self._outgoing.read())
+
+    def _receive(self, end: _Deadline) -> None:
+        self._plain.settimeout(end.left())
+        data = self._plain.recv(_PIECE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+
+def _has_all(plain: socket.socket, end: _Deadline) -> bool:
+    """Return whether a peer that has ended the connection has all that was sent to it, and did not reset it."""
+    while _state(plain) == _CLOSE_WAIT:
+        if not _unacknowledged(plain):
+            return _state(plain) == _CLOSE_WAIT
+        end.left()
+        time.sleep(_INTERVAL)
+    return False
 
 
 def _state(one: socket.socket) -> int:
@@ -207,7 +275,7 @@ def _told(act: Callable[[], T], otherwise: type[ReceiverFailed]) -> T:
         failure: ReceiverFailed = ReceiverTooSlow()
     except ssl.SSLCertVerificationError as error:
         failure = ReceiverNotTrusted(reason=error.verify_code)
-    except _SILENT_END:
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
         failure = ReceiverLost()
     except ssl.SSLError:
         failure = ReceiverRefused()

@@ -6,11 +6,12 @@ import random
 import select
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -40,6 +41,8 @@ class Rsyslog:
         if shutil.which("rsyslogd") is None or not list(_MODULES.glob(f"*/rsyslog/lmnsd_{driver}.so")):
             pytest.skip("rsyslog, or its TLS drivers, are not installed")
         self._place = place
+        self.answers = driver == "ossl"
+        """Whether it answers close_notify: by GnuTLS it only ends the connection."""
         place.mkdir()
         self.port = free_port()
         self.output = place / "received.log"
@@ -79,6 +82,16 @@ ruleset(name="all") {{
         if process is not None:
             process.kill() if kill else process.terminate()
             process.wait(_PATIENCE)
+
+    def close(self) -> None:
+        """End it, if it runs."""
+        self.stop()
+
+    def wait_for(self, lines: int) -> None:
+        """Return when it has written so many lines."""
+        end = time.monotonic() + _PATIENCE
+        while len(self.lines()) < lines and time.monotonic() < end:
+            time.sleep(0.02)
 
     def lines(self) -> list[bytes]:
         """Return what it has written so far."""
@@ -152,3 +165,33 @@ def silent_server() -> Iterator[int]:
     """Accept connections, and neither read nor write."""
     with socket.create_server((HOST, 0)) as listener:
         yield listener.getsockname()[1]
+
+
+@contextmanager
+def server(act: Callable[[socket.socket], object]) -> Iterator[int]:
+    """Accept a connection, and act on it."""
+    with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(_PATIENCE)
+
+        def serve() -> None:
+            with suppress(OSError):
+                one, _ = listener.accept()
+                with one:
+                    act(one)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(_PATIENCE)
+
+
+def stalled(pair: Pair, ended: threading.Event) -> Callable[[socket.socket], None]:
+    """Return what agrees on keys, and then neither reads nor closes until it is told to end."""
+
+    def act(one: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        with context.wrap_socket(one, server_side=True):
+            ended.wait(_PATIENCE)
+
+    return act
