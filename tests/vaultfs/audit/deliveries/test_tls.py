@@ -104,17 +104,14 @@ class TestPeers:
         with pytest.raises(ReceiverFailed):
             sink_of(rsyslog, credentials).send(MESSAGES)
 
-    def test_a_client_that_is_not_permitted_is_refused_or_read(self, rsyslog: Rsyslog, site: Site) -> None:
-        """With OpenSSL, rsyslog 8.2302 looks at the name after it has read: then what was read was taken, indeed."""
+    @pytest.mark.parametrize("rsyslog", ["gtls"], indirect=True)
+    def test_a_client_that_is_not_permitted_is_refused(self, rsyslog: Rsyslog, site: Site) -> None:
+        """With OpenSSL, rsyslog 8.2302 closes such a connection in order, and may or may not have read it."""
         credentials = Credentials(site.authority.certificate, site.stranger.certificate, site.stranger.key)
         before = len(rsyslog.lines())
-        try:
+        with pytest.raises(ReceiverFailed):
             sink_of(rsyslog, credentials).send(MESSAGES)
-        except ReceiverFailed:
-            return
-        assert rsyslog.answers
-        rsyslog.wait_for(before + len(MESSAGES))
-        assert len(rsyslog.lines()) == before + len(MESSAGES)
+        assert len(rsyslog.lines()) == before
 
     def test_a_receiver_of_another_authority_is_not_trusted(self, rsyslog: Rsyslog, site: Site) -> None:
         other = Authority(site.place, f"other-{rsyslog.port}")
@@ -226,7 +223,7 @@ def _delivered(site: Site, place: Path, driver: str, *, events: int, batch: int)
         with session(vault) as writing, writing.transaction() as txn:
             txn.put_many([vaultfs.NewRecord(b"x", "Observation", MRN)] * events)
         to = delivery(vault, sink_of(rsyslog, site.credentials, proxy.port), place / "c", batch=batch)
-        lost = _until_done(to.run, rsyslog, restarts=3)
+        lost = _until_done(to.run, rsyslog, restarts=2)
         rsyslog.stop()
         found = reconcile(vault, shown_in(rsyslog.lines()), size=lowest(place / "c", origin_of(vault.id)))
         rsyslog.start()
@@ -238,7 +235,7 @@ def _delivered(site: Site, place: Path, driver: str, *, events: int, batch: int)
         assert found.agrees
         assert found.missing == ()
         assert found.received == found.events == sum(1 for one in event_indexes(vault) if one < found.there[-1].stop)
-        assert lost >= 3
+        assert lost
         assert proxy.cut
         return found
 
