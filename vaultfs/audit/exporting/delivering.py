@@ -21,7 +21,7 @@ from vaultfs_format.tlog.note import Note
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.exporting.cursors import LOCK, SUFFIX, Cursor, alone, check_name, read_cursor, write_cursor
 from vaultfs.audit.exporting.logged import Encoder
-from vaultfs.audit.exporting.reading import MOVED, Openings, head_of, moved_to, settled
+from vaultfs.audit.exporting.reading import Openings, head_of, settled, steadily
 from vaultfs.audit.exporting.sinks import Sink
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import origin_of, signed_head
@@ -177,19 +177,19 @@ class Delivery:
         LogDiverged
             The log has not grown from the tree.
         """
-        head = head_of(self._vault)
-        while True:
-            events, news = 0, False
-            try:
-                for leaf in read_leaves(self._vault, tree):
-                    events += leaf.event is not None
-                    news |= leaf.event is not None and not isinstance(leaf.event, LogExported | Settled)
-            except MOVED as error:
-                if isinstance(error, CommitmentMismatch) and error.facts.get("structure") in _TREE:
-                    raise LogDiverged(size=tree.size) from None
-                head = moved_to(self._vault, head)
-            else:
-                return events, news
+        return steadily(self._vault, lambda _: self._counted(tree))
+
+    def _counted(self, tree: CompactRange) -> tuple[int, bool]:
+        events, news = 0, False
+        try:
+            for leaf in read_leaves(self._vault, tree):
+                events += leaf.event is not None
+                news |= leaf.event is not None and not isinstance(leaf.event, LogExported | Settled)
+        except CommitmentMismatch as error:
+            if error.facts.get("structure") in _TREE:
+                raise LogDiverged(size=tree.size) from None
+            raise
+        return events, news
 
     def _record(self, events: int) -> None:
         engine = self._vault.engine

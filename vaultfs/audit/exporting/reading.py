@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from vaultfs_format import merkle
 from vaultfs_format.events.session import SessionOpened
@@ -16,6 +17,8 @@ from vaultfs.engine.leaves import Leaf, leaves, leaves_before
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import VaultDamaged, VaultMissing
+
+T = TypeVar("T")
 
 MAX_SESSIONS = 4096
 """Sessions whose openings are remembered; those of others are looked for again."""
@@ -38,11 +41,11 @@ def settled(vault: Vault, first: int, end: int) -> Iterator[Leaf]:
             for leaf in _consecutive(vault, head, index, end):
                 index = leaf.index + 1
                 yield leaf
-        except MOVED:
-            head = moved_to(vault, head)
+        except _MOVED:
+            head = _moved(vault, head)
 
 
-MOVED = (*DAMAGE, VaultMissing)
+_MOVED = (*DAMAGE, VaultMissing)
 """What reading by a head may raise when the segments that it names were merged into others."""
 
 
@@ -54,7 +57,17 @@ def head_of(vault: Vault) -> Head:
         return engine.head
 
 
-def moved_to(vault: Vault, before: Head) -> Head:
+def steadily(vault: Vault, read: Callable[[Head], T]) -> T:
+    """Return what `read` returns of the head in force; read again where maintenance has moved what it names."""
+    head = head_of(vault)
+    while True:
+        try:
+            return read(head)
+        except _MOVED:
+            head = _moved(vault, head)
+
+
+def _moved(vault: Vault, before: Head) -> Head:
     """Return the head that has followed; where none has, raise what is being handled: nothing was moved."""
     head = head_of(vault)
     if head is before:
@@ -122,15 +135,7 @@ class Openings:
         missing = wanted - self._known.keys()
         if missing:
             self._known.update(dict.fromkeys(missing))
-            self._known.update(self._opened_before(found[0].index, missing))
-
-    def _opened_before(self, index: int, missing: set[bytes]) -> dict[bytes, SessionOpened]:
-        head = head_of(self._vault)
-        while True:
-            try:
-                return self._searched(head, index, missing)
-            except MOVED:
-                head = moved_to(self._vault, head)
+            self._known.update(steadily(self._vault, lambda head: self._searched(head, found[0].index, missing)))
 
     def _searched(self, head: Head, index: int, missing: set[bytes]) -> dict[bytes, SessionOpened]:
         opened: dict[bytes, SessionOpened] = {}
