@@ -25,6 +25,7 @@ from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_typ
 from vaultfs.audit import accounting, log, verifying, view
 from vaultfs.audit.exporting import reconciling
 from vaultfs.audit.exporting.delivering import Delivery
+from vaultfs.audit.exporting.errors import ReceiverUnreachable
 from vaultfs.audit.exporting.spool import FileSink
 from vaultfs.audit.exporting.syslog import Syslog
 from vaultfs.engine.heads import read_superblock
@@ -32,7 +33,7 @@ from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
 from vaultfs.engine.rekeying import Keys
 from vaultfs.engine.writing import WritingSession
-from vaultfs.errors import AccessDenied, ReceiverUnreachable, VaultError
+from vaultfs.errors import AccessDenied, VaultError
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState

@@ -84,9 +84,9 @@ def run_drain(args: argparse.Namespace) -> int:
 
 
 def _sink(args: argparse.Namespace) -> Sink:
+    from vaultfs.audit.exporting.errors import CredentialsUnusable
     from vaultfs.audit.exporting.spool import FileSink
     from vaultfs.audit.exporting.tls import Credentials, SyslogSink
-    from vaultfs.errors import CredentialsUnusable
 
     if args.syslog is None:
         return FileSink(args.to_directory)

@@ -17,7 +17,8 @@ from msgspec import Meta
 from vaultfs_format.limits import KIB, MAX_NOTE, MAX_NUMBER
 from vaultfs_format.merkle import CompactRange, Nodes
 
-from vaultfs.errors import ArgumentInvalid, CursorDamaged, DeliveryBusy, VaultMissing
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy
+from vaultfs.errors import ArgumentInvalid, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
 FORMAT = "vaultfs-log-cursor@v1"

@@ -20,6 +20,7 @@ from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.exporting.cursors import LOCK, SUFFIX, Cursor, alone, check_name, read_cursor, write_cursor
+from vaultfs.audit.exporting.errors import DeliveryOvertaken
 from vaultfs.audit.exporting.logged import Encoder
 from vaultfs.audit.exporting.reading import Openings, head_of, settled, steadily
 from vaultfs.audit.exporting.sinks import Sink
@@ -27,7 +28,7 @@ from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import origin_of, signed_head
 from vaultfs.engine.leaves import Leaf
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import CommitmentMismatch, DeliveryOvertaken, LogDiverged, Structure
+from vaultfs.errors import CommitmentMismatch, LogDiverged, Structure
 from vaultfs.vfs import Vfs, absolute
 
 _OF_A_RUN = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from vaultfs_format.layout import Buffer
 from vaultfs_format.limits import MIB
 
-from vaultfs.errors import MessageInvalid
+from vaultfs.audit.exporting.errors import MessageInvalid
 
 NIL = "-"
 MAX_MESSAGE = 1 * MIB

@@ -16,8 +16,9 @@ from msgspec import Meta
 from vaultfs_format.limits import KIB, MAX_NUMBER, MIB
 
 from vaultfs.audit.exporting.cursors import LOCK, alone, check_name
+from vaultfs.audit.exporting.errors import CursorDamaged
 from vaultfs.audit.exporting.sinks import Sink
-from vaultfs.errors import ArgumentInvalid, CursorDamaged, VaultMissing
+from vaultfs.errors import ArgumentInvalid, VaultMissing
 from vaultfs.vfs import File, Vfs, absolute
 
 FORMAT = "vaultfs-spool-cursor@v1"

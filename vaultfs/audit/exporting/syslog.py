@@ -25,9 +25,10 @@ from vaultfs_format.limits import MAX_NUMBER
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
+from vaultfs.audit.exporting.errors import MessageInvalid
 from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import NIL, Element, Message, Param
-from vaultfs.errors import ArgumentInvalid, FormatError, MessageInvalid
+from vaultfs.errors import ArgumentInvalid, FormatError
 
 DOCUMENTATION = 32473
 """The private enterprise number for documentation (RFC 5612): a site that has its own gives that."""

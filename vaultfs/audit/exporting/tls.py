@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from vaultfs.errors import (
+from vaultfs.audit.exporting.errors import (
     CredentialsUnusable,
     ReceiverFailed,
     ReceiverLost,

@@ -185,13 +185,31 @@ def server(act: Callable[[socket.socket], object]) -> Iterator[int]:
         thread.join(_PATIENCE)
 
 
+def talking(pair: Pair, received: list[bytes]) -> Callable[[socket.socket], None]:
+    """Return what says something before and after it has read all, though no receiver of syslog does, and closes."""
+
+    def act(one: socket.socket) -> None:
+        with _agreed(pair, one) as secured:
+            secured.sendall(b"hello")
+            while data := secured.recv(1 << 14):
+                received.append(data)
+            secured.sendall(b"bye")
+            secured.unwrap()
+
+    return act
+
+
 def stalled(pair: Pair, ended: threading.Event) -> Callable[[socket.socket], None]:
     """Return what agrees on keys, and then neither reads nor closes until it is told to end."""
 
     def act(one: socket.socket) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pair.certificate, pair.key)
-        with context.wrap_socket(one, server_side=True):
+        with _agreed(pair, one):
             ended.wait(_PATIENCE)
 
     return act
+
+
+def _agreed(pair: Pair, one: socket.socket) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context.wrap_socket(one, server_side=True)

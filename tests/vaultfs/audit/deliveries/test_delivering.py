@@ -26,24 +26,14 @@ from tests.vaultfs.support import WHO, crashed, create, events_of, put, read_onl
 from vaultfs.audit.exporting import reading
 from vaultfs.audit.exporting.cursors import alone, lowest
 from vaultfs.audit.exporting.delivering import Delivered, Delivery
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, DeliveryOvertaken, ReceiverLost
 from vaultfs.audit.exporting.logged import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import Message
 from vaultfs.audit.exporting.spool import FileSink
 from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.log import read_events
 from vaultfs.audit.view import LogView, origin_of
-from vaultfs.errors import (
-    ArgumentInvalid,
-    CommitmentMismatch,
-    CursorDamaged,
-    DeliveryBusy,
-    DeliveryOvertaken,
-    LogDiverged,
-    ReceiverLost,
-    StorageFailed,
-    StorageFull,
-    VaultDamaged,
-)
+from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, LogDiverged, StorageFailed, StorageFull, VaultDamaged
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 Open = Callable[..., vaultfs.Vault]
@@ -101,6 +91,27 @@ class TestRuns:
         told = events_of(vault, LogExported)
         assert sum(one.events for one in told) == len(leaves(kept.messages)) == len(event_indexes(vault))
         assert {one.entries for one in told} == {0}
+
+    def test_what_comes_about_while_events_are_counted_is_left_to_the_next_run(
+        self, opened: Open, kept: Kept, tmp_path: Path
+    ) -> None:
+        coming: list[vaultfs.Vault] = []
+
+        def clock() -> int:
+            if coming:
+                put(coming.pop())  # between counting and recording
+            return 1_700_000_000_000_000
+
+        vault = opened(options=vaultfs.Options(clock=clock))
+        put(vault)
+        one = delivery(vault, kept, tmp_path / "c")
+        coming.append(vault)
+        done = one.run()
+        assert len(leaves(kept.messages)) == done.events == events_of(vault, LogExported)[-1].events
+        assert leaves(kept.messages) == event_indexes(vault)[: done.events] != event_indexes(vault)
+        put(vault)
+        one.run()
+        assert leaves(kept.messages) == event_indexes(vault)
 
     def test_it_comes_to_rest_and_two_of_them_do(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
         sinks = {"a": Kept(), "b": Kept()}
@@ -161,7 +172,7 @@ class TestRuns:
             vault.settle()
         before = {row.segment_id for row in vault.engine.head.segments}
         merging = Merging()
-        delivery(vault, merging, tmp_path, batch=2).run()
+        delivery(vault, merging, tmp_path, batch=4).run()
         assert before - {row.segment_id for row in vault.engine.head.segments}
         found = leaves(merging.messages)
         assert found == [index for index in event_indexes(vault) if index <= found[-1]]
@@ -456,6 +467,14 @@ class TestResending:
         assert again.messages == expected
         assert count == len(expected) == events_of(vault, LogExported)[-1].events
         assert (tmp_path / "siem.cursor").read_bytes() == cursor
+
+    def test_what_lies_between_is_not_sent(self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path) -> None:
+        for _ in range(5):
+            put(vault)
+        delivery(vault, kept, tmp_path).run()
+        again = Kept()
+        assert delivery(vault, again, tmp_path, batch=2).resend([range(2, 3), range(11, 12)]) == 2
+        assert leaves(again.messages) == [2, 11]
 
     def test_what_no_run_has_sent_is_left_to_it(self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path) -> None:
         put(vault)

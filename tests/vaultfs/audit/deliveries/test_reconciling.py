@@ -74,7 +74,7 @@ def test_nothing_is_there_of_nothing(scene: Scene) -> None:
     assert found.agrees
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data())
 def test_what_is_missing_and_doubled_is_told_to_the_event(scene: Scene, data: st.DataObject) -> None:
     count = len(scene.messages)

@@ -10,8 +10,9 @@ import pytest
 
 from vaultfs.audit.exporting import spool
 from vaultfs.audit.exporting.cursors import LOCK, alone
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost
 from vaultfs.audit.exporting.spool import FileSink, drain
-from vaultfs.errors import ArgumentInvalid, CursorDamaged, DeliveryBusy, ReceiverLost, StorageFailed, StorageFull
+from vaultfs.errors import ArgumentInvalid, StorageFailed, StorageFull
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 from vaultfs.vfs import Vfs
 

@@ -20,10 +20,11 @@ from vaultfs_format.tlog.note import Note, NoteSignature
 
 from tests.vaultfs.audit.deliveries.grammar import follows
 from tests.vaultfs_format.test_events import EVENTS
+from vaultfs.audit.exporting.errors import MessageInvalid
 from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import MAX_MESSAGE, Message
 from vaultfs.audit.exporting.syslog import LEAST, MOST, Facility, Syslog, decode, shown_text
-from vaultfs.errors import ArgumentInvalid, MessageInvalid
+from vaultfs.errors import ArgumentInvalid
 
 ORIGIN = "vaultfs/" + "0" * 32
 LEAF, AT, ID = b"l" * 32, 1_700_000_000_123_456, b"s" * 16

@@ -26,15 +26,12 @@ from tests.vaultfs.audit.deliveries.receivers import (
     server,
     silent_server,
     stalled,
+    talking,
 )
 from tests.vaultfs.audit.deliveries.test_delivering import delivery, event_indexes
 from tests.vaultfs.support import MRN, create, session
 from vaultfs.audit.exporting.cursors import lowest
-from vaultfs.audit.exporting.received import shown_in
-from vaultfs.audit.exporting.reconciling import Reconciled, reconcile
-from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
-from vaultfs.audit.view import origin_of
-from vaultfs.errors import (
+from vaultfs.audit.exporting.errors import (
     CredentialsUnusable,
     ReceiverFailed,
     ReceiverLost,
@@ -43,6 +40,10 @@ from vaultfs.errors import (
     ReceiverTooSlow,
     ReceiverUnreachable,
 )
+from vaultfs.audit.exporting.received import shown_in
+from vaultfs.audit.exporting.reconciling import Reconciled, reconcile
+from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
+from vaultfs.audit.view import origin_of
 
 MESSAGES = [b"<110>1 - - vaultfs - TEST - %d" % number for number in range(100)]
 PATIENCE = Patience(connect=30, send=60, close=60)
@@ -157,6 +158,17 @@ class TestWithoutPeer:
     def test_a_receiver_that_does_not_speak_tls_is_refused(self, site: Site) -> None:
         with server(_greets) as port, pytest.raises(ReceiverRefused):
             SyslogSink(HOST, site.credentials, port, PATIENCE).send(MESSAGES)
+
+    def test_what_a_receiver_says_is_passed_over(self, site: Site) -> None:
+        received: list[bytes] = []
+        with server(talking(site.server, received)) as port:
+            SyslogSink(HOST, site.credentials, port, PATIENCE).send(MESSAGES)
+        assert b"".join(received) == b"".join(b"%d %b" % (len(one), one) for one in MESSAGES)
+
+    @pytest.mark.parametrize("late", ["connect", "send", "close"])
+    def test_no_time_is_too_slow(self, site: Site, late: str) -> None:
+        with server(talking(site.server, [])) as port, pytest.raises(ReceiverTooSlow):
+            SyslogSink(HOST, site.credentials, port, replace(PATIENCE, **{late: 1e-9})).send(MESSAGES)
 
     def test_a_receiver_that_says_nothing_is_too_slow(self, site: Site) -> None:
         with silent_server() as port, pytest.raises(ReceiverTooSlow):
