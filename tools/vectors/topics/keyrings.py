@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vaultfs_format import labels
+from collections.abc import Mapping
+
+from vaultfs_format import labels, limits
 from vaultfs_format.epoch import FILE as SECRET_FILE
 from vaultfs_format.errors import (
     CommitmentMismatch,
@@ -27,6 +29,8 @@ from vectors import world
 from vectors.case import Case, Topic
 from vectors.topics.small import prefix, u16, u32
 from vectors.world import EPOCH_ROOT, VAULT_ID, edited, flipped, seeded, with_digest
+
+_BEGAN = 1_700_000_000_000_000
 
 
 def secret_cases() -> list[Case]:
@@ -161,7 +165,7 @@ def _tables_of_epochs(topic: Topic) -> None:
     ):
         data = world.VALUES[1] | {
             Tag.TABLE_KEYS: packed_table_keys(held),
-            Tag.TURN: TURN.pack(1_700_000_000_000_000, 0),
+            Tag.TURN: TURN.pack(_BEGAN, 0),
         }
         ring = seal_keyring(DEFAULT, VAULT_ID, 2, later, world.KEYRING_SALT, {**world.VALUES, 1: data}).encode()
         if segment in held:
@@ -208,6 +212,15 @@ def keyring_cases() -> list[Case]:
         epoch_root=EPOCH_ROOT,
         compartments=[1],
     )
+    topic.good(
+        "second-epoch",
+        "Keys of tables of the first epoch, and how the second one began.",
+        "keyring",
+        "KRG-8 KRG-10",
+        data=_of_epoch_2({Tag.TABLE_KEYS: seeded("id of a segment", 16) + bytes(32), Tag.TURN: TURN.pack(_BEGAN, 3)}),
+        epoch_root=EPOCH_ROOT,
+        compartments=[1],
+    )
     sealed_at = KEYRING_HEADER.size + COMPARTMENT.size + _length(data, KEYRING_HEADER.size) + COMPARTMENT.size
     broken = with_digest(flipped(data, sealed_at + 5))
     topic.good(
@@ -242,7 +255,14 @@ def keyring_cases() -> list[Case]:
         compartments=[3],
     )
     _bad_keyrings(topic, data)
+    _registries(topic)
     return topic.cases
+
+
+def _of_epoch_2(more: Mapping[int, bytes]) -> bytes:
+    """Return a keyring of the second epoch, whose data compartment has more than that of the first."""
+    values = {**world.VALUES, 1: {**world.VALUES[1], **more}}
+    return seal_keyring(DEFAULT, VAULT_ID, 2, EPOCH_ROOT, world.KEYRING_SALT, values).encode()
 
 
 def _length(data: bytes, at: int) -> int:
@@ -344,6 +364,15 @@ def _bad_keyrings(topic: Topic, data: bytes) -> None:
     bad("table-keys-repeat", "A table key twice.", "KRG-8", values(1, t5=one + one), 8)
     bad("turn-of-15", "How the epoch began, of 15 bytes.", "KRG-8", values(1, t6=bytes(15)), error=Truncated)
     bad("turn-of-17", "How the epoch began, of 17 bytes.", "KRG-8", values(1, t6=bytes(17)), error=TrailingBytes)
+    bad("no-turn", "A second epoch, and not how it began.", "KRG-10", _of_epoch_2({}), 10)
+    bad("turn-in-the-first", "How the first epoch began.", "KRG-10", values(1, t6=TURN.pack(_BEGAN, 0)), 10)
+    bad(
+        "compartment-over-limit",
+        "A compartment that is larger than MAX_COMPARTMENT and a tag.",
+        "GEN-21",
+        with_digest(edited(data, (start + 4, u32(limits.MAX_COMPARTMENT + 17)))),
+        error=LimitExceeded,
+    )
     bad("inbox-key-of-95", "A private inbox key of 95 bytes.", "KRG-6", values(3, t1=bytes(95)), 6, compartments=(3,))
     bad("seeds-of-64", "Seeds of two keys instead of three.", "KRG-7", values(2, t2=bytes(64)), 7, compartments=(2,))
     bad("no-signer-number", "No number of the signer.", "KRG-7", values(2, t1=None), 7, compartments=(2,))
@@ -368,6 +397,62 @@ def _with_items(items: bytes) -> bytes:
     sealed = DEFAULT.seal(key, items, context)
     header = edited(world.keyring()[: KEYRING_HEADER.size], (KEYRING_HEADER.offset_of("compartments"), u16(1)))
     return with_digest(header + COMPARTMENT.pack(1, len(sealed)) + sealed + bytes(DIGEST))
+
+
+def _registries(topic: Topic) -> None:
+    """Add the scenarios of the value of tag 3."""
+    for name, comment, data in (
+        ("registry", "Two kinds and a media type.", b"local.note\nlocal.plan\n\ntext/local"),
+        ("registry-of-none", "No names: one empty line.", b""),
+        ("registry-of-both", "A name may be a kind and a media type.", b"local/x\n\nlocal/x"),
+        ("registry-longest-name", "A name of 64 characters, a blank and a tilde among them.", b" ~" * 32 + b"\n"),
+    ):
+        topic.good(name, comment, "registry", "KRG-9", data=data)
+    for name, comment, data in (
+        ("registry-without-blank", "No empty line.", b"local.note"),
+        ("registry-two-blanks", "A second empty line is a name of no character.", b"local.note\n\n\ntext/local"),
+        ("registry-line-end", "A line feed behind the last name: a name of no character.", b"\ntext/local\n"),
+        ("registry-repeats", "A kind twice.", b"local.note\nlocal.note\n"),
+        ("registry-name-of-65", "A name of 65 characters.", b"x" * 65 + b"\n"),
+        ("registry-tab", "A character that is not printable.", b"local\tnote\n"),
+        ("registry-not-ascii", "A character that is not ASCII.", "local.n\u00f6te\n".encode()),
+    ):
+        topic.bad(name, comment, "registry", "KRG-9", FieldInvalid, Structure.KEYRING, 9, data=data)
+
+
+def _stored_texts(topic: Topic) -> None:
+    """Add the scenarios of the bytes of ALIAS and STATE entries."""
+    longest = "\u00f6" * limits.MAX_IDENTIFIER
+    for name, comment, system, value in (
+        ("stored-identifier", "System and value, as they stand in a body.", "urn:oid:2.999.1", "A-17"),
+        ("stored-identifier-longest", "1,024 characters of two bytes each.", longest, longest),
+    ):
+        topic.good(
+            name, comment, "stored-identifier", "REC-29",
+            data=_identifier(system.encode(), value.encode()), facts={"system": system, "value": value},
+        )  # fmt: skip
+    for name, comment, data in (
+        ("stored-identifier-empty", "An empty value.", _identifier(b"urn:oid:2.999.1", b"")),
+        ("stored-identifier-of-no-system", "An empty system.", _identifier(b"", b"A-17")),
+        ("stored-identifier-cut", "The system goes beyond the bytes.", _identifier(b"urn:oid:2.999.1", b"")[:-1]),
+        ("stored-identifier-too-long", "A value of 1,025 characters.", _identifier(b"s", longest.encode() + b"x")),
+        ("stored-identifier-latin-1", "A value that is not UTF-8.", _identifier(b"s", b"Zo\xeb")),
+    ):
+        topic.bad(name, comment, "stored-identifier", "REC-29", FieldInvalid, Structure.ENTRIES, data=data)
+    topic.good(
+        "stored-state", "Namespace and key, then the value.", "stored-state", "REC-29",
+        data=u16(7) + u16(2) + b"example" + b"\x00\xff" + b"value",
+        facts={"namespace": "example", "key": b"\x00\xff", "value": b"value"},
+    )  # fmt: skip
+    for name, comment, data in (
+        ("stored-state-cut", "The key goes beyond the bytes.", u16(7) + u16(3) + b"example" + b"ke"),
+        ("stored-state-latin-1", "A namespace that is not UTF-8.", u16(1) + u16(0) + b"\xeb"),
+    ):
+        topic.bad(name, comment, "stored-state", "REC-29", FieldInvalid, Structure.ENTRIES, data=data)
+
+
+def _identifier(system: bytes, value: bytes) -> bytes:
+    return u32(len(system)) + system + value
 
 
 def token_cases() -> list[Case]:
@@ -451,4 +536,5 @@ def token_cases() -> list[Case]:
         vault_id=VAULT_ID,
         token=seeded("token", 16),
     )
+    _stored_texts(topic)
     return topic.cases
