@@ -237,7 +237,8 @@ class Owner:
         (path,) = self.path.glob("keyring.*")
         new = change(Keyring.decode(path.read_bytes()))
         data = new.encode()
-        with self.writing(lambda head: replace(head, keyring_digest=new.suite.digest(data))):
+        digest = suite(self.path).digest(data)
+        with self.writing(lambda head: replace(head, keyring_digest=digest)):
             self._write(path.name, data)
 
     def tables(self, change: Callable[[KeyTable], KeyTable]) -> None:
@@ -314,6 +315,21 @@ def test_what_somebody_with_all_keys_leaves_out_is_missed(row: Omission, path: P
     row.act(Owner(path))
     shutil.rmtree(path / "index")
     assert (codes(path), refusal(path)) == (row.found, row.refused)
+
+
+@pytest.mark.parametrize("about", ["suite", "vault_id", "epoch"])
+def test_a_keyring_that_states_something_else_than_the_head_is_refused(path: Path, about: str) -> None:
+    (other,) = set(SUITES.values()) - {suite(path)}
+    value = {"suite": other, "vault_id": bytes(16), "epoch": 2}[about]
+    Owner(path).keyring(lambda ring: replace(ring, **{about: value}))
+    shutil.rmtree(path / "index")
+    assert (codes(path), refusal(path)) == (frozenset({9104}), 2301)
+
+
+def test_a_vault_file_that_states_another_generation_than_the_head_is_refused(path: Path) -> None:
+    Owner(path).superblock(lambda old: replace(old, generation=2))
+    shutil.rmtree(path / "index")
+    assert (codes(path), refusal(path)) == (frozenset({9104}), 2301)
 
 
 def test_a_keyring_that_does_not_say_how_its_epoch_began_is_refused(path: Path) -> None:

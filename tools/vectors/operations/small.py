@@ -27,6 +27,8 @@ KINDS = {
     "F": Structure.SEGMENT,
     "T": Structure.KEY_TABLE,
     "W": Structure.WITNESS,
+    "A": Structure.ACT,
+    "C": Structure.COPY,
 }
 """The structure that a file of each letter is."""
 
