@@ -15,6 +15,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,6 @@ from pathlib import Path
 import essentials
 import vaultfs_format
 from audit_calls import CALLS
-from blake3 import blake3
 from msgspec import inspect as types
 from vaultfs_format import errors, labels, limits
 from vaultfs_format.compression import DICTIONARY
@@ -143,8 +143,8 @@ def dictionaries_table() -> str:
     rows = []
     for number in range(1, DICTIONARY + 1):
         data = (files("vaultfs_format") / "dictionaries" / f"{number}.zdict").read_bytes()
-        rows.append((number, len(data), f"`{blake3(data).hexdigest()}`"))
-    return table(("number", "bytes", "BLAKE3"), rows)
+        rows.append((number, len(data), f"`{sha256(data).hexdigest()}`"))
+    return table(("number", "bytes", "SHA-256"), rows)
 
 
 _PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)

@@ -33,6 +33,9 @@ MAX_PARTS = 524_288
 MAX_RECORD = 256 * GIB
 """Largest record, with the bytes around it."""
 
+MAX_IDENTIFIER = 1024
+"""Longest system and longest value of an identifier, in characters."""
+
 MAX_ENTRIES_PLAIN = 32 + 72 * MAX_ENTRIES + 20 * MAX_PARTS
 """Largest plaintext entry block: prologue, rows, part list."""
 

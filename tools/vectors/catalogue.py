@@ -22,12 +22,13 @@ from vectors.topics import primitives as primitive_topics
 from vectors.topics import recipients as recipient_topics
 from vectors.topics import segments as segment_topics
 from vectors.topics import small as small_topics
+from vectors.topics import tokens as token_topics
 from vectors.topics import vaults as vault_topics
 from vectors.topics.vaults import Checks
 from vectors.written import written
 
 TOPICS = (
-    primitive_topics.cases, keyrings.token_cases, small_topics.prefix_cases, small_topics.vault_cases,
+    primitive_topics.cases, token_topics.cases, small_topics.prefix_cases, small_topics.vault_cases,
     small_topics.stanza_cases, recipient_topics.cases, keyrings.secret_cases, keyrings.keyring_cases,
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
     segment_topics.cases, slices.slice_cases, slices.healing_cases, audits.cases, head_topics.head_cases,
