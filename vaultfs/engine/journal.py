@@ -151,6 +151,14 @@ class JournalFile:
             raise
         return cls(file, header, keys, header.chain(data), mirror, mend=mend)
 
+    def place(self) -> tuple[int, int, bytes, int, bool]:
+        """Return where scanning has come to."""
+        return self.last_group, self.end, self.chain, self.durable, self.closed
+
+    def go_on(self, place: tuple[int, int, bytes, int, bool]) -> None:
+        """Scan from a place on that this journal, or the same one opened before, had come to."""
+        self.last_group, self.end, self.chain, self.durable, self.closed = place
+
     def again(self, *, mend: bool = False) -> JournalFile:
         """Return the journal as it was before its first group was scanned; it has the files of this one."""
         return JournalFile(self.file, self.header, self.keys, self.first_chain, self.mirror, mend=mend)
@@ -204,10 +212,11 @@ class JournalFile:
         self.mirror.complete(self.file, self.end)
         self.mirror.sync()
 
-    def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:
+    def scan(self, stop_group: int | None = None, *, stop: int | None = None) -> Iterator[Scanned]:
         """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
 
         Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
+        Groups that begin at `stop` or beyond it are not looked at either.
 
         Raises
         ------
@@ -217,7 +226,7 @@ class JournalFile:
             What only the mirror has found no space in the file.
         """
         mended = False
-        while stop_group is None or self.last_group < stop_group:
+        while (stop_group is None or self.last_group < stop_group) and (stop is None or self.end < stop):
             found = self._next()
             if found is None:
                 break
