@@ -145,7 +145,7 @@ def _search(logged: Logged) -> str:
     if event.type == EventType.SUBJECTS_LISTED:
         return "Patient"
     of = f"?subject:identifier={uuid_of(logged.origin).urn}|{surrogate.hex()}" if surrogate else ""
-    return f"{_kind(event)}{of}"
+    return f"{_kind(event)}{of}" or "?"
 
 
 def entry_of(logged: Logged, session: Mapping[str, Fact]) -> Json:

@@ -224,6 +224,7 @@ def test_a_search_is_what_the_log_has_of_it() -> None:
     for event, query in (
         (RecordsSearched(AT, SESSION, b"p" * 16, OBSERVATION, 1, Outcome.DONE), f"Observation{patient}"),
         (RecordsSearched(AT, SESSION, b"p" * 16, 0, 1, Outcome.DONE), patient),
+        (RecordsSearched(AT, SESSION, None, 0, 1, Outcome.DONE), "?"),
         (EXAMPLES[EventType.SUBJECT_SEARCHED], "Patient?identifier"),
         (EXAMPLES[EventType.SUBJECTS_LISTED], "Patient"),
     ):
