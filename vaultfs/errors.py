@@ -323,6 +323,16 @@ class TransitionInvalid(LifecycleError, ValueError):
     advice = "Correct the call: SP 800-57 Part 1 section 7 has the transitions; dates ascend."
 
 
+# 2600-2699: the log on its way to others. ---------------------------------------------------------------------------
+
+
+class LineInvalid(VaultError, ValueError):
+    """The line is not one in which VaultFS has shown an event or a checkpoint."""
+
+    code = 2640
+    advice = "Look at what has kept the line: it was cut, changed or made by a later version. Export the log again."
+
+
 # 5000-5099: source files that cannot be understood; reasons of quarantine. -----------------------------------------
 
 

@@ -19,6 +19,7 @@ from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs import softhsm
+from tests.vaultfs.canaries.exports import exported
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
 from vaultfs.audit.events import sealable
@@ -409,6 +410,7 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     opened = [leaf.event for leaf in view.leaves() if isinstance(leaf.event, SessionOpened)]
     watch.said(opened[-1], view.leaf(1), view.prove_leaf(view.leaf(1)), prove(vault, 1))
     statement_of(vault.id, opened[-1])
+    exported(watch, view, TEXT)
     unknown = UnknownEvent(1, bytes(16), 60_000, TEXT("unknown").encode())
     watch.said(unknown, unknown.type, unknown.outcome, next(leaf.event.outcome for leaf in view.leaves() if leaf.event))
     watch.files(folder)

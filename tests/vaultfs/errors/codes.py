@@ -76,6 +76,7 @@ NAMES = {
     2501: "KeyExpired",
     2502: "KeyNotUsable",
     2503: "TransitionInvalid",
+    2640: "LineInvalid",
     5000: "SourceError",
     5001: "FormatUnknown",
     5002: "JsonMalformed",

@@ -9,6 +9,7 @@ from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
 
 import vaultfs
 from tests.vaultfs.errors.world import PLANTED, WHO, World, make, reaches
+from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.view import LogView, export, prove
 
 
@@ -39,6 +40,14 @@ def the_log_of_another_vault_is_in_the_directory(world: World) -> None:
     with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
         export(other, world.stored / "log")
         export(vault, world.stored / "log")
+
+
+@reaches("LineInvalid")
+def a_line_was_changed_where_it_was_kept(world: World) -> None:
+    with world.opened() as vault:
+        view = LogView(vault)
+        line = JsonLines().checkpoint(view.origin, view.size, view.checkpoint())
+        decode(line.replace(b'"size":', b'"size":1'))
 
 
 def _refuse(_: bytes) -> vaultfs.PersonSignature:
