@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vaultfs_format.limits import KIB, MIB
 
-from vaultfs.errors import LimitExceeded, VaultError
+from vaultfs.errors import LimitExceeded, NotAuthentic, VaultError
 from vaultfs.keys.errors import Extra, ExtraMissing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class StampFlaw(Enum):
     AUTHORITIES = 5
 
 
-class TimestampInvalid(VaultError):
+class TimestampInvalid(NotAuthentic):
     """The time stamp is none of these bytes, or not by an authority that was given."""
 
     code = 2678

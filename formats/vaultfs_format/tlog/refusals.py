@@ -44,7 +44,7 @@ class LogNotTrusted(WitnessRefused):
     status = 403
     reason = "Forbidden"
     advice = (
-        "If the log has a new signer, let the keeper of the witness add its keys, after comparing them with the vault's."
+        "If the log has a new signer, let the keeper of the witness compare its keys with the vault's, and add them."
     )
 
 
