@@ -174,10 +174,14 @@ class TestAudit:
         cosigned, alone = tmp_path / "cosigned.tlog-proof", tmp_path / "alone.tlog-proof"
         assert run(audit.main, "prove", vault, 0, cosigned, "--checkpoint", tmp_path / "note", *unlock)[0] == 0
         assert run(audit.main, "prove", vault, 0, alone, *unlock)[0] == 0
-        for given in (policy, keys, (*policy, *keys)):
+        both: list[tuple[object, ...]] = [policy, keys, (*policy, *keys)]
+        for given in both:
             assert run(audit.main, "verify-proof", cosigned, *given)[0] == 0
         assert run(audit.main, "verify-proof", alone, *keys)[0] == 0
-        for file, given, error in ((alone, policy, 1207), (alone, (*policy, *keys), 1207), (cosigned, (), 1206)):
+        refused: list[tuple[Path, tuple[object, ...], int]] = [
+            (alone, policy, 1207), (alone, (*policy, *keys), 1207), (cosigned, (), 1206),
+        ]  # fmt: skip
+        for file, given, error in refused:
             code, shown = run(audit.main, "verify-proof", file, *given)
             assert (code, shown["error"]["code"]) == (4, error)
 

@@ -62,7 +62,7 @@ class Hosts:
 
     def told(self, origin: str) -> bytes | None:
         note = self.keeper.checkpoint(origin)
-        return note and note.encode()
+        return None if note is None else note.encode()
 
     def make(self) -> None:
         """Make the vault, of which the witness gets the keys, and let it cosign the log."""
