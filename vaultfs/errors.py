@@ -274,7 +274,6 @@ class WitnessSilent(VaultError):
     """A witness, or an anchor that is required, gave no answer, or none that can be understood."""
 
     code = 2676
-    retryable = True
     advice = (
         "Check that the other host can be reached, and answers. Until it does nothing shows that the vault is newest."
     )

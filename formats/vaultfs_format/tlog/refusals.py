@@ -20,6 +20,7 @@ class WitnessRefused(VaultError):
     """The witness does not cosign the checkpoint."""
 
     code = 2670
+    advice = "Look at which refusal it is: each says what to do."
     status: ClassVar[int] = 0
     reason: ClassVar[str] = ""
 
@@ -63,7 +64,6 @@ class SizeConflict(WitnessRefused):
     code = 2674
     status = 409
     reason = "Conflict"
-    retryable = True
     advice = (
         "Ask again with the proof from the size that the facts name. If the log is not as large, or is of that size, it"
         " is not the log that the witness has seen: the vault was put back, or its log was changed."
