@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.refusals import LogInconsistent, LogUnknown, SizeConflict, WitnessRefused, signatures_in
+from vaultfs_format.undumpable import undumpable
 
 from vaultfs_tools import cli
 from vaultfs_tools.witnessing import share
@@ -26,6 +27,8 @@ _EXITS = {SizeConflict.status: cli.Exit.ATTENTION, LogInconsistent.status: cli.E
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
+    if argv is None:
+        undumpable()
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in _COMMANDS:
         about, add_options, body = _COMMANDS[words[0]]
