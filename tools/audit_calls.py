@@ -153,6 +153,8 @@ CALLS: Mapping[str, Row] = {
     "audit.account": Row(("SUBJECT_ACCOUNTED", "SETTLED"), failed=()),
     "audit.prove": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
     "audit.export": Row(("LOG_EXPORTED", "SETTLED")),
+    "audit.shown": Row(("LOG_EXPORTED", "SETTLED"), why="with as many entries and events as the caller says"),
+    "audit.cosign": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
     "migrate.Importer.run": Row(
         (
             *("STATE_READ", "SUBJECT_CREATED", "IDENTIFIER_ASSERTED", "RECORD_PUT", "STATE_SET", "SETTLED"),

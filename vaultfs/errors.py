@@ -267,6 +267,18 @@ class LogDiverged(VaultError):
     )
 
 
+# 2676: witnesses of the log. ----------------------------------------------------------------------------------------
+
+
+class WitnessSilent(VaultError):
+    """A witness, or an anchor that is required, gave no answer, or none that can be understood."""
+
+    code = 2676
+    advice = (
+        "Check that the other host can be reached, and answers. Until it does nothing shows that the vault is newest."
+    )
+
+
 # 2300-2399: damage that the engine met. ----------------------------------------------------------------------------
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultfs_tools import cli, unlocking
-from vaultfs_tools.auditing import offline
+from vaultfs_tools import cli
+from vaultfs_tools.auditing import offline, stamping, witnessed
+from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:
-    import vaultfs
     from vaultfs.audit.accounting import Accounting, Entry
 
 PROG = "vaultfs-audit"
@@ -38,25 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return parser.error(f"COMMAND is one of {', '.join(_COMMANDS)}")
 
 
-def _add_vault(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
-    parser.add_argument("--epoch-store", type=Path, metavar="DIR", action="append", help="default: VAULT.epoch")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    unlocking.add_options(parser)
-
-
-def _opened(args: argparse.Namespace) -> vaultfs.Vault:
-    import vaultfs
-
-    stores = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
-    return vaultfs.open(args.vault, unlock=unlocking.unlocker(args), epoch_stores=stores, wait=args.wait)
-
-
 # Checking. ---------------------------------------------------------------------------------------------------------
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument(
         "--checkpoint",
         metavar="FILE",
@@ -72,7 +58,7 @@ def _run_verify(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import LogView
 
     known = [offline.checkpoint_in(path) for path in args.checkpoint]
-    with _opened(args) as vault:
+    with opened(args) as vault:
         found = verify(vault)
         if known:
             view = LogView(vault)
@@ -97,24 +83,28 @@ def _run_verify(args: argparse.Namespace) -> int:
 def _run_keys(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import LogView
 
-    with _opened(args) as vault:
+    with opened(args) as vault:
         keys = [key.encode() for key in LogView(vault).keys]
     cli.emit(args, {"keys": keys}, keys)
     return cli.Exit.DONE
 
 
 def _add_prove(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("index", metavar="INDEX", type=int, help="index of the entry in the log")
     parser.add_argument("out", metavar="FILE", type=Path, help="a new file, by custom FILE.tlog-proof")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="prove it by this checkpoint, which witnesses have cosigned"
+    )
 
 
 def _run_prove(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import prove
     from vaultfs_tools.custody.shares import create
 
-    with _opened(args) as vault:
-        proof = prove(vault, args.index)
+    under = offline.note_in(args.checkpoint) if args.checkpoint else None
+    with opened(args) as vault:
+        proof = prove(vault, args.index, under)
     create(args.out, proof.encode())
     event = None if proof.event is None else shown(proof.event)
     cli.emit(args, {"index": args.index, "event": event}, [f"{args.out}: entry {args.index:,}, proved with its event"])
@@ -122,14 +112,14 @@ def _run_prove(args: argparse.Namespace) -> int:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("out", metavar="DIR", type=Path, help="directory of the tiles; what is there stays")
 
 
 def _run_export(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import export
 
-    with _opened(args) as vault:
+    with opened(args) as vault:
         size, files = export(vault, args.out)
     cli.emit(args, {"entries": size, "files": files}, [f"{size:,} entries; {files:,} files written"])
     return cli.Exit.DONE
@@ -139,7 +129,7 @@ def _run_export(args: argparse.Namespace) -> int:
 
 
 def _add_accounting(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("subject", metavar="SUBJECT", help="surrogate of the subject, 32 hexadecimal digits")
     parser.add_argument("--disclosures", action="store_true", help="only what left the vault (45 CFR 164.528)")
     parser.add_argument("--proof", metavar="FILE", type=Path, help="a new file: the proof that no event is missing")
@@ -152,7 +142,7 @@ def _run_accounting(args: argparse.Namespace) -> int:
     from vaultfs_tools.custody.shares import create
 
     subject = vaultfs.SubjectId(id_of(args.subject))
-    with _opened(args) as vault:
+    with opened(args) as vault:
         found = account(vault, subject)
     if args.proof:
         create(args.proof, found.proof.encode())
@@ -181,9 +171,14 @@ def _line(entry: Entry) -> str:
 _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 _COMMANDS: dict[str, _Command] = {
     "verify": ("Check the whole log: events, tree, signers, heads of subjects.", _add_verify, _run_verify),
-    "keys": ("Print the keys that verify checkpoints and proofs of the log.", _add_vault, _run_keys),
+    "keys": ("Print the keys that verify checkpoints and proofs of the log.", add_vault, _run_keys),
     "prove": ("Write the proof of an entry, with its event.", _add_prove, _run_prove),
     "verify-proof": ("Check a proof without a vault.", offline.add_options, offline.run),
+    "request": ("Write what witnesses are asked, to be carried to them.", witnessed.add_request, witnessed.run_request),
+    "join": ("Put carried answers to the checkpoint.", witnessed.add_join, witnessed.run_join),
+    "cosign": ("Let witnesses cosign the log, and keep what they cosign.", witnessed.add_cosign, witnessed.run_cosign),
+    "timestamp": ("Write a request for a time stamp.", stamping.add_request, stamping.run_request),
+    "verify-timestamp": ("Check a time stamp without a vault.", stamping.add_verify, stamping.run_verify),
     "export": ("Write the log as tiles for programs of others.", _add_export, _run_export),
     "accounting": (
         "List the events about a subject, and prove that none is missing.",

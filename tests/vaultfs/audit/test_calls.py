@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from audit_calls import CALLS
 from vaultfs_format.stanza import Argon2Cost
+from vaultfs_format.tlog.policy import Policy
 from vaultfs_tools import backup
 from vaultfs_tools.copying import restoring
 from vaultfs_tools.copying.copier import Copier
@@ -22,7 +23,7 @@ from vaultfs_tools.copying.turn import Source
 
 import vaultfs
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
-from vaultfs.audit import accounting, log, verifying, view
+from vaultfs.audit import accounting, anchoring, log, verifying, view
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
@@ -41,6 +42,8 @@ from vaultfs.storage.maintenance import Maintenance
 GONE = vaultfs.RecordId(bytes(16))
 NOBODY_KNOWS = vaultfs.Identifier("urn:x", "1")
 STRANGER = vaultfs.SubjectId(b"x" * 16)
+NOBODY_WITNESSES = Policy.decode(b"quorum none\n")
+SOMEBODY_WITNESSES = Policy((), (), (), b"somebody")
 WRONG = vaultfs.Passphrase(b"another", Argon2Cost(64, 1, 1))
 
 CLASSES = {
@@ -63,7 +66,8 @@ def takes_vault(function: Callable[..., object]) -> bool:
 FUNCTIONS = {
     "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
-    *(f"audit.{name}" for module in (accounting, log, verifying, view) for name, value in vars(module).items()
+    *(f"audit.{name}" for module in (accounting, anchoring, log, verifying, view)
+      for name, value in vars(module).items()
       if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
       if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
@@ -226,6 +230,8 @@ DONE: dict[str, Scene] = {
     "audit.account": lambda s: accounting.account(s.vault, s.one),
     "audit.prove": lambda s: view.prove(s.vault, 1),
     "audit.export": lambda s: view.export(s.vault, s.place / "log"),
+    "audit.shown": lambda s: view.shown(s.vault, entries=0, events=0),
+    "audit.cosign": lambda s: anchoring.cosign(s.vault, [], NOBODY_WITNESSES),
     "storage.copies.copies_of": lambda s: copies.copies_of(s.vault),
     "migrate.Importer.run": _imported,
     "migrate.Exporter.run": lambda s: Exporter(s.session, s.place / "out").run(),
@@ -262,6 +268,7 @@ FAILED: dict[str, Scene] = {
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
+    "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }

@@ -10,13 +10,25 @@ import error_catalogue
 import pytest
 
 import vaultfs
-from tests.vaultfs.errors import backups, calls, findings, lives, logs, places, recipients, rescues, sources, structures
+from tests.vaultfs.errors import (
+    backups,
+    calls,
+    findings,
+    lives,
+    logs,
+    places,
+    recipients,
+    rescues,
+    sources,
+    structures,
+    witnesses,
+)  # fmt: skip
 from tests.vaultfs.errors.world import PLANTED, SCENARIOS, World, make
 from vaultfs.testing.watch import Watch
 
 ERRORS = {error.__name__: error for error in error_catalogue.defined().values()}
 RAISED = [name for name, error in ERRORS.items() if name in SCENARIOS or not error_catalogue.is_group(error)]
-TABLES = (backups, calls, findings, lives, logs, places, recipients, rescues, sources, structures)
+TABLES = (backups, calls, findings, lives, logs, places, recipients, rescues, sources, structures, witnesses)
 
 
 @pytest.fixture(scope="session")

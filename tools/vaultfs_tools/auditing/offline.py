@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vaultfs_format.errors import Structure
+from vaultfs_format.errors import NotSigned, Structure
 from vaultfs_format.eventproof import EventProof
-from vaultfs_format.limits import KIB, MAX_NOTE
+from vaultfs_format.limits import KIB, MAX_NOTE, MAX_POLICY
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
+from vaultfs_format.tlog.policy import Policy
 
 from vaultfs_tools import cli
 from vaultfs_tools.auditing.showing import shown
@@ -28,15 +29,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--keys",
         metavar="FILE",
         type=Path,
-        required=True,
         help="verifier keys of the log, one a line, as `keys` prints them: noted when it was known whose they are",
+    )
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        type=Path,
+        help="policy (c2sp.org/tlog-policy): which logs are believed, and which witnesses must have cosigned",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check a proof; print what it proves."""
-    proof = EventProof.decode(_read(args.proof, _MAX_PROOF))
-    head = proof.verify(keys_in(args.keys))
+    """Check a proof by the keys of its log, by a policy, or both; print what it proves."""
+    proof = EventProof.decode(read(args.proof, _MAX_PROOF))
+    if args.keys is None and args.policy is None:
+        raise NotSigned  # nothing is believed without saying whom
+    head = proof.verify_policy(policy_in(args.policy)) if args.policy else proof.verify(keys_in(args.keys))
+    if args.policy and args.keys:
+        proof.verify(keys_in(args.keys))
     event = None if proof.event is None else shown(proof.event)
     facts = {
         "origin": head.origin,
@@ -59,8 +69,28 @@ def keys_in(path: Path) -> list[VerifierKey]:
     ------
     FieldInvalid, LimitExceeded
     """
-    text = _read(path, _MAX_KEYS).decode("utf-8", "replace")
+    text = read(path, _MAX_KEYS).decode("utf-8", "replace")
     return [VerifierKey.decode(line) for line in text.splitlines() if line.strip()]
+
+
+def policy_in(path: Path) -> Policy:
+    """Return the policy in a file.
+
+    Raises
+    ------
+    FieldInvalid, LimitExceeded, UnsupportedFeature
+    """
+    return Policy.decode(read(path, MAX_POLICY))
+
+
+def note_in(path: Path) -> Note:
+    """Return the note in a file, of which nothing is believed before its signatures were checked.
+
+    Raises
+    ------
+    FieldInvalid, LimitExceeded
+    """
+    return Note.decode(read(path, MAX_NOTE))
 
 
 def checkpoint_in(path: Path) -> Checkpoint:
@@ -70,10 +100,16 @@ def checkpoint_in(path: Path) -> Checkpoint:
     ------
     FieldInvalid, LimitExceeded
     """
-    return Checkpoint.decode(Note.decode(_read(path, MAX_NOTE)).text)
+    return Checkpoint.decode(note_in(path).text)
 
 
-def _read(path: Path, most: int) -> bytes:
+def read(path: Path, most: int) -> bytes:
+    """Return what is in a file that may be so large.
+
+    Raises
+    ------
+    LimitExceeded
+    """
     with path.open("rb") as file:
         data = file.read(most + 1)
     bounded(data, most, Structure.LOG_PROOF)
