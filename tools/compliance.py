@@ -8,6 +8,7 @@ python tools/compliance.py --report pytest_results.json fail where a test that t
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import sys
@@ -150,8 +151,13 @@ def _written(test: str) -> bool:
     path, *names = test.partition("[")[0].split("::")
     if not (ROOT / path).is_file():
         return False
-    text = (ROOT / path).read_text(encoding="utf-8")
-    return all(re.search(rf"^\s*(?:def|class) {re.escape(name)}\b", text, re.MULTILINE) for name in names)
+    inside: ast.Module | ast.FunctionDef | ast.ClassDef = ast.parse((ROOT / path).read_bytes())
+    for name in names:
+        defined = {one.name: one for one in inside.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+        if name not in defined:
+            return False
+        inside = defined[name]
+    return True
 
 
 def unproved(rows: Sequence[Row], outcomes: Mapping[str, str]) -> Iterator[str]:

@@ -175,6 +175,7 @@ class TestAMapThatIsWrong:
             ({"code": ["vaultfs/nothing.py"]}, f"{AUDIT}: vaultfs/nothing.py is not there"),
             ({"tests": ["tests/test_nothing.py"]}, f"{AUDIT}: tests/test_nothing.py is not there"),
             ({"tests": ["tests/test_guides.py::test_a_guide"]}, "tests/test_guides.py::test_a_guide is not there"),
+            ({"tests": ["tests/conftest.py::TestNo::samples"]}, "tests/conftest.py::TestNo::samples is not there"),
             ({"id": "164.312(z)"}, "164.312(z): not a paragraph that the map answers"),
             ({"id": "164.312(z)"}, f"{AUDIT}: no row"),
             ({"id": "164.312(d)"}, "164.312(d): 2 rows"),
