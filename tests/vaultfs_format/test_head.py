@@ -204,6 +204,8 @@ def test_a_tree_that_does_not_fit_is_refused(at: int, value: bytes, rule: int) -
         (changed(PEAKS_AT + 1, b"\xff"), LimitExceeded),
         (changed(PEAKS_AT + 1, b"\x40"), Truncated),
         (changed(COUNTS_AT, b"\0"), TrailingBytes),
+        (changed(SIZE_AT, (limits.MAX_NUMBER + 1).to_bytes(8, "little")), LimitExceeded),
+        (changed(HEADER.offset_of("last_commit"), (limits.MAX_NUMBER + 1).to_bytes(8, "little")), LimitExceeded),
         (DATA[:-1], Truncated),
         (DATA[: HEADER.size], Truncated),
         (DATA[:-1] + bytes([DATA[-1] ^ 1]), DigestMismatch),
