@@ -63,7 +63,7 @@ def segment_rows(draw: st.DrawFn) -> list[SegmentRow]:
     st.lists(DIGEST, max_size=9),
     POSITIVE,
     U32,
-    U64,
+    st.integers(0, limits.MAX_NUMBER),
     POSITIVE,
 )
 def test_what_is_written_is_read(
