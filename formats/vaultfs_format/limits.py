@@ -180,6 +180,9 @@ MAX_LOG_ENTRY = 65_535
 MAX_PROOF_EXTRA = 64 * KIB
 """Most extra data of a proof file."""
 
+MAX_SUBJECT_PROOF = 256 * MIB
+"""Largest proof that a list of events about a subject is complete."""
+
 MAX_POLICY = 1 * MIB
 """Largest policy of a log."""
 

@@ -18,7 +18,7 @@ from vaultfs_format.errors import FieldInvalid, ProofInvalid, Structure
 from vaultfs_format.events.base import Event
 from vaultfs_format.events.codec import decode_event
 from vaultfs_format.layout import Buffer, require
-from vaultfs_format.limits import MAX_TREE_PROOF, MIB
+from vaultfs_format.limits import MAX_NUMBER, MAX_SUBJECT_PROOF, MAX_TREE_PROOF
 from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, row_keys
 from vaultfs_format.suite import DIGEST, FIPS
 from vaultfs_format.tlog.checkpoint import Checkpoint
@@ -27,13 +27,11 @@ from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
 
 FORMAT = "vaultfs-subject-proof@v1"
-MAX_SUBJECT_PROOF = 256 * MIB
-"""Largest proof that is read."""
 
 Hash = Annotated[bytes, Meta(min_length=DIGEST, max_length=DIGEST)]
 Path = Annotated[tuple[Hash, ...], Meta(max_length=MAX_TREE_PROOF)]
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
-_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
 class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,8 +94,8 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     stated: Stated
     groups: tuple[tuple[Counted, ...], ...]
-    events: _Number = 0
-    digest: Hash = bytes(DIGEST)
+    events: _Number
+    digest: Hash
 
     def __repr__(self) -> str:
         return "<SubjectProof>"

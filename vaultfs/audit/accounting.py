@@ -14,6 +14,7 @@ from vaultfs_format.events.base import Event
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import SubjectAccounted
 from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
+from vaultfs_format.suite import DIGEST
 
 from vaultfs.audit.events import NOBODYS_SESSION, subject_of
 from vaultfs.audit.view import LogView
@@ -75,7 +76,7 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
         groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
         note = view.checkpoint().encode().decode()
         stated = _stated(vault, view, found.stated, wanted)
-    return Accounting(entries, SubjectProof(FORMAT, wanted, note, stated, groups))
+    return Accounting(entries, SubjectProof(FORMAT, wanted, note, stated, groups, 0, bytes(DIGEST)))
 
 
 def _entries(view: LogView, found: _Found) -> Iterator[Entry]:

@@ -128,6 +128,8 @@ def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, a
         live.parts.update(part.segment_id for part in group.parts)
         engine.leaves += len(group.audit) // ENTRY.size
         if group.commits:
+            if group.first_commit <= engine.last_commit:
+                raise VaultDamaged(group=group.number)
             engine.last_commit = group.first_commit + group.commits - 1
     restore_parts(engine, live.parts)
 

@@ -76,12 +76,16 @@ def encode_event(event: Event) -> bytes:
 def decode_event(data: Buffer) -> Event:
     """Parse an event; of one of a type that is not known, no more than its beginning.
 
+    Of a known type all fields must be there, each in its shortest form: what is encoded again is the same.
+
     Raises
     ------
     FieldInvalid
     """
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return _known.decode(data)
+        event = _known.decode(data)
+        if _encoder.encode(event) == data:
+            return event
     with suppress(msgspec.MsgspecError, RecursionError):
         found = _beginning.decode(data)
         if found.type not in CLASSES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,6 +139,16 @@ def test_events_about_others_are_not_taken_for_its_own(vault: vaultfs.Vault) -> 
 def test_what_is_no_proof_is_refused(data: bytes) -> None:
     with pytest.raises(FieldInvalid):
         SubjectProof.decode(data)
+
+
+@pytest.mark.parametrize("name", SubjectProof.__struct_fields__)
+def test_a_proof_without_one_of_its_members_is_refused(vault: vaultfs.Vault, name: str) -> None:
+    found, _ = accounted(vault)
+    whole = json.loads(found.proof.encode())
+    assert SubjectProof.decode(json.dumps(whole).encode()) == found.proof
+    whole.pop(name)
+    with pytest.raises(FieldInvalid):
+        SubjectProof.decode(json.dumps(whole).encode())
 
 
 def test_a_proof_of_another_format_or_with_an_empty_group_or_torn_rows_is_refused(vault: vaultfs.Vault) -> None:

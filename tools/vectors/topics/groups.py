@@ -339,6 +339,11 @@ def _access_groups(topic: Topic) -> None:
     for name, comment, draft in (
         ("access-with-records", "A group of an access journal with a record.", commit_group(1, 1, [scenes.PERSON])),
         (
+            "access-with-live-set",
+            "A group of an access journal with the leaf of a live set.",
+            commit_group(1, 1, [scenes.LOG], [scenes.LIVE_SET, *scenes.LEAVES]),
+        ),
+        (
             "access-with-parts",
             "A group of an access journal that names a part file.",
             replace(
