@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ Exit codes: 0 done, and the log is good; 4 it is not, or a proof does not hold; 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = cli.words(argv)
     if words and words[0] in _COMMANDS:
         about, add_options, body = _COMMANDS[words[0]]
         parser = cli.Parser(f"{PROG} {words[0]}", about, epilog=EPILOG)

@@ -266,6 +266,20 @@ def account() -> str:
 # Running. ----------------------------------------------------------------------------------------------------------
 
 
+def words(argv: Sequence[str] | None) -> list[str]:
+    """Return the arguments after the program's name, for a command that looks at them before they are parsed.
+
+    Parameters
+    ----------
+    argv
+        As of `run`.
+    """
+    if argv is None:
+        undumpable()
+        return sys.argv[1:]
+    return list(argv)
+
+
 def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and return its exit code. Errors are shown as codes, never as tracebacks.
 
@@ -277,9 +291,7 @@ def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequenc
         The arguments after the program's name; by default those of the process, which is then the command's own, and
         made undumpable.
     """
-    if argv is None:
-        undumpable()
-    args = parser.parse_args(argv)
+    args = parser.parse_args(words(argv))
     try:
         code = body(args)
         sys.stdout.flush()

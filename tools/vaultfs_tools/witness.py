@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.refusals import LogInconsistent, LogUnknown, SizeConflict, WitnessRefused, signatures_in
-from vaultfs_format.undumpable import undumpable
 
 from vaultfs_tools import cli
 from vaultfs_tools.witnessing import share
@@ -27,9 +25,7 @@ _EXITS = {SizeConflict.status: cli.Exit.ATTENTION, LogInconsistent.status: cli.E
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    if argv is None:
-        undumpable()
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = cli.words(argv)
     if words and words[0] in _COMMANDS:
         about, add_options, body = _COMMANDS[words[0]]
         parser = cli.Parser(f"{PROG} {words[0]}", about, epilog=EPILOG)
