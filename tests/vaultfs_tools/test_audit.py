@@ -157,7 +157,7 @@ class TestAccounting:
         assert (read["session"]["principal"], read["session"]["purpose"]) == (WHO.id, "TREAT")
         assert (tmp_path / "proof.json").stat().st_mode & 0o077 == 0
         code, shown = run("accounting", path, bytes(subject).hex(), "--disclosures")
-        assert (code, shown["entries"]) == (0, [])
+        assert (code, shown["disclosures"], shown["suspended"]) == (0, [], 0)
 
     def test_it_is_shown_for_people(self, tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = str(secret_file(tmp_path / "given", PASSPHRASE.secret))
