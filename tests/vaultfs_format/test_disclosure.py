@@ -68,7 +68,7 @@ def test_no_more_is_a_suspension(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", [Statement, SuspensionStatement])
 @pytest.mark.parametrize("data", [b"", b"\xc0", b"\x90", b"\xff" * 9, b"\x91" * 5000, b"\xa5\xff\xff\xff\xff\xff"])
-def test_what_is_no_statement_is_refused(kind: type[Statement] | type[SuspensionStatement], data: bytes) -> None:
+def test_what_is_no_statement_is_refused(kind: type[Statement | SuspensionStatement], data: bytes) -> None:
     with pytest.raises(FieldInvalid) as refused:
         kind.decode(data)
     assert refused.value.__cause__ is refused.value.__context__ is None
