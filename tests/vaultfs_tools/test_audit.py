@@ -197,7 +197,8 @@ class TestDisclosures:
     FORMULA = "=cmd|' /C calc'!A1 | *Registry*\n<b>"
 
     @pytest.fixture(scope="class")
-    def held(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    @classmethod
+    def held(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         """Return a vault with disclosures of which one is suspended, and the subject."""
         path = tmp_path_factory.mktemp("disclosures") / "v"
         with create(path) as vault, vault.session(WHO, "TREAT") as session:
@@ -205,13 +206,13 @@ class TestDisclosures:
                 put(vault, b"one", subject=subject)
             with session.transaction() as txn:
                 for recipient, basis in (
-                    (self.FORMULA, vaultfs.Basis.PUBLIC_HEALTH),
-                    (self.FORMULA, vaultfs.Basis.PUBLIC_HEALTH),
+                    (cls.FORMULA, vaultfs.Basis.PUBLIC_HEALTH),
+                    (cls.FORMULA, vaultfs.Basis.PUBLIC_HEALTH),
                     ("Sheriff", vaultfs.Basis.LAW_ENFORCEMENT),
                     ("Payer", vaultfs.Basis.TREATMENT_PAYMENT_OPERATIONS),
                     ("Thief", vaultfs.Basis.NOT_PERMITTED),
                 ):
-                    txn.disclose(MRN, self.stated(recipient, basis), 2)
+                    txn.disclose(MRN, cls.stated(recipient, basis), 2)
                 txn.suspend(MRN, vaultfs.Suspension(recipient="Sheriff", until=datetime(2100, 1, 1, tzinfo=UTC)))
             session.disclose(session.subjects(MRN)[0], 1)
             return path, bytes(session.subjects(MRN)[0]).hex()
