@@ -6,6 +6,7 @@ They are MessagePack arrays, each part in the shortest form, so that there is on
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Meta
 
 from vaultfs_format import limits, sha2
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure
-from vaultfs_format.layout import Buffer, require
+from vaultfs_format.layout import Buffer
 from vaultfs_format.tlog.lines import bounded
 
 Text = Annotated[str, Meta(min_length=1, max_length=limits.MAX_DISCLOSURE_TEXT)]
@@ -53,7 +54,7 @@ class Statement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
         LimitExceeded
             A text is empty or too long, or no text.
         """
-        return _encoded(self, Statement, 1)
+        return _encoded(self, Statement)
 
     @classmethod
     def decode(cls, data: Buffer) -> Statement:
@@ -63,7 +64,10 @@ class Statement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
         ------
         FieldInvalid, LimitExceeded
         """
-        return _decoded(data, cls, 1)
+        found = _decoded(data, cls)
+        if found is None:
+            raise FieldInvalid(structure=Structure.DISCLOSURE, rule=1)
+        return found
 
 
 class SuspensionStatement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -99,7 +103,7 @@ class SuspensionStatement(msgspec.Struct, frozen=True, array_like=True, forbid_u
         """
         if not self.fits():
             raise LimitExceeded(structure=Structure.DISCLOSURE)
-        return _encoded(self, SuspensionStatement, 2)
+        return _encoded(self, SuspensionStatement)
 
     @classmethod
     def decode(cls, data: Buffer) -> SuspensionStatement:
@@ -109,8 +113,9 @@ class SuspensionStatement(msgspec.Struct, frozen=True, array_like=True, forbid_u
         ------
         FieldInvalid, LimitExceeded
         """
-        found = _decoded(data, cls, 2)
-        require(found.fits(), Structure.DISCLOSURE, 2)
+        found = _decoded(data, cls)
+        if found is None or not found.fits():
+            raise FieldInvalid(structure=Structure.DISCLOSURE, rule=2)
         return found
 
 
@@ -123,24 +128,19 @@ _S = TypeVar("_S", Statement, SuspensionStatement)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _encoded(statement: _S, kind: type[_S], rule: int) -> bytes:
+def _encoded(statement: _S, kind: type[_S]) -> bytes:
     data = None
-    try:
+    with suppress(TypeError, UnicodeEncodeError, OverflowError):
         data = _encode(statement)
-        _decoded(data, kind, rule)
-    except (FieldInvalid, TypeError, UnicodeEncodeError, OverflowError):
-        data = None
-    if data is None:  # here, where no error that holds data is its context
+    if data is None or _decoded(data, kind) is None:  # here, where no error that holds data is its context
         raise LimitExceeded(structure=Structure.DISCLOSURE)
     return data
 
 
-def _decoded(data: Buffer, kind: type[_S], rule: int) -> _S:
+def _decoded(data: Buffer, kind: type[_S]) -> _S | None:
+    """Return the statement that stands there; None where there is none, or in another form."""
     bounded(data, limits.MAX_DISCLOSURE, Structure.DISCLOSURE)
-    try:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = msgspec.msgpack.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        found = None
-    if found is None or _encode(found) != bytes(data):  # here, as above
-        raise FieldInvalid(structure=Structure.DISCLOSURE, rule=rule)
-    return found
+        return found if _encode(found) == bytes(data) else None
+    return None

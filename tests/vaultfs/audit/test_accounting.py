@@ -218,6 +218,44 @@ def test_where_a_leaf_that_is_counted_is_lost_there_is_no_accounting(tmp_path: P
             account(vault, subject)
 
 
+class _Back:
+    """A clock that brings files back once the vault has settled: their medium was away while it did."""
+
+    def __init__(self) -> None:
+        self.vault: vaultfs.Vault | None = None
+        self.generation = 0
+        self.away: list[Path] = []
+
+    def __call__(self) -> int:
+        if self.vault is not None and self.vault.engine.head.generation > self.generation:
+            while self.away:
+                path = self.away.pop()
+                path.with_suffix(".away").rename(path)
+        return 1_700_000_000_000_000
+
+
+def test_where_heads_could_not_be_stated_there_is_no_accounting_until_they_are(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        for number in range(2):
+            put(vault, b"%d" % number, subject=ONE)
+            vault.settle()
+        subject = surrogate(vault, ONE)
+        vault.rebuild_index()
+    clock = _Back()
+    clock.away = [path for path in (tmp_path / "v").rglob("*.vseg") if "audit" in path.parts]
+    assert clock.away
+    for path in clock.away:
+        path.rename(path.with_suffix(".away"))
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        clock.vault, clock.generation = vault, vault.engine.head.generation
+        with pytest.raises(VaultDamaged):
+            account(vault, subject)
+        assert not clock.away
+        found = account(vault, subject)
+        found.proof.verify(LogView(vault).keys)
+        assert [type(one.event) for one in found.entries].count(SubjectAccounted) == 2
+
+
 def test_a_proof_shows_nothing_in_its_repr(vault: vaultfs.Vault) -> None:
     found, _ = accounted(vault)
     assert repr(found.proof) == "<SubjectProof>"

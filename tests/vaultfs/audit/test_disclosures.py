@@ -14,6 +14,7 @@ from vaultfs_format.errors import CommitmentMismatch, FieldInvalid, ProofInvalid
 from vaultfs_format.events.disclosures import SubjectDisclosed
 from vaultfs_format.events.records import SubjectExported
 from vaultfs_format.subjectproof import SubjectProof
+from vaultfs_tools.auditing import accounts
 
 import vaultfs
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, events
@@ -363,6 +364,7 @@ class TestRecords:
         assert (row.gone, row.recipient, row.date) == (True, None, TODAY)
         assert (row.basis, row.records) == (Basis.PUBLIC_HEALTH, 5)
         assert found.proof.statements == ()
+        assert accounts.rows_of(found, summarise=True)[0]["note"] == "what was stated went with the subject"
         found.proof.verify(LogView(vault).keys)
 
     @pytest.mark.parametrize(

@@ -416,7 +416,16 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     found = account(vault, subject)
     watch.said(found.proof, found.proof.groups[:1], [entry.event for entry in found.entries], verify(vault))
     told = disclosures(found)
-    watch.said(found, found.said, told, told.rows, told.summarised(), told.proof, list(told.proof.disclosed()))
+    watch.said(
+        found,
+        found.said,
+        told,
+        told.rows,
+        [row.gone for row in told.rows],
+        told.summarised(),
+        told.proof,
+        list(told.proof.disclosed()),
+    )
     export(vault, folder / "log")
     view = LogView(vault)
     head = Checkpoint(origin_of(vault.id), view.size, view.root)
