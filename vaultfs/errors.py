@@ -142,6 +142,23 @@ class AttestationFailed(VaultError, PermissionError):
     advice = "Look at what signs for the person: it raised, or gave no signature that the format can keep."
 
 
+# 2650-2659: disclosures. --------------------------------------------------------------------------------------------
+
+
+class DisclosureInvalid(VaultError, ValueError):
+    """The statement of a disclosure lacks recipient, description or purpose, or one of them is too long."""
+
+    code = 2650
+    advice = "State all three: 45 CFR 164.528(b)(2) wants them. Each has 1 to 2,048 characters, and so has an address."
+
+
+class SuspensionInvalid(VaultError, ValueError):
+    """A suspension of accounting names nobody, ends before it begins, or is longer than an oral one may be."""
+
+    code = 2651
+    advice = "Ask the agency until when; an oral statement holds for 30 days, after which a written one is needed."
+
+
 # 2200-2299: the vault as a place. ----------------------------------------------------------------------------------
 
 

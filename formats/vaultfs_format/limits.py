@@ -188,3 +188,12 @@ MAX_POLICY = 1 * MIB
 
 MAX_POLICY_LINES = 256
 """Most logs, most witnesses and most groups of a policy."""
+
+MAX_DISCLOSURE_TEXT = 2048
+"""Longest text that a statement of a disclosure or suspension has, in characters."""
+
+MAX_DISCLOSURE = 48 * KIB
+"""Largest statement of a disclosure or suspension."""
+
+MAX_ORAL_SUSPENSION = 30 * 24 * 3600 * 1_000_000
+"""Microseconds for which accounting is suspended by word of mouth."""

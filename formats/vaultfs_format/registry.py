@@ -54,7 +54,10 @@ HL7V2 = (
 ).split()
 
 # Order is storage: append only.
-OWN = ("vaultfs.recipe", "vaultfs.gap", "vaultfs.quarantine", "vaultfs.link-candidate")
+OWN = (
+    *("vaultfs.recipe", "vaultfs.gap", "vaultfs.quarantine", "vaultfs.link-candidate"),
+    *("vaultfs.disclosure", "vaultfs.suspension"),
+)
 
 # Order is storage: append only.
 MEDIA_TYPES = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+import datetime as dt
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing import offline, stamping, witnessed
+from vaultfs_tools.auditing import accounts, offline, stamping, witnessed
 from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
@@ -130,8 +132,21 @@ def _run_export(args: argparse.Namespace) -> int:
 def _add_accounting(parser: argparse.ArgumentParser) -> None:
     add_vault(parser)
     parser.add_argument("subject", metavar="SUBJECT", help="surrogate of the subject, 32 hexadecimal digits")
-    parser.add_argument("--disclosures", action="store_true", help="only what left the vault (45 CFR 164.528)")
     parser.add_argument("--proof", metavar="FILE", type=Path, help="a new file: the proof that no event is missing")
+    group = parser.add_argument_group("disclosures (45 CFR 164.528), of which the proof then shows no other events")
+    group.add_argument("--disclosures", action="store_true", help="only what the subject is to be told")
+    group.add_argument("--since", metavar="DATE", type=_date, help="first day; default: six years before the last")
+    group.add_argument("--until", metavar="DATE", type=_date, help="last day; default: today, in UTC")
+    group.add_argument("--summarise", action="store_true", help="as one those to one recipient for one purpose")
+    group.add_argument("--excepted", action="store_true", help="those, too, that need not be accounted for")
+    group.add_argument("--format", choices=tuple(accounts.FORMATS), help="print what is given to the subject, so")
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a date is YYYY-MM-DD") from None
 
 
 def _run_accounting(args: argparse.Namespace) -> int:
@@ -143,19 +158,34 @@ def _run_accounting(args: argparse.Namespace) -> int:
     subject = vaultfs.SubjectId(id_of(args.subject))
     with opened(args) as vault:
         found = account(vault, subject)
+    if args.disclosures:
+        return _run_disclosures(args, found)
     if args.proof:
         create(args.proof, found.proof.encode())
-    entries = list(_chosen(found, disclosures=args.disclosures))
-    listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in entries]
-    lines = [f"{len(found.entries):,} events about the subject, of which {len(entries):,} are shown"]
-    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, entries)])
+    listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in found.entries]
+    lines = [f"{len(found.entries):,} events about the subject"]
+    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, found.entries)])
     return cli.Exit.DONE
 
 
-def _chosen(found: Accounting, *, disclosures: bool) -> Iterator[Entry]:
-    from vaultfs_format.events.records import SubjectExported
+def _run_disclosures(args: argparse.Namespace, found: Accounting) -> int:
+    from vaultfs.audit.disclosures import disclosures
+    from vaultfs_tools.custody.shares import create
 
-    return (one for one in found.entries if not disclosures or isinstance(one.event, SubjectExported))
+    told = disclosures(found, args.since, args.until, excepted=args.excepted)
+    if args.proof:
+        create(args.proof, told.proof.encode())
+    rows = accounts.rows_of(told, summarise=args.summarise)
+    keeper = f"for the keeper alone: {told.suspended:,} disclosures are left out, accounting for which is suspended"
+    if args.format:
+        print(accounts.FORMATS[args.format](told, rows), end="")
+        if told.suspended:
+            print(keeper, file=sys.stderr)
+        return cli.Exit.DONE
+    facts = {**accounts.about(told), "disclosures": rows, "suspended": told.suspended, "events": len(found.entries)}
+    head = f"{len(rows):,} rows, from {told.since} to {told.until}"
+    cli.emit(args, facts, [head, *map(accounts.line, rows), *([keeper] if told.suspended else [])])
+    return cli.Exit.DONE
 
 
 def _session(entry: Entry) -> dict[str, object] | None:

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Meta
 
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure
-from vaultfs_format.events import keys, records, session, vault  # each has its part of the classes
+from vaultfs_format.events import disclosures, keys, records, session, vault  # each has its part of the classes
 from vaultfs_format.events.base import Event, EventType, Id, Time, UnknownEvent, number_of
 from vaultfs_format.layout import Buffer
 
-_MODULES = (vault, session, records, keys)
+_MODULES = (vault, session, records, disclosures, keys)
 
 
 def _classes() -> Iterator[type[Event]]:

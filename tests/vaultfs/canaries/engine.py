@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.vaultfs import softhsm
 from tests.vaultfs.canaries.exports import exported
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
+from vaultfs.audit.disclosures import disclosures
 from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_events
 from vaultfs.audit.verifying import verify
@@ -327,6 +329,15 @@ def _subjects(watch: Watch, session: vaultfs.Session) -> None:
         txn.guard(SPACE, KEY + b"2", 0)
     with session.transaction() as txn:
         txn.unlink(known, other)
+        disclosure = vaultfs.Disclosure(
+            recipient=TEXT("recipient"),
+            address=TEXT("address"),
+            description=TEXT("described"),
+            purpose=TEXT("for"),
+            basis=vaultfs.Basis.OVERSIGHT,
+        )
+        suspension = vaultfs.Suspension(recipient=TEXT("agency"), until=datetime(2100, 1, 1, tzinfo=UTC))
+        watch.said(disclosure, suspension, txn.disclose(known, disclosure, 1), txn.suspend(known, suspension))
 
 
 def _deleted(watch: Watch, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
@@ -342,6 +353,9 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
     wrong, broken = TEXT("wrong"), TEXT("wrong") + "\ud800"
     beside = vault.path.with_name("w")
     calls: list[Callable[[], Any]] = [
+        lambda: vaultfs.Disclosure(recipient=wrong, description=broken, purpose=wrong, basis=vaultfs.Basis.OTHER),
+        lambda: vaultfs.Disclosure(recipient=wrong, description=wrong * 999, purpose="", basis=vaultfs.Basis.OTHER),
+        lambda: vaultfs.Suspension(recipient=broken, until=datetime(2100, 1, 1, tzinfo=UTC)).statement(0),
         lambda: session.find(subject=WRONG),
         lambda: session.find(subject=NAME, kind=wrong),
         lambda: session.get(record, 99),
@@ -402,6 +416,17 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     (subject, *_) = session.subjects(NAME) or [vaultfs.SubjectId(b"x" * 16)]
     found = account(vault, subject)
     watch.said(found.proof, found.proof.groups[:1], [entry.event for entry in found.entries], verify(vault))
+    told = disclosures(found)
+    watch.said(
+        found,
+        found.said,
+        told,
+        told.rows,
+        [row.gone for row in told.rows],
+        told.summarised(),
+        told.proof,
+        list(told.proof.disclosed()),
+    )
     export(vault, folder / "log")
     view = LogView(vault)
     head = Checkpoint(origin_of(vault.id), view.size, view.root)

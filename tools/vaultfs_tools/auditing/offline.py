@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import cast
 
+from vaultfs_format.disclosure import Statement
 from vaultfs_format.errors import NotSigned, Structure
 from vaultfs_format.eventproof import EventProof
-from vaultfs_format.limits import KIB, MAX_NOTE, MAX_POLICY
+from vaultfs_format.events.disclosures import SubjectDisclosed
+from vaultfs_format.limits import KIB, MAX_NOTE, MAX_POLICY, MAX_SUBJECT_PROOF
+from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.lines import bounded
@@ -24,7 +28,7 @@ _MAX_KEYS = 64 * KIB
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify-proof`."""
-    parser.add_argument("proof", metavar="PROOF", type=Path, help="proof file, as `prove` writes it")
+    parser.add_argument("proof", metavar="PROOF", type=Path, help="as `prove` writes it, or `accounting --proof`")
     parser.add_argument(
         "--keys",
         metavar="FILE",
@@ -41,9 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check a proof by the keys of its log, by a policy, or both; print what it proves."""
-    proof = EventProof.decode(read(args.proof, _MAX_PROOF))
     if args.keys is None and args.policy is None:
         raise NotSigned  # nothing is believed without saying whom
+    with args.proof.open("rb") as file:
+        of_subject = file.read(1) == b"{"
+    if of_subject:
+        return _run_subject(args)
+    proof = EventProof.decode(read(args.proof, _MAX_PROOF))
     head = proof.verify_policy(policy_in(args.policy)) if args.policy else proof.verify(keys_in(args.keys))
     if args.policy and args.keys:
         proof.verify(keys_in(args.keys))
@@ -60,6 +68,46 @@ def run(args: argparse.Namespace) -> int:
         lines += (f"  {name} {value}" for name, value in event.items() if name not in {"type", "at"})
     cli.emit(args, {**facts, "event": event}, lines)
     return cli.Exit.DONE
+
+
+def _run_subject(args: argparse.Namespace) -> int:
+    """Check the proof of an accounting; print what it proves, and what is stated of disclosures."""
+    if args.keys is None:
+        raise NotSigned  # it is shown by whoever keeps the log, whose keys are known
+    proof = SubjectProof.decode(read(args.proof, MAX_SUBJECT_PROOF, Structure.SUBJECT_PROOF))
+    head = proof.verify(keys_in(args.keys))
+    events = [shown(event) for event in proof.about()]
+    stated = [_stated(event, statement) for event, statement in proof.disclosed()]
+    facts = {
+        "origin": head.origin,
+        "size": head.size,
+        "index": proof.stated.index,
+        "kind": "subject",
+        "subject": proof.subject.hex(),
+        "total": proof.events + proof.total,
+        "closed": proof.total - len(events),
+        "events": events,
+        "disclosures": stated,
+    }
+    lines = [
+        f"proved: {facts['total']:,} events about {facts['subject']} in the log {head.origin}",
+        f"before its entry {proof.stated.index:,}, and no others",
+        f"{len(events):,} are shown, {facts['closed']:,} are closed",
+        *(f"{event['type']} at {time_text(cast('int', event['at']))}" for event in events),
+        *(f"disclosed on {one['date']} to {one['recipient']} for {one['purpose']}" for one in stated),
+    ]
+    cli.emit(args, facts, lines)
+    return cli.Exit.DONE
+
+
+def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, object]:
+    day = time_text(event.at)[:10]
+    facts: dict[str, object] = {"record": event.record.hex(), "basis": event.basis.name.lower(), "date": day}
+    names = ("recipient", "address", "description", "purpose")
+    facts |= {name: None if statement is None else getattr(statement, name) for name in names}
+    if statement is not None and statement.date is not None:
+        facts["date"] = statement.date.isoformat()
+    return facts
 
 
 def keys_in(path: Path) -> list[VerifierKey]:
@@ -103,7 +151,7 @@ def checkpoint_in(path: Path) -> Checkpoint:
     return Checkpoint.decode(note_in(path).text)
 
 
-def read(path: Path, most: int) -> bytes:
+def read(path: Path, most: int, structure: Structure = Structure.LOG_PROOF) -> bytes:
     """Return what is in a file that may be so large.
 
     Raises
@@ -112,5 +160,5 @@ def read(path: Path, most: int) -> bytes:
     """
     with path.open("rb") as file:
         data = file.read(most + 1)
-    bounded(data, most, Structure.LOG_PROOF)
+    bounded(data, most, structure)
     return data
