@@ -80,8 +80,10 @@ def decode_event(data: Buffer) -> Event:
     ------
     FieldInvalid
     """
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    try:
         return _known.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # logs have millions of them: `suppress` would be felt
     with suppress(msgspec.MsgspecError, RecursionError):
         found = _beginning.decode(data)
         if found.type not in CLASSES:
