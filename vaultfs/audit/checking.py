@@ -1,7 +1,7 @@
 """One pass over the whole log: each event against its entry, the tree against its heads, signers, heads of subjects.
 
 What is wrong with one file does not keep the others from being checked. Where entries are missing the tree cannot be
-made any further, and where events are, the heads of subjects cannot: what follows from one fault is not told as another.
+made any further, and where events are, the heads of subjects cannot: what follows from a fault is not told as another.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Checking:
     # The tree.
 
     def _grow(self, entries: bytes) -> list[bytes]:
-        """Add entries to the tree, compare it where a signer has stated its root, and return the hashes of the leaves."""
+        """Add entries to the tree, compare it where a signer has stated its root, and return the hashes."""
         hashes = merkle.audit_leaves(self._engine.suite, list(_each(entries)))
         first, self._next = self._next, self._next + len(hashes)
         done = first

@@ -1,4 +1,4 @@
-"""Checking a proof file without a vault: with the public keys of its log, and the format alone."""
+"""Checking a proof file, or an exported log, without a vault: with the public keys of its log, and the format alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing.showing import shown
+from vaultfs_tools.auditing import exported
+from vaultfs_tools.auditing.showing import as_line, of_export, shown
+from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.reports import time_text
 
 _MAX_PROOF = 2 * MAX_NOTE
@@ -24,6 +26,16 @@ _MAX_KEYS = 64 * KIB
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify-proof`."""
     parser.add_argument("proof", metavar="PROOF", type=Path, help="proof file, as `prove` writes it")
+    _add_keys(parser)
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `verify-export`."""
+    parser.add_argument("directory", metavar="DIR", type=Path, help="directory of the tiles, as `export` writes it")
+    _add_keys(parser)
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys",
         metavar="FILE",
@@ -50,6 +62,17 @@ def run(args: argparse.Namespace) -> int:
         lines += (f"  {name} {value}" for name, value in event.items() if name not in {"type", "at"})
     cli.emit(args, {**facts, "event": event}, lines)
     return cli.Exit.DONE
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Check an exported log; print what was found."""
+    done = exported.alone(VaultFiles(args.directory), keys_in(args.keys))
+    wrong = [of_export(one) for one in done.found]
+    size = None if done.head is None else done.head.size
+    facts = {"size": size, "files": done.files, "beyond": done.beyond, "foreign": done.foreign, "findings": wrong}
+    text = f"{size or 0:,} entries in {done.files:,} files, {done.beyond:,} files beyond, {done.foreign:,} foreign"
+    cli.emit(args, facts, [f"{'wrong' if wrong else 'good'}: {text}", *map(as_line, wrong)])
+    return cli.Exit.DAMAGED if wrong else cli.Exit.DONE
 
 
 def keys_in(path: Path) -> list[VerifierKey]:
