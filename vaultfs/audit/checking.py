@@ -186,6 +186,7 @@ class Checking:
         if entry.kind is LeafKind.SUBJECTS:
             if entry.number != index:
                 self._note(Part.ENTRY, wrong)
+                self._heads = None
             elif self._heads is not None:
                 self._heads.fold(index)
                 if self._heads.entry() != entry:

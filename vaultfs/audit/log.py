@@ -58,7 +58,7 @@ def reopened(engine: Engine, live: LiveJournal) -> LiveJournal:
     mirror = Mirror(engine.vfs, engine.layout.copy_of(path))
     file = open_named(engine.vfs, path)
     journal = JournalFile(file, live.journal.header, live.journal.keys, live.journal.first_chain, mirror)
-    journal.last_group, journal.chain = live.journal.last_group, live.journal.chain
+    journal.last_group, journal.chain, journal.end = live.journal.last_group, live.journal.chain, live.journal.end
     return LiveJournal(live.number, journal)
 
 
