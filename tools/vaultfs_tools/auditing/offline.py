@@ -14,7 +14,7 @@ from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing import exported
+from vaultfs_tools.auditing.rebuilding import alone
 from vaultfs_tools.auditing.showing import as_line, of_export, shown
 from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.reports import time_text
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Check an exported log; print what was found."""
-    done = exported.alone(VaultFiles(args.directory), keys_in(args.keys))
+    done = alone(VaultFiles(args.directory), keys_in(args.keys))
     wrong = [of_export(one) for one in done.found]
     size = None if done.head is None else done.head.size
     facts = {"size": size, "files": done.files, "beyond": done.beyond, "foreign": done.foreign, "findings": wrong}
