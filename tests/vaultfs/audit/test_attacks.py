@@ -13,6 +13,8 @@ from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
 from vaultfs_format.errors import FileId, Structure
 from vaultfs_format.group import GROUP_MAGIC, group_sizes
 from vaultfs_format.journal import HEADER_SIZE
+from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_tools.auditing.exported import against_log
 from vaultfs_tools.keyless import VaultFiles, check
 
 import vaultfs
@@ -336,7 +338,7 @@ def test_a_past_that_was_written_again_is_found_by_who_has_seen_the_other_one(tm
         old = crashed(tmp_path / "v", tmp_path / "old")
         put(vault, subject=OTHER)
         export(vault, tmp_path / "log")
-        seen = LogView(vault).checkpoint()
+        seen = Checkpoint.decode(LogView(vault).checkpoint().text)
     with reopen(old) as vault:
         for _ in range(20):
             put(vault)
@@ -344,7 +346,12 @@ def test_a_past_that_was_written_again_is_found_by_who_has_seen_the_other_one(tm
         assert check_log(vault).findings == ()
         with pytest.raises(LogDiverged):
             export(vault, tmp_path / "log")
-        assert LogView(vault).checkpoint() != seen
+        with pytest.raises(LogDiverged):
+            LogView(vault).check_grown_from(seen)
+        view = LogView(vault)
+        wrong = against_log(VaultFiles(tmp_path / "log"), view.content, view.size, view.minimum).found
+    assert {one.file.partition("/")[0] for one in wrong} == {"tile"}
+    assert int(wrong[0].error.facts["offset"] or 0) > 0
 
 
 def test_what_is_shredded_is_still_in_the_tree(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_report_that_cannot_be_recorded_is_not_given(tmp_path: Path) -> None:
         with pytest.raises(StorageFull):
             report(vault, 0, 1 << 62)
         vfs.heal()
-        put(vault)
+    with reopen(tmp_path / "v") as vault:
         assert events_of(vault, LogReported) == []
 
 

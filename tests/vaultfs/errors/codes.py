@@ -76,6 +76,8 @@ NAMES = {
     2501: "KeyExpired",
     2502: "KeyNotUsable",
     2503: "TransitionInvalid",
+    2680: "ExportDiffers",
+    2681: "ExportMissing",
     5000: "SourceError",
     5001: "FormatUnknown",
     5002: "JsonMalformed",
