@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from vaultfs_format.errors import NotAuthentic
-
 from vaultfs.audit.checking import Checking, See
-from vaultfs.audit.findings import Finding, Part, Verified
+from vaultfs.audit.findings import Verified
 from vaultfs.audit.log import reopened
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.vault import Vault
@@ -44,6 +42,8 @@ def check_log(vault: Vault) -> Verified:
 
     Raises
     ------
+    SignatureInvalid
+        A signer was not named by the one before: nothing that they have signed can be told apart.
     VaultDamaged, VaultMissing, StorageFailed, Closed
         The vault cannot be read at all.
     """
@@ -58,12 +58,8 @@ def _run(vault: Vault, see: See) -> Verified:
         superblock, _ = read_superblock(engine.vfs, engine.layout, head)
         journals = [reopened(engine, live) for live in engine.live]
     try:
-        done = Checking(engine, head, superblock.handovers(), see).run(journals)
+        superblock.check_line()
+        return Checking(engine, head, superblock.handovers(), see).run(journals)
     finally:
         for live in journals:
             live.journal.close()
-    try:
-        superblock.check_line()
-    except NotAuthentic as error:
-        done.findings = (Finding(Part.SIGNER, error), *done.findings)
-    return done
