@@ -91,6 +91,11 @@ class Group:
     directory_offset: int
     keys_offset: int
 
+    @property
+    def audit_offset(self) -> int:
+        """Where the audit entries begin."""
+        return self.keys_offset + len(self.sealed_keys)
+
     def audit_entries(self) -> list[AuditEntry]:
         """Return the audit entries of the group, in order."""
         return [AuditEntry.decode(self.audit, at) for at in range(0, len(self.audit), ENTRY.size)]

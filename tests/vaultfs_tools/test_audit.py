@@ -88,9 +88,12 @@ class TestVerify:
     def test_a_log_that_was_changed_is_found(self, run: Run, path: Path) -> None:
         for segment in (path / "segments").rglob("audit/**/*.vseg"):
             segment.write_bytes(bytes(segment.stat().st_size))
+        code, shown = run("verify", path, "--checkpoint", path / "none")
+        assert code == 8
         code, shown = run("verify", path)
-        assert code in {4, 8}
-        assert shown["error"]["code"]
+        assert code == 4
+        assert all((path / one["file"]).is_file() for one in shown["findings"])
+        assert {(one["part"], one["index"], one["error"]["code"]) for one in shown["findings"]} == {("file", 0, 2301)}
 
 
 class TestProofs:

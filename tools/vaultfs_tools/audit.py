@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing import accounts, offline, stamping, witnessed
+from vaultfs_tools.auditing import accounts, offline, reporting, stamping, verifying, witnessed
 from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROG = "vaultfs-audit"
 EPILOG = """\
 Exit codes: 0 done, and the log is good; 4 it is not, or a proof does not hold; 8 nothing could be done; 16 wrong usage;
-130 interrupted. `verify-proof` needs no vault, and loads nothing that writes one.
+130 interrupted. `verify-proof` and `verify-export` need no vault, and load nothing that writes one.
 """
 
 
@@ -39,43 +39,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return parser.error(f"COMMAND is one of {', '.join(_COMMANDS)}")
 
 
-# Checking. ---------------------------------------------------------------------------------------------------------
+# Checking and reporting. -------------------------------------------------------------------------------------------
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     add_vault(parser)
-    parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a checkpoint that was exported: the log must have grown from it; repeat it for several",
-    )
+    verifying.add_options(parser)
 
 
 def _run_verify(args: argparse.Namespace) -> int:
-    from vaultfs.audit.verifying import verify
-    from vaultfs.audit.view import LogView
+    return verifying.run(args, opened)
 
-    known = [offline.checkpoint_in(path) for path in args.checkpoint]
-    with opened(args) as vault:
-        found = verify(vault)
-        if known:
-            view = LogView(vault)
-            for one in known:
-                view.check_grown_from(one)
-    facts = {
-        "leaves": found.leaves,
-        "events": found.events,
-        "subjects": found.subjects,
-        "signers": found.signers,
-        "first": found.first,
-        "checkpoints": len(known),
-    }
-    text = f"{found.events:,} events in {found.leaves:,} leaves, {found.subjects:,} subjects, {found.signers:,} signers"
-    cli.emit(args, facts, [f"good: {text}", *([f"grown from {len(known):,} checkpoints"] if known else [])])
-    return cli.Exit.DONE
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add_vault(parser)
+    reporting.add_options(parser)
+
+
+def _run_report(args: argparse.Namespace) -> int:
+    return reporting.run(args, opened)
 
 
 # Proofs for strangers. ---------------------------------------------------------------------------------------------
@@ -200,9 +182,11 @@ def _line(entry: Entry) -> str:
 _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 _COMMANDS: dict[str, _Command] = {
     "verify": ("Check the whole log: events, tree, signers, heads of subjects.", _add_verify, _run_verify),
+    "report": ("Report who acted, on whom and why, and what became of keys and copies.", _add_report, _run_report),
     "keys": ("Print the keys that verify checkpoints and proofs of the log.", add_vault, _run_keys),
     "prove": ("Write the proof of an entry, with its event.", _add_prove, _run_prove),
     "verify-proof": ("Check a proof without a vault.", offline.add_options, offline.run),
+    "verify-export": ("Check an exported log without a vault.", offline.add_export_options, offline.run_export),
     "request": ("Write what witnesses are asked, to be carried to them.", witnessed.add_request, witnessed.run_request),
     "join": ("Put carried answers to the checkpoint.", witnessed.add_join, witnessed.run_join),
     "cosign": ("Let witnesses cosign the log, and keep what they cosign.", witnessed.add_cosign, witnessed.run_cosign),

@@ -19,7 +19,7 @@ from enum import Enum, IntEnum
 from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
-from vaultfs_format.errors import FormatError, NotAuthentic, VaultError
+from vaultfs_format.errors import Fact, FileId, FormatError, NotAuthentic, VaultError
 from vaultfs_format.secret import Secret
 from vaultfs_format.undumpable import undumpable
 
@@ -325,10 +325,16 @@ def described(error: VaultError) -> dict[str, object]:
         "code": error.code,
         "name": type(error).__name__,
         "message": error.message(),
-        "facts": {name: _plain(value) if isinstance(value, Enum) else value for name, value in error.facts.items()},
+        "facts": {name: _fact(value) for name, value in error.facts.items()},
         "retryable": error.retryable,
         "advice": error.advice,
     }
+
+
+def _fact(value: Fact) -> object:
+    if isinstance(value, FileId):
+        return str(value)
+    return _plain(value) if isinstance(value, Enum) else value
 
 
 def show_error(prog: str, error: VaultError, *, as_json: bool, place: str = "") -> None:

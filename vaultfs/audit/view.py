@@ -205,7 +205,7 @@ class LogView:
                 continue
             path = place / tile.path
             files.make_directory(path.parent)
-            files.replace(path, self._content(tile))
+            files.replace(path, self.content(tile))
             written += 1
         files.make_directory(place)
         files.replace(place / CHECKPOINT, self.checkpoint().encode())
@@ -240,7 +240,14 @@ class LogView:
         """Return whether no part of a tile was pruned."""
         return tile.index * WIDTH << 8 * (tile.level or 0) >= self.minimum
 
-    def _content(self, tile: Tile) -> bytes:
+    def content(self, tile: Tile) -> bytes:
+        """Return the bytes of a tile, or of a bundle, of which nothing was pruned.
+
+        Raises
+        ------
+        NotFound, IndexError
+            The log has no such tile.
+        """
         if tile.level is not None:
             return encode_tile(tile, self._hashes)
         first = tile.index * WIDTH

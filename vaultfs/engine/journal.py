@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vaultfs_format import limits
+from vaultfs_format.errors import Fact, FileId
 from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
@@ -273,13 +274,15 @@ class JournalFile:
             return None
         return data, group
 
-    def check_tail(self, floor: int) -> int:
+    def check_tail(self, floor: int, leaf: int | None = None) -> int:
         """Judge what follows the last good group; return the number of void bytes, zeros at the end not counted.
 
         Parameters
         ----------
         floor
             Number of the last group that is known, from elsewhere, to have been durable.
+        leaf
+            Index of the first leaf of the audit tree behind the last good group, where that is known.
 
         Raises
         ------
@@ -288,12 +291,17 @@ class JournalFile:
         """
         lost = self.last_group < floor
         if lost or self._claims_durable(self.file) or self._claims_durable(self.mirror):
-            raise VaultDamaged(group=self.last_group + 1)
+            raise self.damaged(**({} if leaf is None else {"leaf": leaf}))
         void = 0
         for at in range(self.end, self.file.size(), limits.MIB):
             if written := len(self.file.read(at, limits.MIB).rstrip(b"\0")):
                 void = at + written - self.end
         return void
+
+    def damaged(self, **facts: Fact) -> VaultDamaged:
+        """Return what says that the group after the last good one is damaged or missing: which it is, and where."""
+        file = FileId.of(self.header.journal_id)
+        return VaultDamaged(group=self.last_group + 1, file=file, offset=self.end, **facts)
 
     def _claims_durable(self, source: File | Mirror) -> bool:
         """Return whether a later group of this journal says that the one after the last good group was durable.

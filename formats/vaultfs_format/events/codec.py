@@ -82,10 +82,12 @@ def decode_event(data: Buffer) -> Event:
     ------
     FieldInvalid
     """
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    try:
         event = _known.decode(data)
         if _encoder.encode(event) == data:
             return event
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # logs have millions of them: `suppress` would be felt
     with suppress(msgspec.MsgspecError, RecursionError):
         found = _beginning.decode(data)
         if found.type not in CLASSES:

@@ -25,7 +25,7 @@ from vaultfs_tools.copying.turn import Source
 import vaultfs
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
-from vaultfs.audit import accounting, anchoring, log, verifying, view
+from vaultfs.audit import accounting, anchoring, log, report, verifying, view
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
@@ -73,7 +73,7 @@ FUNCTIONS = {
     "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.redrive",
     "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
-    *(f"audit.{name}" for module in (accounting, anchoring, log, verifying, view)
+    *(f"audit.{name}" for module in (accounting, anchoring, log, report, verifying, view)
       for name, value in vars(module).items()
       if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
@@ -236,6 +236,8 @@ DONE: dict[str, Scene] = {
     "audit.read_events": lambda s: list(log.read_events(s.vault)),
     "audit.read_leaves": lambda s: list(log.read_leaves(s.vault)),
     "audit.verify": lambda s: verifying.verify(s.vault),
+    "audit.check_log": lambda s: verifying.check_log(s.vault),
+    "audit.report": lambda s: report.report(s.vault, 0, 1),
     "audit.account": lambda s: accounting.account(s.vault, s.one),
     "audit.prove": lambda s: view.prove(s.vault, 1),
     "audit.export": lambda s: view.export(s.vault, s.place / "log"),
@@ -280,6 +282,7 @@ FAILED: dict[str, Scene] = {
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
     "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
+    "audit.report": lambda s: report.report(s.vault, 1, 0),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vaultfs_format.errors import FileId
 from vaultfs_format.events.base import UnknownEvent
 from vaultfs_format.events.session import SessionOpened, statement_of
 from vaultfs_format.secret import Secret
@@ -25,8 +26,11 @@ from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
 from vaultfs.audit.disclosures import disclosures
 from vaultfs.audit.events import sealable
+from vaultfs.audit.findings import Finding, Part
 from vaultfs.audit.log import read_events
-from vaultfs.audit.verifying import verify
+from vaultfs.audit.report import report
+from vaultfs.audit.tallying import Table
+from vaultfs.audit.verifying import check_log, verify
 from vaultfs.audit.view import LogView, export, origin_of, prove
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
@@ -427,6 +431,11 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
         told.proof,
         list(told.proof.disclosed()),
     )
+    made = report(vault, 0, 1 << 62)
+    watch.said(made, made.rows, made.table(Table.ACCESS_BY_PERSON))
+    harmed = check_log(vault)
+    wrong = Finding(Part.FILE, vaultfs.VaultError(leaf=1, file=FileId.of(bytes(16)), offset=2))
+    watch.said(harmed, harmed.worst, wrong, wrong.index, wrong.file, wrong.offset)
     export(vault, folder / "log")
     view = LogView(vault)
     head = Checkpoint(origin_of(vault.id), view.size, view.root)

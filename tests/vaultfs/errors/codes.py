@@ -87,6 +87,8 @@ NAMES = {
     2677: "WitnessDamaged",
     2678: "TimestampInvalid",
     2679: "TimestampRefused",
+    2680: "ExportDiffers",
+    2681: "ExportMissing",
     5000: "SourceError",
     5001: "FormatUnknown",
     5002: "JsonMalformed",

@@ -1,4 +1,4 @@
-"""Checking a proof file without a vault: with the public keys of its log, and the format alone."""
+"""Checking a proof file, or an exported log, without a vault: with the public keys of its log, and the format alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.policy import Policy
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing.showing import shown
+from vaultfs_tools.auditing.rebuilding import alone
+from vaultfs_tools.auditing.showing import as_line, of_export, shown
+from vaultfs_tools.keyless.files import VaultFiles
 from vaultfs_tools.reports import time_text
 
 _MAX_PROOF = 2 * MAX_NOTE
@@ -29,17 +31,28 @@ _MAX_KEYS = 64 * KIB
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify-proof`."""
     parser.add_argument("proof", metavar="PROOF", type=Path, help="as `prove` writes it, or `accounting --proof`")
-    parser.add_argument(
-        "--keys",
-        metavar="FILE",
-        type=Path,
-        help="verifier keys of the log, one a line, as `keys` prints them: noted when it was known whose they are",
-    )
+    _add_keys(parser)
     parser.add_argument(
         "--policy",
         metavar="FILE",
         type=Path,
         help="policy (c2sp.org/tlog-policy): which logs are believed, and which witnesses must have cosigned",
+    )
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `verify-export`."""
+    parser.add_argument("directory", metavar="DIR", type=Path, help="directory of the tiles, as `export` writes it")
+    _add_keys(parser, required=True)
+
+
+def _add_keys(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--keys",
+        metavar="FILE",
+        type=Path,
+        required=required,
+        help="verifier keys of the log, one a line, as `keys` prints them: noted when it was known whose they are",
     )
 
 
@@ -108,6 +121,17 @@ def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, o
     if statement is not None and statement.date is not None:
         facts["date"] = statement.date.isoformat()
     return facts
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Check an exported log; print what was found."""
+    done = alone(VaultFiles(args.directory), keys_in(args.keys))
+    wrong = [of_export(one) for one in done.found]
+    size = None if done.head is None else done.head.size
+    facts = {"size": size, "files": done.files, "beyond": done.beyond, "foreign": done.foreign, "findings": wrong}
+    text = f"{size or 0:,} entries in {done.files:,} files, {done.beyond:,} files beyond, {done.foreign:,} foreign"
+    cli.emit(args, facts, [f"{'wrong' if wrong else 'good'}: {text}", *map(as_line, wrong)])
+    return cli.Exit.DAMAGED if wrong else cli.Exit.DONE
 
 
 def keys_in(path: Path) -> list[VerifierKey]:
