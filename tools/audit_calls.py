@@ -164,6 +164,11 @@ CALLS: Mapping[str, Row] = {
     "audit.export": Row(("LOG_EXPORTED", "SETTLED")),
     "audit.shown": Row(("LOG_EXPORTED", "SETTLED"), why="with as many entries and events as the caller says"),
     "audit.cosign": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
+    "audit.Delivery.run": Row(
+        ("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED"), why="none where only deliveries have happened"
+    ),
+    "audit.Delivery.resend": Row(("LOG_EXPORTED",), why="before anything is sent; none where there is nothing to send"),
+    "audit.reconcile": _LOG,
     "migrate.Importer.run": Row(
         (
             *("STATE_READ", "SUBJECT_CREATED", "IDENTIFIER_ASSERTED", "RECORD_PUT", "STATE_SET", "SETTLED"),

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vaultfs_tools import audit
+from vaultfs_tools.auditing import sending
 
 import vaultfs
-from tests.vaultfs.support import OTHER, PASSPHRASE, WHO, create, put, reopen
+from tests.vaultfs.audit.deliveries.authority import NAME, Authority
+from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog
+from tests.vaultfs.support import OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
 from tests.vaultfs_tools.vaults import secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
@@ -328,3 +333,94 @@ class TestDisclosures:
             "sys.exit('vaultfs' in sys.modules or 'lmdb' in sys.modules)"
         )
         subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+class TestReceivers:
+    def test_what_is_sent_is_there_and_what_is_taken_away_is_missed(self, run: Run, path: Path, tmp_path: Path) -> None:
+        words = ("--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        code, shown = run("send", path, *words)
+        assert (code, shown["events"] > 5) == (0, True)
+        (file,) = (tmp_path / "out").glob("*.log")
+        code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
+        assert (code, found["events"], found["received"]) == (0, shown["events"], shown["events"])
+        assert (found["missing"], found["checkpoints"], found["unread"]) == ([], 1, 0)
+        lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[:2] + lines[4:]) + b"other\n")
+        code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
+        assert (code, len(found["missing"]), found["unread"]) == (1, 1, 1)
+
+    def test_a_leaf_that_was_changed_is_damage(self, run: Run, path: Path, tmp_path: Path) -> None:
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        (file,) = (tmp_path / "out").glob("*.log")
+        changed = re.sub(rb'leaf="[0-9a-f]{8}', b'leaf="00000000', file.read_bytes())
+        file.write_bytes(changed)
+        code, found = run("reconcile", path, file)
+        assert (code, bool(found["differing"])) == (4, True)
+
+    def test_the_text_says_what_the_facts_say(
+        self, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = secret_file(tmp_path / "passphrase", PASSPHRASE.secret)
+        more = f"--passphrase-file={given}"
+        words = ["--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c", more]
+        assert audit.main([*map(str, ["send", path, *words])]) == 0
+        assert "events sent" in capsys.readouterr().out
+        (file,) = (tmp_path / "out").glob("*.log")
+        lines = file.read_bytes().splitlines(keepends=True)
+        older = crashed(path, tmp_path / "older")
+        assert audit.main([*map(str, ["send", path, *words])]) == 0
+        later = file.read_bytes()
+        file.write_bytes(later.replace(lines[1], b"").replace(lines[3], lines[3].replace(b'leaf="', b'leaf="f')))
+        file.write_bytes(re.sub(rb'leaf="f([0-9a-f]{63})[0-9a-f]', rb'leaf="f\1', file.read_bytes()))
+        capsys.readouterr()
+        assert audit.main([*map(str, ["reconcile", older, file, more])]) == 4
+        text = capsys.readouterr().out
+        for word in ("are there", "missing: ", "differing: ", "put back to an older state", "passed over: "):
+            assert word in text
+        assert "vaultfs/" not in text
+
+    def test_a_spool_is_drained_without_a_key_to_a_receiver(self, run: Run, path: Path, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        server, client = authority.issue(NAME), authority.issue("client")
+        rsyslog = Rsyslog(tmp_path / "rsyslog", "ossl", authority, server, "client")
+        rsyslog.start()
+        to = [
+            *("--syslog", f"{HOST}:{rsyslog.port}", "--ca", authority.certificate, "--cursors", tmp_path / "c"),
+            *("--cert", client.certificate, "--cert-key", client.key, "--server-name", NAME),
+        ]
+        with closing(rsyslog):
+            _, sent = run("send", path, "--to-directory", tmp_path / "out", "--name", "a", "--cursors", tmp_path / "c")
+            code, shown = run("drain", tmp_path / "out", "--name", "spool", *to, "--remove", unlock=False)
+            assert (code, shown["lines"]) == (0, sent["events"] + 1)
+            assert run("drain", tmp_path / "out", "--name", "spool", *to, unlock=False) == (0, {"lines": 0})
+            code, directly = run("send", path, "--name", "b", *to, "--largest", "2048", "--enterprise", "12345")
+            assert (code, directly["events"] > sent["events"]) == (0, True)
+            code, shown = run("send", path, "--name", "c", *to[:6])
+            assert code == 8
+            assert shown["error"]["code"] in range(2600, 2606)
+        code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c")
+        assert (code, found["doubled"], found["missing"]) == (0, sent["events"], [])
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--syslog", "host"],
+            ["--syslog", "host", "--ca", "/none/ca.pem"],
+        ],
+    )
+    def test_without_certificates_nothing_is_sent(self, run: Run, path: Path, tmp_path: Path, words: list[str]) -> None:
+        code, shown = run("send", path, *words, "--name", "siem", "--cursors", tmp_path / "c")
+        assert (code, shown["error"]["code"]) == (8, 2606)
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [("host", ("host", 6514)), ("host:1", ("host", 1)), ("[::1]:7", ("::1", 7)), ("::1", ("::1", 6514))],
+    )
+    def test_an_address_has_a_host_and_perhaps_a_port(self, text: str, found: tuple[str, int]) -> None:
+        assert sending._address(text) == found
+
+    @pytest.mark.parametrize("text", [":1", "host:", "host:0", "host:65536", "host:x", ""])
+    def test_what_is_no_address_is_wrong_usage(self, path: Path, text: str) -> None:
+        with pytest.raises(SystemExit) as told:
+            audit.main(["send", str(path), "--syslog", text, "--name", "x", "--cursors", "c"])
+        assert told.value.code == 16

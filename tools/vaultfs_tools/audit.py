@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing import accounts, offline, reporting, stamping, verifying, witnessed
+from vaultfs_tools.auditing import accounts, offline, reconciling, reporting, sending, stamping, verifying, witnessed
 from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 PROG = "vaultfs-audit"
 EPILOG = """\
-Exit codes: 0 done, and the log is good; 4 it is not, or a proof does not hold; 8 nothing could be done; 16 wrong usage;
-130 interrupted. `verify-proof` and `verify-export` need no vault, and load nothing that writes one.
+Exit codes: 0 done, and the log is good; 1 a receiver lacks events; 4 the log is not good, a proof does not hold, or a
+receiver has what the log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` and
+`verify-export` need no vault, and load nothing that writes one; `drain` needs no vault and no key.
 """
 
 
@@ -179,6 +180,19 @@ def _line(entry: Entry) -> str:
     return f"{entry.index} {time_text(entry.event.at)} {shown(entry.event)['type']} by {who}"
 
 
+# Receivers. --------------------------------------------------------------------------------------------------------
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    add_vault(parser)
+    sending.add_options(parser)
+
+
+def _add_reconcile(parser: argparse.ArgumentParser) -> None:
+    add_vault(parser)
+    reconciling.add_options(parser)
+
+
 _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 _COMMANDS: dict[str, _Command] = {
     "verify": ("Check the whole log: events, tree, signers, heads of subjects.", _add_verify, _run_verify),
@@ -197,5 +211,20 @@ _COMMANDS: dict[str, _Command] = {
         "List the events about a subject, and prove that none is missing.",
         _add_accounting,
         _run_accounting,
+    ),
+    "send": (
+        "Send the events since the last time, and a checkpoint, to a receiver.",
+        _add_send,
+        lambda args: sending.run(args, opened),
+    ),
+    "drain": (
+        "Send what `send --to-directory` has written, without a key.",
+        sending.add_drain_options,
+        sending.run_drain,
+    ),
+    "reconcile": (
+        "Compare what a receiver has kept with the log.",
+        _add_reconcile,
+        lambda args: reconciling.run(args, opened),
     ),
 }

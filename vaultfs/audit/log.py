@@ -37,8 +37,14 @@ def read_events(vault: Vault) -> Iterator[tuple[int, Event]]:
             yield leaf.index, leaf.event
 
 
-def read_leaves(vault: Vault) -> Iterator[Leaf]:
-    """Yield every leaf of the audit tree so far, oldest first. Raises as `read_events` does."""
+def read_leaves(vault: Vault, known: merkle.CompactRange | None = None) -> Iterator[Leaf]:
+    """Yield every leaf of the audit tree so far, oldest first. Raises as `read_events` does.
+
+    Parameters
+    ----------
+    known
+        The tree of leaves that were read before: those that follow are yielded, if the log has grown from it.
+    """
     engine = vault.engine
     with engine.lock:
         engine.check()
@@ -46,7 +52,10 @@ def read_leaves(vault: Vault) -> Iterator[Leaf]:
         handovers = read_superblock(engine.vfs, engine.layout, head)[0].handovers()
         journals = [reopened(engine, live) for live in engine.live]
     try:
-        yield from _placed(handovers, _against_head(head, handovers, leaves(engine, head, journals)))
+        tree = head.pruned_tree() if known is None else known.copy()
+        first = tree.size
+        found = (leaf for leaf in leaves(engine, head, journals, first) if leaf.index >= first)
+        yield from _placed(handovers, _against_head(head, handovers, tree, found))
     finally:
         for live in journals:
             live.journal.close()
@@ -73,11 +82,13 @@ def _placed(handovers: Sequence[Handover], found: Iterable[Leaf]) -> Iterator[Le
         yield leaf
 
 
-def _against_head(head: Head, handovers: Sequence[Handover], found: Iterable[Leaf]) -> Iterator[Leaf]:
+def _against_head(
+    head: Head, handovers: Sequence[Handover], tree: merkle.CompactRange, found: Iterable[Leaf]
+) -> Iterator[Leaf]:
     """Pass on consecutive leaves; check that the tree that the head states is theirs, and those that signers state."""
     roots = {one.tree_size: (one.tree_root, Structure.SIGNER) for one in handovers}
     roots[head.tree_size] = head.tree_root, Structure.HEAD
-    tree = head.pruned_tree()
+    _check_tree(roots, tree)
     for leaf in found:
         if leaf.index != tree.size:
             raise VaultDamaged(leaf=tree.size)

@@ -19,6 +19,7 @@ from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_bundle, encode_tile, t
 from vaultfs_format.tlog.witness import AddCheckpoint
 
 from vaultfs.audit.events import NOBODYS_SESSION
+from vaultfs.engine.engine import Engine
 from vaultfs.engine.leaves import Leaf, leaves
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, LogDiverged, NotFound, Structure, VaultMissing
@@ -31,6 +32,13 @@ _SECOND = 1_000_000
 def origin_of(vault_id: bytes) -> str:
     """Return the name of the log of a vault, which is also that of the keys that sign it."""
     return f"vaultfs/{vault_id.hex()}"
+
+
+def signed_head(engine: Engine) -> Note:
+    """Return the checkpoint of the head in force, signed by its signer. Call under the lock."""
+    head, origin = engine.head, origin_of(engine.vault_id)
+    stated = Checkpoint(origin, head.tree_size, head.tree_root)
+    return sign_checkpoint(stated, note_signers(engine.signing, origin), engine.options.clock() // _SECOND)
 
 
 class LogView:
@@ -58,10 +66,7 @@ class LogView:
         with engine.lock:
             engine.check_writable()
             self._head = engine.head
-            head = Checkpoint(self.origin, self.size, self.root)
-            self._checkpoint = sign_checkpoint(
-                head, note_signers(engine.signing, self.origin), engine.options.clock() // _SECOND
-            )
+            self._checkpoint = signed_head(engine)
             self.keys = verifier_keys(engine.signing.signer, self.origin)
         self._engine = engine
         self._nodes = merkle.audit_nodes(engine.suite)

@@ -101,6 +101,13 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
             yield from _leaves(engine, section)
 
 
+def leaves_before(engine: View, head: Head, end: int) -> Iterator[Leaf]:
+    """Yield the leaves of the segments that begin before a leaf, the newest segment first. Raises as `leaves` does."""
+    for extent, row in reversed(_extents(engine, head, ())):
+        if extent.start < end:
+            yield from _leaves(engine, segment_section(engine, row))
+
+
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
     """Return the entry of a leaf that is in a head's segments; None where it is in none that can be read."""
     row = segment_at(engine, head, index)

@@ -176,7 +176,7 @@ class SubjectAccounted(Event, frozen=True, tag=EventType.SUBJECT_ACCOUNTED.value
 
 
 class LogExported(Event, frozen=True, tag=EventType.LOG_EXPORTED.value):
-    """The clear entries of the log were shown to strangers, or an entry was proved with its event.
+    """The clear entries of the log were shown to strangers, an entry proved with its event, or events delivered.
 
     Parameters
     ----------

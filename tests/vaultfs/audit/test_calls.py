@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,11 @@ import vaultfs
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
 from vaultfs.audit import accounting, anchoring, log, report, verifying, view
+from vaultfs.audit.exporting import reconciling
+from vaultfs.audit.exporting.delivering import Delivery
+from vaultfs.audit.exporting.errors import ReceiverUnreachable
+from vaultfs.audit.exporting.spool import FileSink
+from vaultfs.audit.exporting.syslog import Syslog
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
@@ -69,12 +74,13 @@ def takes_vault(function: Callable[..., object]) -> bool:
     return first == "vault" and not function.__name__.startswith("_")
 
 
+AUDIT = (accounting, anchoring, log, reconciling, report, verifying, view)
 FUNCTIONS = {
     "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.redrive",
     "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
-    *(f"audit.{name}" for module in (accounting, anchoring, log, report, verifying, view)
-      for name, value in vars(module).items()
+    "audit.Delivery.run", "audit.Delivery.resend",
+    *(f"audit.{name}" for module in AUDIT for name, value in vars(module).items()
       if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
       if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
@@ -148,6 +154,18 @@ def _restored(s: Stage) -> None:
     restoring.restore(s.place / "copy", s.place / "restored")
     store = DirectoryStore(s.place / "v.epoch")
     s.vault = reopen(s.place / "restored", epoch_stores=[store])
+
+
+class _Away:
+    """A receiver that is not there."""
+
+    def send(self, _: Sequence[bytes]) -> None:
+        raise ReceiverUnreachable
+
+
+def _delivery(s: Stage, *, failing: bool = False) -> Delivery:
+    sink = _Away() if failing else FileSink(s.place / "sent")
+    return Delivery(s.vault, "one", Syslog(), sink, s.place / "cursors")
 
 
 def _imported(s: Stage) -> None:
@@ -243,6 +261,8 @@ DONE: dict[str, Scene] = {
     "audit.export": lambda s: view.export(s.vault, s.place / "log"),
     "audit.shown": lambda s: view.shown(s.vault, entries=0, events=0),
     "audit.cosign": lambda s: anchoring.cosign(s.vault, [], NOBODY_WITNESSES),
+    "audit.Delivery.run": lambda s: _delivery(s).run(),
+    "audit.reconcile": lambda s: reconciling.reconcile(s.vault, []),
     "storage.copies.copies_of": lambda s: copies.copies_of(s.vault),
     "migrate.Importer.run": _imported,
     "migrate.Exporter.run": lambda s: Exporter(s.session, s.place / "out").run(),
@@ -283,6 +303,7 @@ FAILED: dict[str, Scene] = {
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
     "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
     "audit.report": lambda s: report.report(s.vault, 1, 0),
+    "audit.Delivery.run": lambda s: _delivery(s, failing=True).run(),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }
@@ -290,6 +311,7 @@ APART = {
     "vaultfs.create", "vaultfs.open_reader", "Vault.close", "Vault.merge_access_logs", "Reader.session", "Keys.drill",
     "Transaction.undelete", "storage.copies.confirm_keys", "storage.copies.give_up", "Lives.record_passed",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main", "migrate.redrive",
+    "audit.Delivery.resend",
 }  # fmt: skip
 """Calls that have tests of their own, since more must be made ready for them."""
 DENIABLE = {name for name, row in CALLS.items() if row.denied is not None}
@@ -448,6 +470,13 @@ def test_redriving(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccessDenied):
         redriving.redrive(stage.vault, stage.session, ImportOptions())
     assert event_types(stage.vault)[-1].name in (CALLS["migrate.redrive"].denied or ())
+
+
+def test_sending_events_again(stage: Stage) -> None:
+    delivery = _delivery(stage)
+    delivery.run()
+    assert _left(stage, lambda _: delivery.resend([range(5)])) == list(CALLS["audit.Delivery.resend"].done)
+    assert _left(stage, lambda _: delivery.resend([])) == []
 
 
 def test_a_drill_of_an_escrow(stage: Stage) -> None:

@@ -41,7 +41,7 @@ def test_an_error_says_what_is_the_case_and_what_to_do(code: int) -> None:
 
 def test_what_may_simply_be_tried_again_is_what_another_one_stood_in_the_way_of() -> None:
     """Each for its own reason: another transaction, another writer, another reader, somebody who writes to a source,
-    another program that copies, a writer that settles.
+    another program that copies, a writer that settles, another delivery, a receiver.
     """
     retryable = {error.__name__ for error in ERRORS.values() if error.retryable}
     assert retryable == {
@@ -51,6 +51,10 @@ def test_what_may_simply_be_tried_again_is_what_another_one_stood_in_the_way_of(
         "SourceChanged",
         "CopyBusy",
         "SourceChanging",
+        "DeliveryBusy",
+        "ReceiverLost",
+        "ReceiverTooSlow",
+        "ReceiverUnreachable",
     }
 
 
@@ -82,6 +86,14 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "ShareInvalid": {"ValueError"},
         "TransitionInvalid": {"ValueError"},
         "LineInvalid": {"ValueError"},
+        "ReceiverFailed": {"OSError"},
+        "ReceiverUnreachable": {"ConnectionError", "OSError"},
+        "ReceiverTooSlow": {"TimeoutError", "OSError"},
+        "ReceiverLost": {"ConnectionError", "OSError"},
+        "ReceiverNotTrusted": {"OSError"},
+        "ReceiverRefused": {"OSError"},
+        "CredentialsUnusable": {"ValueError"},
+        "MessageInvalid": {"ValueError"},
         "SourceUnreadable": {"OSError"},
         "DestinationNotEmpty": {"FileExistsError", "OSError"},
         "DestinationFailed": {"OSError"},

@@ -13,6 +13,7 @@ import vaultfs
 from tests.vaultfs.errors import (
     backups,
     calls,
+    deliveries,
     findings,
     lives,
     logs,
@@ -28,7 +29,9 @@ from vaultfs.testing.watch import Watch
 
 ERRORS = {error.__name__: error for error in error_catalogue.defined().values()}
 RAISED = [name for name, error in ERRORS.items() if name in SCENARIOS or not error_catalogue.is_group(error)]
-TABLES = (backups, calls, findings, lives, logs, places, recipients, rescues, sources, structures, witnesses)
+TABLES = (
+    backups, calls, deliveries, findings, lives, logs, places, recipients, rescues, sources, structures, witnesses,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from vaultfs_format.events.base import Event
@@ -31,6 +31,28 @@ class Logged:
     leaf: bytes
     event: Event
     session: SessionOpened | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLeaf:
+    """What a message shows of the tree: the hash of the leaf of an event, and its place."""
+
+    origin: str = field(repr=False)
+    index: int
+    leaf: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCheckpoint:
+    """A checkpoint that a message shows. Nothing here says who has signed it."""
+
+    origin: str = field(repr=False)
+    size: int
+    note: Note = field(repr=False)
+
+
+Shown = ShownLeaf | ShownCheckpoint
+"""What is read back of a message, to compare it with the log."""
 
 
 class Encoder(Protocol):

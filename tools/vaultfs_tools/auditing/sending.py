@@ -1,0 +1,97 @@
+"""Sending the log of a vault, or a spool of its messages, to a receiver."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultfs_tools import cli
+
+if TYPE_CHECKING:
+    import vaultfs
+    from vaultfs.audit.exporting.sinks import Sink
+
+FORMATS = ("syslog",)
+"""Forms in which messages are sent."""
+
+_PORT = 6514
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `send`."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--to-directory", metavar="DIR", type=Path, help="write files of lines into a directory")
+    group.add_argument("--syslog", metavar="HOST[:PORT]", type=_address, help="a receiver of RFC 5425, port 6514")
+    _add_delivery(parser)
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="form of the messages")
+    parser.add_argument("--enterprise", metavar="NUMBER", type=int, default=32473, help="your enterprise number (IANA)")
+    parser.add_argument("--largest", metavar="BYTES", type=int, default=8192, help="largest message; default: 8192")
+
+
+def add_drain_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `drain`."""
+    parser.add_argument("spool", metavar="DIR", type=Path, help="the directory that `send --to-directory` writes")
+    parser.add_argument("--syslog", metavar="HOST[:PORT]", type=_address, required=True, help="a receiver of RFC 5425")
+    _add_delivery(parser)
+    parser.add_argument("--remove", action="store_true", help="remove files that were sent, but for the newest")
+
+
+def _add_delivery(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, help="name of this delivery, by which its cursor is kept")
+    parser.add_argument("--cursors", metavar="DIR", type=Path, required=True, help="directory of the cursors")
+    group = parser.add_argument_group("with --syslog")
+    group.add_argument("--ca", metavar="FILE", type=Path, help="certificates of who vouches for the receiver (PEM)")
+    group.add_argument("--cert", metavar="FILE", type=Path, help="your certificate, for mutual TLS (PEM)")
+    group.add_argument("--cert-key", metavar="FILE", type=Path, help="its private key, in clear (PEM)")
+    group.add_argument("--server-name", metavar="NAME", default="", help="name in its certificate; default: HOST")
+    group.add_argument(
+        "--unanswered", action="store_true", help="the receiver only ends connections, as rsyslog with GnuTLS does"
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST[:PORT]``; an IPv6 address stands in brackets where a port follows."""
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(_PORT))
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise argparse.ArgumentTypeError("HOST or HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs.Vault]) -> int:
+    """Send what the log has that was not sent yet."""
+    from vaultfs.audit.exporting.delivering import Delivery
+    from vaultfs.audit.exporting.syslog import Syslog
+
+    encoder = Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
+    sink = _sink(args)
+    with opened(args) as vault:
+        done = Delivery(vault, args.name, encoder, sink, args.cursors).run()
+    facts = {"events": done.events, "size": done.size}
+    cli.emit(args, facts, [f"{done.events:,} events sent; {done.size:,} leaves of the log are delivered"])
+    return cli.Exit.DONE
+
+
+def run_drain(args: argparse.Namespace) -> int:
+    """Send what a spool has that was not sent yet."""
+    from vaultfs.audit.exporting.spool import drain
+
+    sent = drain(args.spool, args.name, _sink(args), args.cursors, remove=args.remove)
+    cli.emit(args, {"lines": sent}, [f"{sent:,} lines sent"])
+    return cli.Exit.DONE
+
+
+def _sink(args: argparse.Namespace) -> Sink:
+    from vaultfs.audit.exporting.errors import CredentialsUnusable
+    from vaultfs.audit.exporting.spool import FileSink
+    from vaultfs.audit.exporting.tls import Credentials, SyslogSink
+
+    if args.syslog is None:
+        return FileSink(args.to_directory)
+    if args.ca is None:
+        raise CredentialsUnusable
+    credentials = Credentials(args.ca, args.cert, args.cert_key, args.server_name)
+    host, port = args.syslog
+    return SyslogSink(host, credentials, port, answers=not args.unanswered)
