@@ -159,7 +159,7 @@ def test_every_decision_is_in_the_index() -> None:
 def test_the_keyless_tools_load_no_engine() -> None:
     """Who audits a vault must not have to trust the engine under audit, nor to install its index."""
     program = (
-        "import sys, vaultfs_tools.fsck, vaultfs_tools.dump\n"
+        "import sys, vaultfs_tools.fsck, vaultfs_tools.dump, vaultfs_tools.witness\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'vaultfs', 'lmdb'}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -38,6 +38,7 @@ _KEYS = Row(why="says what is in no frame: states and dates of keys, which fsck 
 _LOG = Row(why="the keeper's own look at the log; what is given out of it is recorded, below")
 _PARTS = Row(why="for the parts of the library, which give it the events that it writes", internal=True)
 _PENDING = "with the commit; a transaction that is rolled back has changed nothing, and told nothing"
+_TOLD = "once in a transaction, with its end, whatever that is; in a strict session at once"
 _TURNED = ("EPOCH_TURNING", "SETTLED", "EPOCH_TURNED", "SECRETS_DESTROYED")
 
 CALLS: Mapping[str, Row] = {
@@ -93,19 +94,24 @@ CALLS: Mapping[str, Row] = {
     "Session.check": _PARTS,
     "Session.commit": _PARTS,
     "Session.event": _PARTS,
+    "Session.note": _PARTS,
     "Session.noting_absence": _PARTS,
     "Session.steady": _PARTS,
     "Transaction.put": Row(("SUBJECT_CREATED", "RECORD_PUT"), DENIED, ("RECORD_PUT",), _PENDING),
     "Transaction.put_many": Row(("SUBJECT_CREATED", "RECORD_PUT", "RECORD_PUT"), DENIED, ("RECORD_PUT",), _PENDING),
     "Transaction.delete": Row(("RECORD_DELETED",), DENIED, ("RECORD_DELETED",), _PENDING),
     "Transaction.undelete": Row(("RECORD_UNDELETED",), DENIED, ("RECORD_UNDELETED",), _PENDING),
-    "Transaction.subject": Row(("SUBJECT_CREATED",), DENIED, why="none where it is there: what is put has one"),
+    "Transaction.subject": Row(("SUBJECT_CREATED",), DENIED, why=f"SUBJECT_SEARCHED where it is there, {_TOLD}"),
     "Transaction.new_subject": Row(("SUBJECT_CREATED",), DENIED, why=_PENDING),
     "Transaction.identify": Row(("IDENTIFIER_ASSERTED",), DENIED, (), _PENDING),
     "Transaction.link": Row(("SUBJECTS_LINKED", "SUBJECTS_LINKED"), DENIED, (), "for each of the two"),
     "Transaction.unlink": Row(("SUBJECTS_UNLINKED", "SUBJECTS_UNLINKED"), DENIED, (), "for each of the two"),
-    "Transaction.claimants": Row(why="surrogates, to decide whose what comes is; what is done with them has events"),
-    "Transaction.linked": Row(why="of two surrogates that the caller has; what is done with them has events"),
+    "Transaction.claimants": Row(
+        ("SUBJECT_SEARCHED",), failed=("SUBJECT_SEARCHED",), why=f"for each subject, one for none; {_TOLD}"
+    ),
+    "Transaction.linked": Row(("SUBJECTS_COMPARED", "SUBJECTS_COMPARED"), why=f"for each of the two; {_TOLD}"),
+    "Transaction.disclose": Row(("RECORD_PUT", "SUBJECT_DISCLOSED"), DENIED, (), _PENDING),
+    "Transaction.suspend": Row(("RECORD_PUT",), DENIED, (), _PENDING),
     "Transaction.identifiers": Row(("IDENTIFIERS_LISTED",), DENIED, ("IDENTIFIERS_LISTED",)),
     "Transaction.state": Row(("STATE_READ",), DENIED),
     "Transaction.guard": Row(why="relies on a version that the caller has read"),
@@ -150,9 +156,14 @@ CALLS: Mapping[str, Row] = {
     "audit.read_events": _LOG,
     "audit.read_leaves": _LOG,
     "audit.verify": _LOG,
+    "audit.check_log": _LOG,
+    "audit.checked": _PARTS,
+    "audit.report": Row(("LOG_REPORTED",), failed=()),
     "audit.account": Row(("SUBJECT_ACCOUNTED", "SETTLED"), failed=()),
     "audit.prove": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
     "audit.export": Row(("LOG_EXPORTED", "SETTLED")),
+    "audit.shown": Row(("LOG_EXPORTED", "SETTLED"), why="with as many entries and events as the caller says"),
+    "audit.cosign": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
     "audit.Delivery.run": Row(
         ("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED"), why="none where only deliveries have happened"
     ),
@@ -161,7 +172,16 @@ CALLS: Mapping[str, Row] = {
     "migrate.Importer.run": Row(
         (
             *("STATE_READ", "SUBJECT_CREATED", "IDENTIFIER_ASSERTED", "RECORD_PUT", "STATE_SET", "SETTLED"),
-            *("RECORD_READ", "RECORDS_READ", "SOURCE_COMPARED"),
+            *("RECORD_READ", "RECORDS_READ", "SOURCE_COMPARED", "SUBJECT_SEARCHED"),
+        ),
+        DENIED,
+        why="those of its transactions, reads and settlings",
+        each=True,
+    ),
+    "migrate.redrive": Row(
+        (
+            *("RECORDS_SEARCHED", "STATE_READ", "RECORDS_READ", "RECORD_READ", "SUBJECT_SEARCHED", "SUBJECT_CREATED"),
+            *("IDENTIFIER_ASSERTED", "RECORD_PUT", "RECORD_DELETED", "STATE_SET", "SETTLED"),
         ),
         DENIED,
         why="those of its transactions, reads and settlings",
@@ -170,7 +190,7 @@ CALLS: Mapping[str, Row] = {
     "migrate.Exporter.run": Row(
         ("SUBJECTS_LISTED", "RECORDS_SEARCHED", "SUBJECT_EXPORTED", "RECORD_READ"),
         DENIED,
-        why="the disclosures before anything is written, and every read",
+        why="the disclosures before anything is written, with RECORD_PUT and SUBJECT_DISCLOSED where they are stated",
         each=True,
     ),
     "vaultfs_tools.copying.Copier.run": Row(why="it has no key; vaultfs-backup leaves word of what it did"),

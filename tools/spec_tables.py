@@ -15,6 +15,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -22,13 +23,13 @@ from pathlib import Path
 import essentials
 import vaultfs_format
 from audit_calls import CALLS
-from blake3 import blake3
 from msgspec import inspect as types
 from vaultfs_format import errors, labels, limits
 from vaultfs_format.compression import DICTIONARY
 from vaultfs_format.entries import FIELDS_OF, Role
 from vaultfs_format.errors import Structure
 from vaultfs_format.events.codec import CLASSES
+from vaultfs_format.events.disclosures import Basis
 from vaultfs_format.frame import ROLES_OF
 from vaultfs_format.layout import Layout
 from vaultfs_tools.keyless.errors import CheckError
@@ -69,6 +70,7 @@ RULES = {
     Structure.TILE: "TIL",
     Structure.LOG_PROOF: "LPR",
     Structure.SUBJECT_PROOF: "SPR",
+    Structure.DISCLOSURE: "DSC",
     Structure.LOG_POLICY: "LPO",
     Structure.LOG_WITNESS: "LWI",
 }
@@ -143,8 +145,8 @@ def dictionaries_table() -> str:
     rows = []
     for number in range(1, DICTIONARY + 1):
         data = (files("vaultfs_format") / "dictionaries" / f"{number}.zdict").read_bytes()
-        rows.append((number, len(data), f"`{blake3(data).hexdigest()}`"))
-    return table(("number", "bytes", "BLAKE3"), rows)
+        rows.append((number, len(data), f"`{sha256(data).hexdigest()}`"))
+    return table(("number", "bytes", "SHA-256"), rows)
 
 
 _PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -204,6 +206,15 @@ def events_table() -> str:
     return table(("position", "field", "type", "meaning"), rows)
 
 
+def bases_table() -> str:
+    """Return the grounds of disclosures."""
+    rows = []
+    for basis in Basis:
+        shown = "is excepted" if basis.excepted else "may be suspended" if basis.suspendable else ""
+        rows.append((int(basis), basis.name, basis.paragraph, shown))
+    return table(("number", "ground", "45 CFR", "accounting"), rows)
+
+
 def calls_table() -> str:
     """Return which events every call of a host leaves."""
     rows = []
@@ -242,6 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "roles": roles_table,
     "dictionaries": dictionaries_table,
     "events": events_table,
+    "bases": bases_table,
     "calls": calls_table,
     "structures": structures_table,
     "kinds: FHIR": lambda: names(1, kinds.FHIR),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.context import CareSetting, Context, PersonSignature, SignatureScheme, statement_of
+from vaultfs.disclosing import Basis, Disclosure, Suspension
 from vaultfs.engine.engine import Condition, Options
 from vaultfs.engine.front import create, open
 from vaultfs.engine.merging import Merged
@@ -52,12 +53,14 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "NOBODY",
     "Action",
+    "Basis",
     "CareSetting",
     "ClinicalDate",
     "Condition",
     "Context",
     "DirectoryAnchor",
     "DirectoryStore",
+    "Disclosure",
     "Event",
     "EventType",
     "Identifier",
@@ -81,6 +84,7 @@ __all__ = [
     "SignatureScheme",
     "State",
     "SubjectId",
+    "Suspension",
     "Transaction",
     "Vault",
     "VaultError",

@@ -15,7 +15,7 @@ from vaultfs_format import limits
 
 from vaultfs.errors import ArgumentInvalid
 
-MAX_IDENTIFIER_CHARS = 1024
+MAX_IDENTIFIER_CHARS = limits.MAX_IDENTIFIER
 """Longest system or value of an identifier, in characters."""
 
 

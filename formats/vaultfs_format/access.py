@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vaultfs_format import labels
+from vaultfs_format.audit import ENTRY, LeafKind
 from vaultfs_format.errors import Structure
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.group import Group
@@ -57,7 +58,8 @@ def check_access_group(group: Group) -> None:
     FieldInvalid
     """
     only_audit = all(row.header.frame_class is FrameClass.AUDIT for row in group.rows)
-    require(only_audit and not group.parts, Structure.JOURNAL_GROUP, 13)
+    only_events = set(group.audit[:: ENTRY.size]) <= {LeafKind.EVENT}
+    require(only_audit and only_events and not group.parts, Structure.JOURNAL_GROUP, 13)
 
 
 def _info(header: JournalHeader) -> bytes:

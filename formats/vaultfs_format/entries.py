@@ -50,7 +50,7 @@ PROLOGUE = Layout(
     Structure.ENTRIES,
     "entry block: prologue",
     Field("subject", "16s", "surrogate of the subject; zero: no subject"),
-    Field("disposition", "I", "disposition class; 0 until retention exists"),
+    Field("disposition", "I", "disposition class: 0"),
     Field("rows", "I", "number of rows"),
     Field("parts", "I", "number of part rows after the rows"),
     Field(RESERVED, "4s"),
@@ -206,6 +206,7 @@ class EntryBlock(msgspec.Struct, frozen=True, gc=False):
         if rows > limits.MAX_ENTRIES or parts > limits.MAX_PARTS:
             raise LimitExceeded(structure=Structure.ENTRIES, rows=rows, parts=parts)
         require(rows > 0, Structure.ENTRIES, 1)
+        require(disposition == 0, Structure.ENTRIES, 16)
         end = PROLOGUE.size + rows * ROW.size
         expected = end + PART_ROW.size * parts
         require_size(data, expected, Structure.ENTRIES)

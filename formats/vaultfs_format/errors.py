@@ -10,6 +10,19 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
+
+class FileId(int):
+    """The id of a segment or journal, as a fact. It is shown in the digits that the name of the file has."""
+
+    @classmethod
+    def of(cls, file_id: bytes) -> FileId:
+        """Return the id of which these are the bytes."""
+        return cls.from_bytes(file_id, "big")
+
+    def __str__(self) -> str:
+        return f"{self:032x}"
+
+
 Fact = int | bool | Enum | None
 
 _REGISTRY: dict[int, type[VaultError]] = {}
@@ -118,6 +131,7 @@ class Structure(Enum):
     LOG_POLICY = 25
     LOG_WITNESS = 26
     SUBJECT_PROOF = 27
+    DISCLOSURE = 28
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -18,6 +18,7 @@ from vaultfs_format.layout import Buffer, require
 from vaultfs_format.suite import FIPS, same
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey
+from vaultfs_format.tlog.policy import Policy
 from vaultfs_format.tlog.proof import LogProof
 
 
@@ -69,8 +70,23 @@ class EventProof:
             The event is not the one of the entry.
         NotSigned, SignatureInvalid, ProofInvalid, FieldInvalid, AlgorithmMissing
         """
+        self._check_event()
+        return self.proof.verify(self.entry.encode(), keys)
+
+    def verify_policy(self, policy: Policy) -> Checkpoint:
+        """Check the same under a policy: one of its logs has signed the tree, and a quorum of its witnesses.
+
+        Raises
+        ------
+        CommitmentMismatch
+            The event is not the one of the entry.
+        NotSigned, QuorumMissing, SignatureInvalid, ProofInvalid, FieldInvalid, AlgorithmMissing
+        """
+        self._check_event()
+        return self.proof.verify_policy(self.entry.encode(), policy)
+
+    def _check_event(self) -> None:
         if self.salted:
             found = audit.commitment(FIPS, self.salted)
             if not same(found, self.entry.commitment):
                 raise CommitmentMismatch(structure=Structure.LOG_PROOF)
-        return self.proof.verify(self.entry.encode(), keys)

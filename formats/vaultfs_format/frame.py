@@ -296,7 +296,8 @@ def _check_block(header: FrameHeader, block: EntryBlock) -> None:
         else:
             stored = first.before + first.length + first.after
             whole = sum([part.length for part in block.parts]) + body
-            require(first.offset == 0 and whole > 0 and stored == whole, Structure.ENTRIES, 11)
+            require(first.offset == 0 and 0 < whole <= limits.MAX_RECORD, Structure.ENTRIES, 11)
+            require(stored == whole, Structure.ENTRIES, 11)
         return
     require(not block.parts, Structure.ENTRIES, 12)
     ends = [entry.offset + entry.before + entry.length + entry.after for entry in block.entries]

@@ -60,6 +60,9 @@ PART = Layout(
 )
 TRAILER = 2 * DIGEST
 
+SMALL = 16 * limits.KIB
+"""Bytes of bodies below which a group is joined before it is hashed and written: that is quicker than many pieces."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartFile:
@@ -87,6 +90,11 @@ class Group:
     size: int
     directory_offset: int
     keys_offset: int
+
+    @property
+    def audit_offset(self) -> int:
+        """Where the audit entries begin."""
+        return self.keys_offset + len(self.sealed_keys)
 
     def audit_entries(self) -> list[AuditEntry]:
         """Return the audit entries of the group, in order."""
@@ -159,7 +167,7 @@ class GroupDraft:
         chain
             The chain value of the group before, or of the header.
         """
-        directory = b"".join(self.rows)
+        directory, bodies = b"".join(self.rows), sum(map(len, self.bodies))
         sealed = b""
         if self.frame_keys:
             key, bound = _keys_key(suite, journal_id, keys, self.number, self.salt)
@@ -175,13 +183,15 @@ class GroupDraft:
             self.commits,
             len(self.rows),
             len(self.audit) // ENTRY.size,
-            sum(map(len, self.bodies)),
+            bodies,
             len(directory),
             len(sealed),
             self.salt,
         )
         parts = [PART.pack(part.segment_id, part.valid_end) for part in self.parts]
         pieces = [header, *parts, *self.bodies, directory, sealed, self.audit]
+        if bodies < SMALL:
+            pieces = [b"".join(pieces)]
         value = _chain(suite, chain, pieces)
         mac = _mac(suite, journal_id, keys, self.number, value)
         return [*pieces, value + mac], value

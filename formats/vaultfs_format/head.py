@@ -218,6 +218,7 @@ class Head:
             journals > limits.MAX_HEAD_JOURNALS
             or segments > limits.MAX_HEAD_SEGMENTS
             or max(peak_count, pruned_count) > 64
+            or max(commit, size) > limits.MAX_NUMBER
         ):
             raise LimitExceeded(structure=Structure.HEAD, journals=journals, segments=segments)
         rows_at = HEADER.size

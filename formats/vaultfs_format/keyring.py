@@ -143,6 +143,8 @@ class Keyring:
         for _ in range(count):
             number, length = COMPARTMENT.unpack(content, at)
             at += COMPARTMENT.size
+            if length > limits.MAX_COMPARTMENT + TAG:
+                raise LimitExceeded(structure=Structure.KEYRING, size=length, limit=limits.MAX_COMPARTMENT + TAG)
             require(last < number <= max(Compartment) and TAG <= length <= end - at, Structure.KEYRING, 2)
             compartments[number] = bytes(content[at : at + length])
             at, last = at + length, number
@@ -169,6 +171,7 @@ class Keyring:
             require(keys_good and Tag.REGISTRY in values, Structure.KEYRING, 5)
             table_keys(values)
             turn_of(values)
+            require((Tag.TURN in values) == (self.epoch > 1), Structure.KEYRING, 10)
         elif compartment is Compartment.INBOX:
             require(self.suite.is_private_key(values.get(InboxTag.PRIVATE_KEY, b"")), Structure.KEYRING, 6)
         else:

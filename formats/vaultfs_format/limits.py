@@ -33,6 +33,9 @@ MAX_PARTS = 524_288
 MAX_RECORD = 256 * GIB
 """Largest record, with the bytes around it."""
 
+MAX_IDENTIFIER = 1024
+"""Longest system and longest value of an identifier, in characters."""
+
 MAX_ENTRIES_PLAIN = 32 + 72 * MAX_ENTRIES + 20 * MAX_PARTS
 """Largest plaintext entry block: prologue, rows, part list."""
 
@@ -177,8 +180,20 @@ MAX_LOG_ENTRY = 65_535
 MAX_PROOF_EXTRA = 64 * KIB
 """Most extra data of a proof file."""
 
+MAX_SUBJECT_PROOF = 256 * MIB
+"""Largest proof that a list of events about a subject is complete."""
+
 MAX_POLICY = 1 * MIB
 """Largest policy of a log."""
 
 MAX_POLICY_LINES = 256
 """Most logs, most witnesses and most groups of a policy."""
+
+MAX_DISCLOSURE_TEXT = 2048
+"""Longest text that a statement of a disclosure or suspension has, in characters."""
+
+MAX_DISCLOSURE = 48 * KIB
+"""Largest statement of a disclosure or suspension."""
+
+MAX_ORAL_SUSPENSION = 30 * 24 * 3600 * 1_000_000
+"""Microseconds for which accounting is suspended by word of mouth."""

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from vaultfs_format.errors import FieldInvalid, Structure
 
 HOST_FIRST = 32_768
+"""Number of the first name that a vault registers for itself."""
+
 MAX_NAME = 64
 MAX_HOST_NAMES = 4096
-"""Number of the first name that a vault registers for itself."""
+"""Characters of such a name, and names in each of the two registries."""
 
 # Order is storage: append only.
 FHIR = (
@@ -52,7 +54,10 @@ HL7V2 = (
 ).split()
 
 # Order is storage: append only.
-OWN = ("vaultfs.recipe", "vaultfs.gap", "vaultfs.quarantine", "vaultfs.link-candidate")
+OWN = (
+    *("vaultfs.recipe", "vaultfs.gap", "vaultfs.quarantine", "vaultfs.link-candidate"),
+    *("vaultfs.disclosure", "vaultfs.suspension"),
+)
 
 # Order is storage: append only.
 MEDIA_TYPES = (
@@ -99,7 +104,7 @@ def own_names(data: bytes) -> tuple[list[str], list[str]]:
     blank = lines.index("") if "" in lines else len(lines)
     kinds, media_types = lines[:blank], lines[blank + 1 :]
     if blank == len(lines) or not well_formed(kinds) or not well_formed(media_types):
-        raise FieldInvalid(structure=Structure.KEYRING)
+        raise FieldInvalid(structure=Structure.KEYRING, rule=9)
     return kinds, media_types
 
 

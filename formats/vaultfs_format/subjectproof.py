@@ -2,11 +2,12 @@
 
 A JSON object with everything that it takes: the checkpoint, the leaf that states the heads of subjects, the bucket of
 the subject, and its events in the order of the log, grouped as they were counted. See `vaultfs_format.subjectheads`.
+Events may be closed: then their commitments stand for them, and it is proved how many there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -14,11 +15,13 @@ from msgspec import Meta
 
 from vaultfs_format import audit, merkle
 from vaultfs_format.audit import SALT, AuditEntry, LeafKind
+from vaultfs_format.disclosure import Statement, digest_of
 from vaultfs_format.errors import FieldInvalid, ProofInvalid, Structure
 from vaultfs_format.events.base import Event
 from vaultfs_format.events.codec import decode_event
+from vaultfs_format.events.disclosures import SubjectDisclosed
 from vaultfs_format.layout import Buffer, require
-from vaultfs_format.limits import MAX_TREE_PROOF, MIB
+from vaultfs_format.limits import MAX_NUMBER, MAX_SUBJECT_PROOF, MAX_TREE_PROOF
 from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, row_keys
 from vaultfs_format.suite import DIGEST, FIPS
 from vaultfs_format.tlog.checkpoint import Checkpoint
@@ -27,31 +30,57 @@ from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
 
 FORMAT = "vaultfs-subject-proof@v1"
-MAX_SUBJECT_PROOF = 256 * MIB
-"""Largest proof that is read."""
 
 Hash = Annotated[bytes, Meta(min_length=DIGEST, max_length=DIGEST)]
 Path = Annotated[tuple[Hash, ...], Meta(max_length=MAX_TREE_PROOF)]
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
-_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
-class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An event about the subject.
+class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event about the subject, open or closed.
 
     Parameters
     ----------
     commit
         Number of its commit, as its entry has it.
     salted
-        Salt and event.
+        Salt and event; None where it is closed.
+    commitment
+        The commitment in its entry, where it is closed.
     """
 
     commit: _Number
-    salted: Annotated[bytes, Meta(min_length=SALT + 1)]
+    salted: Annotated[bytes, Meta(min_length=SALT + 1)] | None = None
+    commitment: Hash | None = None
 
     def __repr__(self) -> str:
         return "<Counted>"
+
+    @property
+    def event(self) -> Event | None:
+        """The event; None where it is closed.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        return None if self.salted is None else decode_event(self.salted[SALT:])
+
+    def closed(self) -> Counted:
+        """Return it closed."""
+        return Counted(self.commit, None, self.committed())
+
+    def committed(self) -> bytes:
+        """Return the commitment in its entry.
+
+        Raises
+        ------
+        FieldInvalid
+            It is both open and closed, or neither.
+        """
+        require((self.salted is None) != (self.commitment is None), Structure.SUBJECT_PROOF, 4)
+        return self.commitment or audit.commitment(FIPS, self.salted or b"")
 
 
 class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +118,8 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Head of the subject before the first event here: zero unless the log was pruned.
     groups
         Its events, a group for each leaf of heads since.
+    statements
+        Records of disclosures (SPEC section 16.8), of which open events have the digests.
     """
 
     format: str
@@ -96,8 +127,9 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     stated: Stated
     groups: tuple[tuple[Counted, ...], ...]
-    events: _Number = 0
-    digest: Hash = bytes(DIGEST)
+    events: _Number
+    digest: Hash
+    statements: tuple[bytes, ...]
 
     def __repr__(self) -> str:
         return "<SubjectProof>"
@@ -150,29 +182,64 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         others = any(getattr(event, "subject", None) != self.subject for event in self.about())
         if others or _row_in(stated.rows, key) != self._counted(key):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+        stated_of = {event.statement for event, _ in self.disclosed()}
+        if not stated_of.issuperset(map(digest_of, self.statements)):
+            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         return head
 
     def about(self) -> Iterator[Event]:
-        """Yield the events, in the order of the log.
+        """Yield the events that are open, in the order of the log.
 
         Raises
         ------
         FieldInvalid
         """
-        return (decode_event(one.salted[SALT:]) for group in self.groups for one in group)
+        return (event for one in self._each() if (event := one.event) is not None)
+
+    def disclosed(self) -> Iterator[tuple[SubjectDisclosed, Statement | None]]:
+        """Yield the disclosures that are open, with what is stated of them; None where that is not given.
+
+        Raises
+        ------
+        FieldInvalid, LimitExceeded
+        """
+        stated = {digest_of(one): Statement.decode(one) for one in self.statements}
+        for event in self.about():
+            if isinstance(event, SubjectDisclosed):
+                yield event, stated.get(event.statement)
+
+    @property
+    def total(self) -> int:
+        """How many events there are here, open and closed ones."""
+        return sum(map(len, self.groups))
+
+    def closed_but(self, wanted: Callable[[Event], bool], statements: Sequence[bytes] = ()) -> SubjectProof:
+        """Return the same proof with all events closed but some, and with statements of these.
+
+        Parameters
+        ----------
+        wanted
+            Which of the events that are open stay open.
+        """
+        groups = (tuple(_but(one, wanted) for one in group) for group in self.groups)
+        return msgspec.structs.replace(self, groups=tuple(groups), statements=tuple(statements))
+
+    def _each(self) -> Iterator[Counted]:
+        return (one for group in self.groups for one in group)
 
     def _counted(self, key: bytes) -> bytes:
         """Return the row of the subject as the groups give it; nothing where there is no event."""
         row = key + self.events.to_bytes(8, "little") + self.digest if self.events else b""
         for group in self.groups:
             require(bool(group), Structure.SUBJECT_PROOF, 3)
-            committed = audit.commitments(FIPS, [one.salted for one in group])
-            entries = [
-                AuditEntry(LeafKind.EVENT, one.commit, commitment).encode()
-                for one, commitment in zip(group, committed, strict=True)
-            ]
+            entries = [AuditEntry(LeafKind.EVENT, one.commit, one.committed()).encode() for one in group]
             row = advanced(FIPS, row, [(key, merkle.audit_leaves(FIPS, entries))])
         return row
+
+
+def _but(one: Counted, wanted: Callable[[Event], bool]) -> Counted:
+    event = one.event
+    return one if event is None or wanted(event) else one.closed()
 
 
 def _row_in(rows: bytes, key: bytes) -> bytes:

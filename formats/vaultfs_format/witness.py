@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vaultfs_format.errors import DigestMismatch, SignatureInvalid, Structure
+from vaultfs_format.errors import DigestMismatch, LimitExceeded, SignatureInvalid, Structure
 from vaultfs_format.head import Head
 from vaultfs_format.layout import RESERVED, Buffer, Field, Layout, require, require_size
+from vaultfs_format.limits import MAX_NUMBER
 from vaultfs_format.prefix import PREFIX_FIELD, check_prefix, file_magic, prefix
 from vaultfs_format.signing import HEAD_SIGNATURES, Signer
 from vaultfs_format.suite import DIGEST, Suite
@@ -86,5 +87,7 @@ class Witnessed:
         if suite.digest(data[:-DIGEST]) != digest:
             raise DigestMismatch(structure=Structure.WITNESS)
         found = cls(suite, *fields)
+        if found.tree_size > MAX_NUMBER:
+            raise LimitExceeded(structure=Structure.WITNESS, size=found.tree_size)
         require(found.generation > 0 and found.tree_size > 0 and found.signer > 0, Structure.WITNESS, 1)
         return found

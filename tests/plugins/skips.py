@@ -19,7 +19,6 @@ ALLOWED = frozenset(
         "file systems cannot be mounted here: it takes root and loop devices",
         "mount namespaces are not permitted",
         "no FIPS provider of OpenSSL is installed",
-        "no Python from 3.12 on that has aics-tlog is found",
     }
 )
 """Reasons that may skip a test in CI, to the letter: what the machine, not its set-up, cannot do."""

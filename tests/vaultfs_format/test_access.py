@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from vaultfs_format.access import access_keys, check_access_group, open_access, seal_access
+from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.errors import DecryptionFailed, FieldInvalid, MacMismatch, Structure
 from vaultfs_format.frame import SealedFrame
 from vaultfs_format.group import Group, PartFile, bodies_offset, decode_group
@@ -27,6 +28,7 @@ from tests.vaultfs_format.examples import (
     AUDIT_FRAME,
     AUDIT_LEAF,
     DRAFTS,
+    HEAD,
     INBOX,
     JOURNAL_KEY,
     STATE_FRAME,
@@ -92,7 +94,7 @@ def test_what_is_no_public_key_is_refused(public: bytes) -> None:
         seal_access(ACCESS, public, JOURNAL_KEY)
 
 
-def group_of(*frames: SealedFrame, parts: Sequence[PartFile] = ()) -> Group:
+def group_of(*frames: SealedFrame, parts: Sequence[PartFile] = (), leaf: AuditEntry = AUDIT_LEAF) -> Group:
     """Return a group of frames."""
     draft = replace(
         DRAFTS[0],
@@ -100,14 +102,19 @@ def group_of(*frames: SealedFrame, parts: Sequence[PartFile] = ()) -> Group:
         rows=rows_of(frames, 1, bodies_offset(len(parts))),
         bodies=[one.body for one in frames],
         frame_keys=[one.key for one in frames],
-        audit=AUDIT_LEAF.encode(),
+        audit=AUDIT_LEAF.encode() + leaf.encode(),
     )
     return decode_group(DEFAULT, group_bytes(draft), 0, 1, bytes(32))
 
 
 def test_an_access_journal_holds_audit_events_only() -> None:
     check_access_group(group_of(AUDIT_FRAME))
-    for wrong in (group_of(AUDIT_FRAME, STATE_FRAME), group_of(AUDIT_FRAME, parts=[PartFile(b"p" * 16, 5000)])):
+    for wrong in (
+        group_of(AUDIT_FRAME, STATE_FRAME),
+        group_of(AUDIT_FRAME, parts=[PartFile(b"p" * 16, 5000)]),
+        group_of(AUDIT_FRAME, leaf=HEAD.live_set()),
+        group_of(AUDIT_FRAME, leaf=AuditEntry(LeafKind.SUBJECTS, 1, bytes(32))),
+    ):
         with pytest.raises(FieldInvalid) as refused:
             check_access_group(wrong)
         assert refused.value.facts == {"structure": Structure.JOURNAL_GROUP, "rule": 13}

@@ -65,9 +65,9 @@ def entries(draw: st.DrawFn) -> Entry:
 PARTS = st.builds(PartRow, ID, st.integers(1, limits.MAX_BODY))
 
 
-@given(ID, U32, st.lists(entries(), min_size=1, max_size=6), st.lists(PARTS, max_size=3))
-def test_what_is_written_is_read(subject: bytes, disposition: int, rows: list[Entry], parts: list[PartRow]) -> None:
-    written = EntryBlock(subject, disposition, rows, parts)
+@given(ID, st.lists(entries(), min_size=1, max_size=6), st.lists(PARTS, max_size=3))
+def test_what_is_written_is_read(subject: bytes, rows: list[Entry], parts: list[PartRow]) -> None:
+    written = EntryBlock(subject, 0, rows, parts)
     data = written.encode()
     found = EntryBlock.decode(memoryview(data))
     assert found == written
@@ -83,6 +83,13 @@ def test_rows_are_72_bytes_in_the_order_of_their_fields() -> None:
     row += bytes([5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])
     assert data[32:] == row + b"t" * 16 + b"q" * 16 + bytes([3, 2, 1, 0])
     assert PROLOGUE.size + ROW.size * limits.MAX_ENTRIES + PART_ROW.size * limits.MAX_PARTS == limits.MAX_ENTRIES_PLAIN
+
+
+@given(st.integers(1, 2**32 - 1))
+def test_a_disposition_class_is_none_that_this_version_knows(disposition: int) -> None:
+    with pytest.raises(FieldInvalid) as refused:
+        EntryBlock.decode(EntryBlock(SUBJECT, disposition, [record(1, 0, 1)]).encode())
+    assert refused.value.facts == {"structure": Structure.ENTRIES, "rule": 16}
 
 
 def refused_rule(*rows: Entry) -> object:

@@ -11,6 +11,7 @@ from vaultfs_format import errors
 from vaultfs_format.errors import (
     Fact,
     FieldInvalid,
+    FileId,
     FormatError,
     NotAuthentic,
     Structure,
@@ -86,3 +87,11 @@ def test_paths_are_forgotten_in_an_error_and_in_those_behind_it() -> None:
         met.append(type(error))
         error = error.__context__
     assert met == [PermissionError, FileNotFoundError, ValueError, NotADirectoryError]
+
+
+def test_the_id_of_a_file_is_shown_as_its_name_is() -> None:
+    file = FileId.of(b"\x00\x01" + bytes(14))
+    error = FormatError(file=file, offset=7)
+    assert str(file) == "0001" + 28 * "0"
+    assert f"(file={file}, offset=7)" in error.message()
+    assert pickle.loads(pickle.dumps(error)).facts["file"] == file

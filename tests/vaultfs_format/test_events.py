@@ -14,7 +14,7 @@ from msgspec import inspect as types
 from vaultfs_format.errors import FieldInvalid, LimitExceeded
 from vaultfs_format.events.base import Event, EventType, Outcome, UnknownEvent
 from vaultfs_format.events.codec import CLASSES, ID, decode_event, encode_event, encode_part, event_start
-from vaultfs_format.events.keys import KeyRefused, SubjectDisposed, UnlockFailed
+from vaultfs_format.events.keys import KeyRefused, RecipientAdded, SubjectDisposed, UnlockFailed
 from vaultfs_format.events.records import AccessDenied, RecordRead, SubjectExported
 from vaultfs_format.events.session import PersonSignature, SessionOpened, SignatureScheme
 
@@ -151,6 +151,23 @@ def test_a_type_of_a_later_version_is_kept_as_it_is(number: int, fields: list[in
 def test_a_later_event_begins_as_every_event_does(data: bytes) -> None:
     with pytest.raises(FieldInvalid):
         decode_event(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x93\xcc\x01\x00" + ID + bytes(16),
+        b"\xdc\x00\x03\x01\x00" + ID + bytes(16),
+        b"\x93\x01\x00\xc5\x00\x10" + bytes(16),
+        encode_event(RecipientAdded(AT, SESSION, bytes(8), 1))[:-1].replace(b"\x96", b"\x95", 1),
+        encode_event(SessionOpened(AT, SESSION, "a", (), "b", False)).replace(b"\x9c", b"\x9b", 1)[:-1],
+    ],
+    ids=["integer", "array", "bytes", "outcome that is not there", "session without an outcome"],
+)
+def test_an_event_has_one_spelling_and_all_its_fields(data: bytes) -> None:
+    with pytest.raises(FieldInvalid) as refused:
+        decode_event(data)
+    assert refused.value.facts["rule"] == 5
 
 
 @pytest.mark.parametrize("fields", [[], [bytes(15)], ["a" * 16], [None], [bytes(16), 0]])

@@ -297,6 +297,17 @@ def test_entries_that_do_not_fit_their_frame_are_refused(
     assert refused.value.facts == {"structure": Structure.ENTRIES, "rule": rule}
 
 
+def test_a_blob_is_no_larger_than_a_record_may_be_with_what_stands_around_it() -> None:
+    parts = [PartRow(bytes(16), limits.MAX_BODY)] * (limits.MAX_RECORD // limits.MAX_BODY)
+    largest = EntryBlock(SUBJECT, 0, [record(1, 0, limits.MAX_RECORD - 1, before=1)], parts)
+    sealed = resealed(largest, b"", FrameClass.BLOB)
+    assert open_entries(DEFAULT, sealed.header, KEY, sealed.entries) == largest
+    sealed = resealed(EntryBlock(SUBJECT, 0, [record(1, 0, limits.MAX_RECORD, before=1)], parts), b"x", FrameClass.BLOB)
+    with pytest.raises(FieldInvalid) as refused:
+        open_entries(DEFAULT, sealed.header, KEY, sealed.entries)
+    assert refused.value.facts == {"structure": Structure.ENTRIES, "rule": 11}
+
+
 def test_a_count_of_entries_that_is_not_the_blocks_is_refused() -> None:
     plain = EntryBlock(SUBJECT, 0, [record(1, 0, 5)], [PartRow(ID, 1)] * 18).encode()
     sealed = forged(b"short", plain, entry_count=6, entries_plain=len(plain), entries_sealed=len(plain) + 16)

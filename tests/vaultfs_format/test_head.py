@@ -63,7 +63,7 @@ def segment_rows(draw: st.DrawFn) -> list[SegmentRow]:
     st.lists(DIGEST, max_size=9),
     POSITIVE,
     U32,
-    U64,
+    st.integers(0, limits.MAX_NUMBER),
     POSITIVE,
 )
 def test_what_is_written_is_read(
@@ -204,6 +204,8 @@ def test_a_tree_that_does_not_fit_is_refused(at: int, value: bytes, rule: int) -
         (changed(PEAKS_AT + 1, b"\xff"), LimitExceeded),
         (changed(PEAKS_AT + 1, b"\x40"), Truncated),
         (changed(COUNTS_AT, b"\0"), TrailingBytes),
+        (changed(SIZE_AT, (limits.MAX_NUMBER + 1).to_bytes(8, "little")), LimitExceeded),
+        (changed(HEADER.offset_of("last_commit"), (limits.MAX_NUMBER + 1).to_bytes(8, "little")), LimitExceeded),
         (DATA[:-1], Truncated),
         (DATA[: HEADER.size], Truncated),
         (DATA[:-1] + bytes([DATA[-1] ^ 1]), DigestMismatch),

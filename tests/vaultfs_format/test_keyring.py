@@ -18,7 +18,7 @@ from vaultfs_format.errors import (
     Truncated,
     VaultError,
 )
-from vaultfs_format.keyring import COMPARTMENT, HEADER, ITEM, Compartment, Keyring, Tag, Values, seal_keyring
+from vaultfs_format.keyring import COMPARTMENT, HEADER, ITEM, TURN, Compartment, Keyring, Tag, Values, seal_keyring
 from vaultfs_format.layout import Buffer
 from vaultfs_format.suite import DEFAULT
 from vectors.world import with_digest
@@ -48,14 +48,15 @@ def test_a_compartment_is_as_the_specification_seals_it() -> None:
 @given(st.dictionaries(st.integers(3, 65535), st.binary(max_size=50), max_size=5), st.integers(1, 2**32 - 1))
 def test_what_is_written_is_read(signing: dict[int, bytes], epoch: int) -> None:
     signing |= {1: b"\1\0\0\0", 2: bytes(96)}
-    content: dict[int, Values] = {Compartment.DATA: GOOD, Compartment.SIGNING: signing}
+    data_values = GOOD if epoch == 1 else {**GOOD, Tag.TURN: TURN.pack(7, 0)}
+    content: dict[int, Values] = {Compartment.DATA: data_values, Compartment.SIGNING: signing}
     written = seal_keyring(DEFAULT, VAULT_ID, epoch, EPOCH_ROOT, SALT, content)
     data = written.encode()
     found = Keyring.decode(memoryview(data))
     assert found == written
     assert found.encode() == data
     assert found.open(EPOCH_ROOT, Compartment.SIGNING) == signing
-    assert found.open(EPOCH_ROOT, Compartment.DATA) == GOOD
+    assert found.open(EPOCH_ROOT, Compartment.DATA) == data_values
 
 
 def test_another_epoch_root_is_told_by_the_commitment() -> None:
@@ -99,6 +100,15 @@ def test_data_without_its_keys_is_refused(values: Values) -> None:
     with pytest.raises(FieldInvalid) as refused:
         keyring.open(EPOCH_ROOT, Compartment.DATA)
     assert refused.value.facts["rule"] == 5
+
+
+@pytest.mark.parametrize(("epoch", "values"), [(2, GOOD), (1, {**GOOD, Tag.TURN: TURN.pack(7, 0)})])
+def test_how_the_epoch_began_is_stated_of_every_epoch_but_the_first(epoch: int, values: Values) -> None:
+    """Without it nobody would know which copies are behind, nor that earlier secrets wait to be destroyed."""
+    keyring = seal_keyring(DEFAULT, VAULT_ID, epoch, EPOCH_ROOT, SALT, {Compartment.DATA: values})
+    with pytest.raises(FieldInvalid) as refused:
+        keyring.open(EPOCH_ROOT, Compartment.DATA)
+    assert refused.value.facts == {"structure": Structure.KEYRING, "rule": 10}
 
 
 @pytest.mark.parametrize("values", [{}, {1: bytes(95)}, {1: bytes(97)}, {2: bytes(96)}])
@@ -150,7 +160,6 @@ SEALED = bytes(16)
         (raw(2, (1, 16, SEALED), (1, 16, SEALED)), 2),
         (raw(1, (1, 15, SEALED[1:])), 2),
         (raw(1, (1, 17, SEALED)), 2),
-        (raw(1, (1, 2**32 - 1, SEALED)), 2),
         (raw(1, (1, 16, SEALED + b"x")), 3),
         (raw(1, (2, 16, SEALED)), 3),
         (raw(0), 3),
@@ -167,6 +176,11 @@ def test_more_compartments_or_bytes_than_there_can_be_are_refused_before_the_dig
         Keyring.decode(raw(4, (1, 16, SEALED)))
     with pytest.raises(LimitExceeded):
         Keyring.decode(raw(0, (1, 16, SEALED)))
+    for length in (limits.MAX_COMPARTMENT + 17, 2**32 - 1):
+        with pytest.raises(LimitExceeded):
+            Keyring.decode(raw(1, (1, length, SEALED)))
+    with pytest.raises(FieldInvalid):
+        Keyring.decode(raw(1, (1, limits.MAX_COMPARTMENT + 16, SEALED)))
     huge = bytearray(raw(1, (1, 16, SEALED)))
     huge.extend(bytes(limits.MAX_COMPARTMENT + 16))
     with peak_of(100_000), pytest.raises(LimitExceeded):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from vaultfs_format import registry
-from vaultfs_format.errors import FieldInvalid
+from vaultfs_format.errors import FieldInvalid, Structure
+
+MANY = b"".join(b"x%d\n" % number for number in range(registry.MAX_HOST_NAMES + 1))
 
 
 def test_numbers_never_change() -> None:
@@ -31,7 +33,8 @@ def test_a_name_has_every_number_that_means_it() -> None:
     }
 
 
-@pytest.mark.parametrize("data", [b"acme.note", b"\xff\n\n", b"a\na\n\n", b"\n" + b"x" * 65, b"a\n\n\tb"])
+@pytest.mark.parametrize("data", [b"acme.note", b"\xff\n\n", b"a\na\n\n", b"\n" + b"x" * 65, b"a\n\n\tb", MANY])
 def test_what_is_no_registry_is_refused(data: bytes) -> None:
-    with pytest.raises(FieldInvalid):
+    with pytest.raises(FieldInvalid) as refused:
         registry.own_names(data)
+    assert refused.value.facts == {"structure": Structure.KEYRING, "rule": 9}

@@ -28,6 +28,11 @@ def test_the_rules_are_found() -> None:
     assert "SEG-8" in REQUIRED
 
 
+def test_what_must_be_is_said_by_rules_alone() -> None:
+    lines = spec_tables.SPEC.read_text(encoding="utf-8").splitlines()
+    assert [one for one in lines if "MUST" in one and not RULE.match(one) and "RFC 2119" not in one] == []
+
+
 def test_only_rules_that_exist_are_cited() -> None:
     assert sorted((cited("holds") | cited("breaks") | PROCESSES.keys()) - STATED.keys()) == []
 

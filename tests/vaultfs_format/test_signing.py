@@ -17,7 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from vaultfs_format.errors import AlgorithmMissing, FieldInvalid, SignatureInvalid, Structure, TrailingBytes, Truncated
+from vaultfs_format import limits
+from vaultfs_format.errors import (
+    AlgorithmMissing,
+    FieldInvalid,
+    LimitExceeded,
+    SignatureInvalid,
+    Structure,
+    TrailingBytes,
+    Truncated,
+)
 from vaultfs_format.signing import (
     FIPS_SIGNER,
     HEAD_SIGNATURES,
@@ -168,6 +177,12 @@ class TestFiles:
         with pytest.raises(FieldInvalid) as refused:
             Witnessed.decode(with_digest(data))
         assert refused.value.facts == {"structure": Structure.WITNESS, "rule": 1}
+
+    def test_a_witnessed_head_of_more_leaves_than_a_log_has_is_refused(self) -> None:
+        over = limits.MAX_NUMBER + 1
+        assert Witnessed.decode(replace(Witnessed.of(HEAD), tree_size=over - 1).encode()).tree_size == over - 1
+        with pytest.raises(LimitExceeded):
+            Witnessed.decode(replace(Witnessed.of(HEAD), tree_size=over).encode())
 
 
 class TestVault:

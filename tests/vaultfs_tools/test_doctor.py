@@ -71,7 +71,9 @@ def test_versions_and_what_is_installed_are_told(run: Run) -> None:
     assert found["openssl"][1].startswith("OpenSSL ")
     for name in ("python", "cryptography", "blake3", "lmdb", "page size", "softhsm", "swap", "openssl_conf"):
         assert name in found
-    assert [found[name][0] for name in ("lmdb library", "isa-l", "extra hsm", "extra escrow", "clock")] == ["good"] * 5
+    assert [
+        found[name][0] for name in ("lmdb library", "isa-l", "extra hsm", "extra escrow", "extra tsa", "clock")
+    ] == ["good"] * 6
 
 
 def test_core_dumps_are_off_for_commands_and_not_for_who_calls_them(run: Run) -> None:

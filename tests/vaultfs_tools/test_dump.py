@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from golden import __main__ as golden
+from golden import archives
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.superblock import Superblock
 from vaultfs_tools import dump
@@ -55,6 +57,39 @@ def test_no_secret_is_shown(pristine: Path, capsys: pytest.CaptureFixture[str]) 
             assert secret.hex() not in text
             assert sealed.hex() not in text
             assert "withheld" in text
+
+
+def test_handovers_of_signers_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archives.unpack((golden.ROOT / "epochs.tar.xz").read_bytes(), tmp_path)
+    (path,) = (tmp_path / "vault").glob("VAULT.*")
+    code, shown = _json(capsys, path)
+    sections: list[dict[str, object]] = shown["sections"]  # type: ignore[assignment]
+    fields = [one["fields"] for one in sections if one["title"] == "handover"]
+    superblock = Superblock.decode(path.read_bytes())
+    (handover,), signer = superblock.handovers(), superblock.signers()[1]
+    assert (code, shown["errors"]) == (0, [])
+    assert fields == [
+        {
+            "vault_id": superblock.vault_id.hex(),
+            "number": 2,
+            "tree_size": handover.tree_size,
+            "tree_root": handover.tree_root.hex(),
+            "fingerprint": signer.fingerprint.hex(),
+        }
+    ]
+    assert dump.main([str(path)]) == 0
+    assert signer.fingerprint.hex() in capsys.readouterr().out
+
+
+def test_a_handover_that_is_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archives.unpack((golden.ROOT / "epochs.tar.xz").read_bytes(), tmp_path)
+    (path,) = (tmp_path / "vault").glob("VAULT.*")
+    data = path.read_bytes()
+    start = data.index(Superblock.decode(data).handovers()[0].encode())
+    path.write_bytes(data[: start + 50] + bytes(64))
+    code, shown = _json(capsys, path)
+    titles = [one["title"] for one in shown["sections"]]  # type: ignore[attr-defined]
+    assert (code, "handover" in titles, len(shown["errors"])) == (4, False, 2)  # type: ignore[arg-type]
 
 
 def test_groups_frames_and_part_files_of_a_journal_are_listed(

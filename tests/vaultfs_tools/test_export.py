@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vaultfs_format.events.disclosures import SubjectDisclosed
 from vaultfs_format.events.records import SubjectExported
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_tools import cli, export
@@ -15,6 +16,8 @@ from vaultfs_tools import cli, export
 import vaultfs
 from tests.vaultfs.migrate.support import MRN, files_of, ndjson, observation, patient, rows_of
 from tests.vaultfs.support import create, events, reopen
+from vaultfs.audit.accounting import account
+from vaultfs.audit.disclosures import disclosures
 from vaultfs.migrate.importer import Importer
 
 GOOD = ndjson(patient("1", (MRN, "1"), name="CanaryQNameZ"), observation("o", "Patient/1"))
@@ -106,3 +109,32 @@ def test_a_busy_vault_is_waited_for_no_longer_than_said(run: Run, vault: Path, t
     with reopen(vault):
         code, _, errors = run(vault, tmp_path / "out", "--plaintext", "--wait=0.1")
     assert (code, "VFS-2203" in errors) == (cli.Exit.FAILED, True)
+
+
+def test_to_whom_it_goes_is_stated_in_a_file(run: Run, vault: Path, tmp_path: Path) -> None:
+    stated = {"recipient": "CanaryQToZ", "description": "all", "purpose": "registry", "basis": "public_health"}
+    (tmp_path / "to.json").write_text(json.dumps(stated | {"address": "1 Main Street"}))
+    code, output, errors = run(vault, tmp_path / "out", "--plaintext", "--disclosure", tmp_path / "to.json")
+    assert (code, errors) == (0, "")
+    assert "Canary" not in output
+    with reopen(vault) as opened:
+        assert [one for one in events(opened) if isinstance(one, SubjectExported)] == []
+        (subject,) = (one.subject for one in events(opened) if isinstance(one, SubjectDisclosed))
+        (row,) = disclosures(account(opened, vaultfs.SubjectId(subject))).rows
+    assert (row.recipient, row.address, row.basis) == ("CanaryQToZ", "1 Main Street", vaultfs.Basis.PUBLIC_HEALTH)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "CanaryQ", "[]", '{"recipient":"CanaryQ"}', '{"recipient":"a","description":"b","purpose":"c","basis":"x"}',
+     '{"recipient":"","description":"b","purpose":"c","basis":"public_health"}', "{" * 10_000, " " * 100_000],
+)  # fmt: skip
+def test_what_states_nothing_is_refused_before_the_vault_is_opened(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "to.json").write_text(content)
+    code, output, errors = run(
+        tmp_path / "nowhere", tmp_path / "out", "--plaintext", "--disclosure", tmp_path / "to.json"
+    )
+    assert (code, output) == (8, "")
+    assert "VFS-2652" in errors
+    assert "Canary" not in errors
+    assert not (tmp_path / "out").exists()

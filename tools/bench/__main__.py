@@ -64,13 +64,12 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=20_000, metavar="N", help="of the rows blast-radius and healing")
     parser.add_argument("--patients", type=int, default=100_000, metavar="N", help="of the rows of turns")
     parser.add_argument("--samplings", type=int, default=500, metavar="N", help="of each operation of rows of keys")
+    parser.add_argument("--events", type=int, default=1_000_000, metavar="N", help="of the rows of the audit log")
     args = parser.parse_args()
     unknown = sorted(set(args.rows) - set(ROWS))
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}")
-    setting = Setting(
-        args.samples, args.subjects, args.megabytes, args.disk, args.records, args.patients, args.samplings
-    )
+    setting = Setting(**{name: value for name, value in vars(args).items() if name in Setting.__slots__})
     rows = args.rows or [row for row in ROWS if row not in LONG]
     heading, sections = results.heading(), []
     print(heading, end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import blobs, firsts, ingest, reading, scale, turning
+from bench.audit import rows as audit
 from bench.blast import rows as blast
 from bench.durability import healing, mending, parity, scrub
 from bench.figures import Row
@@ -30,6 +31,8 @@ ROWS: dict[str, Row] = {
     "envelope": envelopes.rows,
     "turn": turning.ten,
     "turn-1": turning.one,
+    "audit-speed": audit.speeds,
+    "audit-log": audit.whole,
     "import-time": firsts.import_time,
     "main-job": firsts.main_job,
     "peers": peers.generated,

@@ -43,6 +43,8 @@ class Setting:
         Patients of the rows of turns at ten records each.
     samplings
         How often what takes less than a second is measured.
+    events
+        Of the rows of the audit log.
     """
 
     samples: Path
@@ -52,6 +54,7 @@ class Setting:
     records: int = 20_000
     patients: int = 100_000
     samplings: int = 500
+    events: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

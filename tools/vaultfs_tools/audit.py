@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultfs_tools import cli, unlocking
-from vaultfs_tools.auditing import offline, reconciling, sending
+from vaultfs_tools import cli
+from vaultfs_tools.auditing import accounts, offline, reconciling, reporting, sending, stamping, verifying, witnessed
+from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:
-    import vaultfs
     from vaultfs.audit.accounting import Accounting, Entry
 
 PROG = "vaultfs-audit"
 EPILOG = """\
 Exit codes: 0 done, and the log is good; 1 a receiver lacks events; 4 the log is not good, a proof does not hold, or a
-receiver has what the log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` needs no
-vault, and loads nothing that writes one; `drain` needs no vault and no key.
+receiver has what the log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` and
+`verify-export` need no vault, and load nothing that writes one; `drain` needs no vault and no key.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = cli.words(argv)
     if words and words[0] in _COMMANDS:
         about, add_options, body = _COMMANDS[words[0]]
         parser = cli.Parser(f"{PROG} {words[0]}", about, epilog=EPILOG)
@@ -39,57 +40,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return parser.error(f"COMMAND is one of {', '.join(_COMMANDS)}")
 
 
-def _add_vault(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
-    parser.add_argument("--epoch-store", type=Path, metavar="DIR", action="append", help="default: VAULT.epoch")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    unlocking.add_options(parser)
-
-
-def _opened(args: argparse.Namespace) -> vaultfs.Vault:
-    import vaultfs
-
-    stores = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
-    return vaultfs.open(args.vault, unlock=unlocking.unlocker(args), epoch_stores=stores, wait=args.wait)
-
-
-# Checking. ---------------------------------------------------------------------------------------------------------
+# Checking and reporting. -------------------------------------------------------------------------------------------
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
-    parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a checkpoint that was exported: the log must have grown from it; repeat it for several",
-    )
+    add_vault(parser)
+    verifying.add_options(parser)
 
 
 def _run_verify(args: argparse.Namespace) -> int:
-    from vaultfs.audit.verifying import verify
-    from vaultfs.audit.view import LogView
+    return verifying.run(args, opened)
 
-    known = [offline.checkpoint_in(path) for path in args.checkpoint]
-    with _opened(args) as vault:
-        found = verify(vault)
-        if known:
-            view = LogView(vault)
-            for one in known:
-                view.check_grown_from(one)
-    facts = {
-        "leaves": found.leaves,
-        "events": found.events,
-        "subjects": found.subjects,
-        "signers": found.signers,
-        "first": found.first,
-        "checkpoints": len(known),
-    }
-    text = f"{found.events:,} events in {found.leaves:,} leaves, {found.subjects:,} subjects, {found.signers:,} signers"
-    cli.emit(args, facts, [f"good: {text}", *([f"grown from {len(known):,} checkpoints"] if known else [])])
-    return cli.Exit.DONE
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add_vault(parser)
+    reporting.add_options(parser)
+
+
+def _run_report(args: argparse.Namespace) -> int:
+    return reporting.run(args, opened)
 
 
 # Proofs for strangers. ---------------------------------------------------------------------------------------------
@@ -98,24 +67,28 @@ def _run_verify(args: argparse.Namespace) -> int:
 def _run_keys(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import LogView
 
-    with _opened(args) as vault:
+    with opened(args) as vault:
         keys = [key.encode() for key in LogView(vault).keys]
     cli.emit(args, {"keys": keys}, keys)
     return cli.Exit.DONE
 
 
 def _add_prove(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("index", metavar="INDEX", type=int, help="index of the entry in the log")
     parser.add_argument("out", metavar="FILE", type=Path, help="a new file, by custom FILE.tlog-proof")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="prove it by this checkpoint, which witnesses have cosigned"
+    )
 
 
 def _run_prove(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import prove
     from vaultfs_tools.custody.shares import create
 
-    with _opened(args) as vault:
-        proof = prove(vault, args.index)
+    under = offline.note_in(args.checkpoint) if args.checkpoint else None
+    with opened(args) as vault:
+        proof = prove(vault, args.index, under)
     create(args.out, proof.encode())
     event = None if proof.event is None else shown(proof.event)
     cli.emit(args, {"index": args.index, "event": event}, [f"{args.out}: entry {args.index:,}, proved with its event"])
@@ -123,14 +96,14 @@ def _run_prove(args: argparse.Namespace) -> int:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("out", metavar="DIR", type=Path, help="directory of the tiles; what is there stays")
 
 
 def _run_export(args: argparse.Namespace) -> int:
     from vaultfs.audit.view import export
 
-    with _opened(args) as vault:
+    with opened(args) as vault:
         size, files = export(vault, args.out)
     cli.emit(args, {"entries": size, "files": files}, [f"{size:,} entries; {files:,} files written"])
     return cli.Exit.DONE
@@ -140,10 +113,23 @@ def _run_export(args: argparse.Namespace) -> int:
 
 
 def _add_accounting(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     parser.add_argument("subject", metavar="SUBJECT", help="surrogate of the subject, 32 hexadecimal digits")
-    parser.add_argument("--disclosures", action="store_true", help="only what left the vault (45 CFR 164.528)")
     parser.add_argument("--proof", metavar="FILE", type=Path, help="a new file: the proof that no event is missing")
+    group = parser.add_argument_group("disclosures (45 CFR 164.528), of which the proof then shows no other events")
+    group.add_argument("--disclosures", action="store_true", help="only what the subject is to be told")
+    group.add_argument("--since", metavar="DATE", type=_date, help="first day; default: six years before the last")
+    group.add_argument("--until", metavar="DATE", type=_date, help="last day; default: today, in UTC")
+    group.add_argument("--summarise", action="store_true", help="as one those to one recipient for one purpose")
+    group.add_argument("--excepted", action="store_true", help="those, too, that need not be accounted for")
+    group.add_argument("--format", choices=tuple(accounts.FORMATS), help="print what is given to the subject, so")
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a date is YYYY-MM-DD") from None
 
 
 def _run_accounting(args: argparse.Namespace) -> int:
@@ -153,21 +139,36 @@ def _run_accounting(args: argparse.Namespace) -> int:
     from vaultfs_tools.custody.shares import create
 
     subject = vaultfs.SubjectId(id_of(args.subject))
-    with _opened(args) as vault:
+    with opened(args) as vault:
         found = account(vault, subject)
+    if args.disclosures:
+        return _run_disclosures(args, found)
     if args.proof:
         create(args.proof, found.proof.encode())
-    entries = list(_chosen(found, disclosures=args.disclosures))
-    listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in entries]
-    lines = [f"{len(found.entries):,} events about the subject, of which {len(entries):,} are shown"]
-    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, entries)])
+    listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in found.entries]
+    lines = [f"{len(found.entries):,} events about the subject"]
+    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, found.entries)])
     return cli.Exit.DONE
 
 
-def _chosen(found: Accounting, *, disclosures: bool) -> Iterator[Entry]:
-    from vaultfs_format.events.records import SubjectExported
+def _run_disclosures(args: argparse.Namespace, found: Accounting) -> int:
+    from vaultfs.audit.disclosures import disclosures
+    from vaultfs_tools.custody.shares import create
 
-    return (one for one in found.entries if not disclosures or isinstance(one.event, SubjectExported))
+    told = disclosures(found, args.since, args.until, excepted=args.excepted)
+    if args.proof:
+        create(args.proof, told.proof.encode())
+    rows = accounts.rows_of(told, summarise=args.summarise)
+    keeper = f"for the keeper alone: {told.suspended:,} disclosures are left out, accounting for which is suspended"
+    if args.format:
+        print(accounts.FORMATS[args.format](told, rows), end="")
+        if told.suspended:
+            print(keeper, file=sys.stderr)
+        return cli.Exit.DONE
+    facts = {**accounts.about(told), "disclosures": rows, "suspended": told.suspended, "events": len(found.entries)}
+    head = f"{len(rows):,} rows, from {told.since} to {told.until}"
+    cli.emit(args, facts, [head, *map(accounts.line, rows), *([keeper] if told.suspended else [])])
+    return cli.Exit.DONE
 
 
 def _session(entry: Entry) -> dict[str, object] | None:
@@ -183,21 +184,28 @@ def _line(entry: Entry) -> str:
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     sending.add_options(parser)
 
 
 def _add_reconcile(parser: argparse.ArgumentParser) -> None:
-    _add_vault(parser)
+    add_vault(parser)
     reconciling.add_options(parser)
 
 
 _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 _COMMANDS: dict[str, _Command] = {
     "verify": ("Check the whole log: events, tree, signers, heads of subjects.", _add_verify, _run_verify),
-    "keys": ("Print the keys that verify checkpoints and proofs of the log.", _add_vault, _run_keys),
+    "report": ("Report who acted, on whom and why, and what became of keys and copies.", _add_report, _run_report),
+    "keys": ("Print the keys that verify checkpoints and proofs of the log.", add_vault, _run_keys),
     "prove": ("Write the proof of an entry, with its event.", _add_prove, _run_prove),
     "verify-proof": ("Check a proof without a vault.", offline.add_options, offline.run),
+    "verify-export": ("Check an exported log without a vault.", offline.add_export_options, offline.run_export),
+    "request": ("Write what witnesses are asked, to be carried to them.", witnessed.add_request, witnessed.run_request),
+    "join": ("Put carried answers to the checkpoint.", witnessed.add_join, witnessed.run_join),
+    "cosign": ("Let witnesses cosign the log, and keep what they cosign.", witnessed.add_cosign, witnessed.run_cosign),
+    "timestamp": ("Write a request for a time stamp.", stamping.add_request, stamping.run_request),
+    "verify-timestamp": ("Check a time stamp without a vault.", stamping.add_verify, stamping.run_verify),
     "export": ("Write the log as tiles for programs of others.", _add_export, _run_export),
     "accounting": (
         "List the events about a subject, and prove that none is missing.",
@@ -207,7 +215,7 @@ _COMMANDS: dict[str, _Command] = {
     "send": (
         "Send the events since the last time, and a checkpoint, to a receiver.",
         _add_send,
-        lambda args: sending.run(args, _opened),
+        lambda args: sending.run(args, opened),
     ),
     "drain": (
         "Send what `send --to-directory` has written, without a key.",
@@ -217,6 +225,6 @@ _COMMANDS: dict[str, _Command] = {
     "reconcile": (
         "Compare what a receiver has kept with the log.",
         _add_reconcile,
-        lambda args: reconciling.run(args, _opened),
+        lambda args: reconciling.run(args, opened),
     ),
 }

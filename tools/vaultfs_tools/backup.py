@@ -6,7 +6,6 @@ Only the format's code is used; a drill with keys loads the engine, to open what
 from __future__ import annotations
 
 import os
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +38,7 @@ its options with --help.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = cli.words(argv)
     if words and words[0] in _COMMANDS:
         return _COMMANDS[words[0]](words[1:])
     parser = cli.Parser(PROG, "Back a vault up, restore it, and try both out.", epilog=OVERVIEW)

@@ -19,7 +19,7 @@ from enum import Enum, IntEnum
 from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
-from vaultfs_format.errors import FormatError, NotAuthentic, VaultError
+from vaultfs_format.errors import Fact, FileId, FormatError, NotAuthentic, VaultError
 from vaultfs_format.secret import Secret
 from vaultfs_format.undumpable import undumpable
 
@@ -266,6 +266,20 @@ def account() -> str:
 # Running. ----------------------------------------------------------------------------------------------------------
 
 
+def words(argv: Sequence[str] | None) -> list[str]:
+    """Return the arguments after the program's name, for a command that looks at them before they are parsed.
+
+    Parameters
+    ----------
+    argv
+        As of `run`.
+    """
+    if argv is None:
+        undumpable()
+        return sys.argv[1:]
+    return list(argv)
+
+
 def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and return its exit code. Errors are shown as codes, never as tracebacks.
 
@@ -277,9 +291,7 @@ def run(body: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequenc
         The arguments after the program's name; by default those of the process, which is then the command's own, and
         made undumpable.
     """
-    if argv is None:
-        undumpable()
-    args = parser.parse_args(argv)
+    args = parser.parse_args(words(argv))
     try:
         code = body(args)
         sys.stdout.flush()
@@ -313,10 +325,16 @@ def described(error: VaultError) -> dict[str, object]:
         "code": error.code,
         "name": type(error).__name__,
         "message": error.message(),
-        "facts": {name: _plain(value) if isinstance(value, Enum) else value for name, value in error.facts.items()},
+        "facts": {name: _fact(value) for name, value in error.facts.items()},
         "retryable": error.retryable,
         "advice": error.advice,
     }
+
+
+def _fact(value: Fact) -> object:
+    if isinstance(value, FileId):
+        return str(value)
+    return _plain(value) if isinstance(value, Enum) else value
 
 
 def show_error(prog: str, error: VaultError, *, as_json: bool, place: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
@@ -39,7 +38,7 @@ shares go into files.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = cli.words(argv)
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in _COMMANDS:

@@ -11,8 +11,21 @@ from vaultfs_format.witness import Witnessed
 from vectors import author, scenes, world
 from vectors.case import Case, Topic, expectation
 from vectors.files import Files
-from vectors.operations import frames, heads, journals, logs, primitives, recipients, segments, small, tokens, vaults
+from vectors.operations import (
+    accounts,
+    frames,
+    heads,
+    journals,
+    logs,
+    primitives,
+    recipients,
+    segments,
+    small,
+    tokens,
+    vaults,
+)
 from vectors.operations.registry import OPERATIONS, Operation
+from vectors.topics import accounts as account_topics
 from vectors.topics import audits, chains, entries, fips, groups, keyrings, mirrors, opening, sealed, signers, slices
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
@@ -22,21 +35,22 @@ from vectors.topics import primitives as primitive_topics
 from vectors.topics import recipients as recipient_topics
 from vectors.topics import segments as segment_topics
 from vectors.topics import small as small_topics
+from vectors.topics import tokens as token_topics
 from vectors.topics import vaults as vault_topics
 from vectors.topics.vaults import Checks
 from vectors.written import written
 
 TOPICS = (
-    primitive_topics.cases, keyrings.token_cases, small_topics.prefix_cases, small_topics.vault_cases,
+    primitive_topics.cases, token_topics.cases, small_topics.prefix_cases, small_topics.vault_cases,
     small_topics.stanza_cases, recipient_topics.cases, keyrings.secret_cases, keyrings.keyring_cases,
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
     segment_topics.cases, slices.slice_cases, slices.healing_cases, audits.cases, head_topics.head_cases,
     head_topics.witness_cases, head_topics.act_cases, signers.cases, vault_topics.cases, opening.cases, chains.cases,
-    mirrors.cases, sealed.cases, fips.cases, log_topics.cases,
+    mirrors.cases, sealed.cases, fips.cases, log_topics.cases, account_topics.cases,
 )  # fmt: skip
 """What makes the scenarios."""
 
-_MODULES = (primitives, tokens, small, recipients, frames, journals, segments, heads, logs, vaults)
+_MODULES = (primitives, tokens, small, recipients, frames, journals, segments, heads, logs, accounts, vaults)
 
 
 def operations() -> Mapping[str, Operation]:

@@ -1,21 +1,23 @@
 """What the log has about a subject: every event, with who acted and why, and the proof that none is missing.
 
-For an accounting of disclosures (45 CFR 164.528), of which `SubjectExported` is one, and for the question who has seen
-the records of a patient.
+For the question who has seen the records of a patient, and for an accounting of disclosures
+(`vaultfs.audit.disclosures`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vaultfs_format.audit import LeafKind
 from vaultfs_format.events.base import Event
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import SubjectAccounted
 from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
+from vaultfs_format.suite import DIGEST
 
 from vaultfs.audit.events import NOBODYS_SESSION, subject_of
+from vaultfs.audit.statements import Said, said_of
 from vaultfs.audit.view import LogView
 from vaultfs.engine.leaves import Leaf
 from vaultfs.engine.subjectheads import stated_bucket
@@ -43,10 +45,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """All events about a subject that are settled, oldest first, and the proof that there are no others."""
+    """All events about a subject that are settled, oldest first, and the proof that there are no others.
+
+    It is the keeper's: while accounting is suspended, neither it nor its proof is for the subject.
+
+    Parameters
+    ----------
+    at
+        When it was asked for, in microseconds since 1970-01-01T00:00Z.
+    said
+        What is stated of disclosures, and which suspensions there are.
+    """
 
     entries: tuple[Entry, ...]
     proof: SubjectProof
+    at: int
+    said: Said = field(repr=False)
 
 
 def account(vault: Vault, subject: SubjectId) -> Accounting:
@@ -58,16 +72,17 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
     ------
     ArgumentInvalid
         It is nobody.
-    CommitmentMismatch, VaultDamaged
-        The log is not the one that was written.
+    CommitmentMismatch, VaultDamaged, FieldInvalid
+        The log is not the one that was written, or what was stated of a disclosure is not.
     StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """
     if subject == NOBODY:
         raise ArgumentInvalid
     engine, wanted = vault.engine, bytes(subject)
     engine.check_writable()
+    at = engine.options.clock()
     with engine.lock:
-        vault.record([SubjectAccounted(engine.options.clock(), NOBODYS_SESSION, wanted)], durable=True)
+        vault.record([SubjectAccounted(at, NOBODYS_SESSION, wanted)], durable=True)
         vault.settle()
         view = LogView(vault)
         found = _found(view, wanted)
@@ -75,7 +90,9 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
         groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
         note = view.checkpoint().encode().decode()
         stated = _stated(vault, view, found.stated, wanted)
-    return Accounting(entries, SubjectProof(FORMAT, wanted, note, stated, groups))
+        said = said_of(vault, [entry.event for entry in entries])
+    proof = SubjectProof(FORMAT, wanted, note, stated, groups, 0, bytes(DIGEST), ())
+    return Accounting(entries, proof, at, said)
 
 
 def _entries(view: LogView, found: _Found) -> Iterator[Entry]:

@@ -50,7 +50,7 @@ def read_leaves(vault: Vault, known: merkle.CompactRange | None = None) -> Itera
         engine.check()
         head = engine.head
         handovers = read_superblock(engine.vfs, engine.layout, head)[0].handovers()
-        journals = [_opened(engine, live) for live in engine.live]
+        journals = [reopened(engine, live) for live in engine.live]
     try:
         tree = head.pruned_tree() if known is None else known.copy()
         first = tree.size
@@ -61,13 +61,13 @@ def read_leaves(vault: Vault, known: merkle.CompactRange | None = None) -> Itera
             live.journal.close()
 
 
-def _opened(engine: Engine, live: LiveJournal) -> LiveJournal:
+def reopened(engine: Engine, live: LiveJournal) -> LiveJournal:
     """Return a live journal with a file of its own, which settling does not close, up to where it is now."""
     path = engine.layout.journal(live.journal.header.journal_id)
     mirror = Mirror(engine.vfs, engine.layout.copy_of(path))
     file = open_named(engine.vfs, path)
     journal = JournalFile(file, live.journal.header, live.journal.keys, live.journal.first_chain, mirror)
-    journal.last_group, journal.chain = live.journal.last_group, live.journal.chain
+    journal.last_group, journal.chain, journal.end = live.journal.last_group, live.journal.chain, live.journal.end
     return LiveJournal(live.number, journal)
 
 

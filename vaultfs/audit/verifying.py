@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from vaultfs_format.audit import LeafKind
-from vaultfs_format.errors import CommitmentMismatch
-
-from vaultfs.audit.log import read_leaves
+from vaultfs.audit.checking import Checking, See
+from vaultfs.audit.findings import Verified
+from vaultfs.audit.log import reopened
 from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.subjectheads import Heads
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import Structure
-
-
-@dataclass(slots=True)
-class Verified:
-    """What was checked, and found right.
-
-    Parameters
-    ----------
-    leaves, events
-        Of the tree; those that are not settled yet included.
-    subjects
-        Subjects with a head.
-    signers
-        Signers that have signed a part of the log.
-    first
-        Index of the first leaf: those before were pruned.
-    """
-
-    leaves: int = 0
-    events: int = 0
-    subjects: int = 0
-    signers: int = 0
-    first: int = 0
 
 
 def verify(vault: Vault) -> Verified:
@@ -43,26 +15,51 @@ def verify(vault: Vault) -> Verified:
     Raises
     ------
     CommitmentMismatch
-        An event, the tree, the signer of a part, or a head of a subject is not the one that was written; `leaf` is the
-        first that is wrong, where that can be told.
+        An event, the tree, the signer of a part, or a head of a subject is not the one that was written.
     SignatureInvalid
         A signer was not named by the one before.
-    VaultDamaged, FormatError
+    VaultDamaged, FormatError, NotAuthentic, StorageFailed
         Entries or events are missing, or damaged.
+
+    The facts of each say the first leaf that is wrong, and file and offset, so far as that can be told.
     """
+    return checked(vault, lambda _, __: None)
+
+
+def checked(vault: Vault, see: See) -> Verified:
+    """Check the log as `verify` does, and raise as it does; `see` is given every event that was found right.
+
+    What is appended after the check has begun is not looked at.
+    """
+    found = _run(vault, see)
+    if found.worst is not None:
+        raise found.worst.error
+    return found
+
+
+def check_log(vault: Vault) -> Verified:
+    """Check the log as `verify` does; what is wrong is not raised, but returned with all else that is.
+
+    Raises
+    ------
+    SignatureInvalid
+        A signer was not named by the one before: nothing that they have signed can be told apart.
+    VaultDamaged, VaultMissing, StorageFailed, Closed
+        The vault cannot be read at all.
+    """
+    return _run(vault, lambda _, __: None)
+
+
+def _run(vault: Vault, see: See) -> Verified:
     engine = vault.engine
     with engine.lock:
         engine.check()
         head = engine.head
         superblock, _ = read_superblock(engine.vfs, engine.layout, head)
-    superblock.check_line()
-    heads, end = Heads(engine.suite), head.tree_size
-    done = Verified(first=head.first_leaf, signers=len(superblock.signers()))
-    for leaf in read_leaves(vault):
-        heads.take_leaf(leaf)
-        if leaf.entry.kind is LeafKind.SUBJECTS and leaf.entry != heads.entry():
-            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=leaf.index)
-        done.events += leaf.event is not None
-        end = max(end, leaf.index + 1)
-    done.leaves, done.subjects = end, heads.subjects
-    return done
+        journals = [reopened(engine, live) for live in engine.live]
+    try:
+        superblock.check_line()
+        return Checking(engine, head, superblock.handovers(), see).run(journals)
+    finally:
+        for live in journals:
+            live.journal.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaultfs_format import merkle
@@ -13,9 +13,10 @@ from vaultfs_format.levels import HashLevels, consistency_proof, inclusion_proof
 from vaultfs_format.limits import MAX_NOTE
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import note_signers, sign_checkpoint, verifier_keys
-from vaultfs_format.tlog.note import Note
+from vaultfs_format.tlog.note import Note, NoteSignature
 from vaultfs_format.tlog.proof import LogProof
 from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_bundle, encode_tile, tiles_of
+from vaultfs_format.tlog.witness import AddCheckpoint
 
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.engine.engine import Engine
@@ -100,6 +101,19 @@ class LogView:
         """Return the signed checkpoint: signed once, when the head was looked at, by the signer of the head."""
         return self._checkpoint
 
+    def add_cosignatures(self, signatures: Iterable[NoteSignature]) -> None:
+        """Put cosignatures to the checkpoint, which proofs and exports of this view then have, too.
+
+        Raises
+        ------
+        LimitExceeded
+        """
+        self._checkpoint = self._checkpoint.cosigned(signatures)
+
+    def request(self, old: int = 0) -> AddCheckpoint:
+        """Return what a witness is asked that has cosigned an earlier size last. Raises as `consistency` does."""
+        return AddCheckpoint(old, tuple(self.consistency(old)), self.checkpoint())
+
     def entry(self, index: int) -> bytes:
         """Return the bytes of an entry.
 
@@ -113,10 +127,19 @@ class LogView:
         at = (index - self.minimum) * ENTRY.size
         return self._entries[at : at + ENTRY.size]
 
-    def inclusion(self, index: int) -> list[bytes]:
-        """Return the inclusion proof of an entry. Raises as `entry` does."""
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """Return the inclusion proof of an entry, in the tree of an earlier size if one is given.
+
+        Raises
+        ------
+        NotFound
+            The log has none of that index, or none any more, or had none at that size.
+        """
         self.entry(index)
-        return inclusion_proof(self._nodes, self._hashes, index, self.size)
+        within = self.size if size is None else size
+        if not index < within <= self.size:
+            raise NotFound
+        return inclusion_proof(self._nodes, self._hashes, index, within)
 
     def consistency(self, old: int) -> list[bytes]:
         """Return the proof that the tree of an earlier size is the beginning of this one.
@@ -130,13 +153,29 @@ class LogView:
             raise NotFound
         return consistency_proof(self._nodes, self._hashes, old, self.size)
 
-    def prove(self, index: int) -> EventProof:
-        """Return the proof of an entry, with the event that it is of. Raises as `entry` does."""
-        return self.prove_leaf(self.leaf(index))
+    def prove(self, index: int, under: Note | None = None) -> EventProof:
+        """Return the proof of an entry, with the event that it is of.
 
-    def prove_leaf(self, leaf: Leaf) -> EventProof:
-        """Return the proof of a leaf of this log."""
-        proof = LogProof(leaf.index, tuple(self.inclusion(leaf.index)), self.checkpoint())
+        Parameters
+        ----------
+        under
+            An earlier checkpoint of the log, with the cosignatures that it has got; by default that of this view.
+
+        Raises
+        ------
+        LogDiverged
+            The checkpoint is not the beginning of this log.
+        NotFound
+            The log has no such entry, or none any more, or it came after that checkpoint.
+        """
+        return self.prove_leaf(self.leaf(index), under)
+
+    def prove_leaf(self, leaf: Leaf, under: Note | None = None) -> EventProof:
+        """Return the proof of a leaf of this log. Parameters and errors as of `prove`."""
+        note = self.checkpoint() if under is None else under
+        known = Checkpoint.decode(note.text)
+        self.check_grown_from(known)
+        proof = LogProof(leaf.index, tuple(self.inclusion(leaf.index, known.size)), note)
         return EventProof(proof, leaf.entry, leaf.salted)
 
     def leaf(self, index: int) -> Leaf:
@@ -171,7 +210,7 @@ class LogView:
                 continue
             path = place / tile.path
             files.make_directory(path.parent)
-            files.replace(path, self._content(tile))
+            files.replace(path, self.content(tile))
             written += 1
         files.make_directory(place)
         files.replace(place / CHECKPOINT, self.checkpoint().encode())
@@ -206,25 +245,32 @@ class LogView:
         """Return whether no part of a tile was pruned."""
         return tile.index * WIDTH << 8 * (tile.level or 0) >= self.minimum
 
-    def _content(self, tile: Tile) -> bytes:
+    def content(self, tile: Tile) -> bytes:
+        """Return the bytes of a tile, or of a bundle, of which nothing was pruned.
+
+        Raises
+        ------
+        NotFound, IndexError
+            The log has no such tile.
+        """
         if tile.level is not None:
             return encode_tile(tile, self._hashes)
         first = tile.index * WIDTH
         return encode_bundle([self.entry(index) for index in range(first, first + tile.width)])
 
 
-def prove(vault: Vault, index: int) -> EventProof:
+def prove(vault: Vault, index: int, under: Note | None = None) -> EventProof:
     """Return the proof of an entry, with its event; that it was given out is recorded, and settled, first.
 
-    It is an act of the vault's keeper: no policy is asked.
+    It is an act of the vault's keeper: no policy is asked. Parameters as of `LogView.prove`.
 
     Raises
     ------
-    NotFound
-        The log has no such entry, or none any more.
+    NotFound, LogDiverged
+        As of `LogView.prove`.
     CommitmentMismatch, VaultDamaged, StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """
-    return _shown(vault, entries=1, events=1).prove(index)
+    return shown(vault, entries=1, events=1).prove(index, under)
 
 
 def export(vault: Vault, directory: Path | str) -> tuple[int, int]:
@@ -242,11 +288,18 @@ def export(vault: Vault, directory: Path | str) -> tuple[int, int]:
     CommitmentMismatch, VaultDamaged, ArgumentInvalid
     StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """
-    view = _shown(vault, entries=vault.engine.leaves, events=0)
+    view = shown(vault, entries=vault.engine.leaves, events=0)
     return view.size, view.export(directory)
 
 
-def _shown(vault: Vault, *, entries: int, events: int) -> LogView:
+def shown(vault: Vault, *, entries: int, events: int) -> LogView:
+    """Return the log to show so much of it: that it is shown is recorded, and settled, first.
+
+    Raises
+    ------
+    CommitmentMismatch, VaultDamaged
+    StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
+    """
     engine = vault.engine
     engine.check_writable()
     with engine.lock:

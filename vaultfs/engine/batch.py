@@ -83,6 +83,9 @@ class Batch:
             self._links.append((facts.subject + other, commits[row], role))
             self._links.append((other + facts.subject, commits[row], role))
 
+    def __bool__(self) -> bool:
+        return bool(self._frames)
+
     def write(self, index: Index, txn: lmdb.Transaction) -> None:
         """Write everything gathered."""
         tables = index.tables

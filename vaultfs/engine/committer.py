@@ -28,6 +28,10 @@ MAX_BATCH = 256 * limits.MIB
 """Sealed bytes after which a group takes in no further commit."""
 
 
+MAX_PATIENCE = 0.0005
+"""Seconds that a group waits for more commits, at most."""
+
+
 class _Ticket:
     """An intent on its way: done with an error, or done and committed."""
 
@@ -89,6 +93,12 @@ class Committer:
         self._queue: deque[_Ticket] = deque()
         self._next: _Ticket | None = None
         self._timer: threading.Timer | None = None
+        self._crowd = 0
+        """Commits that the last group took in, and those that came meanwhile."""
+        self._patience = 0.0
+        """Seconds to wait for as many again: at most half of what a sync takes."""
+        self._unstamped = False
+        """Whether the journal has groups that the index does not know of: there is nothing to find in them."""
 
     def commit(self, intent: Intent) -> int:
         """Make `intent` durable (or, where it says so, written) and return its commit number.
@@ -147,6 +157,8 @@ class Committer:
                 self._next = None
         try:
             if not ticket.done:
+                if ticket.intent.durable:
+                    self._gather()
                 self._lead()
         finally:
             lock.release()
@@ -162,6 +174,12 @@ class Committer:
         with self._engine.lock:
             pass
 
+    def _gather(self) -> None:
+        """Let those come back who were just told, so that one sync serves all: as many as there were, for a moment."""
+        until = time.perf_counter() + self._patience
+        while len(self._queue) < self._crowd and time.perf_counter() < until:
+            time.sleep(0)
+
     def _lead(self) -> None:
         tickets: list[_Ticket] = []
         try:
@@ -176,6 +194,7 @@ class Committer:
             for ticket in tickets:
                 if not ticket.done:
                     ticket.fail(CommitUnknown())
+            self._crowd = len(tickets) + len(self._queue)
         if accepted and self._engine.grown():
             self._grown()
 
@@ -285,12 +304,17 @@ class Committer:
             return False
         live.parts.update(part.segment_id for part in draft.parts)
         rows = group.place(offset)
+        self._unstamped = True
         if durable:
             try:
-                with timed(engine.metrics, Timing.SYNC):
-                    live.journal.sync()
-                with timed(engine.metrics, Timing.INDEX):
-                    self._index(live, group, rows)
+                begun = time.perf_counter()
+                live.journal.sync()
+                took = time.perf_counter() - begun
+                engine.metrics.observe(Timing.SYNC, took)
+                self._patience = min(took / 2, MAX_PATIENCE)
+                if rows:
+                    with timed(engine.metrics, Timing.INDEX):
+                        self._index(live, group, rows)
             except VaultError:
                 raise CommitUnknown from None
         engine.claims += any(ticket.intent.claimed for ticket in tickets)
@@ -303,7 +327,7 @@ class Committer:
         for number, ticket in enumerate(tickets):
             ticket.commit = draft.first_commit + number
             engine.parts.release(frame.landed for frame in ticket.intent.frames if frame.landed)
-        if not durable:
+        if self._unstamped:
             self._sync_soon()
         return True
 
@@ -321,8 +345,9 @@ class Committer:
         engine.index.put_container(txn, live.number, Container(ContainerKind.JOURNAL, journal_id))
         stamp = Stamp(engine.vault_id, engine.head.generation, journal_id, live.journal.durable)
         engine.index.put_stamp(txn, stamp)
+        self._unstamped = False
 
-    # Buffered events.
+    # Buffered events, and stamps that nobody waits for.
 
     def _sync_soon(self) -> None:
         if self._timer is None:
@@ -337,7 +362,7 @@ class Committer:
                 self.sync()
 
     def sync(self) -> None:
-        """Make buffered events durable.
+        """Make buffered events durable, and let the index say so.
 
         Raises
         ------
@@ -347,10 +372,11 @@ class Committer:
         engine = self._engine
         with engine.lock:
             live = engine.active
-            if live is None or not engine.writable() or live.journal.durable == live.journal.last_group:
+            if live is None or not engine.writable() or not self._unstamped:
                 return
             try:
-                live.journal.sync()
+                if live.journal.durable < live.journal.last_group:
+                    live.journal.sync()
                 if engine.condition is Condition.OPEN:
                     with engine.index.writing() as txn:
                         self._stamp(txn, live)

@@ -100,7 +100,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     unlock
         Any of `vaultfs.keys` that can open it.
     anchors
-        Places beside the epoch stores that are shown every new head, and know the newest.
+        Places beside the epoch stores that are shown every new head, and know the newest; or that know what witnesses
+        have cosigned of the log (`CheckpointAnchor`), which is then read once.
     accept_older
         Open the vault though it is older than it was. What was stored since then is lost; that it was accepted is
         recorded, and no record id of the lost ones is given out again.
@@ -120,7 +121,9 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
     ArgumentInvalid
         No file can have one of the paths.
     RolledBack
-        The vault is older than it was when it was last seen.
+        The vault is older than it was when it was last seen, or its log has not grown from what was witnessed.
+    WitnessSilent
+        An anchor that is `Required` has seen nothing, or cannot be reached.
     KeyExpired, KeyNotUsable
         The vault says that no recipient which `unlock` is may be used any more; this is recorded.
     VaultMissing, WriterBusy, NoRecipientMatches, EpochSecretMissing, VaultDamaged, NotAuthentic, Unsupported

@@ -154,8 +154,9 @@ def read_superblock(vfs: Vfs, layout: Layout, head: Head) -> tuple[Superblock, b
 
 def _superblock(head: Head, data: bytes) -> tuple[Superblock, bytes]:
     superblock = Superblock.decode(data)
-    stated = superblock.suite is head.suite and superblock.vault_id == head.vault_id
-    if head.suite.digest(data) != head.superblock_digest or not stated:
+    stated = (superblock.suite, superblock.vault_id, superblock.generation)
+    named = (head.suite, head.vault_id, head.superblock_generation)
+    if head.suite.digest(data) != head.superblock_digest or stated != named:
         raise VaultDamaged
     return superblock, data
 
@@ -172,8 +173,9 @@ def read_keyring(vfs: Vfs, layout: Layout, head: Head) -> Keyring:
 
 def _keyring(head: Head, data: bytes) -> Keyring:
     keyring = Keyring.decode(data)
-    stated = keyring.suite is head.suite and keyring.vault_id == head.vault_id
-    if head.suite.digest(data) != head.keyring_digest or not stated:
+    stated = (keyring.suite, keyring.vault_id, keyring.epoch)
+    named = (head.suite, head.vault_id, head.epoch)
+    if head.suite.digest(data) != head.keyring_digest or stated != named:
         raise VaultDamaged
     return keyring
 

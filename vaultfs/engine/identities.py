@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 from vaultfs_format.entries import WEAK, Role, pack_row
-from vaultfs_format.events.records import IdentifierAsserted, SubjectsLinked, SubjectsUnlinked
+from vaultfs_format.events.base import Event
+from vaultfs_format.events.records import (
+    IdentifierAsserted,
+    SubjectsCompared,
+    SubjectSearched,
+    SubjectsLinked,
+    SubjectsUnlinked,
+)
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.suite import KEY
 
@@ -86,6 +93,7 @@ class Identities:
         self._may_create = False
         """Whether the policy, which is asked once in a transaction, lets subjects be created."""
         self._random = b""
+        self._told: set[tuple[object, ...]] = set()
         self.claims = Claims(self._engine, session.steady)
 
     def known(self, subject: Identifier | SubjectId) -> SubjectId | None:
@@ -105,7 +113,38 @@ class Identities:
     def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Return the subject of an identifier, created if nobody has claimed it."""
         known = self.known(identifier)
-        return self.created(identifier, date) if known is None else known
+        if known is None:
+            return self.created(identifier, date)
+        self._tell(SubjectSearched, known)
+        return known
+
+    def claimants(self, identifier: Identifier) -> list[SubjectId]:
+        """Return the subjects for which an identifier is asserted."""
+        found = list(self.claims.claimants(identifier))
+        for one in found or (None,):
+            self._tell(SubjectSearched, one)
+        return found
+
+    def linked(self, one: SubjectId, other: SubjectId) -> bool:
+        """Return whether two subjects are stated to be one person."""
+        for pair in ((one, other), (other, one)):
+            self._tell(SubjectsCompared, *pair)
+        return self.claims.linked(one, other)
+
+    def _tell(self, kind: Callable[..., Event], subject: SubjectId | None, *about: object) -> None:
+        """Take down, once, what somebody is told before the end; in a strict session it is written at once.
+
+        Of subjects that the transaction itself has created nothing is told.
+        """
+        told = (kind, subject, *about)
+        if subject in self._created or told in self._told:
+            return
+        self._told.add(told)
+        event = self._session.event(kind, subject, *about)
+        if self._session.strict:
+            self._session.note([event])
+        else:
+            self._pending.told.append(event)
 
     def created(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Create the subject of an identifier that nobody has claimed: one act, and one event."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vaultfs_format import limits
+from vaultfs_format.errors import Fact, FileId
 from vaultfs_format.group import (
     GROUP,
     GROUP_MAGIC,
@@ -151,6 +152,14 @@ class JournalFile:
             raise
         return cls(file, header, keys, header.chain(data), mirror, mend=mend)
 
+    def place(self) -> tuple[int, int, bytes, int, bool]:
+        """Return where scanning has come to."""
+        return self.last_group, self.end, self.chain, self.durable, self.closed
+
+    def go_on(self, place: tuple[int, int, bytes, int, bool]) -> None:
+        """Scan from a place on that this journal, or the same one opened before, had come to."""
+        self.last_group, self.end, self.chain, self.durable, self.closed = place
+
     def again(self, *, mend: bool = False) -> JournalFile:
         """Return the journal as it was before its first group was scanned; it has the files of this one."""
         return JournalFile(self.file, self.header, self.keys, self.first_chain, self.mirror, mend=mend)
@@ -204,10 +213,11 @@ class JournalFile:
         self.mirror.complete(self.file, self.end)
         self.mirror.sync()
 
-    def scan(self, stop_group: int | None = None) -> Iterator[Scanned]:
+    def scan(self, stop_group: int | None = None, *, stop: int | None = None) -> Iterator[Scanned]:
         """Yield the good groups in order, authenticated; afterwards the attributes describe the last of them.
 
         Stops at the first group that is torn, and after `stop_group`: what a successor declared void is not looked at.
+        Groups that begin at `stop` or beyond it are not looked at either.
 
         Raises
         ------
@@ -217,7 +227,7 @@ class JournalFile:
             What only the mirror has found no space in the file.
         """
         mended = False
-        while stop_group is None or self.last_group < stop_group:
+        while (stop_group is None or self.last_group < stop_group) and (stop is None or self.end < stop):
             found = self._next()
             if found is None:
                 break
@@ -264,13 +274,15 @@ class JournalFile:
             return None
         return data, group
 
-    def check_tail(self, floor: int) -> int:
+    def check_tail(self, floor: int, leaf: int | None = None) -> int:
         """Judge what follows the last good group; return the number of void bytes, zeros at the end not counted.
 
         Parameters
         ----------
         floor
             Number of the last group that is known, from elsewhere, to have been durable.
+        leaf
+            Index of the first leaf of the audit tree behind the last good group, where that is known.
 
         Raises
         ------
@@ -279,12 +291,17 @@ class JournalFile:
         """
         lost = self.last_group < floor
         if lost or self._claims_durable(self.file) or self._claims_durable(self.mirror):
-            raise VaultDamaged(group=self.last_group + 1)
+            raise self.damaged(**({} if leaf is None else {"leaf": leaf}))
         void = 0
         for at in range(self.end, self.file.size(), limits.MIB):
             if written := len(self.file.read(at, limits.MIB).rstrip(b"\0")):
                 void = at + written - self.end
         return void
+
+    def damaged(self, **facts: Fact) -> VaultDamaged:
+        """Return what says that the group after the last good one is damaged or missing: which it is, and where."""
+        file = FileId.of(self.header.journal_id)
+        return VaultDamaged(group=self.last_group + 1, file=file, offset=self.end, **facts)
 
     def _claims_durable(self, source: File | Mirror) -> bool:
         """Return whether a later group of this journal says that the one after the last good group was durable.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments
+from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments, encode_events
+from vaultfs_format.errors import Fact, FileId, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 
@@ -14,8 +16,10 @@ from vaultfs.audit.events import Event, decode_event, salted_in
 from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.mirrors import DAMAGE, Doubled
 from vaultfs.engine.replay import FoundFrame, live_groups, segment_frames
-from vaultfs.engine.sealed import open_segment
+from vaultfs.engine.sealed import SealedSegment, open_segment
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
+
+_STEP = 1024 * ENTRY.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,44 @@ class Leaf:
     salted: bytes = field(default=b"", repr=False)
 
 
+class Section(NamedTuple):
+    """Entries that lie together in a file, those of a segment or of a group of a journal, and the frames of events.
+
+    Parameters
+    ----------
+    file
+        Id of the segment or journal.
+    offset
+        Where in the file the entries begin, in bytes.
+    first
+        Index of the first leaf.
+    """
+
+    file: bytes
+    offset: int
+    first: int
+    entries: bytes
+    frames: Iterable[FoundFrame]
+
+    @property
+    def end(self) -> int:
+        """Index behind the last leaf."""
+        return self.first + len(self.entries) // ENTRY.size
+
+    def place(self, index: int) -> dict[str, int]:
+        """Return which leaf it is and where its entry lies, as facts of an error."""
+        offset = self.offset + (index - self.first) * ENTRY.size
+        return {"leaf": index, "file": FileId.of(self.file), "offset": offset}
+
+
+class Run(NamedTuple):
+    """Leaves that follow each other: events that were written together, or one that is no event, without `salted`."""
+
+    first: int
+    entries: bytes
+    salted: list[bytes]
+
+
 def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int = 0) -> Iterator[Leaf]:
     """Yield the leaves of a head's segments, and of journals that follow.
 
@@ -53,26 +95,17 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     """
     for extent, row in _extents(engine, head, () if first == 0 else DAMAGE):
         if extent.stop > first:
-            yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
-    parts: dict[bytes, Doubled] = {}
-    try:
-        for live in journals:
-            index = live.journal.header.first_leaf
-            for found in live_groups(engine, live, parts):
-                frames = (frame for frame in found.frames if frame.row.header.frame_class is FrameClass.AUDIT)
-                entries = found.group.audit_entries()
-                yield from _matched(index, entries, frames)
-                index += len(entries)
-    finally:
-        for part in parts.values():
-            part.close()
+            yield from _leaves(engine, segment_section(engine, row))
+    for live in journals:
+        for section in journal_sections(engine, live):
+            yield from _leaves(engine, section)
 
 
 def leaves_before(engine: View, head: Head, end: int) -> Iterator[Leaf]:
     """Yield the leaves of the segments that begin before a leaf, the newest segment first. Raises as `leaves` does."""
     for extent, row in reversed(_extents(engine, head, ())):
         if extent.start < end:
-            yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
+            yield from _leaves(engine, segment_section(engine, row))
 
 
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
@@ -91,51 +124,140 @@ def segment_at(engine: View, head: Head, index: int) -> SegmentRow | None:
     return next((row for extent, row in _extents(engine, head, DAMAGE) if index in extent), None)
 
 
+def extent_of(engine: View, row: SegmentRow) -> range:
+    """Return the indexes of the leaves of an audit segment."""
+    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
+        footer = segment.footer
+    return range(footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size)
+
+
 def _extents(engine: View, head: Head, passed_over: tuple[type[Exception], ...]) -> list[tuple[range, SegmentRow]]:
     """Return the audit segments of a head in the order of their leaves, with the indexes of these."""
     found = []
     for row in head.segments:
         if row.frame_class is FrameClass.AUDIT:
             with suppress(*passed_over):
-                found.append((_extent(engine, row), row))
+                found.append((extent_of(engine, row), row))
     return sorted(found, key=lambda one: one[0].start)
 
 
-def _extent(engine: View, row: SegmentRow) -> range:
+def segment_section(engine: View, row: SegmentRow) -> Section:
+    """Return the entries of an audit segment.
+
+    Raises
+    ------
+    VaultDamaged
+        They cannot be read; it says which leaf is the first.
+    """
     with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        footer = segment.footer
-    return range(footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size)
+        return _section(row.segment_id, segment, segment_frames(engine, row))
 
 
-def _entries(engine: View, row: SegmentRow) -> list[AuditEntry]:
-    with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        data = segment.read(segment.footer.audit_offset, segment.footer.audit_length)
-    return [AuditEntry.decode(data, at) for at in range(0, len(data), ENTRY.size)]
+def _section(file: bytes, segment: SealedSegment, frames: Iterable[FoundFrame]) -> Section:
+    footer = segment.footer
+    try:
+        data = segment.read(footer.audit_offset, footer.audit_length)
+    except VaultDamaged as error:
+        start = Section(file, footer.audit_offset, footer.first_leaf, b"", ())
+        raise placed(error, start.place(footer.first_leaf + _readable(segment))) from None
+    return Section(file, footer.audit_offset, footer.first_leaf, data, frames)
 
 
-def _matched(first: int, entries: Iterable[AuditEntry], frames: Iterable[FoundFrame]) -> Iterator[Leaf]:
-    """Yield leaves: clear entries and the events that they commit to, which come in the same order."""
-    events = _events(frames)
-    for index, entry in enumerate(entries, start=first):
-        if entry.kind is not LeafKind.EVENT:
-            yield Leaf(index, entry, None)
+def _readable(segment: SealedSegment) -> int:
+    """Return how many entries can be read before the first that cannot."""
+    at, step, footer = 0, _STEP, segment.footer
+    while step:
+        try:
+            segment.read(footer.audit_offset + at, min(step, footer.audit_length - at))
+            at += step
+        except VaultDamaged:
+            step = step // 2 if step > ENTRY.size else 0
+    return at // ENTRY.size
+
+
+def journal_sections(engine: View, live: LiveJournal) -> Iterator[Section]:
+    """Yield the entries of a live journal, group by group, up to what counts of it.
+
+    Raises
+    ------
+    VaultDamaged
+        A group is missing or damaged; it says which leaf is the first.
+    """
+    journal, index = live.journal.header.journal_id, live.journal.header.first_leaf
+    parts: dict[bytes, Doubled] = {}
+    try:
+        for found in live_groups(engine, live, parts):
+            frames = (frame for frame in found.frames if frame.row.header.frame_class is FrameClass.AUDIT)
+            section = Section(journal, found.audit_offset, index, found.group.audit, frames)
+            yield section
+            index = section.end
+    except DAMAGE as error:
+        raise placed(error, {"leaf": index, "file": FileId.of(journal)}) from None
+    finally:
+        for part in parts.values():
+            part.close()
+
+
+def runs(engine: View, section: Section) -> Iterator[Run]:
+    """Yield the leaves of a section; each event was compared with its entry.
+
+    Raises
+    ------
+    CommitmentMismatch, VaultDamaged
+        And what tells of an event that cannot be read; each says which leaf it is, and where its entry lies.
+    """
+    index, events = section.first, _events(section.frames)
+    while index < section.end:
+        start = (index - section.first) * ENTRY.size
+        if section.entries[start] != LeafKind.EVENT:
+            yield Run(index, section.entries[start : start + ENTRY.size], [])
+            index += 1
             continue
-        found = next(events, None)
+        try:
+            found = next(events, None)
+        except DAMAGE as error:
+            raise placed(error, section.place(index)) from None
         if found is None:
-            raise VaultDamaged(leaf=index)
-        salted, commit, commitment = found
-        if (commit, commitment) != (entry.number, entry.commitment):
-            raise CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=index)
-        yield Leaf(index, entry, decode_event(salted[SALT:]), salted)
+            raise VaultDamaged(**section.place(index))
+        commit, salted = found
+        expected = encode_events(commit, commitments(engine.suite, salted))
+        written = section.entries[start : start + len(expected)]
+        if written != expected:
+            raise _mismatch(section, index, written, expected)
+        yield Run(index, written, salted)
+        index += len(salted)
     if next(events, None) is not None:
-        raise VaultDamaged
+        raise VaultDamaged(**section.place(section.end))
 
 
-def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield salted event, commit number and commitment of every event in audit frames."""
+def _mismatch(section: Section, index: int, written: bytes, expected: bytes) -> VaultError:
+    """Return what is wrong with the first entry that is not that of its event."""
+    for at in range(0, len(written), ENTRY.size):
+        if written[at : at + ENTRY.size] != expected[at : at + ENTRY.size]:
+            break
+        index += 1
+    if index == section.end:
+        return VaultDamaged(**section.place(index))
+    return CommitmentMismatch(structure=Structure.AUDIT_ENTRY, **section.place(index))
+
+
+def placed(error: VaultError, facts: Mapping[str, Fact]) -> VaultError:
+    """Return an error with further facts; those that it has stay as they are."""
+    return type(error)(**{**facts, **error.facts})
+
+
+def _leaves(engine: View, section: Section) -> Iterator[Leaf]:
+    for run in runs(engine, section):
+        if not run.salted:
+            yield Leaf(run.first, AuditEntry.decode(run.entries), None)
+        for number, salted in enumerate(run.salted):
+            entry = AuditEntry.decode(run.entries, number * ENTRY.size)
+            yield Leaf(run.first + number, entry, decode_event(salted[SALT:]), salted)
+
+
+def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the events in audit frames as they were written together: their commit number, each behind its salt."""
     for frame in frames:
         body = frame.body()
         for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
-            found = list(salted_in(body[entry.offset : entry.offset + entry.length]))
-            for salted, committed in zip(found, commitments(frame.suite, found), strict=True):
-                yield salted, commit, committed
+            yield commit, list(salted_in(body[entry.offset : entry.offset + entry.length]))

@@ -94,6 +94,8 @@ class Merger:
         self._states = states
         self._commit = commit
         self._inbox = inbox
+        self._places: dict[bytes, tuple[int, int, bytes, int, bool]] = {}
+        """Where each journal was left that somebody still writes to, so that it is not gone through anew."""
 
     def close(self) -> None:
         """Wipe the inbox key."""
@@ -161,15 +163,21 @@ class Merger:
         return open_access(header, self._inbox, self._engine.chain.access_key)
 
     def _merge(self, journal: JournalFile, merged: Merged, *, abandoned: bool) -> bool:
-        """Merge what a journal has beyond its mark; return whether it was good to its end."""
+        """Merge what a journal has beyond its mark; return whether it was good to its end.
+
+        Its end is where it was at the beginning: its reader may write to it as fast as it is read.
+        """
         key = journal.header.journal_id
         state = self._states.read(NAMESPACE, key)
         mark = int.from_bytes(state.value or b"", "little")
         version = state.version
         batch = _Batch(mark)
         good = True
+        place = self._places.pop(key, None)
+        if place is not None and place[0] == mark:
+            journal.go_on(place)
         try:
-            for scanned in journal.scan():
+            for scanned in journal.scan(stop=journal.file.size()):
                 if scanned.group.number <= mark:
                     continue
                 for chunk, commitments in self._events(journal, scanned):
@@ -187,6 +195,8 @@ class Merger:
             merged.kept += 1
         if batch.chunks:
             self._write(key, version, batch, merged)
+        if good and not abandoned:
+            self._places[key] = journal.place()
         return good
 
     def _events(self, journal: JournalFile, scanned: Scanned) -> Iterator[tuple[bytes, list[bytes]]]:

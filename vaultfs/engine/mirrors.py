@@ -60,7 +60,7 @@ class Mirror:
             self._file = self._opened(self._path)
             self._named = False
             at = self._file.size()
-            self._writing = _same(self._file, original, min(at, length))
+            self._writing = same(self._file, original, min(at, length))
             for start in range(at, length, limits.MIB):
                 self.append([original.read(start, min(limits.MIB, length - start))], start)
 
@@ -123,7 +123,7 @@ class Mirror:
             self._file = None
 
 
-def _same(one: File, other: File, length: int) -> bool:
+def same(one: File, other: File | Mirror, length: int) -> bool:
     """Return whether two files begin with the same `length` bytes."""
     pieces = ((at, min(limits.MIB, length - at)) for at in range(0, length, limits.MIB))
     return all(one.read(at, size) == other.read(at, size) for at, size in pieces)

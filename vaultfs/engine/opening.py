@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from vaultfs_format.witness import Witnessed
 
 from vaultfs.engine.heads import read_heads, read_keyring, read_superblock
 from vaultfs.engine.paths import Layout
+from vaultfs.engine.seen import rolled_back, seen_by
 from vaultfs.errors import (
     EpochSecretMissing,
     FormatError,
@@ -34,7 +35,7 @@ from vaultfs.keys.chain import KeyChain, open_inbox, open_signing
 from vaultfs.keys.errors import ShareInvalid, SharesMissing, TokenKeyMissing
 from vaultfs.keys.recipients import Unlocker
 from vaultfs.keys.stores import Anchor, DirectoryStore, EpochStore
-from vaultfs.metrics import Counter, Metrics, NoMetrics
+from vaultfs.metrics import Metrics, NoMetrics
 from vaultfs.vfs import Vfs
 
 
@@ -49,9 +50,10 @@ class Unlocked(NamedTuple):
     Parameters
     ----------
     seen
-        Generation of the newest head that an anchor has seen, 0 where none has.
+        Generation of the newest head that an anchor has seen, 0 where none has. Where the log has not grown from a
+        checkpoint that was seen, no less than the generation of the head that had this checkpoint.
     older
-        Whether any of them has seen a newer head than this one, or another of its generation.
+        Whether any of them has seen a newer head than this one, or another of its generation, or another log.
     """
 
     head: Head
@@ -119,7 +121,9 @@ class Opener:
         StorageFailed
             No epoch store gave the secret, and one could not be asked.
         RolledBack
-            A newer one, or another of the same generation, was seen, and `accept_older` is not set.
+            A newer one, another of the same generation, or another log was seen, and `accept_older` is not set.
+        WitnessSilent
+            An anchor that is required has seen nothing, or cannot be reached.
         """
         failures: list[VaultError] = []
         heads = read_heads(self.vfs, self.layout)
@@ -129,14 +133,17 @@ class Opener:
             except _NOT_THIS_ONE as error:
                 failures.append(error)
                 continue
-            witnessed = list(self._witnessed(superblock))
-            older = any(_rolled_back(head, one) for one in witnessed)
-            seen = max((one.generation for one in witnessed), default=0)
-            if older and not accept_older:
+            try:
+                seen = seen_by(self.anchors, self.vfs, self.layout, head, superblock, self._metrics)
+            except VaultDamaged:
+                if read_heads(self.vfs, self.layout) != heads:  # a writer has merged what was looked for
+                    return self.unlock(accept_older=accept_older)
+                raise
+            if seen.older and not accept_older:
                 if read_heads(self.vfs, self.layout) != heads:  # a writer has gone on, and shown its head, meanwhile
                     return self.unlock()
-                raise RolledBack(generation=head.generation, seen=seen)
-            return Unlocked(head, data, superblock, top, seen, older)
+                raise RolledBack(generation=head.generation, seen=seen.generation, **seen.facts)
+            return Unlocked(head, data, superblock, top, seen.generation, seen.older)
         if read_heads(self.vfs, self.layout) != heads:  # a writer has replaced VAULT meanwhile, and removed the old one
             return self.unlock(accept_older=accept_older)
         raise failures[0]
@@ -161,7 +168,7 @@ class Opener:
             found = self._followed(last, head, data)
         except NotAuthentic:
             found = self.unlock()
-        if _rolled_back(found.head, Witnessed.of(last.head)):
+        if rolled_back(found.head, Witnessed.of(last.head)):
             raise RolledBack(generation=found.head.generation, seen=last.head.generation)
         return found
 
@@ -218,15 +225,6 @@ class Opener:
                 return top
         raise wrong or failure
 
-    def _witnessed(self, superblock: Superblock) -> Iterator[Witnessed]:
-        """Yield what each anchor has seen last, as far as the vault's signer has signed it."""
-        for anchor in self.anchors:
-            found = last_seen(anchor, superblock.vault_id, self._metrics)
-            if found is not None:
-                with suppress(VaultError):
-                    found.verify(superblock.signer(found.signer))
-                    yield found
-
     def keys(self, unlocked: Unlocked) -> tuple[KeyChain, Keyring]:
         """Return the key chain of an unlocked vault, and its keyring."""
         keyring = read_keyring(self.vfs, self.layout, unlocked.head)
@@ -256,17 +254,3 @@ _NOT_THIS_ONE = (
 Not an error of a device or a key service: were it passing, an older head would be taken for the newest. Nor a wrong
 PIN: it is not tried twice.
 """
-
-
-def _rolled_back(head: Head, seen: Witnessed) -> bool:
-    same = head.generation == seen.generation and head.statement() == seen.statement()
-    return head.generation <= seen.generation and not same
-
-
-def last_seen(anchor: Anchor, vault_id: bytes, metrics: Metrics) -> Witnessed | None:
-    """Return the newest head that an anchor has seen; None where it has seen none, or cannot be reached."""
-    try:
-        return anchor.last(vault_id)
-    except Exception:  # noqa: BLE001 - a host's own anchor fails in its own ways
-        metrics.add(Counter.ANCHORS_MISSED)
-        return None

@@ -31,6 +31,8 @@ class Pending:
         Frames that are complete, and those that have been sealed.
     events
         Encoded.
+    told
+        Events of what somebody was told before the transaction ends.
     """
 
     def __init__(self, engine: Engine, session: bytes) -> None:
@@ -39,6 +41,7 @@ class Pending:
         self.gathered: list[Gathered] = []
         self.sealed: list[Drafted] = []
         self.events: list[bytes] = []
+        self.told: list[Event] = []
         self.intent = Intent([], sealable(engine.suite, []), claims=engine.claims, protects=True)
 
     def note(self, kind: Callable[..., Event], *about: object) -> None:
@@ -58,5 +61,6 @@ class Pending:
     def carry(self, blobs: list[Drafted]) -> Intent:
         """Return the intent with everything that is to be written; `blobs` come first."""
         self.seal()
-        self.intent.carry(blobs + self.sealed, sealable(self._engine.suite, self.events))
+        events = [*map(encode_event, self.told), *self.events]
+        self.intent.carry(blobs + self.sealed, sealable(self._engine.suite, events))
         return self.intent

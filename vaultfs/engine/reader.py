@@ -86,6 +86,8 @@ def open_reader(
         No file can have one of the paths.
     RolledBack
         The vault is older than it was when one of `anchors`, or an epoch store, last saw it.
+    WitnessSilent
+        As of `vaultfs.open`.
     AccessLogMissing
         The vault cannot be written to, so that reads could not be recorded.
     IndexMissing, StorageReadOnly

@@ -101,6 +101,21 @@ def find_version(engine: View, number: bytes, version: int | None) -> Located:
     return locate(engine, number, versions[-1])
 
 
+def stored_version(engine: View, number: bytes, version: int) -> Located:
+    """Return a version of a record, of a deleted one too.
+
+    Raises
+    ------
+    NotFound
+    """
+    with engine.index.reading() as txn:
+        history = engine.index.history(txn, number)
+    for hit in history:
+        if (hit.role, hit.version) == (Role.RECORD, version):
+            return locate(engine, number, hit)
+    raise NotFound
+
+
 def newest(engine: View, number: bytes) -> tuple[Located, Hit]:
     """Return the newest version of a record, visible or not, and the last thing that was done to the record.
 
@@ -142,12 +157,10 @@ def read_record(engine: View, located: Located) -> Record:
 
 def relocate(engine: View, located: Located) -> Located:
     """Return a version where it lies now: settling moves frames."""
-    with engine.index.reading() as txn:
-        history = engine.index.history(txn, located.number)
-    for hit in history:
-        if (hit.role, hit.version) == (Role.RECORD, located.entry.version):
-            return locate(engine, located.number, hit)
-    raise IndexDamaged
+    try:
+        return stored_version(engine, located.number, located.entry.version)
+    except NotFound:
+        raise IndexDamaged from None
 
 
 class RecordFile(io.RawIOBase):

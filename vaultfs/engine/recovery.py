@@ -115,9 +115,13 @@ def _open_followed(engine: Engine, journal: JournalFile, following: JournalHeade
     found = (journal.last_group, journal.end, journal.chain)
     stated = (following.predecessor_group, following.predecessor_end, following.predecessor_chain)
     if found != stated:
-        raise VaultDamaged(group=journal.last_group + 1)
+        raise journal.damaged(leaf=engine.leaves + _leaves(groups))
     journal.durable = journal.last_group
     _adopt(engine, journal, groups)
+
+
+def _leaves(groups: Iterable[Scanned]) -> int:
+    return sum(len(scanned.group.audit) // ENTRY.size for scanned in groups)
 
 
 def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, active: bool = False) -> None:
@@ -128,6 +132,8 @@ def _adopt(engine: Engine, journal: JournalFile, groups: Sequence[Scanned], *, a
         live.parts.update(part.segment_id for part in group.parts)
         engine.leaves += len(group.audit) // ENTRY.size
         if group.commits:
+            if group.first_commit <= engine.last_commit:
+                raise VaultDamaged(group=group.number)
             engine.last_commit = group.first_commit + group.commits - 1
     restore_parts(engine, live.parts)
 
@@ -215,7 +221,7 @@ def _open_last(engine: Engine, journal: JournalFile, floor: int) -> int:
     groups = list(journal.scan())
     if not groups:
         _secure_header(engine, journal)
-    void = journal.check_tail(max(floor, journal.durable))
+    void = journal.check_tail(max(floor, journal.durable), engine.leaves + _leaves(groups))
     if journal.closed:
         # Of a closing record nothing is kept: it has said that all before it is durable, and may itself not be.
         groups.pop()

@@ -74,10 +74,16 @@ class FoundFrame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
-    """A group of a live journal and its frames."""
+    """A group of a live journal, where in it the group begins, and its frames."""
 
+    offset: int
     group: Group
     frames: list[FoundFrame]
+
+    @property
+    def audit_offset(self) -> int:
+        """Where in the journal its audit entries begin."""
+        return self.offset + self.group.audit_offset
 
 
 def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, Doubled]) -> Iterator[FoundGroup]:
@@ -105,9 +111,9 @@ def live_groups(engine: View, live: LiveJournal, parts: dict[bytes, Doubled]) ->
                 FoundFrame(engine.suite, row, keys[slot], row_offset, *home, offset, segment_id, scanned.offset, slot)
             )
             row_offset += row.size
-        yield FoundGroup(scanned.group, frames)
+        yield FoundGroup(scanned.offset, scanned.group, frames)
     if again.last_group != journal.last_group or again.chain != journal.chain:
-        raise VaultDamaged(group=again.last_group + 1)
+        raise again.damaged()
 
 
 def live_frames(engine: View) -> Iterator[FoundFrame]:

@@ -122,7 +122,7 @@ class Session:
         self.principal = principal
         self.purpose = purpose
         self._policy = policy
-        self._strict = strict
+        self.strict = strict
         self.id = os.urandom(16)
         self._closed = False
         event = session_event(self.engine, self.id, principal, purpose, strict=strict, context=context, attest=attest)
@@ -459,7 +459,7 @@ class Session:
 
     def _note(self, events: list[Event]) -> None:
         if events:
-            self._host.record(events, durable=self._strict)
+            self._host.record(events, durable=self.strict)
 
     def check(self) -> None:
         """Refuse a closed session, and one of a vault whose key may not be used."""

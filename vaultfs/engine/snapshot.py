@@ -69,5 +69,5 @@ def _scanned(journals: Sequence[JournalFile]) -> Sequence[JournalFile]:
         list(journal.scan(header.predecessor_group))
         stated = (header.predecessor_group, header.predecessor_end, header.predecessor_chain)
         if (journal.last_group, journal.end, journal.chain) != stated:
-            raise VaultDamaged(group=journal.last_group + 1)
+            raise journal.damaged()
     return journals

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from vaultfs_format import limits
+from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND, digest_of
 from vaultfs_format.entries import Role
 from vaultfs_format.events.base import Event, Outcome
+from vaultfs_format.events.disclosures import SubjectDisclosed
 from vaultfs_format.events.records import RecordDeleted, RecordUndeleted, StateSet
 from vaultfs_format.frame import FrameClass
 
 from vaultfs.access.policy import Action
+from vaultfs.disclosing import Disclosure, Suspension
 from vaultfs.engine import collector
 from vaultfs.engine.identities import Identities
 from vaultfs.engine.pending import Pending
 from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Unit, role_entry
-from vaultfs.errors import ArgumentInvalid, TooLarge, TransactionConflict, TransactionEnded
+from vaultfs.errors import ArgumentInvalid, NotFound, TooLarge, TransactionConflict, TransactionEnded, VaultError
 from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
@@ -133,7 +138,7 @@ class Transaction:
     def claimants(self, identifier: Identifier) -> list[SubjectId]:
         """Return the subjects for which an identifier is asserted, by the vault or by this transaction."""
         self._check()
-        return list(self._identities.claims.claimants(identifier))
+        return self._identities.claimants(identifier)
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
         """Return the identifiers that the vault or this transaction asserts for a subject."""
@@ -143,7 +148,7 @@ class Transaction:
     def linked(self, one: SubjectId, other: SubjectId) -> bool:
         """Return whether two subjects are stated to be one person."""
         self._check()
-        return self._identities.claims.linked(one, other)
+        return self._identities.linked(one, other)
 
     def new_subject(self) -> SubjectId:
         """Create a subject that no identifier names yet.
@@ -180,6 +185,54 @@ class Transaction:
         """Take back a link."""
         self._check()
         self._identities.relate(one, other, same=False)
+
+    # Disclosures (45 CFR 164.528).
+
+    def disclose(self, subject: Identifier | SubjectId, disclosure: Disclosure, records: int) -> RecordId:
+        """Put on record that something about a subject is disclosed; let it go only once this has committed.
+
+        What is stated becomes a record of the subject, and the event has its digest: no event has text.
+
+        Parameters
+        ----------
+        records
+            How many records of the subject are disclosed.
+
+        Raises
+        ------
+        ArgumentInvalid, NotFound, SubjectAmbiguous, AccessDenied
+        """
+        known = self._person(subject)
+        if records < 0:
+            raise ArgumentInvalid(records=records)
+        self._session.authorize(Action.EXPORT, None, known)
+        data = disclosure.statement(os.urandom(16))
+        record = self.put(data, kind=DISCLOSURE_KIND, subject=known)
+        self._pending.note(SubjectDisclosed, known, record, digest_of(data), records, disclosure.basis)
+        return record
+
+    def suspend(self, subject: Identifier | SubjectId, suspension: Suspension) -> RecordId:
+        """Leave disclosures to an agency out of accountings for a time; delete the record to end that earlier.
+
+        Raises
+        ------
+        ArgumentInvalid, NotFound, SubjectAmbiguous, AccessDenied
+        SuspensionInvalid
+            It ends before it begins, or is longer than an oral one may be.
+        """
+        known = self._person(subject)
+        self._session.authorize(Action.ADMINISTER, None, known)
+        data = suspension.statement(self._engine.options.clock())
+        return self.put(data, kind=SUSPENSION_KIND, subject=known)
+
+    def _person(self, subject: Identifier | SubjectId) -> SubjectId:
+        self._check()
+        known = self._identities.known(subject)
+        if known is None:
+            raise NotFound
+        if known == NOBODY:
+            raise ArgumentInvalid
+        return known
 
     # Control state.
 
@@ -264,6 +317,7 @@ class Transaction:
                 self._control.close()
             intent = self._pending.carry(self._records.blobs)
             if not intent.frames and not intent.guards:
+                self._session.note(self._pending.told)
                 return
             if intent.weight > MAX_TRANSACTION or len(intent.frames) > limits.MAX_GROUP_FRAMES // 2:
                 raise TooLarge(frames=len(intent.frames))
@@ -271,13 +325,22 @@ class Transaction:
             self._engine.metrics.add(Counter.RECORDS_PUT, self._records.count)
         except BaseException:
             self._abandon()
+            with suppress(VaultError):
+                self._session.note(self._pending.told)
             raise
 
     def rollback(self) -> None:
-        """Forget everything."""
+        """Forget everything, but for what somebody was told.
+
+        Raises
+        ------
+        StorageFull, StorageFailed, WriterPoisoned, Closed
+            Something was told, and that cannot be recorded.
+        """
         if not self._ended:
             self._ended = True
             self._abandon()
+            self._session.note(self._pending.told)
 
     def _abandon(self) -> None:
         self._records.give_up(self._records.blobs)
@@ -291,7 +354,8 @@ class Transaction:
         if kind is None:
             self.commit()
         else:
-            self.rollback()
+            with suppress(VaultError):  # what has ended the transaction is raised
+                self.rollback()
 
     def _check(self) -> None:
         if self._ended:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from vaultfs.access.policy import Policy
+from vaultfs.audit.events import Event
 from vaultfs.context import UNSTATED, Attest, Context
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.grouping import Intent
@@ -56,6 +57,10 @@ class WritingSession(Session):
     def commit(self, intent: Intent) -> int:
         """Commit a transaction's intent (called by the transaction)."""
         return self._host.steady(lambda: self._writer.commit(intent))
+
+    def note(self, events: list[Event]) -> None:
+        """Write audit events as those of a read are (called by the transaction)."""
+        self._note(events)
 
     def steady(self, read: Callable[[], T]) -> T:
         """Return what `read` returns; run it again where frames have moved (called by the transaction)."""

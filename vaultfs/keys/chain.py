@@ -288,5 +288,5 @@ def turned_keyring(
     content = {number: dict(keyring.open(epoch_root, Compartment(number))) for number in keyring.compartments}
     content[Compartment.DATA] |= {Tag.TABLE_KEYS: packed_table_keys(tables), Tag.TURN: TURN.pack(*turn)}
     if signer is not None:
-        content[Compartment.SIGNING] = _signing(*signer)
+        content[Compartment.SIGNING] |= _signing(*signer)
     return seal_keyring(keyring.suite, keyring.vault_id, epoch, new_root, os.urandom(32), content)

@@ -13,6 +13,7 @@ class Extra(Enum):
 
     HSM = 1
     ESCROW = 2
+    TSA = 3
 
 
 class ExtraMissing(VaultError, ImportError):

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from vaultfs_format.epoch import FILE, EpochSecret
 from vaultfs_format.suite import same
+from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.witness import FILE as WITNESS
 from vaultfs_format.witness import Witnessed
 
@@ -30,13 +31,31 @@ class Anchor(Protocol):
     One that raises anything counts as one that cannot be reached, and keeps nobody from anything.
     """
 
-    def last(self, vault_id: bytes) -> Witnessed | None:
-        """Return the newest head that was seen, None where there is none, or nothing that can be read."""
+    def last(self, vault_id: bytes) -> Witnessed | Checkpoint | None:
+        """Return the newest head that was seen, None where there is none, or nothing that can be read.
+
+        Of a head that others have witnessed it may be the checkpoint alone, if the anchor has checked who has.
+        """
         ...
 
     def see(self, witnessed: Witnessed) -> None:
         """Keep a head, durably, in the place of the one before."""
         ...
+
+
+class Required:
+    """An anchor without whose word the vault is not opened: by custom one that cannot be reached is passed over."""
+
+    def __init__(self, anchor: Anchor) -> None:
+        self._anchor = anchor
+
+    def last(self, vault_id: bytes) -> Witnessed | Checkpoint | None:
+        """Return what the anchor has seen."""
+        return self._anchor.last(vault_id)
+
+    def see(self, witnessed: Witnessed) -> None:
+        """Show a head to the anchor."""
+        self._anchor.see(witnessed)
 
 
 class EpochStore(Anchor, Protocol):

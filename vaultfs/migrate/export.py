@@ -8,30 +8,38 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from vaultfs_format import sha2
+from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND
 from vaultfs_format.errors import forget_paths
 
+from vaultfs.disclosing import Disclosure
 from vaultfs.engine.records import RecordInfo
 from vaultfs.engine.session import Session
 from vaultfs.errors import DestinationFailed, DestinationNotEmpty, VaultError
 from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
 from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state
 from vaultfs.migrate.stored import Gone, Kept, batched, read
-from vaultfs.model import NOBODY, RecordId
+from vaultfs.model import NOBODY, RecordId, SubjectId
 from vaultfs.vfs import absolute
 
 MANIFEST = "manifest.jsonl"
-_OWN = frozenset({RECIPE, GAP, CANDIDATE})
+_KEPT = frozenset({DISCLOSURE_KIND, SUSPENSION_KIND})
+"""Kinds that never leave the vault: who is given a patient's records is not told who else was."""
+
+_OWN = frozenset({RECIPE, GAP, CANDIDATE}) | _KEPT
 """Kinds that are the vault's own bookkeeping, not records of a source."""
 
 _CHUNK = 1024 * 1024
 _PARTIAL = ".partial"
+_DISCLOSED = 256
+"""Patients for whom disclosures are put on record in one transaction."""
+
 _NAME_BYTES = 255 - len(_PARTIAL)
 _PATH_BYTES = 4000
 """Longest path that is written; the system's limit is 4,096 with what follows."""
@@ -63,14 +71,20 @@ class ExportReport:
 class Exporter:
     """Exports a vault into a directory through one session.
 
+    Parameters
+    ----------
+    disclosure
+        To whom all this goes, and for what; without it there is on record that records left the vault, and no more.
+
     Raises
     ------
     ArgumentInvalid
         No directory can have that path.
     """
 
-    def __init__(self, session: Session, directory: Path) -> None:
+    def __init__(self, session: Session, directory: Path, disclosure: Disclosure | None = None) -> None:
         self._session = session
+        self._disclosure = disclosure
         self._directory = absolute(directory)
         self._visible: set[RecordId] = set()
         self._unwritten: dict[RecordId, int] = {}
@@ -83,6 +97,8 @@ class Exporter:
         ------
         DestinationNotEmpty
             There is something in the directory.
+        ReadOnly
+            A disclosure is stated, and the vault was opened for reading.
         AccessDenied, DestinationFailed
         """
         with _writing():
@@ -100,13 +116,28 @@ class Exporter:
 
     def _disclose(self) -> None:
         """Put a disclosure on record for every patient, and take note of all that is to be seen."""
+        for batch in batched(self._leaving(), _DISCLOSED):
+            self._recorded(batch)
+            self.report.patients += len(batch)
+
+    def _leaving(self) -> Iterator[tuple[SubjectId, int]]:
+        """Yield every patient of whom something is to be seen, and how many records."""
         for subject in self._session.all_subjects():
             found = self._session.find(subject=subject, follow_links=False)
-            self._visible.update(info.id for info in found)
-            self._unwritten.update((info.id, info.version) for info in found if info.kind not in _OWN)
-            if subject != NOBODY and found:
-                self._session.disclose(subject, len(found))
-                self.report.patients += 1
+            leaving = [info for info in found if info.kind not in _KEPT]
+            self._visible.update(info.id for info in leaving)
+            self._unwritten.update((info.id, info.version) for info in leaving if info.kind not in _OWN)
+            if subject != NOBODY and leaving:
+                yield subject, len(leaving)
+
+    def _recorded(self, patients: Sequence[tuple[SubjectId, int]]) -> None:
+        if self._disclosure is None:
+            for subject, count in patients:
+                self._session.disclose(subject, count)
+            return
+        with self._session.transaction() as txn:
+            for subject, count in patients:
+                txn.disclose(subject, self._disclosure, count)
 
     def _tokens(self) -> list[bytes]:
         recipes = self._session.find(subject=NOBODY, kind=RECIPE)

@@ -8,8 +8,9 @@ with them. The file's name is a record of its first subject, since names of file
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -103,11 +104,22 @@ class RecipePart(msgspec.Struct, frozen=True, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _states = msgspec.msgpack.Decoder(SourceState)
 _parts = msgspec.msgpack.Decoder(RecipePart)
+_STATUSES = frozenset(Status)
+_Kept = TypeVar("_Kept", SourceState, RecipePart)
 
 
 def encode(value: SourceState | RecipePart) -> bytes:
     """Return the bytes of a state or a recipe part."""
     return _encoder.encode(value)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_Kept], data: bytes) -> _Kept:
+    """Return what was encoded so: all its fields, in one spelling, and nothing else."""
+    with suppress(msgspec.MsgspecError):
+        found = decoder.decode(data)
+        if _encoder.encode(found) == data:
+            return found
+    raise RecipeInvalid
 
 
 def source_state(session: Session, token: bytes) -> SourceState | None:
@@ -128,10 +140,10 @@ def decode_source_state(data: bytes) -> SourceState:
     ------
     RecipeInvalid
     """
-    try:
-        return _states.decode(data)
-    except msgspec.MsgspecError:
-        raise RecipeInvalid from None
+    state = _decoded(_states, data)
+    if state.status not in _STATUSES:
+        raise RecipeInvalid
+    return state
 
 
 def decode_part(data: bytes) -> RecipePart:
@@ -141,10 +153,7 @@ def decode_part(data: bytes) -> RecipePart:
     ------
     RecipeInvalid
     """
-    try:
-        part = _parts.decode(data)
-    except msgspec.MsgspecError:
-        raise RecipeInvalid from None
+    part = _decoded(_parts, data)
     ids = all(len(one) in (0, _ID) for one in (part.previous, part.name))
     if not ids or len(part.steps) % _STEP or len(part.retired) % _STEP:
         raise RecipeInvalid

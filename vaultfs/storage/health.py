@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vaultfs_format.head import Head
+from vaultfs_format.tlog.checkpoint import Checkpoint
 
 from vaultfs.engine.epochs import holders, pending
 from vaultfs.engine.heads import unpaired
-from vaultfs.engine.opening import last_seen
 from vaultfs.engine.reencrypting import is_due
+from vaultfs.engine.seen import last_seen
 from vaultfs.engine.vault import Vault
 from vaultfs.keys.stores import Anchor
 from vaultfs.metrics import Metrics
@@ -144,6 +145,8 @@ def health(
 
 def _has_seen(anchor: Anchor, head: Head, metrics: Metrics) -> bool:
     last = last_seen(anchor, head.vault_id, metrics)
+    if isinstance(last, Checkpoint):
+        return last.size <= head.tree_size  # it is shown when the host asks the witnesses, not with every head
     return last is not None and last.generation >= head.generation
 
 

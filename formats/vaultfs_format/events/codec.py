@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Meta
 
 from vaultfs_format.errors import FieldInvalid, LimitExceeded, Structure
-from vaultfs_format.events import keys, records, session, vault  # each has its part of the classes
+from vaultfs_format.events import disclosures, keys, records, session, vault  # each has its part of the classes
 from vaultfs_format.events.base import Event, EventType, Id, Time, UnknownEvent, number_of
 from vaultfs_format.layout import Buffer
 
-_MODULES = (vault, session, records, keys)
+_MODULES = (vault, session, records, disclosures, keys)
 
 
 def _classes() -> Iterator[type[Event]]:
@@ -76,12 +76,18 @@ def encode_event(event: Event) -> bytes:
 def decode_event(data: Buffer) -> Event:
     """Parse an event; of one of a type that is not known, no more than its beginning.
 
+    Of a known type all fields must be there, each in its shortest form: what is encoded again is the same.
+
     Raises
     ------
     FieldInvalid
     """
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return _known.decode(data)
+    try:
+        event = _known.decode(data)
+        if _encoder.encode(event) == data:
+            return event
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # logs have millions of them: `suppress` would be felt
     with suppress(msgspec.MsgspecError, RecursionError):
         found = _beginning.decode(data)
         if found.type not in CLASSES:

@@ -133,7 +133,7 @@ class SubjectCreated(Event, frozen=True, tag=EventType.SUBJECT_CREATED.value):
 
 
 class SubjectSearched(Event, frozen=True, tag=EventType.SUBJECT_SEARCHED.value):
-    """Subjects were looked for by an identifier; an event for each that was found.
+    """Subjects were looked for by an identifier; an event for each that was found, in a transaction once.
 
     Parameters
     ----------
@@ -208,6 +208,10 @@ class SubjectsLinked(_Link, frozen=True, tag=EventType.SUBJECTS_LINKED.value):
 
 class SubjectsUnlinked(_Link, frozen=True, tag=EventType.SUBJECTS_UNLINKED.value):
     """Two subjects were stated not to be one person."""
+
+
+class SubjectsCompared(_Link, frozen=True, tag=EventType.SUBJECTS_COMPARED.value):
+    """It was asked whether two subjects are stated to be one person."""
 
 
 class _State(Event, frozen=True):

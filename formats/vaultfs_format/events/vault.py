@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultfs_format.events.base import Count, Event, EventType, Id, Outcome
+from vaultfs_format.events.base import Count, Event, EventType, Id, Outcome, Time
 
 
 class VaultCreated(Event, frozen=True, tag=EventType.VAULT_CREATED.value):
@@ -188,3 +188,16 @@ class LogExported(Event, frozen=True, tag=EventType.LOG_EXPORTED.value):
 
     entries: Count
     events: Count
+
+
+class LogReported(Event, frozen=True, tag=EventType.LOG_REPORTED.value):
+    """A report on the log was made: who has acted how often, on whom and why, and what became of keys and copies.
+
+    Parameters
+    ----------
+    since, until
+        Microseconds since 1970-01-01T00:00Z of the time that it is about; the second is the first that is not in it.
+    """
+
+    since: Time
+    until: Time

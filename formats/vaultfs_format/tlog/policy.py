@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from vaultfs_format.errors import NotSigned, QuorumMissing, Structure
@@ -112,9 +113,26 @@ class Policy:
         signers = {one.key for one in signed_by(note, [*logs, *(one.key for one in self.witnesses)])}
         if not logs & signers:
             raise NotSigned(structure=Structure.LOG_POLICY)
+        self._require_quorum(signers)
+        return head
+
+    def check_witnesses(self, note: Note) -> Checkpoint:
+        """Check that a quorum of the witnesses has cosigned a checkpoint, whoever keeps the keys of its log by now.
+
+        Raises
+        ------
+        QuorumMissing
+        SignatureInvalid
+            A signature of a witness of this policy is wrong.
+        FieldInvalid, AlgorithmMissing
+        """
+        head = Checkpoint.decode(note.text)
+        self._require_quorum({one.key for one in signed_by(note, [one.key for one in self.witnesses])})
+        return head
+
+    def _require_quorum(self, signers: AbstractSet[VerifierKey]) -> None:
         if not self.is_quorum({one.name for one in self.witnesses if one.key in signers}):
             raise QuorumMissing(structure=Structure.LOG_POLICY)
-        return head
 
     def is_quorum(self, witnesses: set[bytes]) -> bool:
         """Return whether a checkpoint that these witnesses have cosigned has been witnessed as the policy wants."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from vaultfs.audit.accounting import Accounting, account
 from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
-from vaultfs.errors import ArgumentInvalid
+from vaultfs.errors import ArgumentInvalid, VaultDamaged
 
 ONE, OTHER = (vaultfs.Identifier("urn:example:mrn", name) for name in ("one", "other"))
 
@@ -75,6 +77,19 @@ def test_the_proof_holds_with_public_keys_alone(vault: vaultfs.Vault) -> None:
     assert proof.verify(keys).origin == f"vaultfs/{vault.id.hex()}"
     assert list(proof.about()) == [one.event for one in found.entries]
     assert len(proof.groups) == 3
+
+
+def test_events_are_closed_and_still_counted(vault: vaultfs.Vault) -> None:
+    found, keys = accounted(vault)
+    some = found.proof.closed_but(lambda event: isinstance(event, RecordRead))
+    proof = SubjectProof.decode(some.encode())
+    proof.verify(keys)
+    assert [type(event) for event in proof.about()] == [RecordRead] * 3
+    assert proof.total == len(found.entries)
+    none = proof.closed_but(lambda _: False)
+    none.verify(keys)
+    assert list(none.about()) == []
+    assert len(none.encode()) < len(proof.encode()) < len(found.proof.encode())
 
 
 def test_it_is_proved_that_there_is_nothing_about_a_subject(vault: vaultfs.Vault) -> None:
@@ -140,6 +155,16 @@ def test_what_is_no_proof_is_refused(data: bytes) -> None:
         SubjectProof.decode(data)
 
 
+@pytest.mark.parametrize("name", SubjectProof.__struct_fields__)
+def test_a_proof_without_one_of_its_members_is_refused(vault: vaultfs.Vault, name: str) -> None:
+    found, _ = accounted(vault)
+    whole = json.loads(found.proof.encode())
+    assert SubjectProof.decode(json.dumps(whole).encode()) == found.proof
+    whole.pop(name)
+    with pytest.raises(FieldInvalid):
+        SubjectProof.decode(json.dumps(whole).encode())
+
+
 def test_a_proof_of_another_format_or_with_an_empty_group_or_torn_rows_is_refused(vault: vaultfs.Vault) -> None:
     found, keys = accounted(vault)
     new = msgspec.structs.replace
@@ -147,6 +172,10 @@ def test_a_proof_of_another_format_or_with_an_empty_group_or_torn_rows_is_refuse
         SubjectProof.decode(new(found.proof, format="vaultfs-subject-proof@v2").encode())
     with pytest.raises(FieldInvalid):
         new(found.proof, groups=(*found.proof.groups, ())).verify(keys)
+    (first, *others), *later = found.proof.groups
+    for one in (new(first, commitment=first.committed()), new(first, salted=None)):
+        with pytest.raises(FieldInvalid):
+            new(found.proof, groups=((one, *others), *later)).verify(keys)
     torn = new(found.proof, stated=new(found.proof.stated, rows=b"x"))
     with pytest.raises(VaultError):
         torn.verify(keys)
@@ -172,6 +201,70 @@ def test_what_left_the_vault_is_among_it(tmp_path: Path) -> None:
     (gone,) = (one for one in found.entries if isinstance(one.event, SubjectExported))
     assert gone.session is not None
     assert (gone.session.principal, gone.session.purpose) == ("a clerk", "PATRQT")
+
+
+@pytest.mark.parametrize("harm", ["zeros", "gone"])
+@pytest.mark.parametrize("index", [True, False])
+def test_where_a_leaf_that_is_counted_is_lost_there_is_no_accounting(tmp_path: Path, harm: str, index: bool) -> None:
+    with create(tmp_path / "v") as vault:
+        vault.maintenance.mirror_segments(on=True)
+        for number in range(2):
+            put(vault, b"%d" % number, subject=ONE)
+            vault.settle()
+        vault.maintenance.run(60)
+        subject = surrogate(vault, ONE)
+        assert len(account(vault, subject).entries) > 3
+    lost = [path for path in (tmp_path / "v").rglob("*.vseg") if "audit" in path.parts]
+    assert len({path.name for path in lost}) < len(lost), "each has its mirror"
+    for path in lost:
+        if harm == "zeros":
+            path.write_bytes(bytes(path.stat().st_size))
+        else:
+            path.unlink()
+    if not index:
+        shutil.rmtree(tmp_path / "v" / "index")
+    with reopen(tmp_path / "v") as vault:
+        put(vault, b"later", subject=ONE)
+        with pytest.raises(VaultDamaged):
+            account(vault, subject)
+
+
+class _Back:
+    """A clock that brings files back once the vault has settled: their medium was away while it did."""
+
+    def __init__(self) -> None:
+        self.vault: vaultfs.Vault | None = None
+        self.generation = 0
+        self.away: list[Path] = []
+
+    def __call__(self) -> int:
+        if self.vault is not None and self.vault.engine.head.generation > self.generation:
+            while self.away:
+                path = self.away.pop()
+                path.with_suffix(".away").rename(path)
+        return 1_700_000_000_000_000
+
+
+def test_where_heads_could_not_be_stated_there_is_no_accounting_until_they_are(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        for number in range(2):
+            put(vault, b"%d" % number, subject=ONE)
+            vault.settle()
+        subject = surrogate(vault, ONE)
+        vault.rebuild_index()
+    clock = _Back()
+    clock.away = [path for path in (tmp_path / "v").rglob("*.vseg") if "audit" in path.parts]
+    assert clock.away
+    for path in clock.away:
+        path.rename(path.with_suffix(".away"))
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        clock.vault, clock.generation = vault, vault.engine.head.generation
+        with pytest.raises(VaultDamaged):
+            account(vault, subject)
+        assert not clock.away
+        found = account(vault, subject)
+        found.proof.verify(LogView(vault).keys)
+        assert [type(one.event) for one in found.entries].count(SubjectAccounted) == 2
 
 
 def test_a_proof_shows_nothing_in_its_repr(vault: vaultfs.Vault) -> None:

@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from audit_calls import CALLS
 from vaultfs_format.stanza import Argon2Cost
+from vaultfs_format.tlog.policy import Policy
 from vaultfs_tools import backup
 from vaultfs_tools.copying import restoring
 from vaultfs_tools.copying.copier import Copier
@@ -21,8 +23,9 @@ from vaultfs_tools.copying.turn import Options as CopyOptions
 from vaultfs_tools.copying.turn import Source
 
 import vaultfs
+from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
-from vaultfs.audit import accounting, log, verifying, view
+from vaultfs.audit import accounting, anchoring, log, report, verifying, view
 from vaultfs.audit.exporting import reconciling
 from vaultfs.audit.exporting.delivering import Delivery
 from vaultfs.audit.exporting.errors import ReceiverUnreachable
@@ -38,14 +41,20 @@ from vaultfs.keys import PrivateKey
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
 from vaultfs.keys.stores import DirectoryStore
+from vaultfs.migrate import previous, reading
+from vaultfs.migrate import redrive as redriving
 from vaultfs.migrate.export import Exporter
-from vaultfs.migrate.importer import Importer
+from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.storage import copies
 from vaultfs.storage.maintenance import Maintenance
 
 GONE = vaultfs.RecordId(bytes(16))
 NOBODY_KNOWS = vaultfs.Identifier("urn:x", "1")
 STRANGER = vaultfs.SubjectId(b"x" * 16)
+NOBODY_WITNESSES = Policy.decode(b"quorum none\n")
+SOMEBODY_WITNESSES = Policy((), (), (), b"somebody")
+DISCLOSURE = vaultfs.Disclosure(recipient="x", description="x", purpose="x", basis=vaultfs.Basis.PUBLIC_HEALTH)
+SUSPENSION = vaultfs.Suspension(recipient="x", until=datetime(2100, 1, 1, tzinfo=UTC))
 WRONG = vaultfs.Passphrase(b"another", Argon2Cost(64, 1, 1))
 
 CLASSES = {
@@ -65,9 +74,10 @@ def takes_vault(function: Callable[..., object]) -> bool:
     return first == "vault" and not function.__name__.startswith("_")
 
 
-AUDIT = (accounting, log, reconciling, verifying, view)
+AUDIT = (accounting, anchoring, log, reconciling, report, verifying, view)
 FUNCTIONS = {
-    "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.Exporter.run",
+    "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.redrive",
+    "migrate.Exporter.run",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
     "audit.Delivery.run", "audit.Delivery.resend",
     *(f"audit.{name}" for module in AUDIT for name, value in vars(module).items()
@@ -213,6 +223,8 @@ DONE: dict[str, Scene] = {
     "Transaction.unlink": lambda s: s.txn(lambda t: t.unlink(s.one, s.two)),
     "Transaction.claimants": lambda s: s.txn(lambda t: t.claimants(MRN)),
     "Transaction.linked": lambda s: s.txn(lambda t: t.linked(s.one, s.two)),
+    "Transaction.disclose": lambda s: s.txn(lambda t: t.disclose(s.one, DISCLOSURE, 1)),
+    "Transaction.suspend": lambda s: s.txn(lambda t: t.suspend(s.one, SUSPENSION)),
     "Transaction.identifiers": lambda s: s.txn(lambda t: t.identifiers(s.one)),
     "Transaction.state": lambda s: s.txn(lambda t: t.state("ns", b"k")),
     "Transaction.guard": lambda s: s.txn(lambda t: t.guard("ns", b"k", 0)),
@@ -242,9 +254,13 @@ DONE: dict[str, Scene] = {
     "audit.read_events": lambda s: list(log.read_events(s.vault)),
     "audit.read_leaves": lambda s: list(log.read_leaves(s.vault)),
     "audit.verify": lambda s: verifying.verify(s.vault),
+    "audit.check_log": lambda s: verifying.check_log(s.vault),
+    "audit.report": lambda s: report.report(s.vault, 0, 1),
     "audit.account": lambda s: accounting.account(s.vault, s.one),
     "audit.prove": lambda s: view.prove(s.vault, 1),
     "audit.export": lambda s: view.export(s.vault, s.place / "log"),
+    "audit.shown": lambda s: view.shown(s.vault, entries=0, events=0),
+    "audit.cosign": lambda s: anchoring.cosign(s.vault, [], NOBODY_WITNESSES),
     "audit.Delivery.run": lambda s: _delivery(s).run(),
     "audit.reconcile": lambda s: reconciling.reconcile(s.vault, []),
     "storage.copies.copies_of": lambda s: copies.copies_of(s.vault),
@@ -272,6 +288,8 @@ FAILED: dict[str, Scene] = {
     "Transaction.identify": lambda s: s.txn(lambda t: t.identify(STRANGER, MRN)),
     "Transaction.link": lambda s: s.txn(lambda t: t.link(s.one, STRANGER)),
     "Transaction.unlink": lambda s: s.txn(lambda t: t.unlink(s.one, STRANGER)),
+    "Transaction.disclose": lambda s: s.txn(lambda t: t.disclose(NOBODY_KNOWS, DISCLOSURE, 1)),
+    "Transaction.suspend": lambda s: s.txn(lambda t: t.suspend(STRANGER, SUSPENSION)),
     "Transaction.identifiers": lambda s: s.txn(lambda t: t.identifiers(STRANGER)),
     "Transaction.commit": lambda s: s.txn(lambda t: t.guard("ns", b"k", 7)),
     "Keys.add": lambda s: s.vault.keys.add(PASSPHRASE, unlock=WRONG),
@@ -283,6 +301,8 @@ FAILED: dict[str, Scene] = {
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
+    "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
+    "audit.report": lambda s: report.report(s.vault, 1, 0),
     "audit.Delivery.run": lambda s: _delivery(s, failing=True).run(),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
@@ -290,12 +310,12 @@ FAILED: dict[str, Scene] = {
 APART = {
     "vaultfs.create", "vaultfs.open_reader", "Vault.close", "Vault.merge_access_logs", "Reader.session", "Keys.drill",
     "Transaction.undelete", "storage.copies.confirm_keys", "storage.copies.give_up", "Lives.record_passed",
-    "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
+    "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main", "migrate.redrive",
     "audit.Delivery.resend",
 }  # fmt: skip
 """Calls that have tests of their own, since more must be made ready for them."""
 DENIABLE = {name for name, row in CALLS.items() if row.denied is not None}
-NOT_THERE = {"Session.subjects"}
+NOT_THERE = {"Session.subjects", "Transaction.claimants"}
 """What answers with nothing, and raises nothing."""
 
 
@@ -368,6 +388,8 @@ def test_a_call_that_fails_leaves_that(stage: Stage, name: str) -> None:
 
 def test_a_search_that_finds_nobody_is_there(stage: Stage) -> None:
     assert _left(stage, lambda s: s.session.subjects(NOBODY_KNOWS)) == list(CALLS["Session.subjects"].failed or ())
+    found = _left(stage, lambda s: s.txn(lambda t: t.claimants(NOBODY_KNOWS)))
+    assert found == list(CALLS["Transaction.claimants"].failed or ())
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if _properties(name)])
@@ -429,6 +451,25 @@ def test_copying_without_the_command_leaves_nothing(stage: Stage) -> None:
         _again(s)
 
     assert _left(stage, copied) == ["VAULT_CLOSED", "VAULT_OPENED", *CALLS["vaultfs_tools.copying.Copier.run"].done]
+
+
+def test_redriving(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stage.place / "legacy"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(MARK + b"12345:known\n1:new\n")
+    (folder / "b.ndjson").write_bytes(b'{"resourceType":"Basic","id":"1"}\n{oops\n')
+    Importer(stage.vault, stage.session).run([folder])
+    for module in (reading, previous, redriving):
+        monkeypatch.setattr(module, "recognise", lambda _: Legacy())
+
+    def redriven(s: Stage) -> None:
+        assert redriving.redrive(s.vault, s.session, ImportOptions()).outcome("stored") == 2
+
+    assert set(_left(stage, redriven)) == set(CALLS["migrate.redrive"].done)
+    stage.gate.shut = True
+    with pytest.raises(AccessDenied):
+        redriving.redrive(stage.vault, stage.session, ImportOptions())
+    assert event_types(stage.vault)[-1].name in (CALLS["migrate.redrive"].denied or ())
 
 
 def test_sending_events_again(stage: Stage) -> None:

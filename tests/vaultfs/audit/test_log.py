@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from vaultfs_format import merkle
-from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
 from vaultfs_format.events.codec import CLASSES
 from vaultfs_format.events.records import (
     IdentifierAsserted,
@@ -32,7 +32,7 @@ from vaultfs_format.events.records import (
 )
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import AccessMerged, Settled
-from vaultfs_format.head import Head
+from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.suite import DEFAULT
 
 import vaultfs
@@ -52,6 +52,7 @@ from vaultfs.audit.events import (
     unsealed,
 )
 from vaultfs.audit.log import read_events, read_leaves
+from vaultfs.engine.engine import View
 from vaultfs.errors import CommitmentMismatch, Deleted, FieldInvalid, NotFound, SubjectAmbiguous, VaultDamaged
 
 E = EventType
@@ -311,13 +312,7 @@ class TestTampering:
         put(vault)
         if settled:
             vault.settle()
-        real = AuditEntry.decode
-
-        def forged(data: bytes, offset: int = 0) -> AuditEntry:
-            entry = real(data, offset)
-            return AuditEntry(entry.kind, entry.number, bytes(32)) if entry.kind is LeafKind.EVENT else entry
-
-        monkeypatch.setattr(AuditEntry, "decode", forged)
+        monkeypatch.setattr("vaultfs.engine.leaves.commitments", lambda _, salted: [bytes(32) for _ in salted])
         with pytest.raises(CommitmentMismatch):
             events(vault)
 
@@ -330,11 +325,16 @@ class TestTampering:
         log = "vaultfs.engine.leaves."
         from vaultfs.engine import leaves as module
 
-        entries, found = module._entries, module._events
+        read, found = module.segment_section, module._events
         if change == "event missing":
             monkeypatch.setattr(log + "_events", lambda frames: list(found(frames))[:-1].__iter__())
         elif change == "entry missing":
-            monkeypatch.setattr(log + "_entries", lambda *args: entries(*args)[:-1])
+
+            def short(engine: View, row: SegmentRow) -> module.Section:
+                section = read(engine, row)
+                return section._replace(entries=section.entries[: -ENTRY.size])
+
+            monkeypatch.setattr(log + "segment_section", short)
         else:
             monkeypatch.setattr(log + "_events", lambda frames: (list(found(frames)) * 2).__iter__())
         with pytest.raises(VaultDamaged):

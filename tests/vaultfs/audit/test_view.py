@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format import merkle
-from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind
 from vaultfs_format.errors import (
     CommitmentMismatch,
     FieldInvalid,
@@ -108,14 +108,13 @@ class TestView:
     def test_a_log_that_is_not_that_of_the_head_is_not_shown(
         self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        entries = module._entries
+        read = module.segment_section
 
-        def changed(engine: View, row: SegmentRow) -> list[AuditEntry]:
-            found = entries(engine, row)
-            other = [one for one in found if one.kind is not LeafKind.SUBJECTS]
-            return [*other, *(replace(one, commitment=bytes(32)) for one in found if one.kind is LeafKind.SUBJECTS)]
+        def changed(engine: View, row: SegmentRow) -> module.Section:
+            section = read(engine, row)
+            return section._replace(entries=section.entries[: -ENTRY.size] + section.entries[: ENTRY.size])
 
-        monkeypatch.setattr("vaultfs.engine.leaves._entries", changed)
+        monkeypatch.setattr("vaultfs.engine.leaves.segment_section", changed)
         with pytest.raises(VaultError):
             LogView(vault)
 

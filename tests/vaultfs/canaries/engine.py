@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vaultfs_format.errors import FileId
 from vaultfs_format.events.base import UnknownEvent
 from vaultfs_format.events.session import SessionOpened, statement_of
 from vaultfs_format.secret import Secret
@@ -20,11 +22,16 @@ from vaultfs_format.witness import Witnessed
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.canaries import delivered
+from tests.vaultfs.canaries.exports import exported
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
+from vaultfs.audit.disclosures import disclosures
 from vaultfs.audit.events import sealable
+from vaultfs.audit.findings import Finding, Part
 from vaultfs.audit.log import read_events
-from vaultfs.audit.verifying import verify
+from vaultfs.audit.report import report
+from vaultfs.audit.tallying import Table
+from vaultfs.audit.verifying import check_log, verify
 from vaultfs.audit.view import LogView, export, origin_of, prove
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
@@ -328,6 +335,15 @@ def _subjects(watch: Watch, session: vaultfs.Session) -> None:
         txn.guard(SPACE, KEY + b"2", 0)
     with session.transaction() as txn:
         txn.unlink(known, other)
+        disclosure = vaultfs.Disclosure(
+            recipient=TEXT("recipient"),
+            address=TEXT("address"),
+            description=TEXT("described"),
+            purpose=TEXT("for"),
+            basis=vaultfs.Basis.OVERSIGHT,
+        )
+        suspension = vaultfs.Suspension(recipient=TEXT("agency"), until=datetime(2100, 1, 1, tzinfo=UTC))
+        watch.said(disclosure, suspension, txn.disclose(known, disclosure, 1), txn.suspend(known, suspension))
 
 
 def _deleted(watch: Watch, session: vaultfs.Session, record: vaultfs.RecordId) -> None:
@@ -343,6 +359,9 @@ def _failing(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, recor
     wrong, broken = TEXT("wrong"), TEXT("wrong") + "\ud800"
     beside = vault.path.with_name("w")
     calls: list[Callable[[], Any]] = [
+        lambda: vaultfs.Disclosure(recipient=wrong, description=broken, purpose=wrong, basis=vaultfs.Basis.OTHER),
+        lambda: vaultfs.Disclosure(recipient=wrong, description=wrong * 999, purpose="", basis=vaultfs.Basis.OTHER),
+        lambda: vaultfs.Suspension(recipient=broken, until=datetime(2100, 1, 1, tzinfo=UTC)).statement(0),
         lambda: session.find(subject=WRONG),
         lambda: session.find(subject=NAME, kind=wrong),
         lambda: session.get(record, 99),
@@ -403,6 +422,22 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     (subject, *_) = session.subjects(NAME) or [vaultfs.SubjectId(b"x" * 16)]
     found = account(vault, subject)
     watch.said(found.proof, found.proof.groups[:1], [entry.event for entry in found.entries], verify(vault))
+    told = disclosures(found)
+    watch.said(
+        found,
+        found.said,
+        told,
+        told.rows,
+        [row.gone for row in told.rows],
+        told.summarised(),
+        told.proof,
+        list(told.proof.disclosed()),
+    )
+    made = report(vault, 0, 1 << 62)
+    watch.said(made, made.rows, made.table(Table.ACCESS_BY_PERSON))
+    harmed = check_log(vault)
+    wrong = Finding(Part.FILE, vaultfs.VaultError(leaf=1, file=FileId.of(bytes(16)), offset=2))
+    watch.said(harmed, harmed.worst, wrong, wrong.index, wrong.file, wrong.offset)
     export(vault, folder / "log")
     view = LogView(vault)
     head = Checkpoint(origin_of(vault.id), view.size, view.root)
@@ -411,6 +446,7 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     opened = [leaf.event for leaf in view.leaves() if isinstance(leaf.event, SessionOpened)]
     watch.said(opened[-1], view.leaf(1), view.prove_leaf(view.leaf(1)), prove(vault, 1))
     statement_of(vault.id, opened[-1])
+    exported(watch, view, TEXT)
     unknown = UnknownEvent(1, bytes(16), 60_000, TEXT("unknown").encode())
     watch.said(unknown, unknown.type, unknown.outcome, next(leaf.event.outcome for leaf in view.leaves() if leaf.event))
     watch.files(folder)

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,26 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import READ_ON_REQUEST, child
 from tests.vaultfs.engine.test_concurrency import SlowSync
-from tests.vaultfs.support import MRN, PASSPHRASE, WHO, crashed, create, events, events_of, get, newer, put, read_only
+from tests.vaultfs.support import (
+    MRN,
+    PASSPHRASE,
+    WHO,
+    crashed,
+    create,
+    events,
+    events_of,
+    get,
+    newer,
+    put,
+    read_only,
+    reopen,
+)
 from vaultfs import EventType
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
 from vaultfs.errors import Closed, StorageFailed, StorageFull, VaultError, VaultMissing, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
+from vaultfs.vfs import File, Vfs
 
 
 def logs(directory: Path) -> list[Path]:
@@ -37,6 +52,29 @@ def logs(directory: Path) -> list[Path]:
 def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
     """Return how often the log says that a record was read."""
     return sum(event.record == record for event in events_of(vault, RecordRead))
+
+
+class Chased(Vfs):
+    """A disk that does something whenever an access journal is read beyond its header: some thousand times at most."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.acts = 0
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return ChasedFile(descriptor, self) if path.suffix == ".vacc" else File(descriptor)
+
+
+class ChasedFile(File):
+    def __init__(self, descriptor: int, disk: Chased) -> None:
+        super().__init__(descriptor)
+        self._disk = disk
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset >= HEADER_SIZE and self._disk.acts < 5000:
+            self._disk.acts += 1
+            self._disk.act()
+        return super().read(offset, length)
 
 
 class TestMerging:
@@ -54,6 +92,34 @@ class TestMerging:
         assert [reads(vault, record) for record in records] == [1, 1, 2, 3, 4]
         assert logs(vault.path / "journal") == []
         assert len(list(read_leaves(vault))) == vault.engine.leaves
+
+    def test_a_reader_that_never_rests_keeps_nobody_waiting(self, vault: vaultfs.Vault) -> None:
+        """What it reads meanwhile is merged the next time: else merging would not end while it is faster."""
+        record, path = put(vault), vault.path
+        vault.close()
+        with read_only(path) as reader, reader.session(WHO, "TREAT") as s:
+            chased = Chased(lambda: s.get(record))
+            for _ in range(10):
+                s.get(record)
+            with reopen(path, vfs=chased) as again:
+                assert 10 <= reads(again, record) < 20
+                more, chased.act = chased.acts, lambda: None
+                again.merge_access_logs()
+                assert reads(again, record) == 10 + more
+
+    def test_what_was_merged_is_not_read_again(self, vault: vaultfs.Vault) -> None:
+        path, record = vault.path, put(vault)
+        vault.close()
+        counting = Chased(lambda: None)
+        with read_only(path) as reader, reader.session(WHO, "TREAT") as s, reopen(path, vfs=counting) as again:
+            for _ in range(50):
+                s.get(record)
+            again.merge_access_logs()
+            before = counting.acts
+            s.get(record)
+            assert again.merge_access_logs().events == 1
+            assert counting.acts - before < 20
+        assert before > 50
 
     def test_events_keep_their_order_and_their_times(self, vault: vaultfs.Vault) -> None:
         times = iter(range(1000, 2000))

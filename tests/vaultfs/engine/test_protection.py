@@ -16,7 +16,7 @@ import pytest
 from vaultfs_format.errors import FieldInvalid, VaultError
 from vaultfs_format.head import HEADER, Head
 from vaultfs_format.journal import HEADER_SIZE
-from vaultfs_format.keyring import Compartment, Keyring
+from vaultfs_format.keyring import Compartment, Keyring, Tag, seal_keyring
 from vaultfs_format.keytable import KeyTable
 from vaultfs_format.segment import FOOTER, FOOTER_SIZE
 from vaultfs_format.signing import SIGNATURE, SigningKeys
@@ -234,10 +234,12 @@ class Owner:
 
     def keyring(self, change: Callable[[Keyring], Keyring]) -> None:
         """Put another keyring in force."""
-        new = change(Keyring.decode((self.path / "keyring.1").read_bytes()))
+        (path,) = self.path.glob("keyring.*")
+        new = change(Keyring.decode(path.read_bytes()))
         data = new.encode()
-        with self.writing(lambda head: replace(head, keyring_digest=new.suite.digest(data))):
-            self._write("keyring.1", data)
+        digest = suite(self.path).digest(data)
+        with self.writing(lambda head: replace(head, keyring_digest=digest)):
+            self._write(path.name, data)
 
     def tables(self, change: Callable[[KeyTable], KeyTable]) -> None:
         """Put other key tables in force, for all segments that there are."""
@@ -313,6 +315,45 @@ def test_what_somebody_with_all_keys_leaves_out_is_missed(row: Omission, path: P
     row.act(Owner(path))
     shutil.rmtree(path / "index")
     assert (codes(path), refusal(path)) == (row.found, row.refused)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ring: replace(ring, suite=next(one for one in SUITES.values() if one is not ring.suite)),
+        lambda ring: replace(ring, vault_id=bytes(16)),
+        lambda ring: replace(ring, epoch=2),
+    ],
+    ids=["suite", "vault", "epoch"],
+)
+def test_a_keyring_that_states_something_else_than_the_head_is_refused(
+    path: Path, change: Callable[[Keyring], Keyring]
+) -> None:
+    Owner(path).keyring(change)
+    shutil.rmtree(path / "index")
+    assert (codes(path), refusal(path)) == (frozenset({9104}), 2301)
+
+
+def test_a_vault_file_that_states_another_generation_than_the_head_is_refused(path: Path) -> None:
+    Owner(path).superblock(lambda old: replace(old, generation=2))
+    shutil.rmtree(path / "index")
+    assert (codes(path), refusal(path)) == (frozenset({9104}), 2301)
+
+
+def test_a_keyring_that_does_not_say_how_its_epoch_began_is_refused(path: Path) -> None:
+    """Nobody would know which copies are behind, or try again to destroy what is left of earlier secrets."""
+    with reopen(path) as vault:
+        vault.keys.turn(PASSPHRASE)
+        root = bytes(vault.engine.chain.epoch_root)
+
+    def without(ring: Keyring) -> Keyring:
+        content = {number: dict(ring.open(root, Compartment(number))) for number in ring.compartments}
+        del content[Compartment.DATA][Tag.TURN]
+        return seal_keyring(ring.suite, ring.vault_id, ring.epoch, root, bytes(32), content)
+
+    Owner(path).keyring(without)
+    shutil.rmtree(path / "index")
+    assert (codes(path), refusal(path)) == (NOTHING, 1104)
 
 
 def test_without_an_inbox_nobody_reads_beside_the_writer(path: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.events.vault import Recovered
+from vaultfs_format.group import GroupDraft, GroupKind
+from vaultfs_tools.keyless import VaultFiles, check
+from vaultfs_tools.keyless.errors import Property
 
 import vaultfs
 from tests.vaultfs.conftest import Open
@@ -308,8 +311,6 @@ def test_a_closing_record_alone_does_not_make_what_is_before_it_durable(vault: v
     with session(vault) as s:
         s.get(record)
     journal = vault.engine.writer().journal
-    from vaultfs_format.group import GroupDraft, GroupKind
-
     durable = journal.durable
     assert durable < journal.last_group
     journal.append(GroupDraft(GroupKind.CLOSING, journal.last_group + 1, durable, 0, 0, os.urandom(16)))
@@ -319,6 +320,22 @@ def test_a_closing_record_alone_does_not_make_what_is_before_it_durable(vault: v
         first, second = again.engine.live
         assert (first.journal.last_group, second.journal.header.predecessor_group) == (durable, durable)
         assert event_types(again).count(EventType.RECORD_READ) == 1
+
+
+def test_a_commit_number_that_comes_again_is_damage(vault: vaultfs.Vault, tmp_path: Path) -> None:
+    put(vault)
+    engine = vault.engine
+    journal = engine.writer().journal
+    journal.append(
+        GroupDraft(GroupKind.COMMIT, journal.last_group + 1, journal.last_group, engine.last_commit, 1, os.urandom(16))
+    )
+    copy = crashed(vault.path, tmp_path / "copy", index=False)
+    engine.poison()
+    assert Property.COMMIT_NUMBERS in {
+        finding.error.facts.get("property") for finding in check(VaultFiles(copy)).findings
+    }
+    with pytest.raises(VaultDamaged):
+        reopen(copy)
 
 
 def test_many_reopenings_settle_the_journals_that_they_leave(opened: Open) -> None:

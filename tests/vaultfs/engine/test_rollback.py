@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from vaultfs_format.act import ActKind
 from vaultfs_format.events.vault import RollbackAccepted
+from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.witness import Witnessed
 
 import vaultfs
@@ -73,7 +74,7 @@ class Slow:
         self._anchor = anchor
         self._meanwhile: Callable[[], object] | None = meanwhile
 
-    def last(self, vault_id: bytes) -> Witnessed | None:
+    def last(self, vault_id: bytes) -> Witnessed | Checkpoint | None:
         if self._meanwhile is not None:
             act, self._meanwhile = self._meanwhile, None
             act()

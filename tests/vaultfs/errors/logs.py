@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
 from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
+from vaultfs_tools.auditing.offline import keys_in
+from vaultfs_tools.auditing.rebuilding import alone
+from vaultfs_tools.keyless import VaultFiles
 
 import vaultfs
 from tests.vaultfs.errors.world import PLANTED, WHO, World, make, reaches
+from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.view import LogView, export, prove
 
 
@@ -34,11 +39,47 @@ def a_proof_is_of_another_entry(world: World) -> None:
         replace(proof, proof=replace(proof.proof, index=3)).verify(LogView(vault).keys)
 
 
+def _shown(world: World) -> Path:
+    """Return where a log was exported to."""
+    with world.opened() as vault:
+        export(vault, world.stored / "log")
+        keys = [f"{key.encode()}\n" for key in LogView(vault).keys]
+    (world.stored / "log.keys").write_text("".join(keys))
+    return world.stored / "log"
+
+
+def _found(world: World, log: Path) -> set[int]:
+    return {one.error.code for one in alone(VaultFiles(log), keys_in(world.stored / "log.keys")).found}
+
+
+@reaches("ExportDiffers")
+def a_hash_that_was_exported_is_changed(world: World) -> set[int]:
+    log = _shown(world)
+    (tile,) = (one for one in (log / "tile" / "0").rglob("*") if one.is_file())
+    tile.write_bytes(bytes(tile.stat().st_size))
+    return _found(world, log)
+
+
+@reaches("ExportMissing")
+def a_file_that_was_exported_is_gone(world: World) -> set[int]:
+    log = _shown(world)
+    (log / "checkpoint").unlink()
+    return _found(world, log)
+
+
 @reaches("LogDiverged")
 def the_log_of_another_vault_is_in_the_directory(world: World) -> None:
     with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
         export(other, world.stored / "log")
         export(vault, world.stored / "log")
+
+
+@reaches("LineInvalid")
+def a_line_was_changed_where_it_was_kept(world: World) -> None:
+    with world.opened() as vault:
+        view = LogView(vault)
+        line = JsonLines().checkpoint(view.origin, view.size, view.checkpoint())
+        decode(line.replace(b'"size":', b'"size":1'))
 
 
 def _refuse(_: bytes) -> vaultfs.PersonSignature:

@@ -85,6 +85,7 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "PinLocked": {"PermissionError", "OSError"},
         "ShareInvalid": {"ValueError"},
         "TransitionInvalid": {"ValueError"},
+        "LineInvalid": {"ValueError"},
         "ReceiverFailed": {"OSError"},
         "ReceiverUnreachable": {"ConnectionError", "OSError"},
         "ReceiverTooSlow": {"TimeoutError", "OSError"},

@@ -22,13 +22,16 @@ from tests.vaultfs.errors import (
     rescues,
     sources,
     structures,
-)
+    witnesses,
+)  # fmt: skip
 from tests.vaultfs.errors.world import PLANTED, SCENARIOS, World, make
 from vaultfs.testing.watch import Watch
 
 ERRORS = {error.__name__: error for error in error_catalogue.defined().values()}
 RAISED = [name for name, error in ERRORS.items() if name in SCENARIOS or not error_catalogue.is_group(error)]
-TABLES = (backups, calls, deliveries, findings, lives, logs, places, recipients, rescues, sources, structures)
+TABLES = (
+    backups, calls, deliveries, findings, lives, logs, places, recipients, rescues, sources, structures, witnesses,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

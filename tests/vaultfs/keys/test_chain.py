@@ -6,13 +6,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from vaultfs_format.keyring import Keyring, Turn
+from vaultfs_format.keyring import Compartment, Keyring, Turn, seal_keyring
 from vaultfs_format.keytable import seal_table
+from vaultfs_format.signing import draw_seeds
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs.engine.subjects import encode_identifier
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NotFound
-from vaultfs.keys.chain import KeyChain, new_keyring, turned_keyring
+from vaultfs.keys.chain import KeyChain, new_keyring, open_signing, turned_keyring
 from vaultfs.kinds import encode_names
 from vaultfs.model import Identifier, RecordId
 
@@ -109,7 +110,7 @@ def test_the_index_key_of_a_token_changes_with_the_epoch() -> None:
     token = bytes(16)
     one = KeyChain(DEFAULT, 1, ROOT, ring)
     other_root = os.urandom(32)
-    two = KeyChain(DEFAULT, 2, other_root, _keyring(other_root, VAULT, 2))
+    two = KeyChain(DEFAULT, 2, other_root, turned_keyring(ring, ROOT, 2, other_root, {}, Turn(1, 0)))
     assert one.alias_keys([token]) != two.alias_keys([token])
 
 
@@ -130,6 +131,18 @@ def test_a_chain_shows_no_key(chain: KeyChain) -> None:
 def test_a_namespace_that_no_state_can_have_is_refused(chain: KeyChain, namespace: str) -> None:
     with pytest.raises(ArgumentInvalid):
         chain.state_token(namespace, b"k")
+
+
+def test_what_a_later_version_has_in_a_keyring_outlives_a_turn() -> None:
+    """In every compartment, that of a signer included who is replaced."""
+    ring, later, seeds = _keyring(), os.urandom(32), draw_seeds(DEFAULT, os.urandom)
+    content = {number: {**ring.open(ROOT, Compartment(number)), 200: b"later"} for number in ring.compartments}
+    strange = seal_keyring(DEFAULT, VAULT, 1, ROOT, bytes(32), content)
+    for signer in (None, (2, seeds)):
+        turned = turned_keyring(strange, ROOT, 2, later, {}, Turn(1, 0), signer)
+        for number in Compartment:
+            assert turned.open(later, number)[200] == b"later"
+    assert open_signing(turned, later).signer.number == 2
 
 
 def test_a_table_of_an_earlier_epoch_opens_by_the_keyring_alone() -> None:

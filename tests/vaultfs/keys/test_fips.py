@@ -321,7 +321,7 @@ def test_key_pairs_and_other_recipients_are_of_the_suite(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["VAULT.1", "keyring.1"])
 def test_files_of_another_suite_are_refused(tmp_path: Path, name: str) -> None:
-    """Of two vaults of the same id, which only a writer that breaks the rule can make."""
+    """Those of another vault, in the place of its own."""
     for suite in ("default", "fips"):
         vaultfs.create(tmp_path / suite, recipients=[PASSPHRASE], suite=suite).close()
     for place in ("", "copies/"):

@@ -7,7 +7,10 @@ import resource
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
 
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 ASKS = "from vaultfs.keys import undumpable; assert undumpable()"
@@ -17,6 +20,8 @@ UNLIMITED = (
 STATES = """
 import ctypes, os, resource, sys
 from pathlib import Path
+
+import pytest
 dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
 print(dumpable, *resource.getrlimit(resource.RLIMIT_CORE), Path("/proc/self/mem").stat().st_uid)
 """
@@ -53,9 +58,19 @@ def test_no_core_is_written(tmp_path: Path) -> None:
         assert os.listdir(tmp_path / "unasked")
 
 
-def test_a_command_is_undumpable_from_its_start(tmp_path: Path) -> None:
-    command = "import sys; from vaultfs_tools import dump; sys.argv[1:] = ['nowhere']; dump.main()"
-    assert run(command, STATES, place=tmp_path).stdout.split()[:2] == ["0", "0"]
+COMMANDS = ("audit", "backup", "doctor", "dump", "export", "fsck", "import_", "keys", "maintain", "rescue", "witness")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_undumpable_from_its_start(tmp_path: Path, command: str) -> None:
+    ended = "try: command.main()\nexcept SystemExit: pass"
+    given = f"import sys; from vaultfs_tools import {command} as command; sys.argv[1:] = ['nowhere', 'nobody']"
+    assert run(given, ended, STATES, place=tmp_path).stdout.split()[-4:-2] == ["0", "0"]
+
+
+def test_every_command_is_among_these() -> None:
+    scripts = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]["scripts"]
+    assert {place.removeprefix("vaultfs_tools.").removesuffix(":main") for place in scripts.values()} == set(COMMANDS)
 
 
 def test_a_command_that_is_called_as_a_function_leaves_its_process_as_it_is(tmp_path: Path) -> None:

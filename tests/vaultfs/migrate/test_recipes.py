@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.vaultfs.migrate.support import Archive, message
 from vaultfs.errors import RecipeInvalid
 from vaultfs.migrate.kinds import RECIPE, SOURCES
-from vaultfs.migrate.recipes import Recipe, RecipePart, decode_part, encode, source_state
+from vaultfs.migrate.recipes import Recipe, RecipePart, decode_part, decode_source_state, encode, source_state
 
 
 @pytest.mark.parametrize(
@@ -22,11 +23,22 @@ from vaultfs.migrate.recipes import Recipe, RecipePart, decode_part, encode, sou
         encode(RecipePart(b"t", b"", b"", b"r", b"", b"odd")),
         encode(RecipePart(b"t", b"no id", b"", b"r", b"")),
         encode(RecipePart(b"t", b"", b"no id", b"r", b"")),
+        msgspec.msgpack.encode([b"t", b"", b"", b"r", b""]),
+        msgspec.msgpack.encode([b"t", b"", b"", b"r", b"", b"", b"more"]),
+        b"\xdc\x00\x06" + encode(RecipePart(b"t", b"", b"", b"r", b""))[1:],
     ],
 )
 def test_what_is_no_recipe_is_refused(data: bytes) -> None:
     with pytest.raises(RecipeInvalid):
         decode_part(data)
+
+
+@pytest.mark.parametrize(
+    "fields", [[1, b"", 0, 0], [1, b"", 0, 0, 1, b"", [], b"", 0], [4, b"", 0, 0, 1, b"", [], b""]]
+)
+def test_a_state_with_other_fields_or_of_another_status_is_refused(fields: list[object]) -> None:
+    with pytest.raises(RecipeInvalid):
+        decode_source_state(msgspec.msgpack.encode(fields))
 
 
 def test_a_state_of_another_form_is_refused(archive: Archive) -> None:

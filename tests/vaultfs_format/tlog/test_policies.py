@@ -124,6 +124,15 @@ def test_a_wrong_cosignature_of_a_witness_refuses_the_checkpoint() -> None:
         Policy.decode(EXAMPLE.encode()).check(wrong)
 
 
+def test_witnesses_are_asked_alone_whoever_keeps_the_keys_of_the_log() -> None:
+    policy = replace(Policy.decode(EXAMPLE.encode()), logs=())
+    assert policy.check_witnesses(Note.decode(cosigned("X1", "X2", "Y3"))) == logs.head(7)
+    with pytest.raises(QuorumMissing):
+        policy.check_witnesses(Note.decode(cosigned("X1", "Y3")))
+    with pytest.raises(NotSigned):
+        policy.check(Note.decode(cosigned("X1", "X2", "Y3")))
+
+
 def test_a_quorum_may_be_one_witness_or_none() -> None:
     alone = Policy.decode(f"log {LOG}\nwitness w {KEYS['X1']}\nquorum w\n".encode())
     assert alone.is_quorum({b"w"})

@@ -1,4 +1,4 @@
-"""Events as they are printed: by the names of their fields, with nothing of them left out."""
+"""Events and findings as they are printed: by the names of their fields, with nothing of them left out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from enum import Enum
 
 import msgspec
 from vaultfs_format.events.base import Event, EventType, UnknownEvent, number_of
+
+from vaultfs_tools import cli
+from vaultfs_tools.auditing.exported import Wrong
 
 
 def shown(event: Event) -> dict[str, object]:
@@ -26,3 +29,20 @@ def _plain(value: object) -> object:
     if isinstance(value, (tuple, list)):
         return [_plain(one) for one in value]
     return value
+
+
+def of_export(one: Wrong) -> dict[str, object]:
+    """Return what is wrong with an exported file as an object for JSON, of the same shape."""
+    facts = one.error.facts
+    place = {"part": "exported", "index": facts.get("leaf"), "file": one.file, "offset": facts.get("offset")}
+    return place | {"error": cli.described(one.error)}
+
+
+def as_line(one: dict[str, object]) -> str:
+    """Return a finding as a line."""
+    error = one["error"]
+    message = error["message"] if isinstance(error, dict) else ""
+    index = "" if one["index"] is None else f" from leaf {one['index']:,} on"
+    offset = "" if one["offset"] is None else f" at {one['offset']}"
+    file = "" if one["file"] is None else f", {one['file']}{offset}"
+    return f"{one['part']}{index}{file}: {message}"

@@ -22,6 +22,7 @@ _SOFTHSM = tuple(
 _EXTRAS = {
     "extra hsm": ("pkcs11", "tokens by PKCS#11"),
     "extra escrow": ("shamir_mnemonic", "escrow shares by SLIP-39"),
+    "extra tsa": ("rfc3161_client", "time stamps by RFC 3161"),
 }
 _BUILT = 1_790_000_000
 """Seconds since 1970: no clock is right that shows a time before this version was written."""

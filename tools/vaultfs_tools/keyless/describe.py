@@ -15,6 +15,7 @@ from vaultfs_format import (
     epoch,
     frame,
     group,
+    handover,
     head,
     journal,
     keyring,
@@ -45,6 +46,8 @@ ENUMS: dict[tuple[str, str], type[IntEnum]] = {
     (group.GROUP.title, "kind"): group.GroupKind,
     (keyring.COMPARTMENT.title, "compartment"): keyring.Compartment,
 }
+_PUBLIC_LAYOUTS = {superblock.HANDOVER: handover.HANDOVER}
+"""What is shown of the items of VAULT that are no stanzas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _superblock(file: Reader, about: Description) -> None:
         while at < end and about.show(superblock.ITEM, data[:end], at):
             kind, length = (int(about.sections[-1].fields[name]) for name in ("type", "length"))
             at += superblock.ITEM.size
-            layout = stanzas.LAYOUTS.get(kind) if left > 0 else None
+            layout = (stanzas.LAYOUTS if left > 0 else _PUBLIC_LAYOUTS).get(kind)
             if layout is not None and length >= layout.size:
                 about.show(layout, data[:end], at)
             at, left = at + length, left - 1

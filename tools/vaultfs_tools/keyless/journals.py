@@ -50,6 +50,8 @@ class Scan:
     ----------
     durable
         Number of the last group that a later one states to be durable.
+    ascending
+        Whether the commit numbers of each group are beyond those of the groups before.
     leaves, first_entry
         Number of audit entries, and the first of them.
     parts
@@ -67,6 +69,7 @@ class Scan:
     closed: bool = False
     first_commit: int = 0
     last_commit: int = 0
+    ascending: bool = True
     leaves: int = 0
     first_entry: bytes = b""
     parts: dict[bytes, int] = field(default_factory=dict)
@@ -201,7 +204,7 @@ def _check_succession(report: Report, head: Head, ordered: Sequence[Journal]) ->
             return
         leaf = header.first_leaf + scan.leaves
         if scan.last_commit:
-            if scan.first_commit <= commit:
+            if scan.first_commit <= commit or not scan.ascending:
                 report.add(_differs(Property.COMMIT_NUMBERS), journal.name)
             commit = scan.last_commit
 
@@ -326,6 +329,7 @@ def _take(scan: Scan, group: Group) -> None:
     scan.durable = max(scan.durable, group.last_durable)
     scan.closed = group.kind is GroupKind.CLOSING
     if group.commits:
+        scan.ascending = scan.ascending and group.first_commit > scan.last_commit
         scan.first_commit = scan.first_commit or group.first_commit
         scan.last_commit = group.first_commit + group.commits - 1
     scan.first_entry = scan.first_entry or group.audit[: ENTRY.size]

@@ -8,6 +8,7 @@ from vaultfs_format.errors import CommitmentMismatch, Structure
 from vaultfs_format.handover import Handover
 from vaultfs_format.keyring import Compartment, Keyring, table_keys
 from vaultfs_format.keytable import DISPOSED, KeyTable
+from vaultfs_format.registry import own_names
 from vaultfs_format.signing import Signer
 from vaultfs_format.stanza import PassphraseStanza, StanzaType
 from vaultfs_format.suite import FIPS
@@ -26,6 +27,8 @@ KINDS = {
     "F": Structure.SEGMENT,
     "T": Structure.KEY_TABLE,
     "W": Structure.WITNESS,
+    "A": Structure.ACT,
+    "C": Structure.COPY,
 }
 """The structure that a file of each letter is."""
 
@@ -50,6 +53,13 @@ def superblock(data: bytes, root_key: bytes | None = None) -> Facts:
         "public_keys": [{"type": one.purpose, "length": len(one.value)} for one in found.public_keys],
         "superblock_digest": found.suite.digest(data),
     }
+
+
+@operation
+def registry(data: bytes) -> Facts:
+    """The value of tag 3 of the data compartment."""
+    kinds, media_types = own_names(data)
+    return {"kinds": kinds, "media_types": media_types}
 
 
 @operation

@@ -5,7 +5,8 @@ from __future__ import annotations
 from vaultfs_format.keyring import Compartment, Tag, seal_keyring
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.engine.subjects import encode_identifier
+from vaultfs.engine.state import decode_state
+from vaultfs.engine.subjects import decode_identifier, encode_identifier
 from vaultfs.errors import NotFound
 from vaultfs.keys.chain import KeyChain
 from vaultfs.model import Identifier
@@ -68,6 +69,20 @@ def state_token(identifier_key: bytes, namespace: str, key: bytes) -> Facts:
 def source_token(identifier_key: bytes, root: str, path: str) -> Facts:
     """The token of a source file."""
     return {"token": _chain(identifier_key=identifier_key).source_token(root, path)}
+
+
+@operation
+def stored_identifier(data: bytes) -> Facts:
+    """What the bytes of an ALIAS entry say."""
+    found = decode_identifier(data)
+    return {"system": found.system, "value": found.value}
+
+
+@operation
+def stored_state(data: bytes) -> Facts:
+    """What the bytes of a STATE entry say."""
+    namespace, key, value = decode_state(data)
+    return {"namespace": namespace, "key": key, "value": value}
 
 
 @operation

@@ -94,6 +94,17 @@ def cases() -> list[Case]:
         ("event-field-short", "A surrogate of 15 bytes.", encode_part([*start, bytes(15)])),
         ("event-field-of-text", "A surrogate that is text.", encode_part([*start, "a" * 16])),
         ("event-time-negative", "A time before 1970.", encode_part([start[0], -1, bytes(16), bytes(16)])),
+        (
+            "event-long-form",
+            "A type in two bytes that one holds.",
+            b"\x94\xcc\x47" + encode_part(start)[2:] + encode_part(bytes(16)),
+        ),
+        ("event-outcome-missing", "A drill without an outcome.", encode_part([16, *start[1:], None, 0])),
+        (
+            "event-signature-missing",
+            "A session that does not say whether it was signed.",
+            encode_part([10, *start[1:], "a", [], "b", False, 0, None, None]),
+        ),
         ("event-outcome-3", "A drill with outcome 3.", encode_part([16, *start[1:], None, 0, 3])),
         ("later-event-without-session", "A later type without a session.", encode_part([60_000, scenes.STARTED])),
     ):

@@ -87,7 +87,7 @@ def _legal() -> list[tuple[str, str, SealedFrame, str]]:
             frame("dates", dates, b""),
             "ENT-6",
         ),
-        ("undated", "A record with neither subject nor date.", undated, "ENT-6 ENT-13"),
+        ("undated", "A record with neither subject nor date.", undated, "ENT-6 ENT-13 ENT-16"),
         ("part", "A part of a blob.", part, "ENT-9 ENT-10"),
         ("blob", "The last frame of a blob, with bytes around the record and two parts.", whole, "ENT-11 ENT-15"),
         ("state", "A control state.", state, "ENT-14 ENT-8"),
@@ -297,6 +297,16 @@ def _illegal_blocks(topic: Topic) -> None:
         PROLOGUE.pack(SUBJECT, 0, limits.MAX_ENTRIES + 1, 0) + row,
         1,
     )
+    bad(
+        "too-many-parts",
+        "More part rows than a blob can have.",
+        "GEN-21",
+        LimitExceeded,
+        None,
+        PROLOGUE.pack(SUBJECT, 0, 1, limits.MAX_PARTS + 1) + row,
+        1,
+    )
+    bad("disposition", "A disposition class.", "ENT-16 GEN-23", FieldInvalid, 16, edited(one, (16, b"\1")), 1)
     bad(
         "reserved",
         "The reserved bytes of the prologue are not zero.",

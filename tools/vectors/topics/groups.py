@@ -301,6 +301,20 @@ def _order_of_checks(topic: Topic) -> None:
         LimitExceeded,
         edited(data, (fields("frames"), u32(limits.MAX_GROUP_FRAMES + 1))),
     )
+    bad(
+        "too-many-part-files",
+        "More part files than MAX_GROUP_PARTS.",
+        "GEN-21",
+        LimitExceeded,
+        edited(data, (fields("part_files"), u16(limits.MAX_GROUP_PARTS + 1))),
+    )
+    bad(
+        "too-many-audit-entries",
+        "More audit entries than MAX_GROUP_AUDIT.",
+        "GEN-21",
+        LimitExceeded,
+        edited(data, (fields("audit_entries"), u32(limits.MAX_GROUP_AUDIT + 1))),
+    )
     topic.bad(
         "of-another-journal",
         "The group of a journal with other keys, under the same chain value.",
@@ -324,6 +338,11 @@ def _access_groups(topic: Topic) -> None:
     )
     for name, comment, draft in (
         ("access-with-records", "A group of an access journal with a record.", commit_group(1, 1, [scenes.PERSON])),
+        (
+            "access-with-live-set",
+            "A group of an access journal with the leaf of a live set.",
+            commit_group(1, 1, [scenes.LOG], [scenes.LIVE_SET, *scenes.LEAVES]),
+        ),
         (
             "access-with-parts",
             "A group of an access journal that names a part file.",

@@ -137,6 +137,9 @@ def _bad_heads(topic: Topic, named: Head) -> None:
     more = remade(FIRST[:rows] + bytes(32) + FIRST[rows:], (at, b"\1"))
     bad("pruned-peak-of-nothing", "A peak, and nothing was pruned.", 8, more)
     bad("too-many-pruned-peaks", "More than 64 peaks.", None, field("pruned_peaks", b"\x41"), "GEN-21", LimitExceeded)
+    over = u64(limits.MAX_NUMBER + 1)
+    bad("tree-too-large", "A tree of 2^63 leaves.", None, field("tree_size", over), "GEN-21", LimitExceeded)
+    bad("commit-too-high", "Commit 2^63.", None, field("last_commit", over), "GEN-21", LimitExceeded)
     bad("reserved", "Reserved bytes are not zero.", None, field("pruned_peaks", b"\0\1"), "GEN-20")
     bad("row-reserved", "Reserved bytes of a row are not zero.", None, remade(SECOND, (rows + 17, b"\1")), "GEN-20")
     bad(
@@ -297,6 +300,8 @@ def witness_cases() -> list[Case]:
             with_digest(edited(data, (fields(field), bytes(size)))),
             1,
         )
+    over = with_digest(edited(data, (fields("tree_size"), u64(limits.MAX_NUMBER + 1))))
+    bad("tree-too-large", "A tree of 2^63 leaves.", "GEN-21", LimitExceeded, over)
     bad("digest", "One bit is another.", "WIT-20", DigestMismatch, flipped(data, 50))
     bad("cut", "The last byte is missing.", "GEN-21", Truncated, data[:-1])
     bad("trailing", "A byte follows.", "GEN-22", TrailingBytes, data + b"\0")

@@ -1,8 +1,10 @@
-"""Sections 5, 6, 7 and 15: the epoch secret, key tables, the keyring, tokens."""
+"""Sections 5, 6 and 15: the epoch secret, key tables, the keyring."""
 
 from __future__ import annotations
 
-from vaultfs_format import labels
+from collections.abc import Mapping
+
+from vaultfs_format import labels, limits
 from vaultfs_format.epoch import FILE as SECRET_FILE
 from vaultfs_format.errors import (
     CommitmentMismatch,
@@ -27,6 +29,8 @@ from vectors import world
 from vectors.case import Case, Topic
 from vectors.topics.small import prefix, u16, u32
 from vectors.world import EPOCH_ROOT, VAULT_ID, edited, flipped, seeded, with_digest
+
+_BEGAN = 1_700_000_000_000_000
 
 
 def secret_cases() -> list[Case]:
@@ -161,7 +165,7 @@ def _tables_of_epochs(topic: Topic) -> None:
     ):
         data = world.VALUES[1] | {
             Tag.TABLE_KEYS: packed_table_keys(held),
-            Tag.TURN: TURN.pack(1_700_000_000_000_000, 0),
+            Tag.TURN: TURN.pack(_BEGAN, 0),
         }
         ring = seal_keyring(DEFAULT, VAULT_ID, 2, later, world.KEYRING_SALT, {**world.VALUES, 1: data}).encode()
         if segment in held:
@@ -208,6 +212,15 @@ def keyring_cases() -> list[Case]:
         epoch_root=EPOCH_ROOT,
         compartments=[1],
     )
+    topic.good(
+        "second-epoch",
+        "Keys of tables of the first epoch, and how the second one began.",
+        "keyring",
+        "KRG-8 KRG-10",
+        data=_of_epoch_2({Tag.TABLE_KEYS: seeded("id of a segment", 16) + bytes(32), Tag.TURN: TURN.pack(_BEGAN, 3)}),
+        epoch_root=EPOCH_ROOT,
+        compartments=[1],
+    )
     sealed_at = KEYRING_HEADER.size + COMPARTMENT.size + _length(data, KEYRING_HEADER.size) + COMPARTMENT.size
     broken = with_digest(flipped(data, sealed_at + 5))
     topic.good(
@@ -242,7 +255,14 @@ def keyring_cases() -> list[Case]:
         compartments=[3],
     )
     _bad_keyrings(topic, data)
+    _registries(topic)
     return topic.cases
+
+
+def _of_epoch_2(more: Mapping[int, bytes]) -> bytes:
+    """Return a keyring of the second epoch, whose data compartment has more than that of the first."""
+    values = {**world.VALUES, 1: {**world.VALUES[1], **more}}
+    return seal_keyring(DEFAULT, VAULT_ID, 2, EPOCH_ROOT, world.KEYRING_SALT, values).encode()
 
 
 def _length(data: bytes, at: int) -> int:
@@ -344,6 +364,15 @@ def _bad_keyrings(topic: Topic, data: bytes) -> None:
     bad("table-keys-repeat", "A table key twice.", "KRG-8", values(1, t5=one + one), 8)
     bad("turn-of-15", "How the epoch began, of 15 bytes.", "KRG-8", values(1, t6=bytes(15)), error=Truncated)
     bad("turn-of-17", "How the epoch began, of 17 bytes.", "KRG-8", values(1, t6=bytes(17)), error=TrailingBytes)
+    bad("no-turn", "A second epoch, and not how it began.", "KRG-10", _of_epoch_2({}), 10)
+    bad("turn-in-the-first", "How the first epoch began.", "KRG-10", values(1, t6=TURN.pack(_BEGAN, 0)), 10)
+    bad(
+        "compartment-over-limit",
+        "A compartment that is larger than MAX_COMPARTMENT and a tag.",
+        "GEN-21",
+        with_digest(edited(data, (start + 4, u32(limits.MAX_COMPARTMENT + 17)))),
+        error=LimitExceeded,
+    )
     bad("inbox-key-of-95", "A private inbox key of 95 bytes.", "KRG-6", values(3, t1=bytes(95)), 6, compartments=(3,))
     bad("seeds-of-64", "Seeds of two keys instead of three.", "KRG-7", values(2, t2=bytes(64)), 7, compartments=(2,))
     bad("no-signer-number", "No number of the signer.", "KRG-7", values(2, t1=None), 7, compartments=(2,))
@@ -370,85 +399,22 @@ def _with_items(items: bytes) -> bytes:
     return with_digest(header + COMPARTMENT.pack(1, len(sealed)) + sealed + bytes(DIGEST))
 
 
-def token_cases() -> list[Case]:
-    """Return the scenarios of tokens and ids."""
-    topic = Topic("tokens")
-    ids, names = world.RECORD_ID_KEY, world.IDENTIFIER_KEY
-    for incarnation, number in ((0, 1), (1, 1), (0xFFFFFFFF, (1 << 64) - 1), (0, 1 << 53)):
-        made = DEFAULT.encrypt_blocks(ids, incarnation.to_bytes(4, "big") + number.to_bytes(8, "big") + bytes(4))
-        topic.good(
-            f"record-id-{incarnation}-{number}",
-            "Incarnation and number, both big-endian, enciphered.",
-            "record-id",
-            record_id_key=ids,
-            incarnation=incarnation,
-            number=number,
-            facts={"record_id": made},
-        )
-        topic.good(
-            f"record-number-{incarnation}-{number}",
-            "And back.",
-            "record-number",
-            record_id_key=ids,
-            record_id=made,
-            facts={"given_out": True, "number": number},
-        )
-    topic.good(
-        "record-id-never-given-out",
-        "The block does not end in four zeros.",
-        "record-number",
-        record_id_key=ids,
-        record_id=bytes(16),
-        facts={"given_out": False},
-    )
-    topic.good(
-        "identifier",
-        "An identifier of a system.",
-        "identifier-token",
-        identifier_key=names,
-        system="urn:oid:2.999.1",
-        value="A-17",
-    )
-    topic.good(
-        "identifier-unicode",
-        "Text is UTF-8, and taken as it is: not normalised.",
-        "identifier-token",
-        identifier_key=names,
-        system="urn:oid:2.999.1",
-        value="Zo\u00eb \u2603 e\u0301",
-    )
-    topic.good(
-        "identifier-boundary",
-        "The length keeps system and value apart.",
-        "identifier-token",
-        identifier_key=names,
-        system="urn:oid:2.999.1A",
-        value="-17",
-    )
-    topic.good(
-        "state", "A control state.", "state-token", identifier_key=names, namespace="example", key=b"\x00\xffkey"
-    )
-    topic.good("source", "A source file.", "source-token", identifier_key=names, root="export", path="bulk/a.ndjson")
-    topic.good(
-        "content",
-        "The content id of bytes of a subject.",
-        "content-id",
-        content_key=world.CONTENT_KEY,
-        data=world.FIRST,
-    )
-    topic.good(
-        "nobodys-content-key",
-        "The content key of what has no subject.",
-        "nobodys-content-key",
-        identifier_key=names,
-        facts={"content_key": world.NOBODYS_KEY},
-    )
-    topic.good(
-        "index-key",
-        "What stands for an identifier in an index.",
-        "index-key",
-        epoch_root=EPOCH_ROOT,
-        vault_id=VAULT_ID,
-        token=seeded("token", 16),
-    )
-    return topic.cases
+def _registries(topic: Topic) -> None:
+    """Add the scenarios of the value of tag 3."""
+    for name, comment, data in (
+        ("registry", "Two kinds and a media type.", b"local.note\nlocal.plan\n\ntext/local"),
+        ("registry-of-none", "No names: one empty line.", b""),
+        ("registry-of-both", "A name may be a kind and a media type.", b"local/x\n\nlocal/x"),
+        ("registry-longest-name", "A name of 64 characters, a blank and a tilde among them.", b" ~" * 32 + b"\n"),
+    ):
+        topic.good(name, comment, "registry", "KRG-9", data=data)
+    for name, comment, data in (
+        ("registry-without-blank", "No empty line.", b"local.note"),
+        ("registry-two-blanks", "A second empty line is a name of no character.", b"local.note\n\n\ntext/local"),
+        ("registry-line-end", "A line feed behind the last name: a name of no character.", b"\ntext/local\n"),
+        ("registry-repeats", "A kind twice.", b"local.note\nlocal.note\n"),
+        ("registry-name-of-65", "A name of 65 characters.", b"x" * 65 + b"\n"),
+        ("registry-tab", "A character that is not printable.", b"local\tnote\n"),
+        ("registry-not-ascii", "A character that is not ASCII.", "local.n\u00f6te\n".encode()),
+    ):
+        topic.bad(name, comment, "registry", "KRG-9", FieldInvalid, Structure.KEYRING, 9, data=data)

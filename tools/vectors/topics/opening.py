@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from vaultfs_format.epoch import EpochSecret
 from vaultfs_format.errors import MacMismatch, NoRecipientMatches, SignatureInvalid, Structure
+from vaultfs_format.keyring import seal_keyring
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.witness import Witnessed
 
-from vaultfs.errors import EpochSecretMissing, RolledBack
+from vaultfs.errors import EpochSecretMissing, RolledBack, VaultDamaged
 from vectors import scenes, world
+from vectors.author import doubled, vault
 from vectors.case import Case, Topic
 from vectors.topics.vaults import KEYS, Checks
 from vectors.world import EPOCH_ROOT, seeded
@@ -20,6 +22,7 @@ def cases() -> list[Case]:
     """Return the scenarios."""
     topic = Topic("opening")
     _unlocking(topic)
+    _named(topic)
     _rollback(topic, Checks(topic))
     return topic.cases
 
@@ -70,6 +73,30 @@ def _unlocking(topic: Topic) -> None:
         vault=files | {"head": foreign, "copies/head": foreign},
         **KEYS,
     )
+
+
+def _named(topic: Topic) -> None:
+    """Add files whose digest is that in the head, and which state something else than it."""
+    ring = seal_keyring(DEFAULT, world.VAULT_ID, 2, EPOCH_ROOT, world.KEYRING_SALT, world.VALUES).encode()
+    later = replace(world.SUPERBLOCK, generation=2).encode(world.ROOT_KEY)
+    for name, comment, breaks, head, files in (
+        (
+            "keyring-of-another-epoch",
+            "The keyring that the head names states another epoch.",
+            "KRG-20",
+            world.first_head(keyring_digest=DEFAULT.digest(ring)),
+            doubled("keyring.1", ring),
+        ),
+        (
+            "vault-file-of-another-generation",
+            "The VAULT that the head names states another generation.",
+            "VLT-22",
+            world.first_head(superblock_digest=DEFAULT.digest(later)),
+            doubled("VAULT.1", later),
+        ),
+    ):
+        stating = vault(world.signed(world.with_tree(head))) | files
+        topic.bad(f"open-{name}", comment, "open-vault", breaks, VaultDamaged, vault=stating, **KEYS)
 
 
 def _rollback(topic: Topic, checks: Checks) -> None:

@@ -309,6 +309,20 @@ def _bad_vaults(topic: Topic, data: bytes) -> None:
         LimitExceeded,
     )
     bad(
+        "stanza-too-long",
+        "A stanza that is longer than MAX_STANZA.",
+        "GEN-21",
+        with_digest(edited(data, (VAULT_HEADER.size + 4, u32(limits.MAX_STANZA + 1)))),
+        LimitExceeded,
+    )
+    bad(
+        "key-too-long",
+        "A public key that is longer than MAX_PUBLIC_KEY.",
+        "GEN-21",
+        with_digest(edited(data, (key_at + 4, u32(limits.MAX_PUBLIC_KEY + 1)))),
+        LimitExceeded,
+    )
+    bad(
         "version-9",
         "A file of version 9 is unsupported.",
         "GEN-24",

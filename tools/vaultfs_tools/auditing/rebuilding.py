@@ -1,0 +1,140 @@
+"""Exported logs checked without a vault: signatures, and all hashes made anew from the entries.
+
+Standard library and format only. Nothing raises on damage: it is found, with file, byte and leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from vaultfs_format import merkle
+from vaultfs_format.audit import ENTRY, check_entries
+from vaultfs_format.errors import FormatError, VaultError
+from vaultfs_format.levels import HashLevels, root_at
+from vaultfs_format.sealing import DIGEST
+from vaultfs_format.suite import DEFAULT
+from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_format.tlog.keys import VerifierKey
+from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_tile, tile_at, tiles_of
+
+from vaultfs_tools.auditing.errors import ExportDiffers, ExportMissing
+from vaultfs_tools.auditing.exported import (
+    CHECKPOINT,
+    ROW,
+    Examined,
+    begin_of,
+    checkpoint_in,
+    difference,
+    place_in,
+    read,
+    there,
+)
+from vaultfs_tools.keyless.files import VaultFiles
+
+_LENGTH = ENTRY.size.to_bytes(2, "big")
+_NODES = merkle.audit_nodes(DEFAULT)  # the audit tree is of SHA-256 in every suite
+
+
+def alone(files: VaultFiles, keys: Sequence[VerifierKey]) -> Examined:
+    """Check an exported log by itself: signatures, and all hashes made anew from the entries."""
+    done = Examined()
+    done.head = checkpoint_in(files, done, keys)
+    if done.head is not None:
+        tree, sound = _tree(files, done, done.head)
+        for tile in there(files, done, _needed(done.head.size, tree.size), tree.size):
+            error = _strange(files, tile, tree, sound)
+            if error is not None:
+                done.note(error, tile.path)
+    return done.sort()
+
+
+def _needed(size: int, known: int) -> set[Tile]:
+    """Return the tiles that a log must have, of those whose leaves are among the first `known`."""
+    return {one for one in tiles_of(known) if one == tile_at(size, one.level, one.index)}
+
+
+def _tree(files: VaultFiles, done: Examined, head: Checkpoint) -> tuple[HashLevels, set[Tile]]:
+    """Return the tree, and the bundles that are known to give it.
+
+    It is that of the entries; where that has not the signed root, and the lowest tiles alone have it, that of these.
+    """
+    sound: set[Tile] = set()
+    made = _levels(_hashes(files, bundle, sound) for bundle in _each(head.size))
+    if made.size < head.size:
+        lost = tile_at(head.size, None, made.size // WIDTH)
+        done.note(ExportMissing(leaf=begin_of(lost)), lost.path)
+    elif _root(made) != head.root:
+        stored = _levels(_stored(files, bundle) for bundle in _each(head.size))
+        if stored.size == head.size and _root(stored) == head.root:
+            return stored, set()
+        done.note(ExportDiffers(), CHECKPOINT)
+    return made, sound
+
+
+def _each(size: int) -> Iterator[Tile]:
+    """Yield the bundles of a log."""
+    return (tile_at(size, None, index) for index in range(-(-size // WIDTH)))
+
+
+def _levels(each: Iterable[list[bytes] | None]) -> HashLevels:
+    """Return the tree over hashes, up to where there are none."""
+    made = HashLevels(_NODES)
+    for hashes in each:
+        if hashes is None:
+            break
+        made.extend(hashes)
+    return made
+
+
+def _root(made: HashLevels) -> bytes:
+    return root_at(_NODES, made, made.size, merkle.AUDIT_EMPTY)
+
+
+def _hashes(files: VaultFiles, bundle: Tile, sound: set[Tile]) -> list[bytes] | None:
+    """Return the hashes of the entries of a bundle; of one that is damaged, those of the tile beside it."""
+    data = read(files, bundle, bundle.width * ROW + 1)
+    if data is None or _malformed(bundle, data) is not None:
+        return _stored(files, bundle)
+    sound.add(bundle)
+    return _of_entries(data)
+
+
+def _of_entries(data: bytes) -> list[bytes]:
+    return merkle.audit_leaves(DEFAULT, [data[at + 2 : at + ROW] for at in range(0, len(data), ROW)])
+
+
+def _strange(files: VaultFiles, tile: Tile, tree: HashLevels, sound: set[Tile]) -> VaultError | None:
+    """Return what is wrong with a tile or bundle of a tree."""
+    if tile in sound:
+        return None
+    if tile.level is not None:
+        return difference(files, tile, encode_tile(tile, tree))
+    data = read(files, tile, tile.width * ROW + 1)
+    if data is None:
+        return ExportMissing(leaf=begin_of(tile))
+    bad = _malformed(tile, data)
+    if bad is None:
+        strange = (leaf != tree.read(0, index) for index, leaf in enumerate(_of_entries(data), start=begin_of(tile)))
+        bad = next((number * ROW for number, differs in enumerate(strange) if differs), None)
+    return None if bad is None else ExportDiffers(**place_in(tile, bad))
+
+
+def _stored(files: VaultFiles, bundle: Tile) -> list[bytes] | None:
+    """Return the hashes that the tile beside a bundle has; None where it has not all of them."""
+    data = read(files, Tile(0, bundle.index, bundle.width), bundle.width * DIGEST) or b""
+    return (
+        [data[at : at + DIGEST] for at in range(0, len(data), DIGEST)] if len(data) == bundle.width * DIGEST else None
+    )
+
+
+def _malformed(bundle: Tile, data: bytes) -> int | None:
+    """Return where the first entry of a bundle begins that is none; None where all are well formed."""
+    for at in range(0, bundle.width * ROW, ROW):
+        entry = data[at + 2 : at + ROW]
+        if len(entry) < ENTRY.size or data[at : at + 2] != _LENGTH:
+            return at
+        try:
+            check_entries(entry)
+        except FormatError:
+            return at
+    return None if len(data) == bundle.width * ROW else bundle.width * ROW

@@ -1,0 +1,123 @@
+"""What `vaultfs-audit verify` does: the log of a vault checked, and what was exported of it held against it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultfs_format.errors import FileId
+from vaultfs_format.tlog.checkpoint import Checkpoint
+
+from vaultfs_tools import cli
+from vaultfs_tools.auditing import exported, offline
+from vaultfs_tools.auditing.exported import Examined
+from vaultfs_tools.auditing.showing import as_line, of_export
+from vaultfs_tools.keyless.files import JOURNALS, VaultFiles, segment_name
+
+if TYPE_CHECKING:
+    import vaultfs
+    from vaultfs.audit.findings import Finding, Verified
+    from vaultfs.audit.view import LogView
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `verify`, beside those that open a vault."""
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a checkpoint that was exported: the log must have grown from it; repeat it for several",
+    )
+    parser.add_argument(
+        "--exported",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="a directory that `export` has written: it must be what the log says; repeat it for several",
+    )
+
+
+def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs.Vault]) -> int:
+    """Check the log; print what was found."""
+    from vaultfs.audit.verifying import check_log
+    from vaultfs.audit.view import LogView
+
+    known = [offline.checkpoint_in(path) for path in args.checkpoint]
+    examined: list[tuple[Path, Examined]] = []
+    with opened(args) as vault:
+        found = check_log(vault)
+        names = {FileId.of(row.segment_id): segment_name(row) for row in vault.engine.head.segments}
+        if not found.findings and (known or args.exported):  # nothing can be held against a log that is not whole
+            view = LogView(vault)
+            for one in known:
+                view.check_grown_from(one)
+            examined = [(path, _against(view, path)) for path in args.exported]
+    wrong: list[dict[str, object]] = [_finding(one, names) for one in found.findings]
+    wrong += [of_export(one) for _, each in examined for one in each.found]
+    healed: list[dict[str, object]] = [{"file": _name(one.file, names), "slices": one.slices} for one in found.healed]
+    facts = _counts(found, known, len(examined)) | {"findings": wrong, "healed": healed}
+    cli.emit(args, facts, _text(found, known, wrong, healed, len(examined)))
+    return cli.Exit.DAMAGED if wrong else cli.Exit.DONE
+
+
+def _against(view: LogView, path: Path) -> Examined:
+    from vaultfs.errors import LogDiverged
+
+    done = exported.against_log(VaultFiles(path), view.content, view.size, view.minimum)
+    if done.head is not None:
+        try:
+            view.check_grown_from(done.head)
+        except LogDiverged as error:
+            done.note(error, exported.CHECKPOINT)
+    return done
+
+
+def _counts(found: Verified, known: Sequence[Checkpoint], directories: int) -> dict[str, object]:
+    return {
+        "leaves": found.leaves,
+        "events": found.events,
+        "subjects": found.subjects,
+        "signers": found.signers,
+        "first": found.first,
+        "checkpoints": 0 if found.findings else len(known),
+        "exported": directories,
+    }
+
+
+def _text(
+    found: Verified,
+    known: Sequence[Checkpoint],
+    wrong: Sequence[dict[str, object]],
+    healed: Sequence[dict[str, object]],
+    directories: int,
+) -> list[str]:
+    text = f"{found.events:,} events in {found.leaves:,} leaves, {found.subjects:,} subjects, {found.signers:,} signers"
+    lines = [f"{'wrong' if wrong else 'good'}: {text}"]
+    lines += map(as_line, wrong)
+    lines += [f"damaged, and nothing of it lost: {one['file']}; vaultfs-fsck mends it" for one in healed]
+    if known and not found.findings:
+        lines.append(f"grown from {len(known):,} checkpoints")
+    if directories:
+        lines.append(f"compared with {directories:,} directories")
+    return lines
+
+
+def _name(file: FileId | None, names: dict[FileId, str]) -> str | None:
+    """Return the name of a file relative to the vault."""
+    return None if file is None else names.get(file, f"{JOURNALS}/{file}.vjrn")
+
+
+def _finding(one: Finding, names: dict[FileId, str]) -> dict[str, object]:
+    """Return a finding as an object for JSON."""
+    place: dict[str, object] = {
+        "part": one.part.value,
+        "index": one.index,
+        "file": _name(one.file, names),
+        "offset": one.offset,
+    }
+    return place | {"error": cli.described(one.error)}

@@ -1,0 +1,146 @@
+"""The log as JSON, an object a line: all that is known of an event, and every checkpoint.
+
+What a line may be says `docs/schemas/audit-line.schema.json` (JSON Schema 2020-12), which is made from the classes of
+the events. Lines are ASCII, without their newline: whoever delivers them adds it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from vaultfs_format.events.base import NOBODYS_SESSION, Event
+from vaultfs_format.events.session import SessionOpened
+from vaultfs_format.layout import Buffer
+from vaultfs_format.limits import MAX_NOTE, MAX_NUMBER, MIB
+from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_format.tlog.note import Note
+
+from vaultfs.audit.exporting.ascii import ascii_json
+from vaultfs.audit.exporting.facts import Fact, context_of, facts_of, outcome_of, time_text, type_of
+from vaultfs.audit.exporting.logged import Logged
+from vaultfs.errors import FormatError, LineInvalid
+
+EVENT, CHECKPOINT = "event", "checkpoint"
+"""What a line is of: its member ``record``."""
+
+MAX_LINE = 4 * MIB
+"""Largest line that is read: a note in escapes, or the longest names and roles."""
+
+
+class JsonLines:
+    """Writes JSON lines."""
+
+    def event(self, logged: Logged) -> bytes:
+        """Return an event as a line.
+
+        Raises
+        ------
+        ArgumentInvalid
+            Text in it is half of a surrogate pair, which no log can have.
+        """
+        event = logged.event
+        number, name = type_of(event)
+        return ascii_json(
+            {
+                "record": EVENT,
+                "origin": logged.origin,
+                "index": logged.index,
+                "leaf": logged.leaf.hex(),
+                "type": name,
+                "number": number,
+                "time": time_text(event.at),
+                "outcome": outcome_of(event),
+                "session": _session(event, logged.session),
+                "fields": facts_of(event),
+            }
+        )
+
+    def checkpoint(self, origin: str, size: int, note: Note) -> bytes:
+        """Return a checkpoint as a line."""
+        return ascii_json({"record": CHECKPOINT, "origin": origin, "size": size, "note": note.encode().decode()})
+
+
+def _session(event: Event, opened: SessionOpened | None) -> dict[str, Fact] | None:
+    if event.session == NOBODYS_SESSION:
+        return None
+    told: dict[str, Fact] = {"id": event.session.hex()}
+    if opened is not None:
+        told |= {"principal": opened.principal, "roles": opened.roles, "purpose": opened.purpose}
+        told |= context_of(opened)
+    return told
+
+
+Origin = Annotated[str, Meta(min_length=1, max_length=MAX_NOTE)]
+Index = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+
+
+class _EventLine(msgspec.Struct, tag_field="record", tag=EVENT, forbid_unknown_fields=True, frozen=True):
+    origin: Origin
+    index: Index
+    leaf: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+    type: str | None
+    number: Annotated[int, Meta(ge=1, le=(1 << 16) - 1)]
+    time: str | None
+    outcome: str | None
+    session: dict[str, msgspec.Raw] | None
+    fields: dict[str, msgspec.Raw]
+
+
+class _CheckpointLine(msgspec.Struct, tag_field="record", tag=CHECKPOINT, forbid_unknown_fields=True, frozen=True):
+    origin: Origin
+    size: Index
+    note: Annotated[str, Meta(max_length=MAX_NOTE)]
+
+
+class ShownLeaf(msgspec.Struct, frozen=True):
+    """What a line shows of the tree: the hash of the leaf of an event, and its place."""
+
+    origin: str
+    index: int
+    leaf: bytes
+
+    def __repr__(self) -> str:
+        return f"<ShownLeaf {self.index}>"
+
+
+class ShownCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint that a line shows. Nothing here says who has signed it: that is `open_checkpoint`'s to say."""
+
+    origin: str
+    size: int
+    note: Note
+
+    def __repr__(self) -> str:
+        return f"<ShownCheckpoint {self.size}>"
+
+
+_line: msgspec.json.Decoder[_EventLine | _CheckpointLine] = msgspec.json.Decoder(_EventLine | _CheckpointLine)
+
+
+def decode(line: Buffer) -> ShownLeaf | ShownCheckpoint:
+    """Parse a line, with or without its newline, for who compares it with the log.
+
+    Raises
+    ------
+    LineInvalid
+    """
+    size = memoryview(line).nbytes
+    found = None
+    if size <= MAX_LINE:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError, FormatError):
+            found = _shown(_line.decode(line))
+    if found is None:
+        raise LineInvalid(size=size)  # here, where no error that holds data is its context
+    return found
+
+
+def _shown(line: _EventLine | _CheckpointLine) -> ShownLeaf | ShownCheckpoint | None:
+    if isinstance(line, _EventLine):
+        return ShownLeaf(line.origin, line.index, bytes.fromhex(line.leaf))
+    note = Note.decode(line.note.encode())
+    head = Checkpoint.decode(note.text)
+    stated = (head.origin, head.size) == (line.origin, line.size)
+    return ShownCheckpoint(line.origin, line.size, note) if stated else None

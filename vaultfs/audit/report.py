@@ -1,0 +1,125 @@
+"""A report on the log of a time: who has acted how often, on whom and why, and what became of keys, copies and files.
+
+Nobody is named in it but by the host's ids of who acted; patients are surrogates, and all else is codes and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vaultfs_format.events.vault import LogReported
+
+from vaultfs.audit.events import NOBODYS_SESSION
+from vaultfs.audit.tallying import Table, Tally
+from vaultfs.audit.verifying import checked
+from vaultfs.engine.vault import Vault
+from vaultfs.errors import ArgumentInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a report.
+
+    Parameters
+    ----------
+    key
+        What was counted; empty for a person who is not known: the opening of the session was pruned.
+    count
+        How many events; of CLOCK_STEPS and of ages in HEALTH, how many seconds.
+    first, last
+        Time of the first and of the last of them, in microseconds since 1970; None where it is about no time. Of
+        CLOCK_STEPS the time of the event and that of the one before.
+    """
+
+    table: Table
+    key: str = field(repr=False)
+    count: int
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the log says of a time. It was made of a log that was checked as a whole, and found good.
+
+    Parameters
+    ----------
+    vault_id
+        Of the vault.
+    since, until
+        The time: microseconds since 1970; the second is the first that is not in it.
+    leaves
+        Of the log, all of which were checked.
+    events
+        Of the time.
+    clock_steps
+        How often the clock went back between two events, anywhere in the log; those of a second or more are rows.
+    healed
+        Files of the log that are damaged, and of which nothing is lost.
+    rows
+        By table; in each the most frequent first.
+    """
+
+    vault_id: bytes
+    since: int
+    until: int
+    leaves: int
+    events: int
+    clock_steps: int
+    healed: int
+    rows: tuple[Row, ...] = field(repr=False)
+
+    def table(self, table: Table) -> tuple[Row, ...]:
+        """Return the rows of a table."""
+        return tuple(row for row in self.rows if row.table is table)
+
+
+def report(vault: Vault, since: int, until: int) -> Report:
+    """Return a report on a time; that it was made is recorded first, and is in it where that lies in the time.
+
+    Reads and checks the whole log: who opened a session before the time may act in it. It is an act of the vault's
+    keeper: no policy is asked.
+
+    Parameters
+    ----------
+    since, until
+        Microseconds since 1970 in UTC; the second is the first that is not in it.
+
+    Raises
+    ------
+    ArgumentInvalid
+        It is no time.
+    CommitmentMismatch, VaultDamaged
+        The log is not the one that was written (`verify`): nothing is reported of it.
+    StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
+    """
+    if not 0 <= since < until < 1 << 63:
+        raise ArgumentInvalid
+    engine = vault.engine
+    engine.check_writable()
+    vault.record([LogReported(engine.options.clock(), NOBODYS_SESSION, since, until)], durable=True)
+    tally = Tally(since, until)
+    found = checked(vault, tally.see)
+    rows = [Row(table, key, count.count, count.first, count.last) for table, key, count in tally.rows()]
+    rows += _health(vault)
+    return Report(vault.id, since, until, found.leaves, tally.events, tally.steps, len(found.healed), tuple(rows))
+
+
+def _health(vault: Vault) -> Iterator[Row]:
+    """Yield how things stand now: ages in seconds, counts, and a row for each concern."""
+    found = vault.maintenance.health()
+    counts = {
+        "files_lost": len(found.lost),
+        "files_damaged": len(found.damaged),
+        "scrub_overdue_seconds": round(found.overdue),
+        "mirrors_missing": found.mirrors_missing,
+        "copies_unpaired": found.unpaired,
+        "epoch_stores": found.epoch_stores,
+        "secrets_pending": found.secrets_pending,
+        "anchors": found.anchors,
+        "anchors_unseen": found.unseen,
+        **{f"copy_age_seconds {copy.hex()}": round(age) for copy, age in sorted(found.copies.items())},
+        **{f"concern {one.name.lower()}": 1 for one in found.concerns},
+    }
+    yield from (Row(Table.HEALTH, key, count) for key, count in counts.items())

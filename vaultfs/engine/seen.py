@@ -1,0 +1,89 @@
+"""What anchors have seen of a vault, compared with a head of it: whether that is the newest, and of the same log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from vaultfs_format.head import Head
+from vaultfs_format.superblock import Superblock
+from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_format.witness import Witnessed
+
+from vaultfs.engine.grown import diverged
+from vaultfs.engine.paths import Layout
+from vaultfs.errors import VaultError, WitnessSilent
+from vaultfs.keys.stores import Anchor, Required
+from vaultfs.metrics import Counter, Metrics
+from vaultfs.vfs import Vfs
+
+
+class Seen(NamedTuple):
+    """What anchors have seen.
+
+    Parameters
+    ----------
+    generation
+        Of the newest head. Where the log has not grown from a checkpoint that was seen, no less than the generation of
+        the head that had this checkpoint.
+    older
+        Whether any has seen a newer head than the one in force, or another of its generation, or another log.
+    facts
+        Leaves of the log, and those of a checkpoint from which it has not grown.
+    """
+
+    generation: int
+    older: bool
+    facts: Mapping[str, int]
+
+
+def seen_by(
+    anchors: Iterable[Anchor], vfs: Vfs, layout: Layout, head: Head, superblock: Superblock, metrics: Metrics
+) -> Seen:
+    """Return what the anchors have seen, compared with a head.
+
+    Raises
+    ------
+    WitnessSilent
+        An anchor that is required has seen nothing, or cannot be reached.
+    VaultDamaged
+        The log, of which one has seen a checkpoint, cannot be read.
+    """
+    found = list(_believed(anchors, superblock, metrics))
+    heads = [one for one in found if isinstance(one, Witnessed)]
+    others = diverged(vfs, layout, head, [one for one in found if isinstance(one, Checkpoint)])
+    generations = [one.generation for one in heads]
+    generations += [head.generation + one.size for one in others]  # each head has added a leaf or more
+    older = bool(others) or any(rolled_back(head, one) for one in heads)
+    facts = {"leaves": head.tree_size, "witnessed": max(one.size for one in others)} if others else {}
+    return Seen(max(generations, default=0), older, facts)
+
+
+def _believed(anchors: Iterable[Anchor], superblock: Superblock, metrics: Metrics) -> Iterator[Witnessed | Checkpoint]:
+    """Yield what each anchor has seen last: heads as far as the vault's signer has signed them."""
+    for anchor in anchors:
+        found = last_seen(anchor, superblock.vault_id, metrics)
+        if isinstance(found, Witnessed):
+            try:
+                found.verify(superblock.signer(found.signer))
+            except VaultError:
+                found = None
+        if found is not None:
+            yield found
+        elif isinstance(anchor, Required):
+            raise WitnessSilent
+
+
+def rolled_back(head: Head, seen: Witnessed) -> bool:
+    """Return whether a head is older than one that was seen, or another of its generation."""
+    same = head.generation == seen.generation and head.statement() == seen.statement()
+    return head.generation <= seen.generation and not same
+
+
+def last_seen(anchor: Anchor, vault_id: bytes, metrics: Metrics) -> Witnessed | Checkpoint | None:
+    """Return the newest head that an anchor has seen; None where it has seen none, or cannot be reached."""
+    try:
+        return anchor.last(vault_id)
+    except Exception:  # noqa: BLE001 - a host's own anchor fails in its own ways
+        metrics.add(Counter.ANCHORS_MISSED)
+        return None
