@@ -56,7 +56,7 @@ def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
 
 
 class Stuck(Vfs):
-    """A disk on which the first sync of an access journal waits to be let go, and all of them fail."""
+    """A disk on which the first sync of an access journal waits to be let go, and fails."""
 
     def __init__(self) -> None:
         self.stuck = False
@@ -73,6 +73,7 @@ class StuckFile(File):
 
     def sync(self) -> None:
         if self._disk.stuck:
+            self._disk.stuck = False
             self._disk.reached.set()
             self._disk.let_go.wait(60)
             raise StorageFailed(errno=errno.EIO)
