@@ -407,6 +407,7 @@ class TestReceivers:
             code, shown = run("send", path, "--name", "c", *to[:6])
             assert code == 8
             assert shown["error"]["code"] in range(2600, 2606)
+            rsyslog.wait_for(sent["events"] + directly["events"] + 2)
         code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c")
         assert (code, found["doubled"], found["missing"]) == (0, sent["events"], [])
 

@@ -221,6 +221,8 @@ class AccessLog:
             if journal.durable >= number:
                 return
             with self._lock:
+                if self._closed:
+                    raise Closed  # while this waited, and what was to be made durable could not be
                 last = journal.last_group
             self._end_left()
             if journal.durable < number:

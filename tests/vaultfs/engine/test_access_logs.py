@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,31 @@ def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
     return sum(event.record == record for event in events_of(vault, RecordRead))
 
 
+class Stuck(Vfs):
+    """A disk on which the first sync of an access journal waits to be let go, and fails."""
+
+    def __init__(self) -> None:
+        self.stuck = False
+        self.reached, self.let_go = threading.Event(), threading.Event()
+
+    def file(self, descriptor: int, path: Path) -> File:
+        return StuckFile(descriptor, self) if path.suffix == ".vacc" else File(descriptor)
+
+
+class StuckFile(File):
+    def __init__(self, descriptor: int, disk: Stuck) -> None:
+        super().__init__(descriptor)
+        self._disk = disk
+
+    def sync(self) -> None:
+        if self._disk.stuck:
+            self._disk.stuck = False
+            self._disk.reached.set()
+            self._disk.let_go.wait(60)
+            raise StorageFailed(errno=errno.EIO)
+        super().sync()
+
+
 class Chased(Vfs):
     """A disk that does something whenever an access journal is read beyond its header: some thousand times at most."""
 
@@ -75,6 +101,31 @@ class ChasedFile(File):
             self._disk.acts += 1
             self._disk.act()
         return super().read(offset, length)
+
+
+def test_a_sync_that_waits_for_a_closing_finds_the_log_closed(vault: vaultfs.Vault) -> None:
+    """The file is gone by then; a thread in the background must not fail in a way that nobody knows."""
+    record, disk = put(vault), Stuck()
+    reader = read_only(vault.path, vfs=disk, options=vaultfs.Options(sync_bound=0.5))
+    session = reader.session(WHO, "TREAT")
+    session.get(record)
+    disk.stuck = True
+
+    def read() -> None:
+        with suppress(StorageFailed, WriterPoisoned, Closed):
+            reader.session(WHO, "TREAT", strict=True).get(record)
+
+    strict = threading.Thread(target=read)
+    closing = threading.Thread(target=reader.close)
+    strict.start()
+    assert disk.reached.wait(60)
+    closing.start()
+    time.sleep(1)  # both wait now: who closes, and who syncs what is half a second old
+    disk.let_go.set()
+    strict.join(60)
+    closing.join(60)
+    assert not strict.is_alive()
+    assert not closing.is_alive()
 
 
 class TestMerging:
