@@ -19,9 +19,10 @@ from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.ascii import ascii_json
+from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, facts_of, outcome_of, time_text, type_of
 from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
-from vaultfs.errors import FormatError, LineInvalid
+from vaultfs.errors import FormatError
 
 EVENT, CHECKPOINT = "event", "checkpoint"
 """What a line is of: its member ``record``."""
