@@ -31,11 +31,11 @@ def calls(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Counter
 
 @STRACE
 def test_calls_may_fail_or_be_the_last(program: Program, calls: Counter[str], in_memory: Path) -> None:
-    """One of 23; the long test takes all."""
+    """One of 31; the long test takes all."""
     tally = Tally()
-    for injection in list(injections(calls))[::23]:
+    for injection in list(injections(calls))[::31]:
         inject(program, in_memory / "run", injection, tally)
-    assert tally.injected > 10
+    assert tally.injected > 7
     assert tally.endings["killed"] > 3
     assert tally.endings["done"] < tally.injected - tally.endings["killed"]
 
@@ -43,7 +43,7 @@ def test_calls_may_fail_or_be_the_last(program: Program, calls: Counter[str], in
 def test_files_that_may_not_grow_lose_nothing(program: Program, in_memory: Path) -> None:
     """One limit of 31; the long test takes all."""
     tally = Tally()
-    for limit in LIMITS[::31]:
+    for limit in LIMITS[::47]:
         limited(program, in_memory / "run", limit, tally)
     assert len(tally.endings) > 1
 

@@ -38,7 +38,7 @@ def test_the_program_makes_all_kinds_of_calls(calls: Counter[str]) -> None:
 def test_calls_may_fail_or_be_the_last(start: Writing, calls: Counter[str], in_memory: Path, way: str) -> None:
     """One of eleven; the long test takes all."""
     tally = Tally()
-    for injection in [one for one in injections(calls) if one.way == way][::11]:
+    for injection in [one for one in injections(calls) if one.way == way][::19]:
         inject(start, in_memory / "run", injection, tally)
     assert tally.injected > 5
     assert tally.endings["done"] < tally.injected
@@ -58,7 +58,7 @@ def test_after_a_sync_that_failed_no_commit_succeeds(start: Writing, calls: Coun
 def test_files_that_may_not_grow_lose_nothing(start: Writing, in_memory: Path) -> None:
     """Here writes are truly short, and end within a structure. One limit of nine; the long test takes all."""
     tally = Tally()
-    for limit in LIMITS[::9]:
+    for limit in LIMITS[::15]:
         limited(start, in_memory / "run", limit, tally)
     assert len(tally.endings) > 2
 

@@ -73,6 +73,7 @@ class Credentials:
         CredentialsUnusable
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.options &= ~_IGNORED_END
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_verify_locations(self.authorities)
@@ -158,9 +159,13 @@ class SyslogSink:
         end = _Deadline(patience.close)
         try:
             secured.close(end)
-        except ssl.SSLEOFError:
-            if self.answers or not _has_all(plain, end):
+        except ssl.SSLError as error:
+            if not _is_end(error) or self.answers or not _has_all(plain, end):
                 raise
+
+
+_IGNORED_END = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+"""Set by Python before 3.11.4: an end of the connection would pass for close_notify."""
 
 
 class _Deadline:
@@ -247,6 +252,11 @@ class _Secured:
             self._incoming.write_eof()
 
 
+def _is_end(error: ssl.SSLError) -> bool:
+    """Return whether the connection ended without close_notify; Python before 3.11.4 has no class for that."""
+    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def _has_all(plain: socket.socket, end: _Deadline) -> bool:
     """Return whether a peer that has ended the connection has all that was sent to it, and did not reset it."""
     while _state(plain) == _CLOSE_WAIT:
@@ -275,10 +285,8 @@ def _told(act: Callable[[], T], otherwise: type[ReceiverFailed]) -> T:
         failure: ReceiverFailed = ReceiverTooSlow()
     except ssl.SSLCertVerificationError as error:
         failure = ReceiverNotTrusted(reason=error.verify_code)
-    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        failure = ReceiverLost()
-    except ssl.SSLError:
-        failure = ReceiverRefused()
+    except ssl.SSLError as error:
+        failure = ReceiverLost() if _is_end(error) or isinstance(error, ssl.SSLZeroReturnError) else ReceiverRefused()
     except (OSError, ValueError) as error:
         failure = otherwise(errno=error.errno if isinstance(error, OSError) else None)
     raise failure  # here, where no error that names the receiver is its context
