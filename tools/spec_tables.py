@@ -69,6 +69,7 @@ RULES = {
     Structure.TILE: "TIL",
     Structure.LOG_PROOF: "LPR",
     Structure.SUBJECT_PROOF: "SPR",
+    Structure.LOG_BASE: "LGB",
     Structure.LOG_POLICY: "LPO",
     Structure.LOG_WITNESS: "LWI",
 }

@@ -118,6 +118,7 @@ class Structure(Enum):
     LOG_POLICY = 25
     LOG_WITNESS = 26
     SUBJECT_PROOF = 27
+    LOG_BASE = 28
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -177,6 +177,9 @@ MAX_LOG_ENTRY = 65_535
 MAX_PROOF_EXTRA = 64 * KIB
 """Most extra data of a proof file."""
 
+MAX_LOG_BASE_PART = 512 * KIB
+"""Largest part of the base of a log that was pruned."""
+
 MAX_POLICY = 1 * MIB
 """Largest policy of a log."""
 

@@ -43,10 +43,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """All events about a subject that are settled, oldest first, and the proof that there are no others."""
+    """All events about a subject that are settled, oldest first, and the proof that there are no others.
+
+    Parameters
+    ----------
+    first
+        Index of the leaf of the log from which on it is complete.
+    since
+        From which time on: every event of this time and later is among it, in microseconds since 1970. Both are 0
+        unless the log was pruned.
+    """
 
     entries: tuple[Entry, ...]
     proof: SubjectProof
+    first: int = 0
+    since: int = 0
 
 
 def account(vault: Vault, subject: SubjectId) -> Accounting:
@@ -75,7 +86,8 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
         groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
         note = view.checkpoint().encode().decode()
         stated = _stated(vault, view, found.stated, wanted)
-    return Accounting(entries, SubjectProof(FORMAT, wanted, note, stated, groups))
+        proof = SubjectProof(FORMAT, wanted, note, stated, groups, view.base(wanted))
+    return Accounting(entries, proof, view.minimum, view.since)
 
 
 def _entries(view: LogView, found: _Found) -> Iterator[Entry]:

@@ -78,6 +78,7 @@ def _against_head(head: Head, handovers: Sequence[Handover], found: Iterable[Lea
     roots = {one.tree_size: (one.tree_root, Structure.SIGNER) for one in handovers}
     roots[head.tree_size] = head.tree_root, Structure.HEAD
     tree = head.pruned_tree()
+    _check_tree(roots, tree)
     for leaf in found:
         if leaf.index != tree.size:
             raise VaultDamaged(leaf=tree.size)

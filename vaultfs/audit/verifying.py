@@ -9,7 +9,7 @@ from vaultfs_format.errors import CommitmentMismatch
 
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.subjectheads import Heads
+from vaultfs.engine.subjectheads import first_heads
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Structure
 
@@ -27,7 +27,7 @@ class Verified:
     signers
         Signers that have signed a part of the log.
     first
-        Index of the first leaf: those before were pruned.
+        Index of the first leaf: those before were pruned, and what is left of them checked.
     """
 
     leaves: int = 0
@@ -56,7 +56,7 @@ def verify(vault: Vault) -> Verified:
         head = engine.head
         superblock, _ = read_superblock(engine.vfs, engine.layout, head)
     superblock.check_line()
-    heads, end = Heads(engine.suite), head.tree_size
+    heads, end = first_heads(engine), head.tree_size
     done = Verified(first=head.first_leaf, signers=len(superblock.signers()))
     for leaf in read_leaves(vault):
         heads.take_leaf(leaf)

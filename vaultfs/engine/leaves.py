@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments
+from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
 
@@ -51,9 +52,9 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     VaultDamaged
         Entries or events are missing.
     """
-    for extent, row in _extents(engine, head, () if first == 0 else DAMAGE):
+    for extent, row in segments_of(engine, head, () if first == 0 else DAMAGE):
         if extent.stop > first:
-            yield from _matched(extent.start, _entries(engine, row), segment_frames(engine, row))
+            yield from segment_leaves(engine, extent, row)
     parts: dict[bytes, Doubled] = {}
     try:
         for live in journals:
@@ -66,6 +67,11 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     finally:
         for part in parts.values():
             part.close()
+
+
+def segment_leaves(engine: View, extent: range, row: SegmentRow) -> Iterator[Leaf]:
+    """Yield the leaves of an audit segment, given their indexes. Raises as `leaves` does."""
+    return _matched(extent.start, segment_entries(engine, row), segment_frames(engine, row))
 
 
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
@@ -81,11 +87,19 @@ def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
 
 def segment_at(engine: View, head: Head, index: int) -> SegmentRow | None:
     """Return which of a head's segments has a leaf; None where none has it that can be read."""
-    return next((row for extent, row in _extents(engine, head, DAMAGE) if index in extent), None)
+    return next((row for extent, row in segments_of(engine, head, DAMAGE) if index in extent), None)
 
 
-def _extents(engine: View, head: Head, passed_over: tuple[type[Exception], ...]) -> list[tuple[range, SegmentRow]]:
-    """Return the audit segments of a head in the order of their leaves, with the indexes of these."""
+def segments_of(
+    engine: View, head: Head, passed_over: tuple[type[Exception], ...] = ()
+) -> list[tuple[range, SegmentRow]]:
+    """Return the audit segments of a head in the order of their leaves, with the indexes of these.
+
+    Parameters
+    ----------
+    passed_over
+        What reading a segment that is left out may raise.
+    """
     found = []
     for row in head.segments:
         if row.frame_class is FrameClass.AUDIT:
@@ -96,11 +110,11 @@ def _extents(engine: View, head: Head, passed_over: tuple[type[Exception], ...])
 
 def _extent(engine: View, row: SegmentRow) -> range:
     with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        footer = segment.footer
-    return range(footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size)
+        return segment.footer.audited
 
 
-def _entries(engine: View, row: SegmentRow) -> list[AuditEntry]:
+def segment_entries(engine: View, row: SegmentRow) -> list[AuditEntry]:
+    """Return the clear entries of an audit segment."""
     with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
         data = segment.read(segment.footer.audit_offset, segment.footer.audit_length)
     return [AuditEntry.decode(data, at) for at in range(0, len(data), ENTRY.size)]
@@ -129,6 +143,8 @@ def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[bytes, int, bytes]]:
     for frame in frames:
         body = frame.body()
         for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
+            if entry.role != Role.EVENTS:
+                continue
             found = list(salted_in(body[entry.offset : entry.offset + entry.length]))
             for salted, committed in zip(found, commitments(frame.suite, found), strict=True):
                 yield salted, commit, committed

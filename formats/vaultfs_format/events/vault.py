@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultfs_format.events.base import Count, Event, EventType, Id, Outcome
+from vaultfs_format.events.base import Count, Event, EventType, Id, Outcome, Time
 
 
 class VaultCreated(Event, frozen=True, tag=EventType.VAULT_CREATED.value):
@@ -188,3 +188,21 @@ class LogExported(Event, frozen=True, tag=EventType.LOG_EXPORTED.value):
 
     entries: Count
     events: Count
+
+
+class LogPruned(Event, frozen=True, tag=EventType.LOG_PRUNED.value):
+    """The oldest part of the log is about to be removed, under the next head.
+
+    Parameters
+    ----------
+    first
+        Index of the first leaf that is kept.
+    leaves
+        How many leaves are removed.
+    since
+        Every event of this time and later is kept.
+    """
+
+    first: Count
+    leaves: Count
+    since: Time

@@ -330,11 +330,11 @@ class TestTampering:
         log = "vaultfs.engine.leaves."
         from vaultfs.engine import leaves as module
 
-        entries, found = module._entries, module._events
+        entries, found = module.segment_entries, module._events
         if change == "event missing":
             monkeypatch.setattr(log + "_events", lambda frames: list(found(frames))[:-1].__iter__())
         elif change == "entry missing":
-            monkeypatch.setattr(log + "_entries", lambda *args: entries(*args)[:-1])
+            monkeypatch.setattr(log + "segment_entries", lambda *args: entries(*args)[:-1])
         else:
             monkeypatch.setattr(log + "_events", lambda frames: (list(found(frames)) * 2).__iter__())
         with pytest.raises(VaultDamaged):

@@ -108,14 +108,14 @@ class TestView:
     def test_a_log_that_is_not_that_of_the_head_is_not_shown(
         self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        entries = module._entries
+        entries = module.segment_entries
 
         def changed(engine: View, row: SegmentRow) -> list[AuditEntry]:
             found = entries(engine, row)
             other = [one for one in found if one.kind is not LeafKind.SUBJECTS]
             return [*other, *(replace(one, commitment=bytes(32)) for one in found if one.kind is LeafKind.SUBJECTS)]
 
-        monkeypatch.setattr("vaultfs.engine.leaves._entries", changed)
+        monkeypatch.setattr("vaultfs.engine.leaves.segment_entries", changed)
         with pytest.raises(VaultError):
             LogView(vault)
 
