@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli, unlocking
-from vaultfs_tools.auditing import offline
+from vaultfs_tools.auditing import offline, pruning
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
 
@@ -87,6 +88,7 @@ def _run_verify(args: argparse.Namespace) -> int:
         "checkpoints": len(known),
     }
     text = f"{found.events:,} events in {found.leaves:,} leaves, {found.subjects:,} subjects, {found.signers:,} signers"
+    text += f", pruned before leaf {found.first:,}" if found.first else ""
     cli.emit(args, facts, [f"good: {text}", *([f"grown from {len(known):,} checkpoints"] if known else [])])
     return cli.Exit.DONE
 
@@ -135,6 +137,14 @@ def _run_export(args: argparse.Namespace) -> int:
     return cli.Exit.DONE
 
 
+# Retention. --------------------------------------------------------------------------------------------------------
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    _add_vault(parser)
+    pruning.add_options(parser)
+
+
 # Accounting. -------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +169,12 @@ def _run_accounting(args: argparse.Namespace) -> int:
     entries = list(_chosen(found, disclosures=args.disclosures))
     listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in entries]
     lines = [f"{len(found.entries):,} events about the subject, of which {len(entries):,} are shown"]
-    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, entries)])
+    if found.first:
+        lines.append(
+            f"complete from entry {found.first:,} of the log on, that is since {pruning.since_text(found.since)}"
+        )
+    facts = {"events": len(found.entries), "first": found.first, "since": found.since, "entries": listed}
+    cli.emit(args, facts, [*lines, *map(_line, entries)])
     return cli.Exit.DONE
 
 
@@ -184,6 +199,11 @@ _COMMANDS: dict[str, _Command] = {
     "keys": ("Print the keys that verify checkpoints and proofs of the log.", _add_vault, _run_keys),
     "prove": ("Write the proof of an entry, with its event.", _add_prove, _run_prove),
     "verify-proof": ("Check a proof without a vault.", offline.add_options, offline.run),
+    "prune": (
+        "Remove the oldest part of the log, once it was kept for long enough; without --remove, show what that is.",
+        _add_prune,
+        partial(pruning.run, _opened),
+    ),
     "export": ("Write the log as tiles for programs of others.", _add_export, _run_export),
     "accounting": (
         "List the events about a subject, and prove that none is missing.",

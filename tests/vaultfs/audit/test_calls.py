@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -262,12 +263,14 @@ FAILED: dict[str, Scene] = {
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
+    "Maintenance.prune_log": lambda s: s.vault.maintenance.prune_log(datetime.now(UTC)),
     "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }
 APART = {
     "vaultfs.create", "vaultfs.open_reader", "Vault.close", "Vault.merge_access_logs", "Reader.session", "Keys.drill",
     "Transaction.undelete", "storage.copies.confirm_keys", "storage.copies.give_up", "Lives.record_passed",
+    "Maintenance.prune_log",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
 }  # fmt: skip
 """Calls that have tests of their own, since more must be made ready for them."""
