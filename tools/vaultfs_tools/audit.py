@@ -170,9 +170,7 @@ def _run_accounting(args: argparse.Namespace) -> int:
     listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in entries]
     lines = [f"{len(found.entries):,} events about the subject, of which {len(entries):,} are shown"]
     if found.first:
-        lines.append(
-            f"complete from entry {found.first:,} of the log on, that is since {pruning.since_text(found.since)}"
-        )
+        lines.append(f"complete from entry {found.first:,} on, with all events since {pruning.since_text(found.since)}")
     facts = {"events": len(found.entries), "first": found.first, "since": found.since, "entries": listed}
     cli.emit(args, facts, [*lines, *map(_line, entries)])
     return cli.Exit.DONE
