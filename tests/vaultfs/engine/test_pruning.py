@@ -23,6 +23,7 @@ from vaultfs_format.events.base import EventType
 from vaultfs_format.events.vault import LogPruned
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
+from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_format.suite import DEFAULT
 from vaultfs_tools.keyless import Severity, VaultFiles
@@ -110,6 +111,12 @@ def check_files(path: Path, *codes: int) -> None:
     assert sorted({one.error.code for one in found if one.severity is not Severity.RECOVERY}) == sorted(codes)
 
 
+def ruin(path: Path) -> None:
+    """Damage a segment beyond repair."""
+    footer = SegmentFooter.decode(path.read_bytes()[-FOOTER_SIZE:])
+    lost(path, *range(footer.geometry.slices))
+
+
 def audit_rows(vault: vaultfs.Vault) -> list[SegmentRow]:
     return [row for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT]
 
@@ -181,10 +188,10 @@ def test_records_are_not_touched(site: Site) -> None:
 
 
 def test_it_is_shown_before_it_is_done(site: Site) -> None:
-    head = site.vault.engine.head
+    head, told = site.vault.engine.head, vaultfs_events(site.vault)
     shown = site.prune(dry_run=True)
     assert site.vault.engine.head == head
-    assert not site.vault.engine.live
+    assert vaultfs_events(site.vault) == told
     assert site.prune() == shown
     assert shown.leaves
     assert shown.bytes == sum(row.length for row in head.segments if row not in site.vault.engine.head.segments)
@@ -214,9 +221,9 @@ def test_all_that_is_settled_may_go(site: Site) -> None:
 def test_what_is_in_the_journals_stays(site: Site) -> None:
     put(site.vault, b"not settled")
     site.time.now += 20 * YEAR
-    first = site.prune(0, minimum_age=timedelta(0)).first
-    assert [one.type.name for _, one in vaultfs_events(site.vault)][0] == "SESSION_OPENED"
-    assert first == site.vault.engine.head.first_leaf
+    settled, told = site.vault.engine.head.tree_size, vaultfs_events(site.vault)
+    assert site.prune(0, minimum_age=timedelta(0)).first == settled - 1
+    assert vaultfs_events(site.vault)[:-2] == [(index, one) for index, one in told if index >= settled]
     site.check()
 
 
@@ -374,7 +381,7 @@ def test_nothing_is_pruned_of_a_log_that_cannot_be_read_whole(site: Site, which:
     vault = site.vault
     head, row = vault.engine.head, segments_of(vault.engine, vault.engine.head)[which][1]
     vault.close()
-    lost(vault.engine.layout.segment(row), 0)
+    ruin(vault.engine.layout.segment(row))
     site.vault = reopen(vault.path, options=vault.engine.options, vfs=site.vfs)
     with pytest.raises(VaultError):
         site.prune()
@@ -382,7 +389,7 @@ def test_nothing_is_pruned_of_a_log_that_cannot_be_read_whole(site: Site, which:
     assert site.vault.engine.head.first_leaf == 0
 
 
-@pytest.mark.parametrize("number", [1, 3, 9])
+@pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_full_disk_leaves_the_log_as_it_was(site: Site, number: int) -> None:
     put(site.vault)
     site.vfs.fail(Operation.CREATE, error=errno.ENOSPC, number=number, lasting=True)
@@ -438,7 +445,7 @@ def test_a_base_that_is_lost_is_told_of(site: Site) -> None:
     vault = site.vault
     (row,) = (one for extent, one in segments_of(vault.engine, vault.engine.head)[-1:])
     vault.close()
-    lost(vault.engine.layout.segment(row), 0)
+    ruin(vault.engine.layout.segment(row))
     site.vault = reopen(vault.path, options=vault.engine.options, vfs=site.vfs)
     put(site.vault)
     site.vault.settle()
@@ -495,9 +502,10 @@ def test_a_pruned_log_is_sealed_anew(site: Site) -> None:
 
 def test_a_pruned_log_is_merged(site: Site) -> None:
     site.prune()
+    rows = audit_rows(site.vault)
     with kept_apart(2):
         site.year(20)
-    assert len(audit_rows(site.vault)) == 1
+    assert len(audit_rows(site.vault)) < len(rows)
     site.check()
     site.reopened()
     site.year(21)
@@ -510,13 +518,11 @@ def test_a_signer_may_have_handed_over_before_the_minimum_index(tmp_path: Path) 
         first = read_superblock(site.vfs, site.vault.engine.layout, site.vault.engine.head)[0].signers()[0]
         for year in range(8):
             site.year(year)
-            if year in {1, 5}:
+            if year in {0, 5}:
                 site.vault.keys.turn(PASSPHRASE, new_signer=True)
         done = site.prune()
-        ends = [
-            one.tree_size
-            for one in read_superblock(site.vfs, site.vault.engine.layout, site.vault.engine.head)[0].handovers()
-        ]
+        superblock, _ = read_superblock(site.vfs, site.vault.engine.layout, site.vault.engine.head)
+        ends = [one.tree_size for one in superblock.handovers()]
         assert ends[0] < done.first < ends[1]
         site.year(9)
         site.check()
@@ -630,7 +636,7 @@ def test_what_is_gone_without_being_stated_is_damage(site: Site, monkeypatch: py
             lambda self, head: replace(head, segments=[one for one in head.segments if one not in self.gone]),
         )
         site.prune()
-    check_files(site.vault.path, 9109, 9110)
+    check_files(site.vault.path, 9104, 9109, 9110)
     with pytest.raises(VaultError):
         verify(site.vault)
 
