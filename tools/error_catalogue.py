@@ -28,6 +28,7 @@ AREAS = {
     22: ("The vault as a place", "Files, locks, secrets and the operating system."),
     23: ("Damage", "What the engine found that should not be; `vaultfs-fsck` tells it in detail."),
     25: ("The life of keys", "A key is in a state, or at an age, in which it is not used so."),
+    26: ("The log", "What keeps the audit log from being pruned, or shown after it was."),
     50: ("Sources", "Why an import put a source, or a piece of one, into quarantine, or could not read it."),
     51: ("Destinations", "What keeps an export from being written in plain text where it should be."),
     90: ("The commands", "What keeps a command from its work before the vault is touched."),

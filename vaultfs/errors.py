@@ -323,36 +323,6 @@ class TransitionInvalid(LifecycleError, ValueError):
     advice = "Correct the call: SP 800-57 Part 1 section 7 has the transitions; dates ascend."
 
 
-# 2660-2669: the retention of the log. ------------------------------------------------------------------------------
-
-
-class LogTooYoung(VaultError):
-    """The log must be kept for longer than that."""
-
-    code = 2660
-    advice = (
-        "Name an earlier time. Six years are the least that HIPAA asks for; whoever has another rule states it as the "
-        "minimum age."
-    )
-
-
-class LogStillNeeded(VaultError):
-    """Somebody still needs a part of the log that would be removed."""
-
-    code = 2661
-    advice = "Let the delivery, hold or witness that needs it catch up or end, or name an earlier time."
-
-
-class LogPrunedBefore(VaultError):
-    """What somebody has of the log ends before the first leaf that is kept: it cannot be told whether it is of it."""
-
-    code = 2662
-    advice = (
-        "Keep it: it may be the only witness of what was pruned. Export into a new directory, and prune from now on "
-        "only as far as every export has come."
-    )
-
-
 # 5000-5099: source files that cannot be understood; reasons of quarantine. -----------------------------------------
 
 

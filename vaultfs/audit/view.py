@@ -21,13 +21,14 @@ from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.proof import LogProof
 from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_bundle, encode_tile, tiles_of
 
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.tiling import write_tiles
 from vaultfs.engine.leaves import Leaf, leaves
 from vaultfs.engine.logbase import read_base
 from vaultfs.engine.subjectheads import Heads
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import CommitmentMismatch, LogDiverged, LogPrunedBefore, NotFound, Structure, VaultMissing
+from vaultfs.errors import CommitmentMismatch, LogDiverged, NotFound, Structure, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
 CHECKPOINT = "checkpoint"

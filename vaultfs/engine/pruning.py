@@ -18,6 +18,7 @@ from vaultfs_format.edge import RightEdge
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.logbase import LogBase
 
+from vaultfs.audit.errors import LogStillNeeded, LogTooYoung
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.leaves import Leaf, segment_entries, segment_leaves, segments_of
 from vaultfs.engine.logbase import Pruning, read_base
@@ -26,8 +27,6 @@ from vaultfs.engine.vault import Vault
 from vaultfs.errors import (
     ArgumentInvalid,
     CommitmentMismatch,
-    LogStillNeeded,
-    LogTooYoung,
     Structure,
     VaultDamaged,
     VaultError,

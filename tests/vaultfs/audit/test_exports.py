@@ -22,8 +22,9 @@ from vaultfs_format.tlog.tiles import Tile, TiledHashes, decode_bundle, tile_at,
 
 import vaultfs
 from tests.vaultfs.support import create, put, reopen
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.view import LogView, export, prove
-from vaultfs.errors import LogDiverged, LogPrunedBefore, NotFound, StorageFull
+from vaultfs.errors import LogDiverged, NotFound, StorageFull
 from vaultfs.testing.crash import Disk, RecordingVfs, cuts
 from vaultfs.testing.vfs import FaultyVfs, Operation
 

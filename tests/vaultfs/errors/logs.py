@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from vaultfs_format.events.vault import VaultOpened
 from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
 from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
 
@@ -38,6 +40,32 @@ def a_proof_is_of_another_entry(world: World) -> None:
 def the_log_of_another_vault_is_in_the_directory(world: World) -> None:
     with world.opened() as vault, world.opened(make(world.stored / "other.vault")) as other:
         export(other, world.stored / "log")
+        export(vault, world.stored / "log")
+
+
+_NO_TIME = timedelta(0)
+
+
+@reaches("LogTooYoung")
+def the_log_of_today_is_to_be_pruned(world: World) -> None:
+    with world.opened() as vault:
+        vault.maintenance.prune_log(datetime.now(UTC))
+
+
+@reaches("LogStillNeeded")
+def somebody_needs_what_is_to_be_pruned(world: World) -> None:
+    with world.opened() as vault:
+        vault.settle()
+        vault.maintenance.prune_log(datetime.now(UTC), minimum_age=_NO_TIME, keep_from=1)
+
+
+@reaches("LogPrunedBefore")
+def an_export_ends_before_what_was_pruned(world: World) -> None:
+    with world.opened() as vault:
+        export(vault, world.stored / "log")
+        vault.note(VaultOpened)
+        vault.settle()
+        vault.maintenance.prune_log(datetime.now(UTC), minimum_age=_NO_TIME)
         export(vault, world.stored / "log")
 
 

@@ -27,7 +27,7 @@ def cases() -> list[Case]:
     rows = _rows(few)
     small, large = few + rows, many + _root(many) + _rows(many)
     peaks = [_root(few[:96]), _root(few[96:])]
-    good = {"first_leaf": 3, "pruned": peaks}
+    good: dict[str, Any] = {"first_leaf": 3, "pruned": peaks}
     everything = "LGB-1 LGB-2 LGB-4 LGB-20"
     facts = {"since": STARTED, "subjects": 1, "peaks": peaks}
     topic.good("three", "Three leaves are gone.", "log-base", everything, parts=_parts(3, [small]), facts=facts, **good)
@@ -91,7 +91,7 @@ def cases() -> list[Case]:
         ),
         ("row-missing", "The row of a subject is missing.", {"parts": _parts(3, [few])}),
     ):
-        case = {"parts": [one], **good, **given}
+        case: dict[str, Any] = {"parts": [one], **good, **given}
         topic.bad(name, comment, "log-base", "LGB-20", CommitmentMismatch, Structure.LOG_BASE, **case)
     event = few[:96] + AuditEntry(LeafKind.EVENT, 2, bytes(32)).encode()
     topic.bad(
