@@ -17,7 +17,7 @@ from vaultfs_format.levels import HashLevels, JoinedHashes, inclusion_proof, pea
 from vaultfs_format.limits import MAX_LOG_BASE_PART
 from vaultfs_format.logbase import PART, BasePart, LogBase
 from vaultfs_format.subjectheads import ROW
-from vaultfs_format.suite import DEFAULT, FIPS
+from vaultfs_format.suite import DEFAULT, FIPS, Suite
 from vaultfs_format.tlog.tiles import encode_tile, tiles_of
 
 from tests.vaultfs_format.textbook import Logged, heads_of, rows_of
@@ -28,7 +28,7 @@ ENTRIES = [one.encode() for one in EVENTS]
 LEAVES = merkle.audit_leaves(DEFAULT, ENTRIES)
 ALL = HashLevels(NODES)
 ALL.extend(LEAVES)
-SIZES = [1, 2, 255, 256, 257, 512, 1000, 65_535, 65_536, 65_537, 66_000]
+SIZES = [1, 255, 256, 257, 1000, 65_536, 65_537, 66_000]
 
 
 @cache
@@ -130,7 +130,7 @@ def parsed(one: LogBase) -> list[BasePart]:
 
 @settings(max_examples=15)
 @given(st.integers(0, 600), st.integers(0, 2**63), st.sampled_from([DEFAULT, FIPS]))
-def test_a_base_reads_back(events: int, since: int, suite: object) -> None:
+def test_a_base_reads_back(events: int, since: int, suite: Suite) -> None:
     one = replace(base(events, since), suite=suite)
     back = LogBase.decode(DEFAULT, parsed(one))
     assert (back.since, back.rows, back.edge.encode()) == (since, one.rows, one.edge.encode())

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the engine: a vault of nine years."""
+"""Fixtures of the tests of the engine: a vault of eight years."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.vaultfs.engine.years import YEARS, Site, kept_apart
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where a closed vault of nine years lies."""
+    """Return where a closed vault of eight years lies."""
     place = tmp_path_factory.mktemp("grown") / "v"
     with kept_apart():
         site = Site(place)
@@ -25,7 +25,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(grown: Path, tmp_path: Path) -> Iterator[Site]:
-    """Return a vault of nine years."""
+    """Return a vault of eight years."""
     for name in ("v", "v.epoch"):
         shutil.copytree(grown.with_name(name), tmp_path / name)
     with kept_apart():

@@ -84,7 +84,7 @@ def test_it_is_shown_before_it_is_done(site: Site) -> None:
     assert shown.bytes == sum(row.length for row in head.segments if row not in site.vault.engine.head.segments)
 
 
-@pytest.mark.parametrize("years", [9.5, 20])
+@pytest.mark.parametrize("years", [8.5, 20])
 def test_there_may_be_nothing_to_prune(site: Site, years: float) -> None:
     head = site.vault.engine.head
     assert site.prune(years) == Pruned(0)
@@ -175,7 +175,7 @@ def _lives(steps: list[tuple[str, float]], path: Path) -> None:
     lives.site.vault.close()
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS.filter(lambda steps: len(steps) < 6))
 def test_any_log_proves_after_any_prunings_what_it_proved_before(in_memory: Path, steps: Any) -> None:
     _lives(steps, in_memory / f"v{len(list(in_memory.iterdir()))}")
@@ -258,7 +258,7 @@ def test_a_time_without_zone_and_an_age_below_nothing_are_refused(site: Site) ->
         site.prune(minimum_age=timedelta(seconds=-1))
 
 
-@pytest.mark.parametrize("which", [0, 1, -1])
+@pytest.mark.parametrize("which", [0, -1])
 def test_nothing_is_pruned_of_a_log_that_cannot_be_read_whole(site: Site, which: int) -> None:
     vault = site.vault
     head, row = vault.engine.head, segments_of(vault.engine, vault.engine.head)[which][1]
@@ -271,7 +271,7 @@ def test_nothing_is_pruned_of_a_log_that_cannot_be_read_whole(site: Site, which:
     assert site.vault.engine.head.first_leaf == 0
 
 
-@pytest.mark.parametrize("number", [1, 3, 5])
+@pytest.mark.parametrize("number", [1, 4])
 def test_a_full_disk_leaves_the_log_as_it_was(site: Site, number: int) -> None:
     put(site.vault)
     site.vfs.fail(Operation.CREATE, error=errno.ENOSPC, number=number, lasting=True)
@@ -290,7 +290,7 @@ def test_what_others_merge_meanwhile_is_read_again(site: Site, monkeypatch: pyte
         found = prepare(*words, **more)
         calls.append(site.vault.engine.lock._is_owned())  # type: ignore[attr-defined] # of any RLock of Python
         if len(calls) == 1:
-            with kept_apart(3):
+            with kept_apart(2):
                 site.year(50)
         return found
 

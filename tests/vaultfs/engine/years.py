@@ -29,7 +29,7 @@ from vaultfs.testing.vfs import FaultyVfs
 PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for number in range(5)]
 YEAR = 365 * 86_400 * 10**6
 BEGUN = 1_400_000_000_000_000
-YEARS = 9
+YEARS = 8
 """What the vault of the fixture `site` has lived."""
 
 
@@ -56,7 +56,7 @@ class Site:
         make = reopen if path.exists() else create
         self.vault = make(path, options=Options(clock=self.time), vfs=self.vfs)
 
-    def year(self, seed: int, puts: int = 4) -> None:
+    def year(self, seed: int, puts: int = 3) -> None:
         chance = random.Random(seed)
         for _ in range(puts):
             record = put(self.vault, b"%d" % seed, subject=chance.choice(PATIENTS))
