@@ -8,7 +8,6 @@ leaf that states heads, so that from the first leaf that is kept on, all events 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -108,10 +107,13 @@ def prune_log(
     engine = vault.engine
     limit = _limit(engine, before, minimum_age)
     with engine.maintained():
-        cut: _Cut | None = None
-        pruning: Pruning | None = None
-        with suppress(VaultError):  # while others write, who may merge what is read: then it is read again
+        cut: _Cut | None
+        try:
             cut, pruning = _prepared(engine, limit, keep_from, dry_run=dry_run)
+        except LogStillNeeded:
+            raise
+        except VaultError:
+            cut = None  # others write meanwhile, and may have replaced what was read: then it is read again
         with engine.lock:
             if cut is None or not set(cut.rows) <= set(engine.head.segments):
                 cut, pruning = _prepared(engine, limit, keep_from, dry_run=dry_run)

@@ -283,15 +283,14 @@ def test_a_full_disk_leaves_the_log_as_it_was(site: Site, number: int) -> None:
     site.check()
 
 
-def test_what_others_merge_meanwhile_is_read_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_others_replace_meanwhile_is_read_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare, calls = pruning._prepared, []
 
     def disturbed(*words: Any, **more: Any) -> Any:
         found = prepare(*words, **more)
         calls.append(site.vault.engine.lock._is_owned())  # type: ignore[attr-defined] # of any RLock of Python
         if len(calls) == 1:
-            with kept_apart(2):
-                site.year(50)
+            site.vault.keys.reencrypt()
         return found
 
     monkeypatch.setattr(pruning, "_prepared", disturbed)
