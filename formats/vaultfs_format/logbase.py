@@ -17,7 +17,7 @@ from vaultfs_format.errors import CommitmentMismatch, LimitExceeded, Structure
 from vaultfs_format.layout import Field, Layout, require
 from vaultfs_format.limits import MAX_LOG_BASE_PART, MAX_NUMBER
 from vaultfs_format.subjectheads import BUCKETS, ROW, bucket_leaves, bucket_of, root
-from vaultfs_format.suite import DIGEST, Suite
+from vaultfs_format.suite import DIGEST, Suite, same
 
 PART = Layout(
     Structure.LOG_BASE,
@@ -134,6 +134,7 @@ class LogBase:
         ------
         CommitmentMismatch
         """
-        same = self.first_leaf == first_leaf and self.edge.tree().peaks == list(pruned)
-        if not same or self.edge.entries[-1] != self.entry().encode():
+        found = [self.first_leaf.to_bytes(8, "little"), self.edge.entries[-1], *self.edge.tree().peaks]
+        stated = [first_leaf.to_bytes(8, "little"), self.entry().encode(), *pruned]
+        if not same(b"".join(found), b"".join(stated)):
             raise CommitmentMismatch(structure=Structure.LOG_BASE)

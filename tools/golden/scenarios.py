@@ -218,6 +218,7 @@ def _pruned(site: Site) -> Credentials:
             before = datetime.fromtimestamp(site.now / 1_000_000, UTC) - timedelta(days=3)
             vault.maintenance.prune_log(before, minimum_age=timedelta(days=3))
         record = put(vault, b"read by somebody")
+        vault.settle()
     with site.reader() as reader, reader.session(vaultfs.Principal("reader"), "TREAT", strict=True) as session:
         session.get(record)
     return PASSPHRASE_ONLY
