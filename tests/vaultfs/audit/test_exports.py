@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -106,6 +107,23 @@ class TestPruned:
         check_tiles(tmp_path / "log", view)
         assert not (tmp_path / "log" / "tile" / "entries" / "000").exists()
         assert (tmp_path / "log" / tile_at(view.size, 0, first // 256).path).exists()
+
+    def test_tlog_scales_reads_it_and_makes_the_same_proofs(
+        self, pruned: tuple[vaultfs.Vault, int], tmp_path: Path
+    ) -> None:
+        scales = pytest.importorskip("tlog_scales.tlog", reason="tlog-scales is not installed")
+        reading, backend = import_module("tlog_scales.reader"), import_module("tlog_scales.backend")
+        vault, first = pruned
+        export(vault, tmp_path / "log")
+        view, reader = LogView(vault), reading.TilesReader(backend.LocalBackend(tmp_path / "log"))
+        head = reader.get_checkpoint()
+        for key in view.keys:
+            head.verify(scales.signing.Vkey.from_string(key.encode()))
+        assert reader.calculate_root_hash() == head.root_hash == view.root
+        for index in range(first, view.size):
+            assert reader.get_entry(index) == view.entry(index)
+            assert reader.get_inclusion_proof(index, view.size).node_hashes == view.inclusion(index)
+            assert reader.get_consistency_proof(index, view.size).node_hashes == view.consistency(index)
 
     def test_a_directory_that_has_come_so_far_goes_on_to_the_same_files(
         self, vault: vaultfs.Vault, tmp_path: Path
