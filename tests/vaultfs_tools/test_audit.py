@@ -425,3 +425,62 @@ class TestReceivers:
         with pytest.raises(SystemExit) as told:
             audit.main(["send", str(path), "--syslog", text, "--name", "x", "--cursors", "c"])
         assert told.value.code == 16
+
+
+class TestPrune:
+    """What is old goes, when that was shown, and is asked for."""
+
+    def test_it_is_shown_first_and_then_done(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        now = f"--before={datetime.now(UTC).isoformat()}"
+        words = ["prune", path, now, "--minimum-age=0"]
+        code, shown = run(*words)
+        assert (code, shown["removed"]) == (0, False)
+        assert shown["leaves"] > 0
+        given = tmp_path / "passphrase"
+        assert audit.main([*map(str, words), f"--passphrase-file={given}"]) == 0
+        assert "would be removed: " in capsys.readouterr().out
+        code, done = run(*words, "--remove")
+        assert (code, done) == (0, shown | {"removed": True})
+        assert run("verify", path)[1]["first"] == done["first"]
+        code, again = run(*words, "--remove")
+        assert (code, again["leaves"], again["first"]) == (0, 0, done["first"])
+        assert audit.main([*map(str, words[:2]), "--before=1999-12-31", f"--passphrase-file={given}"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "nothing to remove"
+        assert lines[1].startswith(f"kept from entry {done['first']:,} on, with all events since 20")
+
+    def test_an_accounting_says_from_when_on_it_is_complete(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with reopen(path) as vault:
+            with vault.session(WHO, "TREAT") as session:
+                (subject,) = session.subjects(MRN)
+            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+        code, shown = run("accounting", path, bytes(subject).hex())
+        assert (code, shown["first"]) == (0, first)
+        given = f"--passphrase-file={tmp_path / 'passphrase'}"
+        assert audit.main(["accounting", str(path), bytes(subject).hex(), given]) == 0
+        assert f"complete from entry {first:,} on, with all events since 20" in capsys.readouterr().out
+        assert audit.main(["verify", str(path), given]) == 0
+        assert f"pruned before leaf {first:,}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            ((), 2660),
+            (("--minimum-age=0", "--keep-from=1"), 2661),
+            (("--minimum-age=-1",), 2001),
+        ],
+    )
+    def test_what_must_be_kept_is_kept(self, run: Run, path: Path, words: tuple[str, ...], code: int) -> None:
+        before = f"--before={datetime.now(UTC).isoformat()}"
+        assert run("prune", path, before, "--remove", *words)[1]["error"]["code"] == code
+        assert run("verify", path)[1]["first"] == 0
+
+    @pytest.mark.parametrize("date", ["yesterday", "2020-13-01", "0001-01-01T00:00+20:00"])
+    def test_what_is_no_date_is_refused(self, path: Path, date: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            audit.main(["prune", str(path), f"--before={date}"])
+        assert date not in capsys.readouterr().err
