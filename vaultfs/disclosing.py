@@ -9,11 +9,25 @@ from vaultfs_format.disclosure import Statement, SuspensionStatement
 from vaultfs_format.errors import LimitExceeded
 from vaultfs_format.events.disclosures import Basis
 
-from vaultfs.errors import ArgumentInvalid, DisclosureInvalid, SuspensionInvalid
+from vaultfs.errors import ArgumentInvalid, VaultError
 
-__all__ = ["Basis", "Disclosure", "Suspension", "microseconds"]
+__all__ = ["Basis", "Disclosure", "DisclosureInvalid", "Suspension", "SuspensionInvalid", "microseconds"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class DisclosureInvalid(VaultError, ValueError):
+    """The statement of a disclosure lacks recipient, description or purpose, or one of them is too long."""
+
+    code = 2650
+    advice = "State all three: 45 CFR 164.528(b)(2) wants them. Each has 1 to 2,048 characters, and so has an address."
+
+
+class SuspensionInvalid(VaultError, ValueError):
+    """A suspension of accounting names nobody, ends before it begins, or is longer than an oral one may be."""
+
+    code = 2651
+    advice = "Ask the agency until when; an oral statement holds for 30 days, after which a written one is needed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,23 +142,6 @@ class AttestationFailed(VaultError, PermissionError):
     advice = "Look at what signs for the person: it raised, or gave no signature that the format can keep."
 
 
-# 2650-2659: disclosures. --------------------------------------------------------------------------------------------
-
-
-class DisclosureInvalid(VaultError, ValueError):
-    """The statement of a disclosure lacks recipient, description or purpose, or one of them is too long."""
-
-    code = 2650
-    advice = "State all three: 45 CFR 164.528(b)(2) wants them. Each has 1 to 2,048 characters, and so has an address."
-
-
-class SuspensionInvalid(VaultError, ValueError):
-    """A suspension of accounting names nobody, ends before it begins, or is longer than an oral one may be."""
-
-    code = 2651
-    advice = "Ask the agency until when; an oral statement holds for 30 days, after which a written one is needed."
-
-
 # 2200-2299: the vault as a place. ----------------------------------------------------------------------------------
 
 
@@ -350,16 +333,6 @@ class TransitionInvalid(LifecycleError, ValueError):
 
     code = 2503
     advice = "Correct the call: SP 800-57 Part 1 section 7 has the transitions; dates ascend."
-
-
-# 2600-2699: the log on its way to others. ---------------------------------------------------------------------------
-
-
-class LineInvalid(VaultError, ValueError):
-    """The line is not one in which VaultFS has shown an event or a checkpoint."""
-
-    code = 2640
-    advice = "Look at what has kept the line: it was cut, changed or made by a later version. Export the log again."
 
 
 # 5000-5099: source files that cannot be understood; reasons of quarantine. -----------------------------------------

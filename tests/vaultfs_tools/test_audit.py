@@ -349,6 +349,15 @@ class TestReceivers:
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, len(found["missing"]), found["unread"]) == (1, 1, 1)
 
+    def test_json_lines_are_sent_and_compared_too(self, run: Run, path: Path, tmp_path: Path) -> None:
+        more = ("--name", "siem", "--cursors", tmp_path / "c", "--format", "json")
+        code, shown = run("send", path, "--to-directory", tmp_path / "out", *more)
+        (file,) = (tmp_path / "out").glob("*.log")
+        code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
+        assert (code, found["received"], found["checkpoints"], found["unread"]) == (0, shown["events"], 1, 0)
+        code, shown = run("send", path, "--syslog", "host", *more)
+        assert (code, shown["error"]["code"]) == (8, 2001)
+
     def test_a_leaf_that_was_changed_is_damage(self, run: Run, path: Path, tmp_path: Path) -> None:
         run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
         (file,) = (tmp_path / "out").glob("*.log")

@@ -62,10 +62,15 @@ def seen_by(
 
 
 def _believed(anchors: Iterable[Anchor], superblock: Superblock, metrics: Metrics) -> Iterator[Witnessed | Checkpoint]:
-    """Yield what each anchor has seen last: heads as far as the vault's signer has signed them."""
+    """Yield what each anchor has seen last: heads as far as the vault's signer has signed them.
+
+    A head of a later signer than VAULT knows cannot be checked. It counts: a VAULT that was put back does not know whom
+    the vault has got since.
+    """
+    newest = superblock.signers()[-1].number
     for anchor in anchors:
         found = last_seen(anchor, superblock.vault_id, metrics)
-        if isinstance(found, Witnessed):
+        if isinstance(found, Witnessed) and found.signer <= newest:
             try:
                 found.verify(superblock.signer(found.signer))
             except VaultError:

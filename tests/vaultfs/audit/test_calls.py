@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from vaultfs_tools.copying.turn import Options as CopyOptions
 from vaultfs_tools.copying.turn import Source
 
 import vaultfs
+from tests.vaultfs.audit.stage import Gate, Stage
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
 from vaultfs.audit import accounting, anchoring, log, report, verifying, view
@@ -85,33 +85,6 @@ FUNCTIONS = {
     *(f"storage.copies.{name}" for name, value in vars(copies).items()
       if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
 }  # fmt: skip
-
-
-class Gate:
-    """Permits everything until it is shut."""
-
-    shut = False
-
-    def permits(self, _: vaultfs.Request) -> bool:
-        return not self.shut
-
-
-@dataclass
-class Stage:
-    """A vault with a record of each of two subjects, and a session."""
-
-    place: Path
-    vault: vaultfs.Vault
-    session: vaultfs.Session
-    gate: Gate
-    record: vaultfs.RecordId
-    one: vaultfs.SubjectId
-    two: vaultfs.SubjectId
-
-    def txn(self, act: Callable[[vaultfs.Transaction], Any]) -> None:
-        """Act in a transaction that commits."""
-        with self.session.transaction() as txn:
-            act(txn)
 
 
 @pytest.fixture

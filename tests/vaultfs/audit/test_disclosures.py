@@ -23,7 +23,8 @@ from vaultfs.audit import statements
 from vaultfs.audit.accounting import Accounting, account
 from vaultfs.audit.disclosures import Disclosures, Row, disclosures
 from vaultfs.audit.view import LogView
-from vaultfs.errors import ArgumentInvalid, Deleted, DisclosureInvalid, NotFound, SuspensionInvalid, VaultDamaged
+from vaultfs.disclosing import DisclosureInvalid, SuspensionInvalid
+from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, VaultDamaged
 
 DAY = 24 * 3600 * 1_000_000
 NOW = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vaultfs_format.errors import FileId
 from vaultfs_format.events.base import UnknownEvent
 from vaultfs_format.events.session import SessionOpened, statement_of
 from vaultfs_format.secret import Secret
@@ -22,16 +21,12 @@ from vaultfs_format.witness import Witnessed
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs.canaries import delivered
-from tests.vaultfs.canaries.exports import exported
+from tests.vaultfs.canaries.exports import asked, exported
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
-from vaultfs.audit.disclosures import disclosures
 from vaultfs.audit.events import sealable
-from vaultfs.audit.findings import Finding, Part
 from vaultfs.audit.log import read_events
-from vaultfs.audit.report import report
-from vaultfs.audit.tallying import Table
-from vaultfs.audit.verifying import check_log, verify
+from vaultfs.audit.verifying import verify
 from vaultfs.audit.view import LogView, export, origin_of, prove
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
@@ -422,22 +417,7 @@ def _shown(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session, folder:
     (subject, *_) = session.subjects(NAME) or [vaultfs.SubjectId(b"x" * 16)]
     found = account(vault, subject)
     watch.said(found.proof, found.proof.groups[:1], [entry.event for entry in found.entries], verify(vault))
-    told = disclosures(found)
-    watch.said(
-        found,
-        found.said,
-        told,
-        told.rows,
-        [row.gone for row in told.rows],
-        told.summarised(),
-        told.proof,
-        list(told.proof.disclosed()),
-    )
-    made = report(vault, 0, 1 << 62)
-    watch.said(made, made.rows, made.table(Table.ACCESS_BY_PERSON))
-    harmed = check_log(vault)
-    wrong = Finding(Part.FILE, vaultfs.VaultError(leaf=1, file=FileId.of(bytes(16)), offset=2))
-    watch.said(harmed, harmed.worst, wrong, wrong.index, wrong.file, wrong.offset)
+    asked(watch, vault, found)
     export(vault, folder / "log")
     view = LogView(vault)
     head = Checkpoint(origin_of(vault.id), view.size, view.root)

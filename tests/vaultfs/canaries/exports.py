@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from vaultfs_format.errors import FileId
 from vaultfs_format.events.session import SessionOpened
 
+import vaultfs
+from vaultfs.audit.accounting import Accounting
+from vaultfs.audit.disclosures import disclosures
 from vaultfs.audit.exporting.auditevent import AuditEvents, Deployment, bundle
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.findings import Finding, Part
+from vaultfs.audit.report import report
+from vaultfs.audit.tallying import Table
+from vaultfs.audit.verifying import check_log
 from vaultfs.audit.view import LogView
 from vaultfs.testing.watch import Watch
 
@@ -35,3 +43,23 @@ def exported(watch: Watch, view: LogView, planted: Callable[[str], str]) -> None
         Deployment(planted("application") + "\0", planted("address"))
     with watch.failing():
         lines.event(replace(one, origin=planted("origin") + "\ud800"))
+
+
+def asked(watch: Watch, vault: vaultfs.Vault, found: Accounting) -> None:
+    """Tell a subject of disclosures, report on the log, and check it."""
+    told = disclosures(found)
+    watch.said(
+        found,
+        found.said,
+        told,
+        told.rows,
+        [row.gone for row in told.rows],
+        told.summarised(),
+        told.proof,
+        list(told.proof.disclosed()),
+    )
+    made = report(vault, 0, 1 << 62)
+    watch.said(made, made.rows, made.table(Table.ACCESS_BY_PERSON))
+    harmed = check_log(vault)
+    wrong = Finding(Part.FILE, vaultfs.VaultError(leaf=1, file=FileId.of(bytes(16)), offset=2))
+    watch.said(harmed, harmed.worst, wrong, wrong.index, wrong.file, wrong.offset)

@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from vaultfs_format.journal import HEADER_SIZE, JournalHeader
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import READ_ON_REQUEST, child
+from tests.vaultfs.engine.disks import Chased, Stuck
 from tests.vaultfs.engine.test_concurrency import SlowSync
 from tests.vaultfs.support import (
     MRN,
@@ -42,7 +42,6 @@ from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
 from vaultfs.errors import Closed, StorageFailed, StorageFull, VaultError, VaultMissing, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
-from vaultfs.vfs import File, Vfs
 
 
 def logs(directory: Path) -> list[Path]:
@@ -53,54 +52,6 @@ def logs(directory: Path) -> list[Path]:
 def reads(vault: vaultfs.Vault, record: vaultfs.RecordId) -> int:
     """Return how often the log says that a record was read."""
     return sum(event.record == record for event in events_of(vault, RecordRead))
-
-
-class Stuck(Vfs):
-    """A disk on which the first sync of an access journal waits to be let go, and fails."""
-
-    def __init__(self) -> None:
-        self.stuck = False
-        self.reached, self.let_go = threading.Event(), threading.Event()
-
-    def file(self, descriptor: int, path: Path) -> File:
-        return StuckFile(descriptor, self) if path.suffix == ".vacc" else File(descriptor)
-
-
-class StuckFile(File):
-    def __init__(self, descriptor: int, disk: Stuck) -> None:
-        super().__init__(descriptor)
-        self._disk = disk
-
-    def sync(self) -> None:
-        if self._disk.stuck:
-            self._disk.stuck = False
-            self._disk.reached.set()
-            self._disk.let_go.wait(60)
-            raise StorageFailed(errno=errno.EIO)
-        super().sync()
-
-
-class Chased(Vfs):
-    """A disk that does something whenever an access journal is read beyond its header: some thousand times at most."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self.act = act
-        self.acts = 0
-
-    def file(self, descriptor: int, path: Path) -> File:
-        return ChasedFile(descriptor, self) if path.suffix == ".vacc" else File(descriptor)
-
-
-class ChasedFile(File):
-    def __init__(self, descriptor: int, disk: Chased) -> None:
-        super().__init__(descriptor)
-        self._disk = disk
-
-    def read(self, offset: int, length: int) -> bytes:
-        if offset >= HEADER_SIZE and self._disk.acts < 5000:
-            self._disk.acts += 1
-            self._disk.act()
-        return super().read(offset, length)
 
 
 def test_a_sync_that_waits_for_a_closing_finds_the_log_closed(vault: vaultfs.Vault) -> None:

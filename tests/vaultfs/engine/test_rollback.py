@@ -236,6 +236,26 @@ class TestAnchors:
         with pytest.raises(RolledBack):
             reopen(tmp_path / "v", anchors=[anchor])
 
+    def test_a_vault_that_does_not_know_the_signer_of_a_newer_head_is_older(self, tmp_path: Path) -> None:
+        """It was put back to before a change of signers, and everything with it that lies on this machine."""
+        anchor = vaultfs.DirectoryAnchor(tmp_path / "elsewhere")
+        create(tmp_path / "v").close()
+        copy = copied(tmp_path / "v", tmp_path / "copy")
+        store = copied(tmp_path / "v.epoch", tmp_path / "store")
+        with reopen(tmp_path / "v", anchors=[anchor]) as vault:
+            put(vault)
+            vault.keys.turn(PASSPHRASE, new_signer=True)
+        reopen(tmp_path / "v", anchors=[anchor]).close()
+        put_back(copy, tmp_path / "v")
+        put_back(store, tmp_path / "v.epoch")
+        for act in (reopen, read_only):
+            with pytest.raises(RolledBack):
+                act(tmp_path / "v", anchors=[anchor])
+        with reopen(tmp_path / "v", anchors=[anchor], accept_older=True) as vault:
+            assert len(events_of(vault, RollbackAccepted)) == 1
+        with reopen(tmp_path / "v", anchors=[anchor]) as vault:
+            assert vault.condition is vaultfs.Condition.OPEN
+
     @pytest.mark.parametrize("harm", ["removed", "cut", "flipped", "of another vault", "forged"])
     def test_what_is_no_witness_says_nothing(self, tmp_path: Path, harm: str) -> None:
         """A forged one would keep the vault from being opened, if it counted."""

@@ -86,6 +86,8 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "ShareInvalid": {"ValueError"},
         "TransitionInvalid": {"ValueError"},
         "LineInvalid": {"ValueError"},
+        "DisclosureInvalid": {"ValueError"},
+        "SuspensionInvalid": {"ValueError"},
         "ReceiverFailed": {"OSError"},
         "ReceiverUnreachable": {"ConnectionError", "OSError"},
         "ReceiverTooSlow": {"TimeoutError", "OSError"},

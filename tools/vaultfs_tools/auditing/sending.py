@@ -12,9 +12,10 @@ from vaultfs_tools import cli
 
 if TYPE_CHECKING:
     import vaultfs
+    from vaultfs.audit.exporting.logged import Encoder
     from vaultfs.audit.exporting.sinks import Sink
 
-FORMATS = ("syslog",)
+FORMATS = ("syslog", "json")
 """Forms in which messages are sent."""
 
 _PORT = 6514
@@ -26,7 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--to-directory", metavar="DIR", type=Path, help="write files of lines into a directory")
     group.add_argument("--syslog", metavar="HOST[:PORT]", type=_address, help="a receiver of RFC 5425, port 6514")
     _add_delivery(parser)
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="form of the messages")
+    parser.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help="form of the messages; a receiver of syslog takes syslog"
+    )
     parser.add_argument("--enterprise", metavar="NUMBER", type=int, default=32473, help="your enterprise number (IANA)")
     parser.add_argument("--largest", metavar="BYTES", type=int, default=8192, help="largest message; default: 8192")
 
@@ -63,15 +66,25 @@ def _address(text: str) -> tuple[str, int]:
 def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs.Vault]) -> int:
     """Send what the log has that was not sent yet."""
     from vaultfs.audit.exporting.delivering import Delivery
-    from vaultfs.audit.exporting.syslog import Syslog
 
-    encoder = Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
-    sink = _sink(args)
+    encoder, sink = _encoder(args), _sink(args)
     with opened(args) as vault:
         done = Delivery(vault, args.name, encoder, sink, args.cursors).run()
     facts = {"events": done.events, "size": done.size}
     cli.emit(args, facts, [f"{done.events:,} events sent; {done.size:,} leaves of the log are delivered"])
     return cli.Exit.DONE
+
+
+def _encoder(args: argparse.Namespace) -> Encoder:
+    from vaultfs.audit.exporting.jsonlines import JsonLines
+    from vaultfs.audit.exporting.syslog import Syslog
+    from vaultfs.errors import ArgumentInvalid
+
+    if args.format == "json":
+        if args.syslog is not None:
+            raise ArgumentInvalid
+        return JsonLines()
+    return Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
 
 
 def run_drain(args: argparse.Namespace) -> int:

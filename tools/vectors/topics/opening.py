@@ -163,3 +163,14 @@ def _rollback(topic: Topic, checks: Checks) -> None:
         records=3,
         witnessed=forged,
     )
+    later = world.with_digest(world.edited(seen, (32, (9).to_bytes(8, "little")), (112, (9).to_bytes(4, "little"))))
+    topic.bad(
+        "open-before-a-later-signer",
+        "A newer head was seen, of a signer whom VAULT does not know yet.",
+        "open-vault",
+        "WIT-20",
+        RolledBack,
+        vault=scenes.LIVE,
+        witnessed=later,
+        **KEYS,
+    )

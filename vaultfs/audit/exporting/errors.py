@@ -1,4 +1,4 @@
-"""The errors of deliveries, 2600 to 2639 of the registry: the log on its way to others."""
+"""The errors of deliveries and of what they write, 2600 to 2649 of the registry: the log on its way to others."""
 
 from __future__ import annotations
 
@@ -97,3 +97,10 @@ class MessageInvalid(VaultError, ValueError):
 
     code = 2613
     advice = "Look at what has kept it: it was cut, changed or made by another program. Send the event again."
+
+
+class LineInvalid(VaultError, ValueError):
+    """The line is not one in which VaultFS has shown an event or a checkpoint."""
+
+    code = 2640
+    advice = "Look at what has kept the line: it was cut, changed or made by a later version. Export the log again."

@@ -19,9 +19,10 @@ from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.ascii import ascii_json
+from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, facts_of, outcome_of, time_text, type_of
-from vaultfs.audit.exporting.logged import Logged
-from vaultfs.errors import FormatError, LineInvalid
+from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
+from vaultfs.errors import FormatError
 
 EVENT, CHECKPOINT = "event", "checkpoint"
 """What a line is of: its member ``record``."""
@@ -95,32 +96,10 @@ class _CheckpointLine(msgspec.Struct, tag_field="record", tag=CHECKPOINT, forbid
     note: Annotated[str, Meta(max_length=MAX_NOTE)]
 
 
-class ShownLeaf(msgspec.Struct, frozen=True):
-    """What a line shows of the tree: the hash of the leaf of an event, and its place."""
-
-    origin: str
-    index: int
-    leaf: bytes
-
-    def __repr__(self) -> str:
-        return f"<ShownLeaf {self.index}>"
-
-
-class ShownCheckpoint(msgspec.Struct, frozen=True):
-    """A checkpoint that a line shows. Nothing here says who has signed it: that is `open_checkpoint`'s to say."""
-
-    origin: str
-    size: int
-    note: Note
-
-    def __repr__(self) -> str:
-        return f"<ShownCheckpoint {self.size}>"
-
-
 _line: msgspec.json.Decoder[_EventLine | _CheckpointLine] = msgspec.json.Decoder(_EventLine | _CheckpointLine)
 
 
-def decode(line: Buffer) -> ShownLeaf | ShownCheckpoint:
+def decode(line: Buffer) -> Shown:
     """Parse a line, with or without its newline, for who compares it with the log.
 
     Raises
@@ -137,7 +116,7 @@ def decode(line: Buffer) -> ShownLeaf | ShownCheckpoint:
     return found
 
 
-def _shown(line: _EventLine | _CheckpointLine) -> ShownLeaf | ShownCheckpoint | None:
+def _shown(line: _EventLine | _CheckpointLine) -> Shown | None:
     if isinstance(line, _EventLine):
         return ShownLeaf(line.origin, line.index, bytes.fromhex(line.leaf))
     note = Note.decode(line.note.encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from vaultfs_format.events.base import Event
@@ -33,22 +33,28 @@ class Logged:
     session: SessionOpened | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ShownLeaf:
     """What a message shows of the tree: the hash of the leaf of an event, and its place."""
 
-    origin: str = field(repr=False)
+    origin: str
     index: int
-    leaf: bytes = field(repr=False)
+    leaf: bytes
+
+    def __repr__(self) -> str:
+        return f"<ShownLeaf {self.index}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ShownCheckpoint:
-    """A checkpoint that a message shows. Nothing here says who has signed it."""
+    """A checkpoint that a message shows. Nothing here says who has signed it: that is `open_checkpoint`'s to say."""
 
-    origin: str = field(repr=False)
+    origin: str
     size: int
-    note: Note = field(repr=False)
+    note: Note
+
+    def __repr__(self) -> str:
+        return f"<ShownCheckpoint {self.size}>"
 
 
 Shown = ShownLeaf | ShownCheckpoint

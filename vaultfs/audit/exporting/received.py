@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-from vaultfs_format.limits import MIB
-
-from vaultfs.audit.exporting import syslog
+from vaultfs.audit.exporting import jsonlines, syslog
+from vaultfs.audit.exporting.jsonlines import MAX_LINE
 from vaultfs.audit.exporting.logged import Shown
 from vaultfs.errors import VaultError
 
-MAX_LINE = 4 * MIB
-"""Largest line that is looked at; a longer one is nobody's."""
-
-DECODERS: Mapping[bytes, Callable[[bytes], Shown]] = {b"<": syslog.decode}
+DECODERS: Mapping[bytes, Callable[[bytes], Shown]] = {b"<": syslog.decode, b"{": jsonlines.decode}
 """What parses a line, by its first byte."""
 
 

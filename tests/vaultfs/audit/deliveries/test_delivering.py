@@ -347,7 +347,7 @@ class TestAnotherLog:
             if grown:
                 for _ in range(9):
                     put(vault)
-                    vault.settle()
+                vault.settle()
             refused = delivery(vault, kept, tmp_path / "c")
             with pytest.raises(LogDiverged):
                 refused.run()

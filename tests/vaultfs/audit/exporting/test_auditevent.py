@@ -98,6 +98,7 @@ def test_what_the_patterns_are_for_follows_them() -> None:
         EventType.STATE_SET: "Update",
         EventType.STATE_READ: "Read",
         EventType.SUBJECT_EXPORTED: "PrivacyDisclosure.Source",
+        EventType.SUBJECT_DISCLOSED: "PrivacyDisclosure.Source",
     }
 
 

@@ -24,10 +24,11 @@ from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note, NoteSignature
 
 from tests.vaultfs.audit.exporting.events import EXAMPLES, LATER, LOGGED, OPENED, ORIGIN, logged
+from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import plain
-from vaultfs.audit.exporting.jsonlines import MAX_LINE, JsonLines, ShownCheckpoint, ShownLeaf, decode
-from vaultfs.audit.exporting.logged import Logged
-from vaultfs.errors import ArgumentInvalid, LineInvalid
+from vaultfs.audit.exporting.jsonlines import MAX_LINE, JsonLines, decode
+from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
+from vaultfs.errors import ArgumentInvalid
 
 LINES = JsonLines()
 SCHEMA = log_schema.schema()

@@ -18,8 +18,8 @@ from tests.vaultfs.audit.exporting import balp, r4
 from tests.vaultfs.support import PASSPHRASE
 from vaultfs.audit.accounting import account
 from vaultfs.audit.exporting.auditevent import AuditEvents, Deployment, bundle
-from vaultfs.audit.exporting.jsonlines import JsonLines, ShownCheckpoint, ShownLeaf, decode
-from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.exporting.jsonlines import JsonLines, decode
+from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
 from vaultfs.testing.canary import Canaries
