@@ -460,6 +460,45 @@ class TestPrune:
         assert lines[0] == "nothing to remove"
         assert lines[1].startswith(f"kept from entry {done['first']:,} on, with all events since 20")
 
+    def test_what_a_delivery_needs_stays(self, run: Run, path: Path, tmp_path: Path) -> None:
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        with reopen(path) as vault:
+            put(vault)
+            vault.settle()
+        words = ["prune", path, f"--before={datetime.now(UTC).isoformat()}", "--minimum-age=0"]
+        assert run(*words, "--cursors", tmp_path / "c", "--remove")[1]["error"]["code"] == 2661
+        assert run(*words, "--cursors", tmp_path / "c", "--keep-from=1")[1]["error"]["code"] == 2661
+        assert run(*words, "--cursors", tmp_path / "none")[0] == 0
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        code, shown = run(*words, "--cursors", tmp_path / "c", "--remove")
+        assert (code, shown["removed"]) == (0, True)
+
+    def test_an_accounting_of_disclosures_and_its_proof_say_so_too(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with reopen(path) as vault:
+            with vault.session(WHO, "TREAT") as session:
+                (subject,) = session.subjects(MRN)
+            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+        keys, out, words = (
+            keys_file(run, path, tmp_path),
+            tmp_path / "proof",
+            ["accounting", path, bytes(subject).hex()],
+        )
+        code, shown = run(*words, "--disclosures", "--proof", out)
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        assert (code, shown["disclosures"]) == (0, [])
+        assert date.fromisoformat(shown["complete"]) in {tomorrow, tomorrow - timedelta(days=1)}
+        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
+        assert (code, shown["first"], shown["events"]) == (0, first, [])
+        assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 0
+        assert f"from its entry {first:,} on, the first that was kept, and before" in capsys.readouterr().out
+        given = f"--passphrase-file={tmp_path / 'passphrase'}"
+        assert audit.main([*map(str, words), "--disclosures", "--format", "markdown", given]) == 0
+        output, errors = capsys.readouterr()
+        assert "the log is not kept any more" in output
+        assert f"complete from entry {first:,} on" in errors
+
     def test_an_accounting_says_from_when_on_it_is_complete(
         self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

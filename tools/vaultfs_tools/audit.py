@@ -188,7 +188,6 @@ def _run_disclosures(args: argparse.Namespace, found: Accounting) -> int:
             print(line, file=sys.stderr)
         return cli.Exit.DONE
     facts = {**accounts.about(told), "disclosures": rows, "suspended": told.suspended, "events": len(found.entries)}
-    facts |= {"first": found.first, "complete": found.since}
     head = f"{len(rows):,} rows, from {told.since} to {told.until}"
     cli.emit(args, facts, [head, *complete, *map(accounts.line, rows), *([keeper] if told.suspended else [])])
     return cli.Exit.DONE

@@ -18,6 +18,7 @@ from vaultfs_format.audit import LeafKind
 from vaultfs_format.errors import CommitmentMismatch, ProofInvalid
 from vaultfs_format.events.base import EventType
 from vaultfs_format.events.vault import LogPruned
+from vaultfs_format.handover import Handover
 from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_format.suite import DEFAULT
 
@@ -27,9 +28,11 @@ from tests.vaultfs.engine.years import PATIENTS, YEAR, Site, audit_rows, kept_ap
 from tests.vaultfs.support import events_of, get, put, reopen, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
 from vaultfs.audit.accounting import account
+from vaultfs.audit.checking import Checking
 from vaultfs.audit.errors import LogStillNeeded, LogTooYoung
+from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
-from vaultfs.audit.verifying import verify
+from vaultfs.audit.verifying import check_log, verify
 from vaultfs.audit.view import LogView
 from vaultfs.engine import pruning
 from vaultfs.engine.leaves import segments_of
@@ -333,6 +336,20 @@ def test_a_base_that_is_lost_is_told_of(site: Site) -> None:
     assert get(site.vault, put(site.vault)) == b"data"
     with pytest.raises(VaultDamaged):
         verify(site.vault)
+    found = check_log(site.vault).findings
+    assert {one.part for one in found} == {Part.SUBJECTS, Part.FILE}
+    assert next(one.index for one in found if one.part is Part.SUBJECTS) == site.vault.engine.head.first_leaf
+
+
+def test_a_tree_of_what_was_pruned_is_the_one_that_its_signer_has_stated(site: Site) -> None:
+    site.prune()
+    engine = site.vault.engine
+    head = engine.head
+    root = head.pruned_tree().root(merkle.AUDIT_EMPTY)
+    for peaks, wrong in ((root, set()), (bytes(32), {Part.TREE})):
+        line = [Handover(head.vault_id, 2, head.first_leaf, peaks, bytes(32))]
+        found = Checking(engine, head, line, lambda _, __: None).run([])
+        assert {one.part for one in found.findings} - {Part.SIGNER} == wrong
 
 
 @pytest.mark.parametrize("how", ["the base", "the head"])

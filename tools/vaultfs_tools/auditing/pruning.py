@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
@@ -36,6 +37,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="an entry that somebody still needs: fail rather than remove it",
     )
     parser.add_argument(
+        "--cursors",
+        metavar="DIR",
+        type=Path,
+        help="deliveries still need what they have not sent, by the lowest cursor here: fail rather than remove it",
+    )
+    parser.add_argument(
         "--minimum-age",
         metavar="DAYS",
         type=int,
@@ -50,7 +57,7 @@ def run(opened: Callable[[argparse.Namespace], vaultfs.Vault], args: argparse.Na
     with opened(args) as vault:
         found = vault.maintenance.prune_log(
             args.before,
-            keep_from=args.keep_from,
+            keep_from=_needed(vault, args),
             minimum_age=timedelta(days=args.minimum_age),
             dry_run=not args.remove,
         )
@@ -64,6 +71,15 @@ def run(opened: Callable[[argparse.Namespace], vaultfs.Vault], args: argparse.Na
     }
     cli.emit(args, facts, _lines(found, removed=args.remove))
     return cli.Exit.DONE
+
+
+def _needed(vault: vaultfs.Vault, args: argparse.Namespace) -> int | None:
+    """Return the first entry that somebody still needs."""
+    from vaultfs.audit.exporting.cursors import lowest
+    from vaultfs.audit.view import origin_of
+
+    sent = None if args.cursors is None else lowest(args.cursors, origin_of(vault.id))
+    return min((one for one in (args.keep_from, sent) if one is not None), default=None)
 
 
 def _lines(found: Pruned, *, removed: bool) -> Iterator[str]:
