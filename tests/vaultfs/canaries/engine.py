@@ -20,7 +20,7 @@ from vaultfs_format.witness import Witnessed
 
 import vaultfs
 from tests.vaultfs import softhsm
-from tests.vaultfs.canaries import delivered
+from tests.vaultfs.canaries import delivered, witnessed
 from tests.vaultfs.canaries.exports import asked, exported
 from tests.vaultfs.support import drop_mirrors, files_of, flipped, lost
 from vaultfs.audit.accounting import account
@@ -92,6 +92,7 @@ def live(watch: Watch, folder: Path) -> None:
         _turned(watch, vault, session)
         _shown(watch, vault, session, folder)
         delivered.deliver(watch, vault, PLANTED)
+        witnessed.witness(watch, vault, PLANTED)
     watch.files(folder)
     assert min(tally.counts[one] for one in (Counter.RECORDS_PUT, Counter.CONFLICTS, Counter.INDEX_REBUILDS)) > 0
     watch.said(str(vars(tally)))

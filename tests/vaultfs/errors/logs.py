@@ -11,10 +11,11 @@ from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
 from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
 from vaultfs_tools.auditing.offline import keys_in
 from vaultfs_tools.auditing.rebuilding import alone
+from vaultfs_tools.export import disclosure_in
 from vaultfs_tools.keyless import VaultFiles
 
 import vaultfs
-from tests.vaultfs.errors.world import PLANTED, WHO, World, make, reaches
+from tests.vaultfs.errors.world import PATIENT, PLANTED, WHO, World, make, reaches
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.view import LogView, export, prove
 
@@ -118,3 +119,29 @@ def _refuse(_: bytes) -> vaultfs.PersonSignature:
 def a_person_does_not_sign(world: World) -> None:
     with world.opened() as vault:
         vault.session(WHO, PLANTED.text("purpose"), attest=_refuse)
+
+
+@reaches("DisclosureInvalid")
+def a_disclosure_is_to_nobody(_: World) -> None:
+    vaultfs.Disclosure(
+        recipient="",
+        address=PLANTED.text("address"),
+        description=PLANTED.text("description"),
+        purpose=PLANTED.text("purpose"),
+        basis=vaultfs.Basis.PUBLIC_HEALTH,
+    )
+
+
+@reaches("SuspensionInvalid")
+def a_suspension_ends_before_it_begins(world: World) -> None:
+    until = PLANTED.moment.replace(tzinfo=UTC)
+    wrong = vaultfs.Suspension(recipient=PLANTED.text("agency"), stated=until + timedelta(days=1), until=until)
+    with world.opened() as vault, vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
+        txn.suspend(PATIENT, wrong)
+
+
+@reaches("DisclosureFileInvalid")
+def a_disclosure_is_stated_in_a_file_that_says_something_else(world: World) -> None:
+    path = world.sources / "disclosure.json"
+    path.write_bytes(b'{"recipient": "' + PLANTED.text("recipient").encode() + b'"}')
+    disclosure_in(path)

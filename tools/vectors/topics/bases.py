@@ -1,4 +1,4 @@
-"""Section 16.8: the base of a log that was pruned."""
+"""Section 16.9: the base of a log that was pruned."""
 
 from __future__ import annotations
 
