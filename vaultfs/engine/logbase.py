@@ -69,6 +69,14 @@ def read_base(engine: View, head: Head) -> LogBase:
     raise VaultDamaged(leaf=head.first_leaf)
 
 
+def kept_since(engine: View, head: Head) -> int:
+    """Return from which time on the log of a head has every event, in microseconds since 1970; 0 where it is whole.
+
+    Raises as `read_base` does.
+    """
+    return read_base(engine, head).since if head.first_leaf else 0
+
+
 def _parts(engine: View, head: Head) -> Iterator[BasePart]:
     """Yield the parts of all bases in the log: those of earlier ones stay in it until they are pruned, too."""
     for row in head.segments:

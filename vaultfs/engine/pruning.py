@@ -20,7 +20,7 @@ from vaultfs_format.logbase import LogBase
 from vaultfs.audit.errors import LogStillNeeded, LogTooYoung
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.leaves import Leaf, segment_leaves, segment_section, segments_of
-from vaultfs.engine.logbase import Pruning, read_base
+from vaultfs.engine.logbase import Pruning, kept_since, read_base
 from vaultfs.engine.subjectheads import Heads
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import (
@@ -143,7 +143,7 @@ def _prepared(engine: Engine, limit: int, keep_from: int | None, *, dry_run: boo
 
 def _pruned(engine: Engine, cut: _Cut) -> Pruned:
     head = engine.head
-    known = read_base(engine, head).since if head.first_leaf else 0
+    known = kept_since(engine, head)
     size = sum(row.length for row in cut.rows)
     since = max(known, cut.latest + 1) if cut.rows else known
     return Pruned(cut.first, cut.first - head.first_leaf, len(cut.rows), size, since)

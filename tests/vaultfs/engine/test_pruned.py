@@ -17,6 +17,8 @@ import vaultfs
 from tests.vaultfs.engine.years import PATIENTS, Site, audit_rows, check_files, kept_apart, surrogate, vaultfs_events
 from tests.vaultfs.support import PASSPHRASE, get, put, read_only, reopen
 from vaultfs.audit.accounting import account
+from vaultfs.audit.report import report
+from vaultfs.audit.tallying import Table
 from vaultfs.audit.verifying import verify
 from vaultfs.audit.view import LogView
 from vaultfs.engine.heads import read_superblock
@@ -204,3 +206,13 @@ def test_what_is_stated_to_be_gone_and_is_named_is_damage(site: Site, monkeypatc
     assert {9104, 9109} <= found
     with pytest.raises(VaultError):
         verify(site.vault)
+
+
+def test_a_report_says_from_when_on_nothing_is_missing(site: Site) -> None:
+    before = report(site.vault, 1, 1 << 62)
+    assert before.complete == 1
+    done = site.prune()
+    found = report(site.vault, 1, 1 << 62)
+    assert found.complete == done.since > 1
+    assert report(site.vault, done.since + 1, 1 << 62).complete == done.since + 1
+    assert {row.key: row.count for row in found.table(Table.UPKEEP)}["log_pruned"] == 1
