@@ -8,11 +8,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from vaultfs_tools import audit
@@ -21,49 +19,22 @@ from vaultfs_tools.auditing import sending
 import vaultfs
 from tests.vaultfs.audit.deliveries.authority import NAME, Authority
 from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog
-from tests.vaultfs.support import OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
-from tests.vaultfs_tools.vaults import secret_file
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
+from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
 
-Run = Callable[..., tuple[int, dict[str, Any]]]
-MRN = vaultfs.Identifier("urn:example:mrn", "one")
-
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(logged: Path) -> Path:
     """Return a vault with a settled log."""
-    with create(tmp_path / "v") as vault:
-        record = put(vault, b"one", subject=MRN)
-        with vault.session(WHO, "TREAT") as session:
-            session.get(record)
-        vault.keys.turn(PASSPHRASE, new_signer=True)
-        vault.settle()
-    return tmp_path / "v"
+    return logged
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run_audit: Run) -> Run:
     """Return a function that runs the command with the passphrase, and returns its code and what it printed."""
-    given = secret_file(tmp_path / "passphrase", PASSPHRASE.secret)
-
-    def call(*words: object, unlock: bool = True) -> tuple[int, dict[str, Any]]:
-        more = [f"--passphrase-file={given}"] if unlock else []
-        capsys.readouterr()
-        code = audit.main([*map(str, words), *more, "--json"])
-        output, errors = capsys.readouterr()
-        return code, json.loads(output or errors)
-
-    return call
-
-
-def keys_file(run: Run, path: Path, tmp_path: Path) -> Path:
-    """Return a file with the keys of the log."""
-    code, shown = run("keys", path)
-    assert code == 0
-    file = tmp_path / "log.keys"
-    file.write_text("\n".join(shown["keys"]) + "\n")
-    return file
+    return run_audit
 
 
 def index_of(path: Path, kind: EventType) -> int:
@@ -434,101 +405,3 @@ class TestReceivers:
         with pytest.raises(SystemExit) as told:
             audit.main(["send", str(path), "--syslog", text, "--name", "x", "--cursors", "c"])
         assert told.value.code == 16
-
-
-class TestPrune:
-    """What is old goes, when that was shown, and is asked for."""
-
-    def test_it_is_shown_first_and_then_done(
-        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        now = f"--before={datetime.now(UTC).isoformat()}"
-        words = ["prune", path, now, "--minimum-age=0"]
-        code, shown = run(*words)
-        assert (code, shown["removed"]) == (0, False)
-        assert shown["leaves"] > 0
-        given = tmp_path / "passphrase"
-        assert audit.main([*map(str, words), f"--passphrase-file={given}"]) == 0
-        assert "would be removed: " in capsys.readouterr().out
-        code, done = run(*words, "--remove")
-        assert (code, done) == (0, shown | {"removed": True})
-        assert run("verify", path)[1]["first"] == done["first"]
-        code, again = run(*words, "--remove")
-        assert (code, again["leaves"], again["first"]) == (0, 0, done["first"])
-        assert audit.main([*map(str, words[:2]), "--before=1999-12-31", f"--passphrase-file={given}"]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert lines[0] == "nothing to remove"
-        assert lines[1].startswith(f"kept from entry {done['first']:,} on, with all events since 20")
-
-    def test_what_a_delivery_needs_stays(self, run: Run, path: Path, tmp_path: Path) -> None:
-        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
-        with reopen(path) as vault:
-            put(vault)
-            vault.settle()
-        words = ["prune", path, f"--before={datetime.now(UTC).isoformat()}", "--minimum-age=0"]
-        assert run(*words, "--cursors", tmp_path / "c", "--remove")[1]["error"]["code"] == 2661
-        assert run(*words, "--cursors", tmp_path / "c", "--keep-from=1")[1]["error"]["code"] == 2661
-        assert run(*words, "--cursors", tmp_path / "none")[0] == 0
-        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
-        code, shown = run(*words, "--cursors", tmp_path / "c", "--remove")
-        assert (code, shown["removed"]) == (0, True)
-
-    def test_an_accounting_of_disclosures_and_its_proof_say_so_too(
-        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with reopen(path) as vault:
-            with vault.session(WHO, "TREAT") as session:
-                (subject,) = session.subjects(MRN)
-            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
-        keys, out, words = (
-            keys_file(run, path, tmp_path),
-            tmp_path / "proof",
-            ["accounting", path, bytes(subject).hex()],
-        )
-        code, shown = run(*words, "--disclosures", "--proof", out)
-        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-        assert (code, shown["disclosures"]) == (0, [])
-        assert date.fromisoformat(shown["complete"]) in {tomorrow, tomorrow - timedelta(days=1)}
-        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
-        assert (code, shown["first"], shown["events"]) == (0, first, [])
-        assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 0
-        assert f"from its entry {first:,} on, the first that was kept, and before" in capsys.readouterr().out
-        given = f"--passphrase-file={tmp_path / 'passphrase'}"
-        assert audit.main([*map(str, words), "--disclosures", "--format", "markdown", given]) == 0
-        output, errors = capsys.readouterr()
-        assert "the log is not kept any more" in output
-        assert f"complete from entry {first:,} on" in errors
-
-    def test_an_accounting_says_from_when_on_it_is_complete(
-        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with reopen(path) as vault:
-            with vault.session(WHO, "TREAT") as session:
-                (subject,) = session.subjects(MRN)
-            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
-        code, shown = run("accounting", path, bytes(subject).hex())
-        assert (code, shown["first"]) == (0, first)
-        given = f"--passphrase-file={tmp_path / 'passphrase'}"
-        assert audit.main(["accounting", str(path), bytes(subject).hex(), given]) == 0
-        assert f"complete from entry {first:,} on, with all events since 20" in capsys.readouterr().out
-        assert audit.main(["verify", str(path), given]) == 0
-        assert f"pruned before leaf {first:,}" in capsys.readouterr().out
-
-    @pytest.mark.parametrize(
-        ("words", "code"),
-        [
-            ((), 2660),
-            (("--minimum-age=0", "--keep-from=1"), 2661),
-            (("--minimum-age=-1",), 2001),
-        ],
-    )
-    def test_what_must_be_kept_is_kept(self, run: Run, path: Path, words: tuple[str, ...], code: int) -> None:
-        before = f"--before={datetime.now(UTC).isoformat()}"
-        assert run("prune", path, before, "--remove", *words)[1]["error"]["code"] == code
-        assert run("verify", path)[1]["first"] == 0
-
-    @pytest.mark.parametrize("date", ["yesterday", "2020-13-01", "0001-01-01T00:00+20:00"])
-    def test_what_is_no_date_is_refused(self, path: Path, date: str, capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit):
-            audit.main(["prune", str(path), f"--before={date}"])
-        assert date not in capsys.readouterr().err

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,11 @@ from vaultfs_format.tlog.keys import open_checkpoint
 
 import vaultfs
 from tests.vaultfs.audit.deliveries.test_spool import Kept
-from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import WHO, crashed, create, events_of, put, read_only, reopen
-from vaultfs.audit.errors import LogStillNeeded
 from vaultfs.audit.exporting import reading
 from vaultfs.audit.exporting.cursors import alone, lowest
 from vaultfs.audit.exporting.delivering import Delivered, Delivery
-from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, DeliveryOvertaken, ReceiverLost
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost
 from vaultfs.audit.exporting.logged import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import Message
 from vaultfs.audit.exporting.spool import FileSink
@@ -47,12 +44,6 @@ def delivery(vault: vaultfs.Vault, sink: object, cursors: Path, name: str = "sie
 def leaves(messages: Sequence[bytes]) -> list[int]:
     """Return the indexes of the events in messages."""
     return [one.index for one in map(decode, messages) if isinstance(one, ShownLeaf)]
-
-
-def prune(vault: vaultfs.Vault, keep_from: int | None = None) -> int:
-    """Prune all that can be; return the first leaf that is kept."""
-    now, age = datetime.now(UTC), timedelta(0)
-    return vault.maintenance.prune_log(now, minimum_age=age, keep_from=keep_from).first
 
 
 def event_indexes(vault: vaultfs.Vault) -> list[int]:
@@ -406,44 +397,6 @@ class TestAnotherLog:
         with pytest.raises(VaultDamaged):
             list(reading.settled(vault, 1, size))
         assert [leaf.index for leaf in found] == list(range(1, size))
-
-    def test_a_log_that_was_pruned_beyond_the_cursor_is_not_delivered(
-        self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path
-    ) -> None:
-        delivery(vault, kept, tmp_path / "c").run()
-        for _ in range(3):
-            put(vault)
-        vault.settle()
-        needed = lowest(tmp_path / "c", origin_of(vault.id))
-        with pytest.raises(LogStillNeeded):
-            prune(vault, keep_from=needed)
-        first, sent = prune(vault), len(kept.messages)
-        with pytest.raises(DeliveryOvertaken) as told:
-            delivery(vault, kept, tmp_path / "c").run()
-        assert told.value.facts == {"first": first, "size": needed}
-        assert len(kept.messages) == sent
-        delivery(vault, kept, tmp_path / "c", name="other").run()
-        assert leaves(kept.messages[sent:]) == event_indexes(vault)[: len(kept.messages) - sent - 1]
-        assert lowest(tmp_path / "c", origin_of(vault.id)) == needed
-
-    def test_one_that_is_pruned_while_it_is_delivered_is_not_told_as_damaged(
-        self, vault: vaultfs.Vault, tmp_path: Path
-    ) -> None:
-        class Pruning(Kept):
-            def send(self, messages: Sequence[bytes]) -> None:
-                super().send(messages)
-                if len(self.messages) == 1:
-                    prune(vault)
-
-        kept = Pruning()
-        with kept_apart():
-            for _ in range(3):
-                put(vault)
-                vault.settle()
-            with pytest.raises(DeliveryOvertaken):
-                delivery(vault, kept, tmp_path / "c", batch=1).run()
-            with pytest.raises(DeliveryOvertaken):
-                delivery(vault, kept, tmp_path / "c").run()
 
 
 class TestCursors:

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vaultfs
-from tests.vaultfs.audit.deliveries.test_delivering import delivery, event_indexes, prune
+from tests.vaultfs.audit.deliveries.test_delivering import delivery, event_indexes
 from tests.vaultfs.audit.deliveries.test_spool import Kept
 from tests.vaultfs.support import PASSPHRASE, crashed, create, put, reopen
 from vaultfs.audit.exporting import received
-from vaultfs.audit.exporting.cursors import lowest
 from vaultfs.audit.exporting.logged import Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.received import lines_of, shown_in
 from vaultfs.audit.exporting.reconciling import Reconciled, reconcile
@@ -65,24 +64,6 @@ def test_all_that_was_delivered_is_there(scene: Scene) -> None:
     assert (found.checkpoints, found.diverged, found.unsigned) == (2, 0, 0)
     assert found.complete
     assert found.agrees
-
-
-def test_what_was_pruned_is_neither_missed_nor_compared(tmp_path: Path) -> None:
-    with create(tmp_path / "v") as vault:
-        put(vault)
-        kept = Kept()
-        delivery(vault, kept, tmp_path / "c").run()
-        first = prune(vault)
-        put(vault)
-        delivery(vault, kept, tmp_path / "c").run()
-        shown, events = [decode(message) for message in kept.messages], event_indexes(vault)
-        gone = [one for one in shown if isinstance(one, ShownLeaf) and one.index < first]
-        size = lowest(tmp_path / "c", shown[0].origin)
-        found = reconcile(vault, shown, size=size)
-        assert gone
-        assert (found.pruned, found.missing, found.agrees) == (len(gone), (), True)
-        assert found.received == sum(1 for index in events if index < (size or 0))
-        assert reconcile(vault, [], size=size).missing[0].start == events[0] >= first
 
 
 def test_nothing_is_there_of_nothing(scene: Scene) -> None:
