@@ -72,8 +72,8 @@ def test_of_a_log_that_was_pruned_nothing_is_missing(run: Run, vault: Path, tmp_
     code, output, _ = run(vault, tmp_path / "out")
     assert (code, first > 0) == (0, True)
     assert output.endswith("nothing that is known of is missing\n")
-    told = [event["type"] for event in _lines(tmp_path / "out/events.jsonl")]
-    assert told[:2] == ["log_pruned", "settled"]
+    told = [event["name"] for event in _lines(tmp_path / "out/events.jsonl")]
+    assert told[:2] == ["LOG_PRUNED", "SETTLED"]
 
 
 def test_an_empty_directory_is_taken_and_made_private(run: Run, vault: Path, tmp_path: Path) -> None:
