@@ -70,6 +70,7 @@ RULES = {
     Structure.TILE: "TIL",
     Structure.LOG_PROOF: "LPR",
     Structure.SUBJECT_PROOF: "SPR",
+    Structure.LOG_BASE: "LGB",
     Structure.DISCLOSURE: "DSC",
     Structure.LOG_POLICY: "LPO",
     Structure.LOG_WITNESS: "LWI",

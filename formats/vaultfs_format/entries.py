@@ -44,6 +44,7 @@ class Role(IntEnum):
     UNLINK = 8
     STATE = 9
     EVENTS = 10
+    BASE = 11
 
 
 PROLOGUE = Layout(
@@ -59,7 +60,9 @@ ROW = Layout(
     Structure.ENTRIES,
     "entry block: row",
     Field(
-        "role", "B", "1 record, 2 delete, 3 undelete, 4 part, 5 subject, 6 alias, 7 link, 8 unlink, 9 state, 10 events"
+        "role",
+        "B",
+        "1 record, 2 delete, 3 undelete, 4 part, 5 subject, 6 alias, 7 link, 8 unlink, 9 state, 10 events, 11 base",
     ),
     Field("flags", "B", "bit 0: weak alias; other bits zero"),
     Field("kind", "H", "number in the kind registry; 0: none"),
@@ -132,6 +135,7 @@ FIELDS_OF: dict[int, tuple[str, ...]] = {
     Role.UNLINK: ("offset", "token"),
     Role.STATE: ("version", "offset", "length", "token"),
     Role.EVENTS: ("offset", "length"),
+    Role.BASE: ("offset", "length"),
 }
 """The fields that an entry of each role has; the others hold the value that means nothing."""
 

@@ -132,6 +132,7 @@ class Structure(Enum):
     LOG_WITNESS = 26
     SUBJECT_PROOF = 27
     DISCLOSURE = 28
+    LOG_BASE = 29
 
 
 # 1100-1199: bytes that are not what the format says. ---------------------------------------------------------------

@@ -46,7 +46,7 @@ ROLES_OF = {
     ),
     FrameClass.BLOB: frozenset({Role.RECORD, Role.PART}),
     FrameClass.CONTROL: frozenset({Role.STATE}),
-    FrameClass.AUDIT: frozenset({Role.EVENTS}),
+    FrameClass.AUDIT: frozenset({Role.EVENTS, Role.BASE}),
     FrameClass.TERMINOLOGY: frozenset[Role](),
 }
 """Which entries a frame of each class may hold."""

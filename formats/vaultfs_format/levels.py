@@ -177,3 +177,29 @@ class HashLevels:
             raise IndexError("no such hash, or pruned")
         at = (index - self._base(level)) * DIGEST
         return bytes(self._levels[level][at : at + DIGEST])
+
+
+class JoinedHashes:
+    """The hashes of a tree of which the leaves before the minimum index are kept elsewhere, as far as they are.
+
+    Parameters
+    ----------
+    before
+        Of the tree of the leaves before the minimum index.
+    hashes
+        Of the tree from there on.
+    """
+
+    def __init__(self, before: HashReader, hashes: HashLevels) -> None:
+        self._before = before
+        self._hashes = hashes
+
+    def read(self, level: int, index: int) -> bytes:
+        """Return one hash.
+
+        Raises
+        ------
+        IndexError
+        """
+        within = index + 1 << level <= self._hashes.minimum
+        return (self._before if within else self._hashes).read(level, index)

@@ -183,6 +183,9 @@ MAX_PROOF_EXTRA = 64 * KIB
 MAX_SUBJECT_PROOF = 256 * MIB
 """Largest proof that a list of events about a subject is complete."""
 
+MAX_LOG_BASE_PART = 512 * KIB
+"""Largest part of the base of a log that was pruned."""
+
 MAX_POLICY = 1 * MIB
 """Largest policy of a log."""
 

@@ -183,6 +183,11 @@ class SegmentFooter:
         return self.directory_offset + self.directory_length
 
     @property
+    def audited(self) -> range:
+        """Which leaves of the audit tree its entries are."""
+        return range(self.first_leaf, self.first_leaf + self.audit_length // ENTRY.size)
+
+    @property
     def leaves_offset(self) -> int:
         """Where the leaf hashes begin the first time: the end of what slices cover."""
         return self.head.covered

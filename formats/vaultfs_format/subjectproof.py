@@ -84,7 +84,7 @@ class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The leaf that states the heads of subjects, and the bucket of the subject in their tree.
+    """A leaf that states the heads of subjects, and the bucket of the subject in their tree.
 
     Parameters
     ----------
@@ -114,10 +114,12 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Surrogate of the subject.
     checkpoint
         Signed checkpoint of the log.
-    events, digest
-        Head of the subject before the first event here: zero unless the log was pruned.
+    stated
+        The newest leaf of heads.
     groups
         Its events, a group for each leaf of heads since.
+    base
+        Where the log was pruned, the leaf of heads before which nothing is kept; else None.
     statements
         Records of disclosures (SPEC section 16.8), of which open events have the digests.
     """
@@ -127,8 +129,7 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     stated: Stated
     groups: tuple[tuple[Counted, ...], ...]
-    events: _Number
-    digest: Hash
+    base: Stated | None
     statements: tuple[bytes, ...]
 
     def __repr__(self) -> str:
@@ -156,10 +157,15 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         require(found.format == FORMAT, Structure.SUBJECT_PROOF, 1)
         return found
 
+    @property
+    def first(self) -> int:
+        """From which leaf of the log on these are all events about the subject."""
+        return self.base.index + 1 if self.base else 0
+
     def verify(self, keys: Sequence[VerifierKey]) -> Checkpoint:
         """Check that the log has signed, with each of its keys, that these are all its events about the subject.
 
-        Those that came after the leaf that states it are not covered.
+        Those before `first`, and those that came after the leaf that states it, are not covered.
 
         Raises
         ------
@@ -168,19 +174,11 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         NotSigned, SignatureInvalid, FieldInvalid, AlgorithmMissing
         """
         head = open_checkpoint(Note.decode(self.checkpoint.encode()), keys)
-        stated = self.stated
-        entry = AuditEntry(LeafKind.SUBJECTS, stated.index, stated.root)
-        nodes = merkle.audit_nodes(FIPS)
-        leaf = merkle.audit_leaf(FIPS, entry.encode())
-        if not merkle.included(nodes, head.root, leaf, stated.index, head.size, stated.path):
-            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         key = row_keys(FIPS, [self.subject])[0]
-        bucket = bucket_leaves(FIPS, [stated.rows])[0]
-        if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
-            raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
-        require(len(stated.rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
+        row = _stated_row(self.base, head, key) if self.base else b""
+        last = _stated_row(self.stated, head, key)
         others = any(getattr(event, "subject", None) != self.subject for event in self.about())
-        if others or _row_in(stated.rows, key) != self._counted(key):
+        if others or self.first > self.stated.index or last != self._counted(key, row):
             raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
         stated_of = {event.statement for event, _ in self.disclosed()}
         if not stated_of.issuperset(map(digest_of, self.statements)):
@@ -227,9 +225,8 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _each(self) -> Iterator[Counted]:
         return (one for group in self.groups for one in group)
 
-    def _counted(self, key: bytes) -> bytes:
-        """Return the row of the subject as the groups give it; nothing where there is no event."""
-        row = key + self.events.to_bytes(8, "little") + self.digest if self.events else b""
+    def _counted(self, key: bytes, row: bytes) -> bytes:
+        """Return the row of the subject as the groups make it of the one before; nothing where there is no event."""
         for group in self.groups:
             require(bool(group), Structure.SUBJECT_PROOF, 3)
             entries = [AuditEntry(LeafKind.EVENT, one.commit, one.committed()).encode() for one in group]
@@ -240,6 +237,20 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _but(one: Counted, wanted: Callable[[Event], bool]) -> Counted:
     event = one.event
     return one if event is None or wanted(event) else one.closed()
+
+
+def _stated_row(stated: Stated, head: Checkpoint, key: bytes) -> bytes:
+    """Return the row of a subject as a leaf of the log states it."""
+    entry = AuditEntry(LeafKind.SUBJECTS, stated.index, stated.root)
+    nodes = merkle.audit_nodes(FIPS)
+    leaf = merkle.audit_leaf(FIPS, entry.encode())
+    if not merkle.included(nodes, head.root, leaf, stated.index, head.size, stated.path):
+        raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+    bucket = bucket_leaves(FIPS, [stated.rows])[0]
+    if not merkle.included(nodes, stated.root, bucket, bucket_of(key), BUCKETS, stated.bucket_path):
+        raise ProofInvalid(structure=Structure.SUBJECT_PROOF)
+    require(len(stated.rows) % ROW == 0, Structure.SUBJECT_PROOF, 2)
+    return _row_in(stated.rows, key)
 
 
 def _row_in(rows: bytes, key: bytes) -> bytes:

@@ -100,7 +100,7 @@ def refused_rule(*rows: Entry) -> object:
     return refused.value.facts["rule"]
 
 
-@pytest.mark.parametrize("role", [0, 11, 255])
+@pytest.mark.parametrize("role", [0, 12, 255])
 def test_an_unknown_role_is_refused(role: int) -> None:
     assert refused_rule(Entry(role)) == 3
 

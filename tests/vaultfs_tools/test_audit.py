@@ -8,11 +8,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from vaultfs_tools import audit
@@ -21,49 +19,22 @@ from vaultfs_tools.auditing import sending
 import vaultfs
 from tests.vaultfs.audit.deliveries.authority import NAME, Authority
 from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog
-from tests.vaultfs.support import OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
-from tests.vaultfs_tools.vaults import secret_file
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
+from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
 
-Run = Callable[..., tuple[int, dict[str, Any]]]
-MRN = vaultfs.Identifier("urn:example:mrn", "one")
-
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(logged: Path) -> Path:
     """Return a vault with a settled log."""
-    with create(tmp_path / "v") as vault:
-        record = put(vault, b"one", subject=MRN)
-        with vault.session(WHO, "TREAT") as session:
-            session.get(record)
-        vault.keys.turn(PASSPHRASE, new_signer=True)
-        vault.settle()
-    return tmp_path / "v"
+    return logged
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run_audit: Run) -> Run:
     """Return a function that runs the command with the passphrase, and returns its code and what it printed."""
-    given = secret_file(tmp_path / "passphrase", PASSPHRASE.secret)
-
-    def call(*words: object, unlock: bool = True) -> tuple[int, dict[str, Any]]:
-        more = [f"--passphrase-file={given}"] if unlock else []
-        capsys.readouterr()
-        code = audit.main([*map(str, words), *more, "--json"])
-        output, errors = capsys.readouterr()
-        return code, json.loads(output or errors)
-
-    return call
-
-
-def keys_file(run: Run, path: Path, tmp_path: Path) -> Path:
-    """Return a file with the keys of the log."""
-    code, shown = run("keys", path)
-    assert code == 0
-    file = tmp_path / "log.keys"
-    file.write_text("\n".join(shown["keys"]) + "\n")
-    return file
+    return run_audit
 
 
 def index_of(path: Path, kind: EventType) -> int:

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from vaultfs_tools import audit
 
+from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, create, put, reopen, session
 from tests.vaultfs_tools.vaults import flip, secret_file
 from vaultfs.audit.view import LogView, export
@@ -212,6 +214,111 @@ def test_the_log_of_another_vault_is_told(made: Shown, tmp_path: Path, capsys: p
     assert "wrong: " in shown
     assert "exported from leaf 0 on, tile/" in shown
     assert "exported, checkpoint: VFS-2216" in shown
+
+
+class TestPruned:
+    """What was exported of a log that was pruned: it begins with the tiles that straddle its first entry."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pruned(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shown, int]:
+        """Return such a vault with its export and keys, and the first entry that it has."""
+        place = tmp_path_factory.mktemp("pruned")
+        with kept_apart(), create(place / "v") as vault:
+            for puts in (300, 400):
+                with session(vault) as s, s.transaction() as txn:
+                    for number in range(puts):
+                        txn.put(b"", kind="Observation", subject=OTHER if number % 2 else MRN)
+                vault.settle()
+                if puts == 300:
+                    first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+            size, _ = export(vault, place / "log")
+            keys = place / "log.keys"
+            keys.write_text("".join(f"{key.encode()}\n" for key in LogView(vault).keys))
+        assert first % 256
+        assert first > 256
+        return Shown(place / "v", place / "log", keys, secret_file(place / "given", PASSPHRASE.secret), size), first
+
+    @pytest.fixture
+    def log(self, pruned: tuple[Shown, int], tmp_path: Path) -> Path:
+        return Path(shutil.copytree(pruned[0].log, tmp_path / "log"))
+
+    @pytest.fixture(params=["alone", "against the vault"])
+    def check(
+        self, request: pytest.FixtureRequest, pruned: tuple[Shown, int], capsys: pytest.CaptureFixture[str]
+    ) -> Check:
+        made, first = pruned
+
+        def run(path: Path) -> tuple[int, dict[str, Any]]:
+            capsys.readouterr()
+            words = ["verify-export", str(path), "--keys", str(made.keys), "--json", f"--first={first}"]
+            if request.param != "alone":
+                words = [
+                    "verify",
+                    str(made.vault),
+                    "--exported",
+                    str(path),
+                    "--json",
+                    f"--passphrase-file={made.given}",
+                ]
+            code = audit.main(words)
+            return code, json.loads(capsys.readouterr().out)
+
+        return run
+
+    def test_it_is_whole_without_the_tiles_that_may_be_missing(self, check: Check, log: Path) -> None:
+        assert not (log / "tile/entries/000").exists()
+        code, shown = check(log)
+        assert (code, shown["findings"]) == (0, [])
+
+    def test_who_is_not_told_where_it_begins_is_made_attentive(
+        self, pruned: tuple[Shown, int], log: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["verify-export", str(log), "--keys", str(pruned[0].keys)]
+        assert audit.main(words) == 1
+        assert "it begins at entry 256: those before were pruned, or taken away" in capsys.readouterr().out
+        for first in ("0", "-1", "255"):
+            assert audit.main([*words, f"--first={first}"]) == 4
+            assert "tile/entries/000" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("change", ["entry", "gone entry", "hash", "gone hash"])
+    def test_what_was_changed_is_told(self, check: Check, log: Path, change: str) -> None:
+        """In the part of a straddling tile that was pruned, too."""
+        file, at = {
+            "entry": ("tile/entries/001", 255 * ROW + 20),
+            "gone entry": ("tile/entries/001", 3 * ROW + 20),
+            "hash": ("tile/0/001", 255 * 32),
+            "gone hash": ("tile/0/001", 3 * 32),
+        }[change]
+        flip(log / file, at)
+        code, shown = check(log)
+        ((index, name, offset),) = places(shown)
+        width = ROW if "entry" in change else 32
+        assert (code, name, index, offset // width) == (4, file, 256 + at // width, at // width)
+
+    def test_a_peak_that_was_changed_is_told(self, check: Check, log: Path) -> None:
+        (tile,) = (log / "tile/1").glob("000.p/*")
+        flip(tile, 3)
+        code, shown = check(log)
+        assert code == 4
+        assert {file for _, file, _ in places(shown)} <= {"checkpoint", str(tile.relative_to(log))}
+
+    @pytest.mark.parametrize("name", ["tile/entries/001", "tile/0/001", "tile/1/000.p/*", "checkpoint"])
+    def test_a_file_that_must_be_there_is_told(self, check: Check, log: Path, name: str) -> None:
+        (file,) = log.glob(name)
+        file.unlink()
+        code, shown = check(log)
+        assert code == 4
+        assert [(one["file"], one["error"]["code"]) for one in shown["findings"]] == [
+            (str(file.relative_to(log)), 2681)
+        ]
+
+    def test_a_first_part_that_was_taken_away_beyond_it_is_told(self, check: Check, log: Path) -> None:
+        for name in ("tile/entries/001", "tile/0/001"):
+            (log / name).unlink()
+        code, shown = check(log)
+        assert code == 4
+        assert (256, "tile/entries/001", None) in places(shown)
 
 
 def test_who_checks_an_exported_log_loads_no_engine(made: Shown) -> None:

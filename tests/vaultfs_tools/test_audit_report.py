@@ -131,7 +131,7 @@ def test_damage_of_which_nothing_is_lost_is_told(tmp_path: Path, capsys: pytest.
 
 
 def test_a_time_that_no_calendar_has_is_a_number() -> None:
-    odd = Report(bytes(16), 0, (1 << 63) - 1, 0, 0, 0, 0, (Row(Table.DISPOSALS, "00", 1, 1 << 62, None),))
+    odd = Report(bytes(16), 0, (1 << 63) - 1, 0, 0, 0, 0, 0, (Row(Table.DISPOSALS, "00", 1, 1 << 62, None),))
     for form in (as_json, as_csv, as_markdown):
         assert str(1 << 62) in form(odd)
 

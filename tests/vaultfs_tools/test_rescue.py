@@ -65,6 +65,17 @@ def test_the_output_is_private_and_named_after_ids(run: Run, vault: Path, tmp_pa
             assert row["length"] == record.info.length
 
 
+def test_of_a_log_that_was_pruned_nothing_is_missing(run: Run, vault: Path, tmp_path: Path) -> None:
+    with vaults.opened(vault) as opened:
+        opened.settle()
+        first = opened.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+    code, output, _ = run(vault, tmp_path / "out")
+    assert (code, first > 0) == (0, True)
+    assert output.endswith("nothing that is known of is missing\n")
+    told = [event["name"] for event in _lines(tmp_path / "out/events.jsonl")]
+    assert told[:2] == ["LOG_PRUNED", "SETTLED"]
+
+
 def test_an_empty_directory_is_taken_and_made_private(run: Run, vault: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir(mode=0o755)
     assert run(vault, tmp_path / "out")[0] == 0

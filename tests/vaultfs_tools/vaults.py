@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from vaultfs_format.group import group_sizes
@@ -211,3 +212,16 @@ def small_files(vault: Path) -> Iterator[str]:
     for path in originals:
         yield str(path.relative_to(vault))
         yield str(layout.copy_of(path).relative_to(vault))
+
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+"""Runs a command, and returns its code and what it printed."""
+
+
+def keys_file(run: Run, path: Path, tmp_path: Path) -> Path:
+    """Return a file with the keys of the log."""
+    code, shown = run("keys", path)
+    assert code == 0
+    file = tmp_path / "log.keys"
+    file.write_text("\n".join(shown["keys"]) + "\n")
+    return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from vaultfs_format.stanza import Argon2Cost
@@ -17,6 +18,8 @@ PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 
 WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
 OPTIONS = vaultfs.Options(sync_bound=3600.0)
 """No timer: buffered events become durable when the scenario says so."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Act = Callable[[vaultfs.Transaction], Effect]
 """Stages something in a transaction, and returns its effect."""
@@ -104,6 +107,13 @@ class Host:
         """Seal everything anew."""
         self.ledger.begin([])
         self.vault.keys.reencrypt()
+        self.ledger.acknowledge()
+
+    def prune(self) -> None:
+        """Remove all of the log that is settled."""
+        self.ledger.begin([])
+        now = timedelta(microseconds=self.vault.engine.options.clock())
+        self.vault.maintenance.prune_log(_EPOCH + now, minimum_age=timedelta(0))
         self.ledger.acknowledge()
 
     def die(self) -> None:

@@ -143,7 +143,8 @@ def _check_audit(vault: vaultfs.Vault, shown: View) -> None:
         and event.record
         and (event.record.hex() in names or event.subject not in disposed)
     )
-    if told != sorted(there, key=str):
+    pruned = vault.engine.head.first_leaf > 0  # then some are told by what is gone
+    if told != sorted(there, key=str) and not (pruned and set(told) <= set(there)):
         raise Broken("the audit log and the records tell different stories")
 
 

@@ -138,6 +138,25 @@ def reencryption(host: Host) -> None:
     host.close()
 
 
+def pruning(host: Host) -> None:
+    """Prune the log twice, with journals and mirrors, before and after a turn."""
+    host.create()
+    host.commit(host.put(300), host.put(BLOB, "two"), host.state("a", "1"))
+    host.vault.settle()
+    host.vault.maintenance.mirror_segments(on=True)
+    host.commit(host.put(120, "two"))
+    host.vault.settle()
+    host.commit(host.put(90, "nobody"), host.delete(host.records[0]))
+    host.prune()
+    host.turn("two")
+    host.commit(host.put(80, "one"))
+    host.reopen(index=False)
+    host.commit(host.put(70, "one"))
+    host.prune()
+    host.commit(host.put(60, "nobody"))
+    host.close()
+
+
 def aftermath(host: Host) -> None:
     """Go on after a crash, through everything that recovery has to do with."""
     host.commit(host.put(140), host.put(BLOB, "two"), host.state("b", "after"))

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import chain, repeat
 from pathlib import Path
 from unittest import mock
@@ -210,6 +210,20 @@ def _reencrypting(site: Site) -> Credentials:
     return PASSPHRASE_ONLY
 
 
+def _pruned(site: Site) -> Credentials:
+    """A log that was pruned twice, merged after the first time; who read meanwhile has a log of its own."""
+    with site.create() as vault:
+        for days in (FAN + 4, 3):
+            _daily(site, vault, days)
+            before = datetime.fromtimestamp(site.now / 1_000_000, UTC) - timedelta(days=3)
+            vault.maintenance.prune_log(before, minimum_age=timedelta(days=3))
+        record = put(vault, b"read by somebody")
+        vault.settle()
+    with site.reader() as reader, reader.session(vaultfs.Principal("reader"), "TREAT", strict=True) as session:
+        session.get(record)
+    return PASSPHRASE_ONLY
+
+
 def _damaged(site: Site) -> Credentials:
     """Damage in a file of each kind, and each heals: by parity, by the other copy, by the mirror."""
     with site.create(kinds=["local.note"]) as vault:
@@ -256,5 +270,6 @@ SCENARIOS = (
     Scenario("merged", "Segments were merged.", _merged),
     Scenario("epochs", "Three epochs, two signers, somebody disposed of, key tables put away.", _epochs),
     Scenario("reencrypting", "In the middle of being sealed anew.", _reencrypting),
+    Scenario("pruned", "The log was pruned twice.", _pruned),
     Scenario("damaged", "Damaged in seven places, all of which heal.", _damaged, findings=_DAMAGE),
 )

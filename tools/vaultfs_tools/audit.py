@@ -6,11 +6,22 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
-from vaultfs_tools.auditing import accounts, offline, reconciling, reporting, sending, stamping, verifying, witnessed
+from vaultfs_tools.auditing import (
+    accounts,
+    offline,
+    pruning,
+    reconciling,
+    reporting,
+    sending,
+    stamping,
+    verifying,
+    witnessed,
+)
 from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
 from vaultfs_tools.reports import time_text
@@ -20,9 +31,10 @@ if TYPE_CHECKING:
 
 PROG = "vaultfs-audit"
 EPILOG = """\
-Exit codes: 0 done, and the log is good; 1 a receiver lacks events; 4 the log is not good, a proof does not hold, or a
-receiver has what the log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` and
-`verify-export` need no vault, and load nothing that writes one; `drain` needs no vault and no key.
+Exit codes: 0 done, and the log is good; 1 a receiver lacks events, or an export the first entries; 4 the log is not
+good, a proof does not hold, or a receiver has what the log has not; 8 nothing could be done; 16 wrong usage;
+130 interrupted. `verify-proof` and `verify-export` need no vault, and load nothing that writes one; `drain` needs no
+vault and no key.
 """
 
 
@@ -109,6 +121,14 @@ def _run_export(args: argparse.Namespace) -> int:
     return cli.Exit.DONE
 
 
+# Retention. --------------------------------------------------------------------------------------------------------
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    add_vault(parser)
+    pruning.add_options(parser)
+
+
 # Accounting. -------------------------------------------------------------------------------------------------------
 
 
@@ -146,8 +166,9 @@ def _run_accounting(args: argparse.Namespace) -> int:
     if args.proof:
         create(args.proof, found.proof.encode())
     listed = [{"index": one.index, "event": shown(one.event), "session": _session(one)} for one in found.entries]
-    lines = [f"{len(found.entries):,} events about the subject"]
-    cli.emit(args, {"events": len(found.entries), "entries": listed}, [*lines, *map(_line, found.entries)])
+    facts = {"events": len(found.entries), "first": found.first, "since": found.since, "entries": listed}
+    lines = [f"{len(found.entries):,} events about the subject", *_complete(found)]
+    cli.emit(args, facts, [*lines, *map(_line, found.entries)])
     return cli.Exit.DONE
 
 
@@ -159,16 +180,23 @@ def _run_disclosures(args: argparse.Namespace, found: Accounting) -> int:
     if args.proof:
         create(args.proof, told.proof.encode())
     rows = accounts.rows_of(told, summarise=args.summarise)
+    complete = _complete(found)
     keeper = f"for the keeper alone: {told.suspended:,} disclosures are left out, accounting for which is suspended"
     if args.format:
         print(accounts.FORMATS[args.format](told, rows), end="")
-        if told.suspended:
-            print(keeper, file=sys.stderr)
+        for line in [*complete, *([keeper] if told.suspended else [])]:
+            print(line, file=sys.stderr)
         return cli.Exit.DONE
     facts = {**accounts.about(told), "disclosures": rows, "suspended": told.suspended, "events": len(found.entries)}
     head = f"{len(rows):,} rows, from {told.since} to {told.until}"
-    cli.emit(args, facts, [head, *map(accounts.line, rows), *([keeper] if told.suspended else [])])
+    cli.emit(args, facts, [head, *complete, *map(accounts.line, rows), *([keeper] if told.suspended else [])])
     return cli.Exit.DONE
+
+
+def _complete(found: Accounting) -> list[str]:
+    """Return from when on it is complete, for people: nothing where that is the beginning."""
+    since = pruning.since_text(found.since)
+    return [f"complete from entry {found.first:,} on, with all events since {since}"] if found.first else []
 
 
 def _session(entry: Entry) -> dict[str, object] | None:
@@ -206,6 +234,11 @@ _COMMANDS: dict[str, _Command] = {
     "cosign": ("Let witnesses cosign the log, and keep what they cosign.", witnessed.add_cosign, witnessed.run_cosign),
     "timestamp": ("Write a request for a time stamp.", stamping.add_request, stamping.run_request),
     "verify-timestamp": ("Check a time stamp without a vault.", stamping.add_verify, stamping.run_verify),
+    "prune": (
+        "Remove the oldest part of the log, once it was kept for long enough; without --remove, show what that is.",
+        _add_prune,
+        partial(pruning.run, opened),
+    ),
     "export": ("Write the log as tiles for programs of others.", _add_export, _run_export),
     "accounting": (
         "List the events about a subject, and prove that none is missing.",

@@ -26,7 +26,20 @@ from vectors.operations import (
 )
 from vectors.operations.registry import OPERATIONS, Operation
 from vectors.topics import accounts as account_topics
-from vectors.topics import audits, chains, entries, fips, groups, keyrings, mirrors, opening, sealed, signers, slices
+from vectors.topics import (
+    audits,
+    bases,
+    chains,
+    entries,
+    fips,
+    groups,
+    keyrings,
+    mirrors,
+    opening,
+    sealed,
+    signers,
+    slices,
+)
 from vectors.topics import frames as frame_topics
 from vectors.topics import heads as head_topics
 from vectors.topics import journals as journal_topics
@@ -46,7 +59,7 @@ TOPICS = (
     frame_topics.cases, entries.cases, journal_topics.row_cases, journal_topics.header_cases, groups.cases,
     segment_topics.cases, slices.slice_cases, slices.healing_cases, audits.cases, head_topics.head_cases,
     head_topics.witness_cases, head_topics.act_cases, signers.cases, vault_topics.cases, opening.cases, chains.cases,
-    mirrors.cases, sealed.cases, fips.cases, log_topics.cases, account_topics.cases,
+    mirrors.cases, sealed.cases, fips.cases, log_topics.cases, account_topics.cases, bases.cases,
 )  # fmt: skip
 """What makes the scenarios."""
 

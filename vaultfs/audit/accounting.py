@@ -14,7 +14,6 @@ from vaultfs_format.events.base import Event
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import SubjectAccounted
 from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
-from vaultfs_format.suite import DIGEST
 
 from vaultfs.audit.events import NOBODYS_SESSION, subject_of
 from vaultfs.audit.statements import Said, said_of
@@ -55,12 +54,19 @@ class Accounting:
         When it was asked for, in microseconds since 1970-01-01T00:00Z.
     said
         What is stated of disclosures, and which suspensions there are.
+    first
+        Index of the leaf of the log from which on it is complete.
+    since
+        From which time on: every event of this time and later is among it, in microseconds since 1970. Both are 0
+        unless the log was pruned.
     """
 
     entries: tuple[Entry, ...]
     proof: SubjectProof
     at: int
     said: Said = field(repr=False)
+    first: int = 0
+    since: int = 0
 
 
 def account(vault: Vault, subject: SubjectId) -> Accounting:
@@ -90,9 +96,10 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
         groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
         note = view.checkpoint().encode().decode()
         stated = _stated(vault, view, found.stated, wanted)
+        base = view.base(wanted)
         said = said_of(vault, [entry.event for entry in entries])
-    proof = SubjectProof(FORMAT, wanted, note, stated, groups, 0, bytes(DIGEST), ())
-    return Accounting(entries, proof, at, said)
+    proof = SubjectProof(FORMAT, wanted, note, stated, groups, base, ())
+    return Accounting(entries, proof, at, said, view.minimum, view.since)
 
 
 def _entries(view: LogView, found: _Found) -> Iterator[Entry]:

@@ -21,6 +21,7 @@ from vaultfs_format.tlog.policy import NONE, Policy, PolicyLog
 from vaultfs_format.tlog.refusals import LogInconsistent, SizeConflict
 from vaultfs_format.witness import Witnessed
 
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.view import LogView, origin_of, shown
 from vaultfs.audit.witnesses import Witness
 from vaultfs.engine.vault import Vault
@@ -148,6 +149,8 @@ def cosign(
     LogDiverged
         There is no quorum, and a witness has seen a larger log, or another one: the vault was put back, or its log was
         changed.
+    LogPrunedBefore
+        There is no quorum, and the log was pruned beyond what a witness has cosigned.
     QuorumMissing
         There is no quorum.
     CommitmentMismatch, VaultDamaged
@@ -164,10 +167,12 @@ def cosign(
     try:
         check(view.checkpoint(), view.keys, policy)
     except QuorumMissing:
-        diverged = next((error for error in refused.values() if isinstance(error, LogDiverged)), None)
-        if diverged is None:
+        why = [
+            error for kind in (LogDiverged, LogPrunedBefore) for error in refused.values() if isinstance(error, kind)
+        ]
+        if not why:
             raise
-        raise diverged from None
+        raise why[0] from None
     for directory in keep:
         directory.keep(view.checkpoint())
     return Cosigned(view, refused)
@@ -220,7 +225,7 @@ def _asked(view: LogView, witness: Witness, known: int) -> tuple[NoteSignature, 
     ------
     LogDiverged
         He has cosigned a log that is larger than this one, or another one.
-    NotFound
+    LogPrunedBefore
         The log was pruned beyond what he has cosigned.
     WitnessRefused, WitnessSilent
     """

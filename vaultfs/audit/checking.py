@@ -24,7 +24,7 @@ from vaultfs.engine.engine import LiveJournal, View
 from vaultfs.engine.leaves import Section, extent_of, journal_sections, placed, runs, segment_section
 from vaultfs.engine.mirrors import DAMAGE, same
 from vaultfs.engine.sealed import open_segment
-from vaultfs.engine.subjectheads import Heads
+from vaultfs.engine.subjectheads import Heads, first_heads
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
 
 See = Callable[[int, Event], None]
@@ -47,7 +47,7 @@ class Checking:
         self._head = head
         self._handovers = handovers
         self._see = see
-        self._heads: Heads | None = Heads(engine.suite)
+        self._heads: Heads | None = None
         self._tree: merkle.CompactRange | None = head.pruned_tree()
         self._proved = self._next = head.first_leaf
         self._roots = {one.tree_size: (one.tree_root, Structure.SIGNER) for one in handovers}
@@ -61,6 +61,7 @@ class Checking:
 
     def run(self, journals: Sequence[LiveJournal]) -> Verified:
         """Check everything that is settled, and journals that follow."""
+        self._begin()
         self._segments()
         for live in journals:
             self._journal(live)
@@ -71,6 +72,16 @@ class Checking:
         signers = 1 + len(self._handovers)
         found = tuple(self._found)
         return Verified(self._next, self._events, subjects, signers, self._head.first_leaf, found, tuple(self._healed))
+
+    def _begin(self) -> None:
+        """Begin behind what was pruned: with its tree, and with the heads of subjects that its base states."""
+        first = self._head.first_leaf
+        try:
+            self._heads = first_heads(self._engine, self._head)
+        except DAMAGE as error:
+            self._note(Part.SUBJECTS, placed(error, {"leaf": first}))
+        if self._tree is not None and first in self._roots:
+            self._compare(self._tree, first)
 
     def _note(self, part: Part, error: VaultError) -> None:
         self._found.append(Finding(part, error))

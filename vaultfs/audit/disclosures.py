@@ -91,6 +91,8 @@ class Disclosures:
     ----------
     since, until
         First and last day of the period.
+    complete
+        The first day of it from which on the log has every event: later than `since` where the log was pruned since.
     rows
         By date.
     suspended
@@ -101,6 +103,7 @@ class Disclosures:
 
     since: dt.date
     until: dt.date
+    complete: dt.date
     rows: tuple[Row, ...]
     suspended: int = field(repr=False)
     proof: SubjectProof
@@ -147,7 +150,14 @@ def disclosures(
         else:
             shown.append(row)
     shown.sort(key=lambda row: (row.date, row.index))
-    return Disclosures(first, last, tuple(shown), suspended, _proof(found, {row.index for row in shown}))
+    return Disclosures(
+        first, last, max(first, _kept(found)), tuple(shown), suspended, _proof(found, {row.index for row in shown})
+    )
+
+
+def _kept(found: Accounting) -> dt.date:
+    """Return the first day of which every event is kept."""
+    return _day(found.since - 1) + dt.timedelta(days=1) if found.first else dt.date.min
 
 
 def _rows(found: Accounting) -> Iterator[Row]:

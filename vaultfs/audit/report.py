@@ -13,6 +13,7 @@ from vaultfs_format.events.vault import LogReported
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.tallying import Table, Tally
 from vaultfs.audit.verifying import checked
+from vaultfs.engine.logbase import kept_since
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid
 
@@ -49,6 +50,8 @@ class Report:
         Of the vault.
     since, until
         The time: microseconds since 1970; the second is the first that is not in it.
+    complete
+        From when on every event of it was counted: later than `since` where the log was pruned since.
     leaves
         Of the log, all of which were checked.
     events
@@ -64,6 +67,7 @@ class Report:
     vault_id: bytes
     since: int
     until: int
+    complete: int
     leaves: int
     events: int
     clock_steps: int
@@ -103,7 +107,9 @@ def report(vault: Vault, since: int, until: int) -> Report:
     found = checked(vault, tally.see)
     rows = [Row(table, key, count.count, count.first, count.last) for table, key, count in tally.rows()]
     rows += _health(vault)
-    return Report(vault.id, since, until, found.leaves, tally.events, tally.steps, len(found.healed), tuple(rows))
+    complete = max(since, kept_since(engine, engine.head))
+    counts = found.leaves, tally.events, tally.steps, len(found.healed)
+    return Report(vault.id, since, until, complete, *counts, tuple(rows))
 
 
 def _health(vault: Vault) -> Iterator[Row]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY
 from vaultfs_format.eventproof import EventProof
 from vaultfs_format.events.vault import LogExported
-from vaultfs_format.levels import HashLevels, consistency_proof, inclusion_proof, root_at
+from vaultfs_format.levels import HashLevels, HashReader, JoinedHashes, consistency_proof, inclusion_proof, root_at
 from vaultfs_format.limits import MAX_NOTE
+from vaultfs_format.logbase import LogBase
+from vaultfs_format.subjectheads import bucket_of, row_keys
+from vaultfs_format.subjectproof import Stated
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import note_signers, sign_checkpoint, verifier_keys
 from vaultfs_format.tlog.note import Note, NoteSignature
@@ -18,9 +22,13 @@ from vaultfs_format.tlog.proof import LogProof
 from vaultfs_format.tlog.tiles import WIDTH, Tile, encode_bundle, encode_tile, tiles_of
 from vaultfs_format.tlog.witness import AddCheckpoint
 
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.events import NOBODYS_SESSION
+from vaultfs.audit.tiling import write_tiles
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.leaves import Leaf, leaves
+from vaultfs.engine.logbase import read_base
+from vaultfs.engine.subjectheads import Heads
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, LogDiverged, NotFound, Structure, VaultMissing
 from vaultfs.vfs import Vfs, absolute
@@ -147,11 +155,35 @@ class LogView:
         Raises
         ------
         NotFound
-            The log has no such size, or is pruned beyond it.
+            The log has no such size.
+        LogPrunedBefore
+            It was pruned beyond it.
         """
-        if old and not self.minimum <= old <= self.size:
+        if not 0 <= old <= self.size:
             raise NotFound
+        if 0 < old < self.minimum:
+            raise LogPrunedBefore(size=old, first=self.minimum)
         return consistency_proof(self._nodes, self._hashes, old, self.size)
+
+    def base(self, subject: bytes) -> Stated | None:
+        """Return the heads of subjects from which the log counts, for a proof about one; None where it is whole.
+
+        Raises
+        ------
+        CommitmentMismatch, VaultDamaged, FormatError, NotAuthentic
+        """
+        if not self.minimum:
+            return None
+        last = self.minimum - 1
+        path = inclusion_proof(self._nodes, self._all_hashes, last, self.size)
+        heads, number = Heads.of_base(self._base), bucket_of(row_keys(self._engine.suite, [subject])[0])
+        rows, bucket_path = heads.bucket(number)
+        return Stated(last, tuple(path), heads.entry().commitment, rows, tuple(bucket_path))
+
+    @property
+    def since(self) -> int:
+        """From which time on every event is kept, in microseconds since 1970; 0 where the log is whole."""
+        return self._base.since if self.minimum else 0
 
     def prove(self, index: int, under: Note | None = None) -> EventProof:
         """Return the proof of an entry, with the event that it is of.
@@ -165,6 +197,8 @@ class LogView:
         ------
         LogDiverged
             The checkpoint is not the beginning of this log.
+        LogPrunedBefore
+            It ends before the first entry that this log has.
         NotFound
             The log has no such entry, or none any more, or it came after that checkpoint.
         """
@@ -195,26 +229,53 @@ class LogView:
         """Write the log as tiles, bundles and checkpoint (c2sp.org/tlog-tiles); return how many files were written.
 
         What is there already stays, if this log goes on from there: so a directory on another machine is a witness.
+        Of a log that was pruned, what lies wholly before its minimum index is not written.
 
         Raises
         ------
         LogDiverged
             What is there is not the beginning of this log.
+        LogPrunedBefore
+            It ends before the first entry that this log has.
         StorageFull, StorageReadOnly, StorageFailed, ArgumentInvalid
         """
         files, place = vfs or Vfs(), absolute(directory)
         before = self._exported(files, place / CHECKPOINT)
-        written = 0
-        for tile in tiles_of(self.size, before, self.minimum):
-            if not self._has(tile):
-                continue
-            path = place / tile.path
-            files.make_directory(path.parent)
-            files.replace(path, self.content(tile))
-            written += 1
+        written = write_tiles(files, place, self._tiles(before))
         files.make_directory(place)
         files.replace(place / CHECKPOINT, self.checkpoint().encode())
         return written + 1
+
+    def _tiles(self, before: int) -> Iterator[tuple[Tile, bytes]]:
+        """Yield tiles and bundles, and what they hold, but for those that a log of a size before has."""
+        return ((tile, self.content(tile)) for tile in tiles_of(self.size, before, self.minimum))
+
+    def content(self, tile: Tile) -> bytes:
+        """Return the bytes of a tile or bundle, of which not all was pruned.
+
+        Raises
+        ------
+        NotFound, IndexError
+            The log has no such tile.
+        CommitmentMismatch, VaultDamaged, FormatError, NotAuthentic
+            It begins before the minimum index, and the base of the log cannot be read.
+        """
+        return self._bundle(tile) if tile.level is None else encode_tile(tile, self._all_hashes)
+
+    @cached_property
+    def _all_hashes(self) -> HashReader:
+        """All hashes that there are: those of the tiles that straddle the minimum index, too."""
+        return JoinedHashes(self._base.edge, self._hashes) if self.minimum else self._hashes
+
+    @cached_property
+    def _base(self) -> LogBase:
+        return read_base(self._engine, self._head)
+
+    def _bundle(self, tile: Tile) -> bytes:
+        first = tile.index * WIDTH
+        before = self._base.edge.entries if first < self.minimum else []
+        own = (self.entry(index) for index in range(max(first, self.minimum), first + tile.width))
+        return encode_bundle([*before, *own])
 
     def _exported(self, files: Vfs, path: Path) -> int:
         """Return the size of the log that was exported before."""
@@ -232,31 +293,19 @@ class LogView:
         Raises
         ------
         LogDiverged
+            It is not.
+        LogPrunedBefore
+            It ends before the first entry that this log has: that cannot be told.
         """
-        if known.origin != self.origin or not self._begins(known):
+        if known.origin != self.origin or known.size > self.size:
+            raise LogDiverged(size=known.size)
+        if 0 < known.size < self.minimum:
+            raise LogPrunedBefore(size=known.size, first=self.minimum)
+        if not self._begins(known):
             raise LogDiverged(size=known.size)
 
     def _begins(self, known: Checkpoint) -> bool:
-        if known.size > self.size or 0 < known.size < self.minimum:
-            return False
         return root_at(self._nodes, self._hashes, known.size, merkle.AUDIT_EMPTY) == known.root
-
-    def _has(self, tile: Tile) -> bool:
-        """Return whether no part of a tile was pruned."""
-        return tile.index * WIDTH << 8 * (tile.level or 0) >= self.minimum
-
-    def content(self, tile: Tile) -> bytes:
-        """Return the bytes of a tile, or of a bundle, of which nothing was pruned.
-
-        Raises
-        ------
-        NotFound, IndexError
-            The log has no such tile.
-        """
-        if tile.level is not None:
-            return encode_tile(tile, self._hashes)
-        first = tile.index * WIDTH
-        return encode_bundle([self.entry(index) for index in range(first, first + tile.width)])
 
 
 def prove(vault: Vault, index: int, under: Note | None = None) -> EventProof:
@@ -266,7 +315,7 @@ def prove(vault: Vault, index: int, under: Note | None = None) -> EventProof:
 
     Raises
     ------
-    NotFound, LogDiverged
+    NotFound, LogDiverged, LogPrunedBefore
         As of `LogView.prove`.
     CommitmentMismatch, VaultDamaged, StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """
@@ -285,6 +334,8 @@ def export(vault: Vault, directory: Path | str) -> tuple[int, int]:
     ------
     LogDiverged
         What is there is not the beginning of this log.
+    LogPrunedBefore
+        It ends before the first entry that this log has.
     CommitmentMismatch, VaultDamaged, ArgumentInvalid
     StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """

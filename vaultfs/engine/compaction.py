@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vaultfs_format import limits
-from vaultfs_format.audit import ENTRY
 from vaultfs_format.directory import body_span, split_rows
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import SegmentRow
@@ -167,8 +166,7 @@ class _Candidates:
             except UNREADABLE:
                 self._leave(row)
                 return None
-            end = footer.first_leaf + footer.audit_length // ENTRY.size
-            self._first_leaves[row] = footer.first_leaf, end
+            self._first_leaves[row] = footer.audited.start, footer.audited.stop
         return self._first_leaves[row]
 
     def source(self, row: SegmentRow) -> _Source | None:
@@ -227,7 +225,7 @@ def discard_segments(engine: Engine, rows: Iterable[SegmentRow], *, named: bool 
     Parameters
     ----------
     named
-        Whether an earlier head named them: then their key tables are put away.
+        Whether an earlier head named them, and others have taken them in: then their key tables are put away.
     """
     vfs, layout = engine.vfs, engine.layout
     gone = list(rows)

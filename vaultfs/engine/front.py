@@ -122,6 +122,8 @@ def open(  # noqa: A001 - the word for it; used as vaultfs.open
         No file can have one of the paths.
     RolledBack
         The vault is older than it was when it was last seen, or its log has not grown from what was witnessed.
+    LogPrunedBefore
+        The log was pruned beyond what was witnessed: nothing tells whether it has grown from that.
     WitnessSilent
         An anchor that is `Required` has seen nothing, or cannot be reached.
     KeyExpired, KeyNotUsable

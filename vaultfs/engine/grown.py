@@ -17,6 +17,7 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.merkle import CompactRange
 from vaultfs_format.tlog.checkpoint import Checkpoint
 
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.sealed import open_segment
 from vaultfs.vfs import Vfs
@@ -27,12 +28,16 @@ def diverged(vfs: Vfs, layout: Layout, head: Head, checkpoints: Iterable[Checkpo
 
     Raises
     ------
+    LogPrunedBefore
+        One ends before the first leaf that is kept: that cannot be told of it.
     VaultDamaged
         Entries cannot be read.
     """
     found, inside = [], []
     for one in checkpoints:
-        if one.size > head.tree_size or 0 < one.size < head.first_leaf:
+        if 0 < one.size < head.first_leaf:
+            raise LogPrunedBefore(size=one.size, first=head.first_leaf)
+        if one.size > head.tree_size:
             found.append(one)
         elif one.size == head.tree_size:
             found += [one] if one.root != head.tree_root else []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, commitments, encode_events
+from vaultfs_format.entries import Role
 from vaultfs_format.errors import Fact, FileId, VaultError
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head, SegmentRow
@@ -93,9 +94,9 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
     VaultDamaged
         Entries or events are missing.
     """
-    for extent, row in _extents(engine, head, () if first == 0 else DAMAGE):
+    for extent, row in segments_of(engine, head, () if first == 0 else DAMAGE):
         if extent.stop > first:
-            yield from _leaves(engine, segment_section(engine, row))
+            yield from segment_leaves(engine, row)
     for live in journals:
         for section in journal_sections(engine, live):
             yield from _leaves(engine, section)
@@ -103,9 +104,14 @@ def leaves(engine: View, head: Head, journals: Iterable[LiveJournal], first: int
 
 def leaves_before(engine: View, head: Head, end: int) -> Iterator[Leaf]:
     """Yield the leaves of the segments that begin before a leaf, the newest segment first. Raises as `leaves` does."""
-    for extent, row in reversed(_extents(engine, head, ())):
+    for extent, row in reversed(segments_of(engine, head)):
         if extent.start < end:
-            yield from _leaves(engine, segment_section(engine, row))
+            yield from segment_leaves(engine, row)
+
+
+def segment_leaves(engine: View, row: SegmentRow) -> Iterator[Leaf]:
+    """Yield the leaves of an audit segment. Raises as `leaves` does."""
+    return _leaves(engine, segment_section(engine, row))
 
 
 def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
@@ -121,18 +127,25 @@ def entry_at(engine: View, head: Head, index: int) -> AuditEntry | None:
 
 def segment_at(engine: View, head: Head, index: int) -> SegmentRow | None:
     """Return which of a head's segments has a leaf; None where none has it that can be read."""
-    return next((row for extent, row in _extents(engine, head, DAMAGE) if index in extent), None)
+    return next((row for extent, row in segments_of(engine, head, DAMAGE) if index in extent), None)
 
 
 def extent_of(engine: View, row: SegmentRow) -> range:
     """Return the indexes of the leaves of an audit segment."""
     with closing(open_segment(engine.vfs, engine.layout, row)) as segment:
-        footer = segment.footer
-    return range(footer.first_leaf, footer.first_leaf + footer.audit_length // ENTRY.size)
+        return segment.footer.audited
 
 
-def _extents(engine: View, head: Head, passed_over: tuple[type[Exception], ...]) -> list[tuple[range, SegmentRow]]:
-    """Return the audit segments of a head in the order of their leaves, with the indexes of these."""
+def segments_of(
+    engine: View, head: Head, passed_over: tuple[type[Exception], ...] = ()
+) -> list[tuple[range, SegmentRow]]:
+    """Return the audit segments of a head in the order of their leaves, with the indexes of these.
+
+    Parameters
+    ----------
+    passed_over
+        What reading a segment that is left out may raise.
+    """
     found = []
     for row in head.segments:
         if row.frame_class is FrameClass.AUDIT:
@@ -260,4 +273,5 @@ def _events(frames: Iterable[FoundFrame]) -> Iterator[tuple[int, list[bytes]]]:
     for frame in frames:
         body = frame.body()
         for entry, commit in zip(frame.entries().entries, frame.row.commits(), strict=True):
-            yield commit, list(salted_in(body[entry.offset : entry.offset + entry.length]))
+            if entry.role == Role.EVENTS:
+                yield commit, list(salted_in(body[entry.offset : entry.offset + entry.length]))

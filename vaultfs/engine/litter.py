@@ -27,8 +27,9 @@ def sweep(engine: Engine) -> int:
     """Remove unfinished files under ``segments`` and their copies; return how many. Call before anything is written.
 
     A segment that the head does not name is litter if it was written under this head, whose journals still hold its
-    frames, or if a segment that the head names has taken its frames in; any other is left for fsck to report. So is a
-    mirror, and one whose segment is gone if the segments that the head names have all of its frames.
+    frames, if a segment that the head names has taken its frames in, or if it is a part of the log that was pruned; any
+    other is left for fsck to report. So is a mirror, and one whose segment is gone if the segments that the head names
+    have all of its frames.
     """
     return _Sweeping(engine).run()
 
@@ -49,7 +50,7 @@ class _Sweeping:
         unnamed = [path for path in files if self._is_litter(path, path)]
         litter = {_stem(path) for path in unnamed}
         if not self._engine.live:
-            self._put_away(litter)
+            self._put_away(litter - {_stem(path) for path in unnamed if self._is_pruned(path)})
         self._remove_tables(litter | {_stem(part) for part in self._parts})
         for path in unnamed:
             if path.suffix == ".vseg":
@@ -137,7 +138,7 @@ class _Sweeping:
             or original.name in self._engine.vfs.names(original.parent)
         ):
             return False
-        return self._is_taken_in(mirror, lately=False)
+        return self._is_taken_in(mirror, lately=False) or self._is_pruned(mirror)
 
     def _is_superseded(self, path: Path) -> bool:
         """Return whether the frames of a segment that the head does not name stand elsewhere."""
@@ -148,7 +149,17 @@ class _Sweeping:
             return False
         if head.vault_id == engine.vault_id and head.generation == engine.head.generation:
             return bool(engine.live) or head.epoch > engine.head.epoch
-        return self._is_taken_in(path, lately=True)
+        return self._is_taken_in(path, lately=True) or self._is_pruned(path)
+
+    def _is_pruned(self, path: Path) -> bool:
+        """Return whether a file is a segment of the log before the first leaf that is kept."""
+        engine = self._engine
+        try:
+            footer = self._footer(path)
+        except _UNREADABLE:
+            return False
+        mine = footer.head.vault_id == engine.vault_id and footer.head.frame_class is FrameClass.AUDIT
+        return mine and footer.audited.stop <= engine.head.first_leaf
 
     def _is_taken_in(self, path: Path, *, lately: bool) -> bool:
         """Return whether segments that the head names, or those of the last settling, have all frames of another."""
@@ -162,10 +173,14 @@ class _Sweeping:
     def _head(self, path: Path) -> SegmentHead:
         return SegmentHead.decode(self._engine.vfs.read(path, SUPERBLOCK_SIZE)[:SUPERBLOCK_SIZE])
 
-    def _frame_ids(self, path: Path) -> set[bytes]:
+    def _footer(self, path: Path) -> SegmentFooter:
         with closing(self._engine.vfs.open(path)) as file:
             length = file.size()
-            footer = SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
+            return SegmentFooter.decode(file.read(max(0, length - FOOTER_SIZE), FOOTER_SIZE), length)
+
+    def _frame_ids(self, path: Path) -> set[bytes]:
+        footer = self._footer(path)
+        with closing(self._engine.vfs.open(path)) as file:
             return _ids(file.read(footer.directory_offset, footer.directory_length), footer)
 
     def _held(self, frame_class: FrameClass, *, lately: bool) -> set[bytes]:

@@ -46,6 +46,8 @@ def seen_by(
     ------
     WitnessSilent
         An anchor that is required has seen nothing, or cannot be reached.
+    LogPrunedBefore
+        The log was pruned beyond a checkpoint that one has seen: nothing tells whether it has grown from that.
     VaultDamaged
         The log, of which one has seen a checkpoint, cannot be read.
     """

@@ -14,6 +14,8 @@ from itertools import groupby
 import lmdb
 from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry, LeafKind
+from vaultfs_format.head import Head
+from vaultfs_format.logbase import LogBase
 from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, root, row_keys
 from vaultfs_format.suite import DIGEST, Suite
 
@@ -21,6 +23,7 @@ from vaultfs.audit.events import subject_of
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.index import Index
 from vaultfs.engine.leaves import Leaf, entry_at, leaves
+from vaultfs.engine.logbase import read_base
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.errors import CommitmentMismatch, IndexDamaged, Structure, VaultDamaged
 from vaultfs.model import NOBODY
@@ -31,6 +34,8 @@ Found = tuple[bytes, bytes]
 
 class Heads:
     """The heads of all subjects, as they are up to some leaf of the log; without arguments, before its first.
+
+    Where the log was pruned, its first is that which `of_base` goes on from.
 
     Parameters
     ----------
@@ -60,6 +65,16 @@ class Heads:
         self._hashes = each or bucket_leaves(suite, [b""]) * BUCKETS
         self._pending: dict[bytes, list[bytes]] = {}
         self.changed: dict[int, bytes] = {}
+
+    @classmethod
+    def of_base(cls, base: LogBase) -> Heads:
+        """Return the heads as they are before the first leaf that is kept."""
+        heads = cls(base.suite, base.first_leaf)
+        heads.changed = dict(base.buckets())
+        hashes = bucket_leaves(base.suite, heads.changed.values())
+        for bucket, found in zip(heads.changed, hashes, strict=True):
+            heads._hashes[bucket] = found
+        return heads
 
     def take(self, found: Iterable[Found]) -> None:
         """Count events; those about nobody are not."""
@@ -99,6 +114,10 @@ class Heads:
             if bucket_leaves(self._suite, [rows]) != [self._hashes[bucket]]:
                 raise IndexDamaged
         return rows
+
+    def rows(self) -> bytes:
+        """Return the rows of the buckets that are other ones now."""
+        return b"".join([rows for _, rows in sorted(self.changed.items())])
 
     @property
     def subjects(self) -> int:
@@ -143,8 +162,19 @@ def count(engine: Engine, first: int, found: Sequence[Found], size: int) -> Head
         try:
             return _on(_known(engine, txn), engine, first, found, size)
         except IndexDamaged:
-            return _on(Heads(engine.suite), engine, first, found, size)
+            return _on(first_heads(engine, engine.head), engine, first, found, size)
     return None
+
+
+def first_heads(engine: View, head: Head) -> Heads:
+    """Return the heads of subjects before the first leaf that the log of a head has.
+
+    Raises
+    ------
+    CommitmentMismatch, VaultDamaged, FormatError, NotAuthentic
+        The log was pruned, and its base cannot be read.
+    """
+    return Heads.of_base(read_base(engine, head)) if head.first_leaf else Heads(engine.suite)
 
 
 def stated_bucket(engine: Engine, subject: bytes) -> tuple[bytes, list[bytes]]:
@@ -173,7 +203,7 @@ def _known(engine: Engine, txn: lmdb.Transaction) -> Heads:
     """
     through, hashes = engine.index.counted(txn)
     if not through:
-        return Heads(engine.suite)
+        return first_heads(engine, engine.head)
     heads = Heads(engine.suite, through, partial(engine.index.subject_heads, txn), hashes)
     if engine.stated is None or engine.stated.number != through - 1:
         engine.stated = entry_at(engine, engine.head, through - 1)
@@ -206,7 +236,7 @@ def recount(engine: View) -> Heads:
     VaultDamaged, FormatError, NotAuthentic
         Leaves or events are missing, or cannot be read.
     """
-    heads = Heads(engine.suite)
+    heads = first_heads(engine, engine.head)
     for leaf in leaves(engine, engine.head, ()):
         heads.take_leaf(leaf)
         if leaf.entry.kind is LeafKind.SUBJECTS and heads.entry() != leaf.entry:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from vaultfs_format.events.vault import Settled, VaultClosed
+from vaultfs_format.events.vault import LogPruned, Settled, VaultClosed
 from vaultfs_format.head import Head, SegmentRow
 
 from vaultfs import processes
@@ -24,6 +24,7 @@ from vaultfs.engine.grouping import Intent
 from vaultfs.engine.guarding import Guard
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.lives import KeptLives
+from vaultfs.engine.logbase import Pruning
 from vaultfs.engine.merging import Merged, Merger
 from vaultfs.engine.opening import Held
 from vaultfs.engine.paths import Layout
@@ -219,15 +220,30 @@ class Vault:
             self._merge(self.engine.layout.journals)
             return self._settle(as_it_is) if self.engine.live else 0
 
-    def _settle(self, amended: Callable[[Head], Head], renewing: Sequence[SegmentRow] = ()) -> int:
+    def prune(self, pruning: Pruning) -> None:
+        """Settle into a head that lacks the oldest part of the log. Call under the lock. Errors are those of `settle`.
+
+        Parameters
+        ----------
+        pruning
+            As it was prepared for the head in force.
+        """
+        self._settle(as_it_is, pruning=pruning)
+
+    def _settle(
+        self, amended: Callable[[Head], Head], renewing: Sequence[SegmentRow] = (), pruning: Pruning | None = None
+    ) -> int:
         """Settle into a head that is amended, and seal segments anew. Call under the lock; it has a head of its own."""
         self.engine.index.forget_dead_readers()
         self._settling = True
         try:
+            if pruning is not None:
+                first, since = pruning.base.first_leaf, pruning.base.since
+                self.note(LogPruned, first, first - self.engine.head.first_leaf, since)
             self.note(Settled)
             metrics = self.engine.metrics
             with timed(metrics, Timing.SETTLE):
-                written = settle(self.engine, amended, renewing)
+                written = settle(self.engine, amended, renewing, pruning)
             metrics.add(Counter.SEGMENTS_WRITTEN, written)
             metrics.set(Gauge.SEGMENTS, len(self.engine.head.segments))
             metrics.set(Gauge.JOURNAL_BYTES, 0)

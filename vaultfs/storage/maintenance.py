@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vaultfs.engine.essentials import restore_essentials
 from vaultfs.engine.heads import heal_metadata, witness
+from vaultfs.engine.pruning import MINIMUM_AGE, Pruned, prune_log
 from vaultfs.engine.reencrypting import Reencrypted, is_due
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
@@ -226,6 +228,17 @@ class Maintenance:
     def mirror_segments(self, *, on: bool) -> None:
         """Decide whether segments have mirrors. Errors are those of `vaultfs.storage.mirroring.set_mirroring`."""
         set_mirroring(self._vault, on=on)
+
+    def prune_log(
+        self,
+        before: datetime,
+        *,
+        keep_from: int | None = None,
+        minimum_age: timedelta = MINIMUM_AGE,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove the oldest part of the log. Parameters and errors are those of `vaultfs.engine.pruning.prune_log`."""
+        return prune_log(self._vault, before, keep_from=keep_from, minimum_age=minimum_age, dry_run=dry_run)
 
     def overdue(self, period: float = PERIOD) -> float:
         """Return by how many seconds a whole round of scrubbing is late, 0 if it is not."""

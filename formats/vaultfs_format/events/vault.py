@@ -190,6 +190,24 @@ class LogExported(Event, frozen=True, tag=EventType.LOG_EXPORTED.value):
     events: Count
 
 
+class LogPruned(Event, frozen=True, tag=EventType.LOG_PRUNED.value):
+    """The oldest part of the log is about to be removed, under the next head.
+
+    Parameters
+    ----------
+    first
+        Index of the first leaf that is kept.
+    leaves
+        How many leaves are removed.
+    since
+        Every event of this time and later is kept.
+    """
+
+    first: Count
+    leaves: Count
+    since: Time
+
+
 class LogReported(Event, frozen=True, tag=EventType.LOG_REPORTED.value):
     """A report on the log was made: who has acted how often, on whom and why, and what became of keys and copies.
 

@@ -119,7 +119,8 @@ def _changes() -> dict[str, Callable[[SubjectProof], SubjectProof]]:
             proof, groups=((new(proof.groups[0][0], commit=1), *proof.groups[0][1:]), *proof.groups[1:])
         ),
         "another subject": lambda proof: new(proof, subject=bytes(16)),
-        "a head before": lambda proof: new(proof, events=1),
+        "a head before that is later": lambda proof: new(proof, base=proof.stated),
+        "a head before, and no events": lambda proof: new(proof, base=proof.stated, groups=()),
         "another root": stated(root=bytes(32)),
         "another index": stated(index=1),
         "no rows": stated(rows=b""),

@@ -274,6 +274,7 @@ FAILED: dict[str, Scene] = {
     "Lives.set_dates": lambda s: s.vault.lives.set_dates(EPOCH, protect_until=2, process_until=1),
     "audit.account": lambda s: accounting.account(s.vault, vaultfs.NOBODY),
     "audit.prove": lambda s: view.prove(s.vault, 1 << 40),
+    "Maintenance.prune_log": lambda s: s.vault.maintenance.prune_log(datetime.now(UTC)),
     "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
     "audit.report": lambda s: report.report(s.vault, 1, 0),
     "audit.Delivery.run": lambda s: _delivery(s, failing=True).run(),
@@ -284,7 +285,7 @@ APART = {
     "vaultfs.create", "vaultfs.open_reader", "Vault.close", "Vault.merge_access_logs", "Reader.session", "Keys.drill",
     "Transaction.undelete", "storage.copies.confirm_keys", "storage.copies.give_up", "Lives.record_passed",
     "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main", "migrate.redrive",
-    "audit.Delivery.resend",
+    "audit.Delivery.resend", "Maintenance.prune_log",
 }  # fmt: skip
 """Calls that have tests of their own, since more must be made ready for them."""
 DENIABLE = {name for name, row in CALLS.items() if row.denied is not None}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from crash.mutants import MUTANTS, NO_MUTANT, hunt
-from crash.recordings import AfterKill, Recording, record, record_again, reencryption
+from crash.recordings import AfterKill, Recording, pruning, record, record_again, reencryption
 from crash.simulate import Sweep, moments, simulate
 from crash.turning import Turning
 
@@ -110,6 +110,16 @@ def test_cuts_while_everything_is_sealed_anew_keep_all_of_it(in_memory: Path, st
     sweep = Sweep(in_memory, chances=1, most=3)
     sweep.run(recording, every=step)
     assert len(sweep.seen) > 30
+
+
+@pytest.mark.parametrize("step", [80, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_cuts_while_the_log_is_pruned_leave_it_as_it_was_or_pruned(in_memory: Path, step: int) -> None:
+    """Every change in a long run."""
+    recording = recorded(in_memory, play=pruning)
+    assert sum(change.kind is Operation.UNLINK and ".vseg" in change.path for change in recording.vfs.log) > 3
+    sweep = Sweep(in_memory, chances=1, most=2)
+    sweep.run(recording, every=step)
+    assert len(sweep.seen) > 6
 
 
 @pytest.mark.parametrize("step", [300, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])

@@ -19,7 +19,7 @@ from vaultfs_format.segment import NO_YEAR
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
-from vaultfs.engine import settle as settle_module
+from vaultfs.engine import carrying
 from vaultfs.engine.facts import year_of
 from vaultfs.engine.index import Index, Place
 from vaultfs.engine.replay import segment_frames
@@ -106,7 +106,7 @@ def test_any_mixture_settles_without_changing_an_answer(
     opened: Open, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """With small ranges and segments: records of one frame part ways, tombstones and aliases come along."""
-    monkeypatch.setattr(settle_module, "SEGMENT_TARGET", 12 * KIB)
+    monkeypatch.setattr(carrying, "SEGMENT_TARGET", 12 * KIB)
     chance = random.Random(seed)
     vault = opened()
     names = [vaultfs.Identifier("urn:x", str(n)) for n in range(4)]

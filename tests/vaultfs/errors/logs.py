@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from vaultfs_format.events.vault import VaultOpened
 from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
 from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
 from vaultfs_tools.auditing.offline import keys_in
@@ -82,6 +83,32 @@ def a_line_was_changed_where_it_was_kept(world: World) -> None:
         view = LogView(vault)
         line = JsonLines().checkpoint(view.origin, view.size, view.checkpoint())
         decode(line.replace(b'"size":', b'"size":1'))
+
+
+_NO_TIME = timedelta(0)
+
+
+@reaches("LogTooYoung")
+def the_log_of_today_is_to_be_pruned(world: World) -> None:
+    with world.opened() as vault:
+        vault.maintenance.prune_log(datetime.now(UTC))
+
+
+@reaches("LogStillNeeded")
+def somebody_needs_what_is_to_be_pruned(world: World) -> None:
+    with world.opened() as vault:
+        vault.settle()
+        vault.maintenance.prune_log(datetime.now(UTC), minimum_age=_NO_TIME, keep_from=1)
+
+
+@reaches("LogPrunedBefore")
+def an_export_ends_before_what_was_pruned(world: World) -> None:
+    with world.opened() as vault:
+        export(vault, world.stored / "log")
+        vault.note(VaultOpened)
+        vault.settle()
+        vault.maintenance.prune_log(datetime.now(UTC), minimum_age=_NO_TIME)
+        export(vault, world.stored / "log")
 
 
 def _refuse(_: bytes) -> vaultfs.PersonSignature:

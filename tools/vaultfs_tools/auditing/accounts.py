@@ -33,8 +33,9 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def about(told: Disclosures) -> Shown:
-    """Return whom the accounting is of, and the period."""
-    period = {"since": told.since.isoformat(), "until": told.until.isoformat()}
+    """Return whom the accounting is of, the period, and from which day of it on the log has all events."""
+    days = {"since": told.since, "until": told.until, "complete": told.complete}
+    period = {name: day.isoformat() for name, day in days.items()}
     return {"subject": told.proof.subject.hex(), **period}
 
 
@@ -98,13 +99,18 @@ def _markdown(told: Disclosures, rows: Sequence[Shown]) -> str:
     lines = [
         "# Accounting of disclosures (45 CFR 164.528)",
         "",
-        f"Of {facts['subject']}, from {facts['since']} to {facts['until']}.",
+        f"Of {facts['subject']}, from {facts['since']} to {facts['until']}.{_missing(told)}",
         "",
         _bar(COLUMNS.values()),
         _bar(["---"] * len(COLUMNS)),
         *(_bar(_plain(row[name]) for name in COLUMNS) for row in rows),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _missing(told: Disclosures) -> str:
+    whole = told.complete == told.since
+    return "" if whole else f" Of what was before {told.complete.isoformat()} the log is not kept any more."
 
 
 def _bar(cells: Iterable[str]) -> str:

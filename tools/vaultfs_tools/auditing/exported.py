@@ -51,6 +51,8 @@ class Examined:
     ----------
     head
         The checkpoint, where it can be read.
+    first
+        Index of the first entry that must be there: those before were pruned.
     files
         Tiles and bundles that were compared.
     beyond
@@ -62,6 +64,7 @@ class Examined:
     """
 
     head: Checkpoint | None = None
+    first: int = 0
     files: int = 0
     beyond: int = 0
     foreign: int = 0
@@ -91,15 +94,14 @@ def against_log(files: VaultFiles, content: Content, size: int, minimum: int) ->
     size
         Leaves of the log.
     minimum
-        Index of its first leaf.
+        Index of its first leaf: a tile or bundle may be missing of which all leaves, when it is full, lie before.
     """
-    done = Examined()
+    done = Examined(first=minimum)
     done.head = checkpoint_in(files, done, None)
     known = 0 if done.head is None else min(done.head.size, size)
-    needed = {one for one in tiles_of(known, 0, minimum) if begin_of(one) >= minimum}
-    for tile in there(files, done, needed, size):
+    for tile in there(files, done, set(tiles_of(known, 0, minimum)), size):
         # What was exported before its leaves were pruned stays: nothing is left to hold it against.
-        error = difference(files, tile, content(tile)) if begin_of(tile) >= minimum else None
+        error = difference(files, tile, content(tile)) if end_of(tile) > minimum else None
         if error is not None:
             done.note(error, tile.path)
     return done.sort()
@@ -133,7 +135,7 @@ def there(files: VaultFiles, done: Examined, needed: set[Tile], size: int) -> It
     size
         Leaves of which it is known.
     """
-    for tile in needed.union(_tiles(files, done)):
+    for tile in needed.union(tiles_in(files, done)):
         if _covered(tile, size):
             done.files += 1
             yield tile
@@ -141,7 +143,8 @@ def there(files: VaultFiles, done: Examined, needed: set[Tile], size: int) -> It
             done.beyond += 1
 
 
-def _tiles(files: VaultFiles, done: Examined) -> Iterator[Tile]:
+def tiles_in(files: VaultFiles, done: Examined) -> Iterator[Tile]:
+    """Yield the tiles and bundles that are there by their names; count other files."""
     for name in files.walk():
         if name != CHECKPOINT:
             try:
@@ -153,6 +156,11 @@ def _tiles(files: VaultFiles, done: Examined) -> Iterator[Tile]:
 def begin_of(tile: Tile) -> int:
     """Return the index of the first leaf below a tile."""
     return tile.index * WIDTH << HEIGHT * (tile.level or 0)
+
+
+def end_of(tile: Tile) -> int:
+    """Return the index behind the last leaf below a tile."""
+    return tile.index * WIDTH + tile.width << HEIGHT * (tile.level or 0)
 
 
 def _covered(tile: Tile, size: int) -> bool:

@@ -44,6 +44,12 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify-export`."""
     parser.add_argument("directory", metavar="DIR", type=Path, help="directory of the tiles, as `export` writes it")
     _add_keys(parser, required=True)
+    parser.add_argument(
+        "--first",
+        metavar="INDEX",
+        type=int,
+        help="first entry of a log that was pruned, as `verify` says it: all from there on must be there",
+    )
 
 
 def _add_keys(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -97,14 +103,16 @@ def _run_subject(args: argparse.Namespace) -> int:
         "index": proof.stated.index,
         "kind": "subject",
         "subject": proof.subject.hex(),
-        "total": proof.events + proof.total,
+        "first": proof.first,
+        "total": proof.total,
         "closed": proof.total - len(events),
         "events": events,
         "disclosures": stated,
     }
+    after = f"from its entry {proof.first:,} on, the first that was kept, and " if proof.first else ""
     lines = [
         f"proved: {facts['total']:,} events about {facts['subject']} in the log {head.origin}",
-        f"before its entry {proof.stated.index:,}, and no others",
+        f"{after}before its entry {proof.stated.index:,}, and no others",
         f"{len(events):,} are shown, {facts['closed']:,} are closed",
         *(f"{event['type']} at {time_text(cast('int', event['at']))}" for event in events),
         *(f"disclosed on {one['date']} to {one['recipient']} for {one['purpose']}" for one in stated),
@@ -125,13 +133,19 @@ def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, o
 
 def run_export(args: argparse.Namespace) -> int:
     """Check an exported log; print what was found."""
-    done = alone(VaultFiles(args.directory), keys_in(args.keys))
+    done = alone(VaultFiles(args.directory), keys_in(args.keys), args.first)
     wrong = [of_export(one) for one in done.found]
     size = None if done.head is None else done.head.size
-    facts = {"size": size, "files": done.files, "beyond": done.beyond, "foreign": done.foreign, "findings": wrong}
+    counts = {"files": done.files, "beyond": done.beyond, "foreign": done.foreign}
+    facts = {"size": size, "first": done.first, **counts, "findings": wrong}
     text = f"{size or 0:,} entries in {done.files:,} files, {done.beyond:,} files beyond, {done.foreign:,} foreign"
-    cli.emit(args, facts, [f"{'wrong' if wrong else 'good'}: {text}", *map(as_line, wrong)])
-    return cli.Exit.DAMAGED if wrong else cli.Exit.DONE
+    lines = [f"{'wrong' if wrong else 'good'}: {text}"]
+    if done.first:
+        lines.append(f"it begins at entry {done.first:,}: those before were pruned, or taken away")
+    cli.emit(args, facts, [*lines, *map(as_line, wrong)])
+    if wrong:
+        return cli.Exit.DAMAGED
+    return cli.Exit.ATTENTION if done.first and args.first is None else cli.Exit.DONE
 
 
 def keys_in(path: Path) -> list[VerifierKey]:

@@ -78,6 +78,7 @@ def _facts(report: Report) -> dict[str, object]:
         "vault": report.vault_id.hex(),
         "from": _shown(report.since),
         "to": _shown(report.until),
+        "complete_from": _shown(report.complete),
         "leaves": report.leaves,
         "events": report.events,
         "clock_steps_back": report.clock_steps,

@@ -66,13 +66,14 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
 
 
 def _against(view: LogView, path: Path) -> Examined:
+    from vaultfs.audit.errors import LogPrunedBefore
     from vaultfs.errors import LogDiverged
 
     done = exported.against_log(VaultFiles(path), view.content, view.size, view.minimum)
     if done.head is not None:
         try:
             view.check_grown_from(done.head)
-        except LogDiverged as error:
+        except (LogDiverged, LogPrunedBefore) as error:
             done.note(error, exported.CHECKPOINT)
     return done
 
@@ -97,6 +98,7 @@ def _text(
     directories: int,
 ) -> list[str]:
     text = f"{found.events:,} events in {found.leaves:,} leaves, {found.subjects:,} subjects, {found.signers:,} signers"
+    text += f", pruned before leaf {found.first:,}" if found.first else ""
     lines = [f"{'wrong' if wrong else 'good'}: {text}"]
     lines += map(as_line, wrong)
     lines += [f"damaged, and nothing of it lost: {one['file']}; vaultfs-fsck mends it" for one in healed]

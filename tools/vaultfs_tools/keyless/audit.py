@@ -39,11 +39,11 @@ def check_audit(
     own = head.live_set().encode()
     line = _Line(report, head, superblock)
     for audited in sorted(segments, key=lambda one: one.footer.first_leaf):
-        size = line.tree.size
-        if audited.footer.first_leaf != size:
-            report.add(
-                LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=audited.footer.first_leaf - size), audited.name
-            )
+        missing = audited.footer.first_leaf - line.tree.size
+        if missing > 0:
+            report.add(LeavesMissing(structure=Structure.AUDIT_ENTRY, leaves=missing), audited.name)
+        elif missing < 0:
+            report.add(Disagreement(structure=Structure.AUDIT_ENTRY, property=Property.FIRST_LEAF), audited.name)
         try:
             line.extend(audit_entries(files, audited), audited.name)
         except VaultError as error:
@@ -72,6 +72,9 @@ class _Line:
             with suppress(VaultError):  # it is reported where the signers are checked
                 superblock.check_line()
                 self._handovers = superblock.handovers()
+        for handover in self._handovers or ():
+            if handover.tree_size == self.tree.size:
+                self._hold_against(handover)
 
     def extend(self, entries: Iterable[bytes], name: str) -> None:
         """Add entries that stand in a file."""
@@ -88,10 +91,14 @@ class _Line:
         for handover in self._handovers or ():
             if self.tree.size < handover.tree_size <= first + len(entries):
                 self.tree.extend(hashes[self.tree.size - first : handover.tree_size - first])
-                if self.tree.root(merkle.AUDIT_EMPTY) != handover.tree_root:
-                    wrong = TreeMismatch(structure=Structure.SIGNER, leaves=self.tree.size, expected=handover.tree_size)
-                    self._report.add(wrong, self._vault)
+                self._hold_against(handover)
         self.tree.extend(hashes[self.tree.size - first :])
+
+    def _hold_against(self, handover: Handover) -> None:
+        """Report a handover that states another tree than this one, which is of its size."""
+        if self.tree.root(merkle.AUDIT_EMPTY) != handover.tree_root:
+            wrong = TreeMismatch(structure=Structure.SIGNER, leaves=self.tree.size, expected=handover.tree_size)
+            self._report.add(wrong, self._vault)
 
     def _strange(self, entries: Sequence[bytes]) -> Iterator[Property]:
         """Yield what entries state that is not so where they stand: who had to sign, or which leaf they are."""

@@ -16,7 +16,7 @@ from vaultfs_format.essentials import README, ZDICT
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.head import Head
 from vaultfs_format.healing import find_footer
-from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentHead
+from vaultfs_format.segment import SUPERBLOCK_SIZE, SegmentFooter, SegmentHead
 
 from vaultfs_tools.keyless import files as names
 from vaultfs_tools.keyless.errors import (
@@ -203,7 +203,7 @@ class _Judge:
 
 
 class _Merged:
-    """Tells segments that others have taken in: the head names some that hold all of their frames.
+    """Tells segments that nobody needs: the head names others that hold all of their frames, or they were pruned.
 
     The last settling has written these; or, where the mirror of a segment is left alone, any that is in force: the
     place of the mirror was not there when the segment was removed.
@@ -215,11 +215,13 @@ class _Merged:
         self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
 
     def holds(self, name: str) -> bool:
-        """Return whether a segment was written under an earlier head, and each of its frames is in one in force."""
+        """Return whether a segment is of an earlier head, and all its frames are in one in force, or it was pruned."""
         try:
             about = SegmentHead.decode(_beginning(self._files, name)[0])
             if about.generation >= self._head.generation:
                 return False
+            if about.frame_class is FrameClass.AUDIT and self._footer(name).audited.stop <= self._head.first_leaf:
+                return about.vault_id == self._head.vault_id
             wanted = about.frame_class, not self._is_left(name)
             if wanted not in self._taken:
                 self._taken[wanted] = self._taken_in(*wanted)
@@ -243,11 +245,16 @@ class _Merged:
     def _last(self, name: str) -> bool:
         return SegmentHead.decode(_beginning(self._files, name)[0]).generation == self._head.generation - 1
 
-    def _frame_ids(self, name: str) -> set[bytes]:
+    def _footer(self, name: str) -> SegmentFooter:
         with self._files.open(name) as file:
             footer = find_footer(file.read, file.size)
-            if footer is None:
-                raise FileMissing(structure=Structure.SEGMENT)
+        if footer is None:
+            raise FileMissing(structure=Structure.SEGMENT)
+        return footer
+
+    def _frame_ids(self, name: str) -> set[bytes]:
+        footer = self._footer(name)
+        with self._files.open(name) as file:
             rows = read_rows(file.read, footer.directory_offset, footer.directory_length, footer.frames)
             return {row.header.frame_id for _, row in rows}
 

@@ -41,7 +41,8 @@ def subject_proof(data: bytes, keys: list[str]) -> Facts:
     return {
         "subject": found.subject,
         "index": found.stated.index,
-        "count": found.events + found.total,
+        "first": found.first,
+        "count": found.total,
         "events": [_event(event) for event in found.about()],
         "recipients": [None if said is None else said.recipient for _, said in found.disclosed()],
     } | _head(head)

@@ -7,8 +7,9 @@ from vaultfs_format import merkle
 from vaultfs_format.act import Act
 from vaultfs_format.audit import ENTRY, AuditEntry, LeafKind, check_entries
 from vaultfs_format.head import Head
+from vaultfs_format.logbase import BasePart, LogBase
 from vaultfs_format.signing import Signer
-from vaultfs_format.subjectheads import BUCKETS, advanced, bucket_leaves, bucket_of, root, row_keys
+from vaultfs_format.subjectheads import BUCKETS, ROW, advanced, bucket_leaves, bucket_of, root, row_keys
 from vaultfs_format.suite import DEFAULT
 from vaultfs_format.witness import Witnessed
 
@@ -60,6 +61,14 @@ def subject_heads(data: bytes, subjects: list[bytes]) -> Facts:
             right = (entry.number, entry.commitment) == (index, whole)
             found.append({"index": index, "root": whole, "rows": b"".join(rows), "right": right})
     return {"stated": found}
+
+
+@operation
+def log_base(parts: list[bytes], first_leaf: int, pruned: list[bytes]) -> Facts:
+    """The base of a log of which a head states what was pruned, by its parts."""
+    found = LogBase.decode(DEFAULT, [BasePart.decode(part) for part in parts])
+    found.check(first_leaf, pruned)
+    return {"since": found.since, "peaks": found.edge.tree().peaks, "subjects": len(found.rows) // ROW}
 
 
 @operation

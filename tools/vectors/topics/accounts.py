@@ -77,6 +77,7 @@ class _Log:
         self.entries = [scenes.LIVE_SET]
         for commit, events in ((1, FIRST), (2, SECOND)):
             found = [AuditEntry(LeafKind.EVENT, commit, audit.commitment(DEFAULT, _salted(one))) for one in events]
+            self.first, self.before = len(self.entries), [*self.buckets]
             self._count(events, found)
             self.entries += found
             if commit == 2:
@@ -120,18 +121,25 @@ class _Log:
 
     def proof(self, subject: bytes = SUBJECT, groups: Sequence[Sequence[Event]] = ()) -> SubjectProof:
         """Return the proof of all events about a subject, by the last leaf of kind 3."""
-        tree, root = self._tree(self.buckets)
-        at = subjectheads.bucket_of(subjectheads.row_keys(DEFAULT, [subject])[0])
-        index = self.size - 2
-        path = tuple(inclusion_proof(NODES, tree, at, len(self.buckets)))
-        stated = Stated(index, self.inclusion(index), root, self.buckets[at], path)
+        stated = self._stated(subject, self.size - 2, self.buckets)
         counted = tuple(tuple(Counted(commit, _salted(one)) for one in group) for commit, group in enumerate(groups, 1))
-        return SubjectProof(FORMAT, subject, self.note.encode().decode(), stated, counted, 0, bytes(32), ())
+        return SubjectProof(FORMAT, subject, self.note.encode().decode(), stated, counted, None, ())
+
+    def base(self, subject: bytes = SUBJECT) -> Stated:
+        """Return the base of a proof, where the log was pruned behind the first leaf of kind 3."""
+        return self._stated(subject, self.first - 1, self.before)
+
+    def _stated(self, subject: bytes, index: int, buckets: Sequence[bytes]) -> Stated:
+        tree, root = self._tree(buckets)
+        at = subjectheads.bucket_of(subjectheads.row_keys(DEFAULT, [subject])[0])
+        path = tuple(inclusion_proof(NODES, tree, at, len(buckets)))
+        return Stated(index, self.inclusion(index), root, buckets[at], path)
 
 
 LOG = _Log()
 WHOLE = LOG.proof(SUBJECT, [[FIRST[0], FIRST[2]], SECOND])
 new = msgspec.structs.replace
+PRUNED = new(WHOLE, base=LOG.base(), groups=WHOLE.groups[1:])
 
 
 def cases() -> list[Case]:
@@ -168,6 +176,9 @@ def _subjects(topic: Topic) -> None:
     good(
         "subject-closed", "Events that are closed, and a statement of one that is open.", "SPR-4 SPR-20 SPR-21", closed
     )
+    good("subject-pruned", "The events behind the base of a log that was pruned.", "SPR-1 SPR-20", PRUNED)
+    nothing = new(LOG.proof(OTHER), base=LOG.base(OTHER))
+    good("subject-pruned-nothing", "A subject whose events were all pruned.", "SPR-20", nothing)
     good("subject-all-closed", "All events are closed.", "SPR-4 SPR-20", WHOLE.closed_but(lambda _: False))
     for name, comment, one in (
         ("statement-of-none", "A statement that no event has.", new(WHOLE, statements=(_other(),))),
@@ -190,16 +201,19 @@ def _shapes(topic: Topic) -> None:
         topic.bad(f"subject-{name}", comment, "subject-proof", f"SPR-{rule}", FieldInvalid, Structure.SUBJECT_PROOF,
                   rule, data=data, keys=KEYS)  # fmt: skip
 
-    def edited(**changes: Any) -> bytes:
+    def edited(without: str = "", **changes: Any) -> bytes:
         found = json.loads(WHOLE.encode()) | changes
-        return json.dumps({name: value for name, value in found.items() if value is not None}).encode()
+        return json.dumps({name: value for name, value in found.items() if name != without}).encode()
 
     bad("no-json", "No JSON.", 1, WHOLE.encode()[:-3])
-    bad("without-member", "A member is missing.", 1, edited(groups=None))
+    bad("without-member", "A member is missing.", 1, edited("groups"))
+    bad("without-base", "Nothing says whether the log was pruned.", 1, edited("base"))
     bad("more-members", "A member too many.", 1, edited(more=1))
     bad("other-format", "Another format.", 1, edited(format="vaultfs-subject-proof@v2"))
     bad("short-id", "A surrogate of 3 bytes.", 1, edited(subject="AAAA"))
-    bad("negative", "A negative count.", 1, edited(events=-1))
+    stated = json.loads(WHOLE.encode())["stated"]
+    bad("negative", "A negative index.", 1, edited(stated=stated | {"index": -1}))
+    bad("base-more", "A base with a member too many.", 1, edited(base=stated | {"more": 1}))
     bad("empty-group", "A group without events.", 3, new(WHOLE, groups=(*WHOLE.groups, ())).encode())
     torn = _Log(lambda buckets: [one + b"\0" if one else b"" for one in buckets])
     bad("torn-rows", "A bucket with a byte too many.", 2, torn.proof(SUBJECT, [[FIRST[0], FIRST[2]], SECOND]).encode())
@@ -229,7 +243,13 @@ def _changed(topic: Topic) -> None:
          new(WHOLE, groups=((first, Counted(1, _salted(FIRST[1])), second), last))),
         ("other-subject", "Another subject.", new(WHOLE, subject=OTHER)),
         ("subject-left-out", "A subject with events, and none of them.", new(WHOLE, groups=())),
-        ("head-before", "Events before the first group.", new(WHOLE, events=1)),
+        ("base-twice", "All events, and a base.", new(WHOLE, base=LOG.base())),
+        ("base-less", "The base is left out.", new(PRUNED, base=None)),
+        ("base-of-another", "The base of another subject.", new(PRUNED, base=LOG.base(OTHER))),
+        ("base-other-index", "Another leaf of the base.", new(PRUNED, base=new(LOG.base(), index=3))),
+        ("base-other-root", "Another root of the base.", new(PRUNED, base=new(LOG.base(), root=bytes(32)))),
+        ("base-other-rows", "Another bucket of the base.", new(PRUNED, base=new(LOG.base(), rows=b""))),
+        ("base-is-last", "The base is the leaf itself.", new(WHOLE, base=stated, groups=())),
         ("other-index", "Another leaf.", new(WHOLE, stated=new(stated, index=4))),
         ("other-root", "Another root of buckets.", new(WHOLE, stated=new(stated, root=bytes(32)))),
         ("other-rows", "Another bucket.", new(WHOLE, stated=new(stated, rows=b""))),

@@ -129,7 +129,7 @@ def _illegal_rows(topic: Topic) -> None:
         )
 
     bad("role-0", "Role 0.", 3, _row({"role": 0}))
-    bad("role-11", "Role 11, which is not defined.", 3, _row({"role": 11}), breaks="ENT-3 GEN-23")
+    bad("role-12", "Role 12, which is not defined.", 3, _row({"role": 12}), breaks="ENT-3 GEN-23")
     bad("reserved-byte", "The reserved byte at 7 is not zero.", 3, _row(raw={"7": b"\1"}), breaks="ENT-3 GEN-20")
     bad("reserved-bytes", "A reserved byte at 10 is not zero.", 3, _row(raw={"10": b"\1"}), breaks="ENT-3 GEN-20")
     link = Entry(Role.LINK, token=seeded("other", 16))

@@ -177,6 +177,7 @@ TABLE: Mapping[EventType, Row] = MappingProxyType(
         EventType.SUBJECT_ACCOUNTED: _dicom(_LOG_USED, "report", "R"),
         EventType.LOG_EXPORTED: _dicom(_LOG_USED, "extract", "R"),
         EventType.SUBJECT_DISCLOSED: _DISCLOSED,
+        EventType.LOG_PRUNED: _dicom(_LOG_USED, "destroy", "D"),
         EventType.LOG_REPORTED: _dicom(_LOG_USED, "report", "R"),
         EventType.ACCESS_DENIED: _dicom(_ALERT, _RESTRICTED),
         EventType.EPOCH_TURNING: _dicom(_ALERT, _CONFIGURED),

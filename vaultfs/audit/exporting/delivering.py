@@ -15,14 +15,14 @@ from pathlib import Path
 
 from vaultfs_format import merkle
 from vaultfs_format.events.vault import LogExported, Settled
+from vaultfs_format.head import Head
 from vaultfs_format.merkle import CompactRange
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.exporting.cursors import LOCK, SUFFIX, Cursor, alone, check_name, read_cursor, write_cursor
-from vaultfs.audit.exporting.errors import DeliveryOvertaken
 from vaultfs.audit.exporting.logged import Encoder
-from vaultfs.audit.exporting.reading import Openings, head_of, settled, steadily
+from vaultfs.audit.exporting.reading import Openings, check_kept, head_of, settled, steadily
 from vaultfs.audit.exporting.sinks import Sink
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import origin_of, signed_head
@@ -105,7 +105,7 @@ class Delivery:
         LogDiverged
             The log has not grown from what was delivered: nothing was sent.
         DeliveryOvertaken
-            The log was pruned beyond what was delivered.
+            The log was pruned beyond what was delivered: events are lost for the receiver.
         CursorDamaged, DeliveryBusy
         ReceiverFailed, or another error of the sink
         CommitmentMismatch, VaultDamaged, WriterPoisoned, Closed
@@ -166,8 +166,7 @@ class Delivery:
             return head.pruned_tree()
         if cursor.origin != self._origin or cursor.size > head.tree_size:
             raise LogDiverged(size=cursor.size)
-        if cursor.size < head.first_leaf:
-            raise DeliveryOvertaken(first=head.first_leaf, size=cursor.size)
+        check_kept(head, cursor.size)
         return cursor.tree(self._nodes)
 
     def _waiting(self, tree: CompactRange) -> tuple[int, bool]:
@@ -178,9 +177,10 @@ class Delivery:
         LogDiverged
             The log has not grown from the tree.
         """
-        return steadily(self._vault, lambda _: self._counted(tree))
+        return steadily(self._vault, lambda head: self._counted(head, tree))
 
-    def _counted(self, tree: CompactRange) -> tuple[int, bool]:
+    def _counted(self, head: Head, tree: CompactRange) -> tuple[int, bool]:
+        check_kept(head, tree.size)
         events, news = 0, False
         try:
             for leaf in read_leaves(self._vault, tree):

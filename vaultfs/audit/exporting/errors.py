@@ -83,7 +83,7 @@ class DeliveryBusy(VaultError):
 
 
 class DeliveryOvertaken(VaultError):
-    """The log was pruned beyond what was delivered."""
+    """The log was pruned beyond what was delivered: events are lost for the receiver."""
 
     code = 2612
     advice = (

@@ -11,6 +11,7 @@ from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.head import Head
 
 from vaultfs.audit.events import NOBODYS_SESSION
+from vaultfs.audit.exporting.errors import DeliveryOvertaken
 from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.view import origin_of
 from vaultfs.engine.leaves import Leaf, leaves, leaves_before
@@ -33,16 +34,30 @@ def settled(vault: Vault, first: int, end: int) -> Iterator[Leaf]:
     ------
     CommitmentMismatch, VaultDamaged
         The log is not the one that was written.
+    DeliveryOvertaken
+        It was pruned beyond what was read.
     Closed, Forked
     """
     index, head = first, head_of(vault)
     while index < min(end, head.tree_size):
+        check_kept(head, index)
         try:
             for leaf in _consecutive(vault, head, index, end):
                 index = leaf.index + 1
                 yield leaf
         except _MOVED:
             head = _moved(vault, head)
+
+
+def check_kept(head: Head, index: int) -> None:
+    """Check that a leaf that is to be read next was not pruned.
+
+    Raises
+    ------
+    DeliveryOvertaken
+    """
+    if index < head.first_leaf:
+        raise DeliveryOvertaken(first=head.first_leaf, size=index)
 
 
 _MOVED = (*DAMAGE, VaultMissing)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from vaultfs_format import merkle
 from vaultfs_format.events.records import RecordRead
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import LogExported, VaultClosed
-from vaultfs_format.merkle import CompactRange
 from vaultfs_format.tlog.keys import open_checkpoint
 
 import vaultfs
@@ -26,7 +24,7 @@ from tests.vaultfs.support import WHO, crashed, create, events_of, put, read_onl
 from vaultfs.audit.exporting import reading
 from vaultfs.audit.exporting.cursors import alone, lowest
 from vaultfs.audit.exporting.delivering import Delivered, Delivery
-from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, DeliveryOvertaken, ReceiverLost
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost
 from vaultfs.audit.exporting.logged import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import Message
 from vaultfs.audit.exporting.spool import FileSink
@@ -399,24 +397,6 @@ class TestAnotherLog:
         with pytest.raises(VaultDamaged):
             list(reading.settled(vault, 1, size))
         assert [leaf.index for leaf in found] == list(range(1, size))
-
-    def test_a_log_that_was_pruned_beyond_the_cursor_is_not_delivered(
-        self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path
-    ) -> None:
-        delivery(vault, kept, tmp_path / "c").run()
-        for _ in range(3):
-            put(vault)
-        vault.settle()
-        head = vault.engine.head
-        tree = CompactRange(merkle.audit_nodes(head.suite))
-        view = LogView(vault)
-        tree.extend(merkle.audit_leaf(head.suite, view.entry(index)) for index in range(head.tree_size - 2))
-        vault.engine.head = replace(head, first_leaf=tree.size, pruned=tuple(tree.peaks))
-        try:
-            with pytest.raises(DeliveryOvertaken):
-                delivery(vault, kept, tmp_path / "c").run()
-        finally:
-            vault.engine.head = head
 
 
 class TestCursors:
