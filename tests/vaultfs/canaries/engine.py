@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,10 @@ def live(watch: Watch, folder: Path) -> None:
         _shown(watch, vault, session, folder)
         delivered.deliver(watch, vault, PLANTED)
         witnessed.witness(watch, vault, PLANTED)
+        vault.settle()
+        pruned = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0))
+        watch.said(pruned)
+        assert pruned.leaves
     watch.files(folder)
     assert min(tally.counts[one] for one in (Counter.RECORDS_PUT, Counter.CONFLICTS, Counter.INDEX_REBUILDS)) > 0
     watch.said(str(vars(tally)))
