@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -93,6 +94,10 @@ def forget_caches(package: str) -> None:
                     clear()
 
 
+_CRASHES = sys.version_info < (3, 11, 7)
+"""CPython 3.11.2 crashes if garbage is collected while a generator begins under a profile function; 3.11.7 does not."""
+
+
 class Reach:
     """Notes which callables are called, in this thread and in those that are started meanwhile.
 
@@ -118,6 +123,7 @@ class Reach:
         self.returned = returned
         self.reached: set[str] = set()
         self._before: tuple[Any, Any] = (None, None)
+        self._paused = False
 
     @property
     def missing(self) -> list[str]:
@@ -126,6 +132,9 @@ class Reach:
 
     def __enter__(self) -> Self:
         self._before = sys.getprofile(), threading.getprofile()
+        self._paused = _CRASHES and gc.isenabled()
+        if self._paused:
+            gc.disable()
         threading.setprofile(self._note)
         sys.setprofile(self._note)
         return self
@@ -134,6 +143,8 @@ class Reach:
         own, started = self._before
         sys.setprofile(own)
         threading.setprofile(started)
+        if self._paused:
+            gc.enable()
 
     def _note(self, frame: FrameType, event: str, argument: Any) -> None:
         if event not in {"call", "return"}:

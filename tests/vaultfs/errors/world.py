@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import pickle
@@ -85,7 +84,6 @@ class World:
     """What a scenario works with. Everything below `stored` is searched in the end."""
 
     def __init__(self, pristine: Path, folder: Path, watch: Watch) -> None:
-        gc.collect()  # of scenarios before: CPython 3.11.2 was seen to crash collecting below deep generators
         self.pristine = pristine
         self.stored, self.sources, self.hidden = folder / "stored", folder / "sources", folder / "hidden"
         for directory in (self.stored, self.sources, self.hidden):
