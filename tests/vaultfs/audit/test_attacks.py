@@ -287,7 +287,7 @@ def prolonged(entries: Entries) -> Entries:
 
 def changed(at: int, **fields: int | bytes) -> Callable[[Entries], Entries]:
     def change(entries: Entries) -> Entries:
-        made = replace(AuditEntry.decode(entries[at]), **fields).encode()  # type: ignore[arg-type]
+        made = replace(AuditEntry.decode(entries[at]), **fields).encode()  # type: ignore[arg-type] # of any field
         return [*entries[:at], made, *entries[at:][1:]]
 
     return change
