@@ -36,7 +36,7 @@ def test_calls_may_fail_or_be_the_last(program: Program, calls: Counter[str], in
     for injection in list(injections(calls))[::31]:
         inject(program, in_memory / "run", injection, tally)
     assert tally.injected > 7
-    assert tally.endings["killed"] > 3
+    assert tally.endings["killed"] > 1
     assert tally.endings["done"] < tally.injected - tally.endings["killed"]
 
 

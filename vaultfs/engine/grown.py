@@ -57,8 +57,8 @@ def _diverged_inside(vfs: Vfs, layout: Layout, head: Head, checkpoints: list[Che
 
 
 def _roots(tree: CompactRange, batches: Iterable[list[bytes]], sizes: Sequence[int]) -> dict[int, bytes]:
-    """Extend a tree by leaf hashes; return the roots that it has on the way, at sizes that ascend."""
-    roots = {tree.size: tree.root(merkle.AUDIT_EMPTY)}
+    """Extend a tree by leaf hashes; return the roots that it has on the way, at sizes that ascend, and of size 0."""
+    roots = {0: merkle.AUDIT_EMPTY, tree.size: tree.root(merkle.AUDIT_EMPTY)}
     for leaves in batches:
         start, done = tree.size, 0
         for size in sizes[bisect_right(sizes, start) : bisect_right(sizes, start + len(leaves))]:

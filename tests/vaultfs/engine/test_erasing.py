@@ -7,26 +7,28 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from vaultfs_format.keyring import Turn
 from vaultfs_format.suite import DEFAULT
 
 from vaultfs.engine import erasing
 from vaultfs.engine.erasing import rekey_aliases
 from vaultfs.engine.index import HANDLE, Index
-from vaultfs.keys.chain import KeyChain, new_keyring
+from vaultfs.keys.chain import KeyChain, new_keyring, turned_keyring
 from vaultfs.kinds import encode_names
 
 VAULT = bytes(range(16))
 BLOCK = 500
 
 
-def chain(epoch: int) -> KeyChain:
-    """Return the keys of an epoch."""
-    root = os.urandom(32)
-    keyring = new_keyring(DEFAULT, VAULT, epoch, root, encode_names([], []), bytes(96), 1, bytes(96))
-    return KeyChain(DEFAULT, epoch, root, keyring)
+def two_epochs() -> tuple[KeyChain, KeyChain]:
+    """Return the keys of the first epoch of a vault, and those of the next."""
+    old, new = os.urandom(32), os.urandom(32)
+    first = new_keyring(DEFAULT, VAULT, 1, old, encode_names([], []), bytes(96), 1, bytes(96))
+    second = turned_keyring(first, old, 2, new, {}, Turn(time=1))
+    return KeyChain(DEFAULT, 1, old, first), KeyChain(DEFAULT, 2, new, second)
 
 
-OLD, NEW = chain(1), chain(2)
+OLD, NEW = two_epochs()
 Aliases = list[tuple[bytes, bytes, bytes]]
 """Identifier token, subject, and frame of each."""
 

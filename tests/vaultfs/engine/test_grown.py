@@ -13,7 +13,9 @@ from vaultfs_format.merkle import AUDIT_EMPTY
 from vaultfs_format.tlog.checkpoint import Checkpoint
 
 import vaultfs
+from tests.vaultfs.engine.years import Site
 from tests.vaultfs.support import create, get, put, read_only
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.view import LogView
 from vaultfs.engine.grown import diverged
 
@@ -59,11 +61,17 @@ def test_entries_beside_the_head_of_another_log_prove_nothing(vault: vaultfs.Vau
     assert wrong(vault, known[:-1], another) == known[:-1]
 
 
-def test_nothing_is_known_of_sizes_whose_leaves_were_pruned(vault: vaultfs.Vault, known: list[Checkpoint]) -> None:
-    view = LogView(vault)
-    size = next(s for s in range(2, view.size) if s & (s - 1) == 0)
-    pruned = replace(vault.engine.head, first_leaf=size, pruned=(view._hashes.read(size.bit_length() - 1, 0),))
-    assert wrong(vault, [known[size - 1]], pruned) == [known[size - 1]]
+def test_of_a_log_that_was_pruned_only_sizes_from_there_on_and_none_are_told(site: Site) -> None:
+    site.prune()
+    view = LogView(site.vault)
+    first = site.vault.engine.head.first_leaf
+    roots = [root_at(view._nodes, view._hashes, size, AUDIT_EMPTY) for size in (0, first, first + 1)]
+    known = [Checkpoint(view.origin, size, root) for size, root in zip((0, first, first + 1), roots, strict=True)]
+    assert wrong(site.vault, known) == []
+    others = [replace(one, root=bytes(32)) for one in known]
+    assert wrong(site.vault, others) == others
+    with pytest.raises(LogPrunedBefore):
+        wrong(site.vault, [Checkpoint(view.origin, first - 1, bytes(32))])
 
 
 def test_a_reader_is_not_told_of_damage_because_segments_were_merged_meanwhile(tmp_path: Path) -> None:
