@@ -13,6 +13,7 @@ from itertools import pairwise
 from vaultfs_format import merkle
 from vaultfs_format.audit import ENTRY, SALT, AuditEntry, LeafKind, check_entries
 from vaultfs_format.errors import Fact, FileId, VaultError
+from vaultfs_format.events.keys import EpochTurned
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.handover import Handover, signer_at
 from vaultfs_format.head import Head, SegmentRow
@@ -58,6 +59,11 @@ class Checking:
         self._sections: list[Section] = []
         self._subjects: list[bytes] = []
         self._events = 0
+        self._turns: list[int] = []
+        """Events of turns: what is recorded with one, the next settling counts."""
+        self._last_head = -1
+        self._uncounted: int | None = None
+        """Index of the leaf of a settling before which are events that no heads count."""
 
     def run(self, journals: Sequence[LiveJournal]) -> Verified:
         """Check everything that is settled, and journals that follow."""
@@ -66,7 +72,10 @@ class Checking:
         for live in journals:
             self._journal(live)
         if self._next == self._head.tree_size - 1:  # the head's own leaf stands in no file until a journal repeats it
+            self._settled(self._next)
             self._grow(self._head.live_set().encode())
+        if self._heads is not None and self._uncounted is not None:
+            self._note(Part.SUBJECTS, CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=self._uncounted))
         self._reach(max(self._next, self._head.tree_size))
         subjects = 0 if self._heads is None else self._heads.subjects
         signers = 1 + len(self._handovers)
@@ -166,6 +175,8 @@ class Checking:
             except DAMAGE as error:
                 raise placed(error, section.place(index)) from None
             subjects.append(subject_of(event))
+            if isinstance(event, EpochTurned):
+                self._turns.append(index)
             see(index, event)
         self._events += len(salted)
 
@@ -192,9 +203,12 @@ class Checking:
             return
         entry = AuditEntry.decode(data)
         wrong = CommitmentMismatch(structure=Structure.AUDIT_ENTRY, **place)
-        if entry.kind is LeafKind.LIVESET and entry.signer != signer_at(self._handovers, index + 1):
-            self._note(Part.SIGNER, wrong)
+        if entry.kind is LeafKind.LIVESET:
+            self._settled(index)
+            if entry.signer != signer_at(self._handovers, index + 1):
+                self._note(Part.SIGNER, wrong)
         if entry.kind is LeafKind.SUBJECTS:
+            self._uncounted = None
             if entry.number != index:
                 self._note(Part.ENTRY, wrong)
                 self._heads = None
@@ -203,6 +217,13 @@ class Checking:
                 if self._heads.entry() != entry:
                     self._note(Part.SUBJECTS, wrong)
                     self._heads = None
+
+    def _settled(self, index: int) -> None:
+        """Note, at the leaf of a head, whether a settling left events uncounted."""
+        turned = any(self._last_head < one < index for one in self._turns)
+        if self._heads is not None and self._heads.waiting and not turned and self._uncounted is None:
+            self._uncounted = index
+        self._last_head = index
 
     # The tree.
 

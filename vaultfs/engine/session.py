@@ -46,14 +46,14 @@ from vaultfs.engine.records import (
     locate,
     read_record,
 )
+from vaultfs.engine.searching import people, records_of
 from vaultfs.engine.state import State, States
-from vaultfs.engine.subjects import decode_identifier, linked, one_subject, subjects_of
+from vaultfs.engine.subjects import identifiers_of, subjects_of
 from vaultfs.errors import (
     AccessDenied,
     AttestationFailed,
     Closed,
     Deleted,
-    IndexDamaged,
     KindUnknown,
     NotFound,
     ReadOnly,
@@ -276,7 +276,7 @@ class Session:
         upper = None if until is None else ClinicalDate.of(until)
         with self.noting_absence(RecordsSearched, None, number or 0, 0):
             try:
-                subjects = self._host.steady(lambda: self._people(subject, follow_links=follow_links))
+                subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
             except NotFound:
                 self.authorize(Action.SEARCH, kind, None)  # who may not search is not told who is unknown
                 raise
@@ -285,7 +285,7 @@ class Session:
 
         def read() -> list[RecordInfo]:
             with self.engine.index.snapshot():
-                return [info for one in subjects for info in self._records_of(one, number, lower, upper)]
+                return [info for one in subjects for info in records_of(self.engine, one, number, lower, upper)]
 
         with timed(self.engine.metrics, Timing.SEARCH):
             found = self._host.steady(read)
@@ -293,48 +293,6 @@ class Session:
         counts = Tallies(info.subject for info in found)
         self._note([self.event(RecordsSearched, one, number or 0, counts[one], Outcome.DONE) for one in subjects])
         return found
-
-    def _people(self, subject: Identifier | SubjectId, *, follow_links: bool) -> list[SubjectId]:
-        if isinstance(subject, Identifier):
-            one = one_subject(self.engine, subjects_of(self.engine, subject))
-            if one is None:
-                raise NotFound
-            subject = one
-        return linked(self.engine, subject) if follow_links else [subject]
-
-    def _records_of(
-        self, subject: bytes, kind: int | None, since: ClinicalDate | None, until: ClinicalDate | None
-    ) -> Iterator[RecordInfo]:
-        for handle in self._frames_of(subject, since, until):
-            frame = self.engine.store.load(handle)
-            if frame.block.subject != subject:
-                raise IndexDamaged
-            for row, entry in enumerate(frame.block.entries):
-                if entry.role != Role.RECORD or (kind is not None and entry.kind != kind):
-                    continue
-                number = entry.incarnation.to_bytes(4, "big") + entry.number.to_bytes(8, "big")
-                info = self._visible(Located(number, frame, entry, frame.commits[row]))
-                if info is not None and _within(info.date, since, until):
-                    yield info
-
-    def _frames_of(self, subject: bytes, since: ClinicalDate | None, until: ClinicalDate | None) -> Iterator[int]:
-        with self.engine.index.reading() as txn:
-            frames = self.engine.index.frames_of(txn, subject)
-        for handle, first, last in frames:
-            # A year's slack: the index keeps wall-clock years, the search compares instants.
-            early = since is not None and last < since.instant().year - 1
-            late = until is not None and first > until.instant().year + 1
-            if not early and not late:
-                yield handle
-
-    def _visible(self, located: Located) -> RecordInfo | None:
-        """Return the record if this is the version that is to be seen now."""
-        try:
-            current = find_version(self.engine, located.number, None)
-        except Deleted:
-            return None
-        same = current.entry.version == located.entry.version
-        return info_of(self.engine, located) if same else None
 
     def subjects(self, identifier: Identifier) -> list[SubjectId]:
         """Return every subject for which an identifier is asserted."""
@@ -349,22 +307,9 @@ class Session:
         self.check()
         self.authorize(Action.SEARCH, None, subject)
         with self.noting_absence(IdentifiersListed, subject, 0):
-            found = self._host.steady(lambda: list(self._identifiers(subject)))
+            found = self._host.steady(lambda: identifiers_of(self.engine, subject))
         self._note([self.event(IdentifiersListed, subject, len(found), Outcome.DONE)])
         return found
-
-    def _identifiers(self, subject: SubjectId) -> Iterator[Identifier]:
-        with self.engine.index.reading() as txn:
-            unit = self.engine.index.unit(txn, subject)
-            handles = self.engine.index.alias_frames(txn, subject)
-        if unit is None:
-            raise NotFound
-        for handle in handles:
-            frame = self.engine.store.load(handle)
-            body = self.engine.store.body(frame)
-            for entry in frame.block.entries:
-                if entry.role == Role.ALIAS:
-                    yield decode_identifier(body[entry.offset : entry.offset + entry.length])
 
     def all_subjects(self) -> Iterator[SubjectId]:
         """Yield every subject of the vault, `NOBODY` first; the list is taken when the iteration begins."""
@@ -482,12 +427,3 @@ class Session:
 def asked_id(record_id: bytes) -> bytes | None:
     """Return what was asked for where it can be a record id."""
     return record_id if len(record_id) == RECORD_ID else None
-
-
-def _within(date: ClinicalDate | None, since: ClinicalDate | None, until: ClinicalDate | None) -> bool:
-    if since is None and until is None:
-        return True
-    if date is None:
-        return False
-    instant = date.instant()
-    return (since is None or instant >= since.instant()) and (until is None or instant < until.instant())

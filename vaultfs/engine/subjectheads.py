@@ -115,6 +115,11 @@ class Heads:
                 raise IndexDamaged
         return rows
 
+    @property
+    def waiting(self) -> bool:
+        """Whether events were counted of which no heads were made."""
+        return bool(self._pending)
+
     def rows(self) -> bytes:
         """Return the rows of the buckets that are other ones now."""
         return b"".join([rows for _, rows in sorted(self.changed.items())])

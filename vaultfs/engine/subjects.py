@@ -41,6 +41,31 @@ def _confirmed(engine: View, token: bytes, subject: bytes, handle: int) -> Subje
     return SubjectId(subject)
 
 
+def identifiers_of(engine: View, subject: bytes) -> list[Identifier]:
+    """Return the identifiers that are asserted for a subject.
+
+    Raises
+    ------
+    NotFound
+        There is no such subject.
+    """
+    with engine.index.reading() as txn:
+        unit = engine.index.unit(txn, subject)
+        handles = engine.index.alias_frames(txn, subject)
+    if unit is None:
+        raise NotFound
+    found = []
+    for handle in handles:
+        frame = engine.store.load(handle)
+        body = engine.store.body(frame)
+        found += [
+            decode_identifier(body[entry.offset : entry.offset + entry.length])
+            for entry in frame.block.entries
+            if entry.role == Role.ALIAS
+        ]
+    return found
+
+
 def linked(engine: View, subject: bytes) -> list[SubjectId]:
     """Return a subject and all that are linked to it, directly or through others."""
     found, pending = {bytes(subject)}, [bytes(subject)]

@@ -17,7 +17,10 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, crashed, delete, get, put, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
 from vaultfs.audit.events import subject_of
+from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
+from vaultfs.audit.verifying import check_log, verify
+from vaultfs.engine import carrying
 from vaultfs.engine.index import BUCKET
 from vaultfs.engine.subjectheads import recount
 from vaultfs.errors import CommitmentMismatch
@@ -267,6 +270,28 @@ def test_a_leaf_that_states_other_heads_is_found_by_counting(opened: Open, monke
     vault.settle()  # goes on, and states what is right
     log = log_of(vault)
     assert log[stated(log)[-1]].entry.commitment == root_of(heads_of(log))
+
+
+def test_a_settling_that_counts_nobody_is_found_until_the_next_one_counts(
+    vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that states no heads would leave accountings without proof for ever, and nobody would notice."""
+    live(vault, 1)
+    vault.settle()
+    verify(vault)
+    with monkeypatch.context() as patched:
+        patched.setattr(carrying, "count", lambda *_: None)
+        live(vault, 2)
+        vault.settle()
+        (found,) = check_log(vault).findings
+        assert (found.part, found.index) == (Part.SUBJECTS, vault.engine.head.tree_size - 1)
+        live(vault, 3)
+        vault.settle()
+        (again,) = check_log(vault).findings
+        assert (again.part, again.index) == (found.part, found.index)
+    put(vault)
+    vault.settle()
+    verify(vault)
 
 
 @pytest.mark.parametrize("index", [True, False])

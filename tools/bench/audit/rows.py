@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,11 +117,13 @@ def measured_by(kind: type[Log], ways: Sequence[Way], events: int) -> tuple[str,
 
 def _taken(log: Log, way: Way, calls: int) -> Taken:
     waits: list[list[float]] = [[] for _ in range(way.producers)]
+    given = [_accesses(number) for number in range(way.producers)]
     with ThreadPoolExecutor(way.producers) as pool:
 
         def all_at_once() -> None:
             for one in [
-                pool.submit(_produce, log, way.window, calls, number, into) for number, into in enumerate(waits)
+                pool.submit(_produce, log, way.window, calls, accesses, into)
+                for accesses, into in zip(given, waits, strict=True)
             ]:
                 one.result()
 
@@ -128,9 +131,8 @@ def _taken(log: Log, way: Way, calls: int) -> Taken:
     return Taken(spent, way.producers * calls * way.window, [wait for one in waits for wait in one])
 
 
-def _produce(log: Log, window: int, calls: int, number: int, waits: list[float]) -> None:
+def _produce(log: Log, window: int, calls: int, given: Iterator[Access], waits: list[float]) -> None:
     """Write events, and note how long each call took."""
-    given = _accesses(number)
     for _ in range(calls):
         accesses = [next(given) for _ in range(window)]
         begun = time.perf_counter()
@@ -139,12 +141,11 @@ def _produce(log: Log, window: int, calls: int, number: int, waits: list[float])
 
 
 def _accesses(number: int) -> Iterator[Access]:
-    """Yield accesses of one session, to records of many patients."""
+    """Return what yields accesses of one session, to records of many patients; these are made at once."""
     chance = random.Random(SEED + number)  # noqa: S311 - whose records are read
     session = chance.randbytes(16)
     subjects = [chance.randbytes(16) for _ in range(_SUBJECTS)]
-    while True:
-        yield Access(session, chance.choice(subjects), chance.randbytes(16))
+    return (Access(session, chance.choice(subjects), chance.randbytes(16)) for _ in repeat(None))
 
 
 def whole(setting: Setting) -> list[Outcome]:
