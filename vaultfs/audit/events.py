@@ -22,6 +22,7 @@ from vaultfs.errors import FieldInvalid, Structure
 __all__ = [
     "FIRST_VERSION",
     "NOBODYS_SESSION",
+    "NOTHING",
     "Event",
     "EventType",
     "Outcome",
@@ -34,6 +35,7 @@ __all__ = [
     "record_event_end",
     "record_event_start",
     "sealable",
+    "sealable_each",
     "subject_created_event",
     "unsealed",
 ]
@@ -79,10 +81,28 @@ class Sealable(NamedTuple):
     commitments: list[bytes]
 
 
+NOTHING = Sealable([], [])
+
+
 def sealable(suite: Suite, events: Sequence[bytes]) -> Sealable:
     """Return encoded events, each with a fresh salt, in chunks, and their commitments."""
-    salts = os.urandom(audit.SALT * len(events))
+    return sealable_each(suite, [events])[0]
+
+
+def sealable_each(suite: Suite, many: Sequence[Sequence[bytes]]) -> list[Sealable]:
+    """Return what `sealable` does, of the events of several commits: their salts are drawn at once."""
+    events = [event for each in many for event in each]
+    salts = os.urandom(audit.SALT * len(events)) if events else b""
     salted = [salts[at : at + audit.SALT] + data for at, data in zip(count(0, audit.SALT), events, strict=False)]
+    commitments, found, at = audit.commitments(suite, salted), [], 0
+    for each in many:
+        end = at + len(each)
+        found.append(Sealable(_chunks(salted[at:end]), commitments[at:end]) if each else NOTHING)
+        at = end
+    return found
+
+
+def _chunks(salted: Sequence[bytes]) -> list[bytes]:
     chunks: list[bytes] = []
     pieces: list[bytes] = []
     size = 0
@@ -94,7 +114,7 @@ def sealable(suite: Suite, events: Sequence[bytes]) -> Sealable:
             pieces, size = [], 0
     if pieces:
         chunks.append(b"".join(pieces))
-    return Sealable(chunks, audit.commitments(suite, salted))
+    return chunks
 
 
 @lru_cache(256)

@@ -35,13 +35,15 @@ MAX_PATIENCE = 0.0005
 class _Ticket:
     """An intent on its way: done with an error, or done and committed."""
 
-    __slots__ = ("commit", "done", "error", "intent")
+    __slots__ = ("commit", "done", "error", "intent", "told")
 
     def __init__(self, intent: Intent) -> None:
         self.intent = intent
         self.done = False
         self.error: VaultError | None = None
         self.commit = 0
+        self.told = threading.Lock()
+        """Taken by who waits to be told of it; whoever tells it lets go of it."""
 
     def fail(self, error: VaultError) -> None:
         # Each waiter raises an error of its own: threads must not share a traceback.
@@ -88,10 +90,12 @@ class Committer:
         self._check_protect = check_protect
         self._grown = grown
         self._mutex = threading.Lock()
-        """Of `_turn`; taken by itself: an interrupt that comes while a condition is entered would leave it locked."""
-        self._turn = threading.Condition(self._mutex)
+        """Of what follows. Each waits for a lock of its own, and is told once: a condition would wake all for one."""
         self._queue: deque[_Ticket] = deque()
         self._next: _Ticket | None = None
+        self._waiting: list[_Ticket] = []
+        self._missing: tuple[int, threading.Lock] | None = None
+        """How long the queue has to become for a group that waits for more, and what it waits at."""
         self._timer: threading.Timer | None = None
         self._crowd = 0
         """Commits that the last group took in, and those that came meanwhile."""
@@ -118,6 +122,9 @@ class Committer:
         try:
             with self._mutex:
                 self._queue.append(ticket)
+                if self._missing is not None and len(self._queue) >= self._missing[0]:
+                    self._missing[1].release()
+                    self._missing = None
                 metrics.set(Gauge.QUEUE, len(self._queue))
             while not ticket.done:
                 self._lead_or_wait(ticket)
@@ -141,20 +148,14 @@ class Committer:
         """
         lock = self._engine.lock
         if not lock.acquire(blocking=False):
-            with self._mutex:
-                if self._next is not None:
-                    self._turn.wait()
-                    return
-                self._next = ticket
+            if not self._is_next(ticket):
+                ticket.told.acquire()
+                return
             try:
                 lock.acquire()
-            except BaseException:
+            finally:
                 with self._mutex:
                     self._next = None
-                    self._turn.notify_all()
-                raise
-            with self._mutex:
-                self._next = None
         try:
             if not ticket.done:
                 if ticket.intent.durable:
@@ -162,23 +163,58 @@ class Committer:
                 self._lead()
         finally:
             lock.release()
-            with self._mutex:
-                self._turn.notify_all()
+            self._tell()
+
+    def _is_next(self, ticket: _Ticket) -> bool:
+        """Return whether a thread is to wait for the lock; if not, it is to wait until it is told."""
+        with self._mutex:
+            if self._next is None:
+                self._next = ticket
+                return True
+            ticket.told.acquire(blocking=False)
+            if ticket.done:
+                ticket.told.release()
+            else:
+                self._waiting.append(ticket)
+        return False
+
+    def _tell(self) -> None:
+        """Tell those whose tickets are done, and, where nobody waits for the lock, one of the others to do so."""
+        with self._mutex:
+            waiting, self._waiting = self._waiting, []
+            go_on = self._next is None
+            for ticket in waiting:
+                if ticket.done or go_on:
+                    go_on = go_on and ticket.done
+                    ticket.told.release()
+                else:
+                    self._waiting.append(ticket)
 
     def _withdraw(self, ticket: _Ticket) -> None:
         """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
         with self._mutex:
-            if ticket in self._queue:
+            if self._next is ticket:
+                self._next = None
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            queued = ticket in self._queue
+            if queued:
                 self._queue.remove(ticket)
-                return
-        with self._engine.lock:
-            pass
+        self._tell()
+        if not queued:
+            with self._engine.lock:
+                pass
 
     def _gather(self) -> None:
         """Let those come back who were just told, so that one sync serves all: as many as there were, for a moment."""
-        until = time.perf_counter() + self._patience
-        while len(self._queue) < self._crowd and time.perf_counter() < until:
-            time.sleep(0)
+        with self._mutex:
+            if len(self._queue) >= self._crowd:
+                return
+            come = threading.Lock()
+            come.acquire()
+            self._missing = self._crowd, come
+        come.acquire(timeout=self._patience)
+        self._missing = None
 
     def _lead(self) -> None:
         tickets: list[_Ticket] = []
@@ -196,6 +232,7 @@ class Committer:
                     ticket.fail(CommitUnknown())
             self._crowd = len(tickets) + len(self._queue)
         if accepted and self._engine.grown():
+            self._tell()  # they need not stand through a settling
             self._grown()
 
     def _take(self, taken: list[_Ticket]) -> None:
@@ -258,7 +295,7 @@ class Committer:
 
     def _write(self, tickets: Sequence[_Ticket]) -> None:
         """Write what `tickets` hold, then tell them. Whatever goes wrong poisons the writer."""
-        writing = [ticket for ticket in tickets if ticket.intent.frames or ticket.intent.events.chunks]
+        writing = [ticket for ticket in tickets if ticket.intent.writes()]
         try:
             if writing and not self._append(writing):
                 self._go_on_without_space(writing)

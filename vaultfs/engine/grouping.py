@@ -15,7 +15,7 @@ from vaultfs_format.frame import FrameClass
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset
 from vaultfs_format.suite import Suite
 
-from vaultfs.audit.events import Sealable
+from vaultfs.audit.events import Sealable, sealable_each
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.index import PLACE, Container, ContainerKind
@@ -43,6 +43,9 @@ class Intent:
         Versions of control states that must be current.
     states
         Versions of control states that this intent makes current.
+    unsalted
+        Encoded events that come behind the others. They are salted with those of other commits when the group is made:
+        it is not worth asking the operating system for each salt by itself.
     durable
         False for audit events that may become durable a little later.
     protects
@@ -57,6 +60,7 @@ class Intent:
 
     frames: list[Drafted]
     events: Sealable
+    unsalted: Sequence[bytes] = ()
     bases: dict[bytes, int] = field(default_factory=dict)
     versions: dict[bytes, int] = field(default_factory=dict)
     unclaimed: set[bytes] = field(default_factory=set)
@@ -71,6 +75,10 @@ class Intent:
 
     def __post_init__(self) -> None:
         self.carry(self.frames, self.events)
+
+    def writes(self) -> bool:
+        """Return whether there is anything to write: what only relies on something is checked."""
+        return bool(self.frames or self.events.chunks or self.unsalted)
 
     def carry(self, frames: list[Drafted], events: Sealable) -> None:
         """State what is to be written."""
@@ -92,11 +100,13 @@ class GroupBuilder:
             audit.append(engine.head.live_set().encode())
         self.leaves, self.events = len(audit), 0
         chunks: list[tuple[int, bytes]] = []
-        for commit, intent in enumerate(intents, start=self._first_commit):
+        salted = sealable_each(engine.suite, [intent.unsalted for intent in intents])
+        for commit, (intent, others) in enumerate(zip(intents, salted, strict=True), start=self._first_commit):
             self._frames += [(drafted, ((len(drafted.facts.keys), commit),)) for drafted in intent.frames]
-            chunks += [(commit, chunk) for chunk in intent.events.chunks]
-            audit.append(encode_events(commit, intent.events.commitments))
-            self.events += len(intent.events.commitments)
+            commitments = intent.events.commitments + others.commitments
+            chunks += [(commit, chunk) for chunk in intent.events.chunks + others.chunks]
+            audit.append(encode_events(commit, commitments))
+            self.events += len(commitments)
         self.leaves += self.events
         self._frames += audit_frames(engine.suite, chunks)
         self._audit = b"".join(audit)

@@ -13,7 +13,7 @@ from vaultfs_format.head import Head, SegmentRow
 
 from vaultfs import processes
 from vaultfs.access.policy import Policy
-from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
+from vaultfs.audit.events import NOBODYS_SESSION, NOTHING, Event, encode_event
 from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine import rebuild
 from vaultfs.engine.attesting import tokens_of
@@ -346,7 +346,7 @@ class Vault:
 
     def record(self, events: Sequence[Event], *, durable: bool) -> None:
         """Write audit events, durably or so that they become durable within `Options.sync_bound`."""
-        self.committer.commit(Intent([], encoded(self.engine.suite, *events), durable=durable))
+        self.committer.commit(Intent([], NOTHING, [encode_event(event) for event in events], durable=durable))
         self._upkeep.after_commit()
 
     def state(self, namespace: str, key: bytes) -> State:

@@ -451,6 +451,27 @@ def _commit_quietly(txn: vaultfs.Transaction) -> None:
         txn.commit()
 
 
+def test_those_whose_commit_is_durable_need_not_wait_for_a_settling(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = opened(options=vaultfs.Options(settle_bytes=50_000))
+    with session(vault) as s:
+        transactions = [s.transaction() for _ in range(3)]
+        for txn in transactions:
+            txn.put(os.urandom(50_000), kind="Observation", subject=None)
+        others_are_told, waited = threading.Event(), []
+        monkeypatch.setattr(vault.committer, "_grown", lambda: waited.append(others_are_told.wait(30)))
+        with ThreadPoolExecutor(3) as pool:
+            with vault.engine.lock:
+                done = [pool.submit(txn.commit) for txn in transactions]
+                while len(vault.committer._queue) < 3:
+                    time.sleep(0.001)
+            while sum(one.done() for one in done) < 2:
+                time.sleep(0.001)
+            others_are_told.set()
+        assert waited == [True]
+
+
 def test_commits_settle_the_journal_when_it_has_grown(opened: Open) -> None:
     vault = opened(options=vaultfs.Options(settle_bytes=50_000))
     ids = [put(vault, os.urandom(1000)) for _ in range(100)]
