@@ -7,7 +7,7 @@ made any further, and where events are, the heads of subjects cannot: what follo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 
 from vaultfs_format import merkle
@@ -19,6 +19,7 @@ from vaultfs_format.handover import Handover, signer_at
 from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.healing import examine
 
+from vaultfs.audit.errors import SubjectsUncounted
 from vaultfs.audit.events import Event, decode_event, subject_of
 from vaultfs.audit.findings import Finding, Healed, Part, Verified
 from vaultfs.engine.engine import LiveJournal, View
@@ -75,7 +76,7 @@ class Checking:
             self._settled(self._next)
             self._grow(self._head.live_set().encode())
         if self._heads is not None and self._uncounted is not None:
-            self._note(Part.SUBJECTS, CommitmentMismatch(structure=Structure.AUDIT_ENTRY, leaf=self._uncounted))
+            self._note(Part.SUBJECTS, SubjectsUncounted(leaf=self._uncounted))
         self._reach(max(self._next, self._head.tree_size))
         subjects = 0 if self._heads is None else self._heads.subjects
         signers = 1 + len(self._handovers)
@@ -131,10 +132,11 @@ class Checking:
         except DAMAGE as error:
             self._note(Part.FILE, placed(error, {"file": FileId.of(row.segment_id)}))
             self._tree = self._heads = None
-        with closing(open_segment(self._engine.vfs, self._engine.layout, row)) as segment:
+            return
+        with suppress(*DAMAGE), closing(open_segment(self._engine.vfs, self._engine.layout, row)) as segment:
             damage = examine(segment.sliced, segment.file.size())
-        if damage:
-            self._healed.append(Healed(FileId.of(row.segment_id), len(damage.slices)))
+            if damage:
+                self._healed.append(Healed(FileId.of(row.segment_id), len(damage.slices)))
 
     def _journal(self, live: LiveJournal) -> None:
         header, journal = live.journal.header, live.journal
@@ -220,10 +222,11 @@ class Checking:
 
     def _settled(self, index: int) -> None:
         """Note, at the leaf of a head, whether a settling left events uncounted."""
-        turned = any(self._last_head < one < index for one in self._turns)
+        turns = [one for one in self._turns if one > self._last_head]  # entries are taken later than their events
+        turned = bool(turns) and turns[0] < index
         if self._heads is not None and self._heads.waiting and not turned and self._uncounted is None:
             self._uncounted = index
-        self._last_head = index
+        self._turns, self._last_head = turns, index
 
     # The tree.
 

@@ -1,4 +1,4 @@
-"""Errors of the retention of the log, 2660 to 2669, in the same tree and registry as all others."""
+"""Errors of the log as a whole, 2660 to 2669, in the same tree and registry as all others."""
 
 from __future__ import annotations
 
@@ -29,4 +29,14 @@ class LogPrunedBefore(VaultError):
     advice = (
         "Keep it: it may be the only witness of what was pruned. Export into a new directory; open the vault without "
         "that anchor, and let another witness begin. Prune from now on only as far as all of them have come."
+    )
+
+
+class SubjectsUncounted(VaultError):
+    """Events about subjects were settled, and no heads of subjects count them: no accounting of them can be proved."""
+
+    code = 2663
+    advice = (
+        "Settle the vault, as vaultfs-maintain does, and verify again: what could not be read when it was settled is "
+        "counted then. If it is said again of a log that can be read, do not trust the program that writes the vault."
     )

@@ -14,7 +14,7 @@ class Part(Enum):
     FILE: entries are missing, or cannot be read. EVENT: an event is missing, cannot be read, or is not the one that its
     entry commits to. ENTRY: an entry does not follow the format, or states what is not so. TREE: the entries do not
     give the root that a signer has signed. SIGNER: a part was signed by another than it should. SUBJECTS: the log
-    states other heads of subjects than its events give.
+    states other heads of subjects than its events give, or none.
     """
 
     FILE = "file"

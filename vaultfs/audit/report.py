@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vaultfs_format.events.vault import LogReported
+from vaultfs_format.stanzas import stanza_id
 
 from vaultfs.audit.events import NOBODYS_SESSION
-from vaultfs.audit.tallying import Table, Tally
+from vaultfs.audit.tallying import Table, Tally, stands
 from vaultfs.audit.verifying import checked
+from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.logbase import kept_since
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid
+from vaultfs.keys.lifecycle import KeyKind, KeyRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,9 @@ class Report:
 def report(vault: Vault, since: int, until: int) -> Report:
     """Return a report on a time; that it was made is recorded first, and is in it where that lies in the time.
 
-    Reads and checks the whole log: who opened a session before the time may act in it. It is an act of the vault's
-    keeper: no policy is asked.
+    The vault is settled before, so that what readers of other processes have logged so far is in it. The whole log is
+    read and checked: who opened a session before the time may act in it. It is an act of the vault's keeper: no policy
+    is asked.
 
     Parameters
     ----------
@@ -103,13 +107,24 @@ def report(vault: Vault, since: int, until: int) -> Report:
     engine = vault.engine
     engine.check_writable()
     vault.record([LogReported(engine.options.clock(), NOBODYS_SESSION, since, until)], durable=True)
-    tally = Tally(since, until)
-    found = checked(vault, tally.see)
+    vault.settle()
+    found, tally = checked(vault, lambda: Tally(since, until))
     rows = [Row(table, key, count.count, count.first, count.last) for table, key, count in tally.rows()]
-    rows += _health(vault)
+    rows += [*_key_states(vault), *_health(vault)]
     complete = max(since, kept_since(engine, engine.head))
     counts = found.leaves, tally.events, tally.steps, len(found.healed)
     return Report(vault.id, since, until, complete, *counts, tuple(rows))
+
+
+def _key_states(vault: Vault) -> Iterator[Row]:
+    """Yield in which state each key is now."""
+    superblock, _ = read_superblock(vault.engine.vfs, vault.engine.layout, vault.engine.head)
+    refs = [KeyRef.epoch(number) for number in range(1, vault.engine.head.epoch + 1)]
+    refs += [KeyRef.signer(one.number) for one in superblock.signers()]
+    refs += [KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, one)) for one in superblock.stanzas]
+    now = vault.engine.options.clock()
+    for ref in refs:
+        yield Row(Table.KEY_STATES, stands(ref.kind, ref.id, vault.lives.life(ref).at(now)), 1)
 
 
 def _health(vault: Vault) -> Iterator[Row]:
@@ -119,6 +134,7 @@ def _health(vault: Vault) -> Iterator[Row]:
         "files_lost": len(found.lost),
         "files_damaged": len(found.damaged),
         "scrub_overdue_seconds": round(found.overdue),
+        **({} if found.scrubbed is None else {"scrub_age_seconds": round(found.scrubbed)}),
         "mirrors_missing": found.mirrors_missing,
         "copies_unpaired": found.unpaired,
         "epoch_stores": found.epoch_stores,

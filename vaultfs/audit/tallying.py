@@ -9,6 +9,7 @@ from typing import NamedTuple
 from vaultfs_format.events import keys, records, vault
 from vaultfs_format.events.base import Event, EventType, Outcome
 from vaultfs_format.events.codec import CLASSES
+from vaultfs_format.events.disclosures import SubjectDisclosed
 from vaultfs_format.events.session import SessionOpened
 
 from vaultfs.access.policy import Action
@@ -28,8 +29,9 @@ _STEP = 1_000_000
 class Table(StrEnum):
     """What is counted: by the principal (PERSON), the surrogate of the subject (PATIENT), or what its name says.
 
-    CLOCK_STEPS lists the leaves at which the time goes back by a second or more, with the seconds; the events that were
-    merged from readers have times of their own. LOG_GIVEN is what was given out of the log itself.
+    KEYS is what was done to keys; KEY_STATES lists how each epoch, signer and recipient stands now. CLOCK_STEPS lists
+    the leaves at which the time goes back by a second or more, with the seconds; the events that were merged from
+    readers have times of their own. LOG_GIVEN is what was given out of the log itself.
     """
 
     SESSIONS_BY_PERSON = "sessions_by_person"
@@ -52,6 +54,7 @@ class Table(StrEnum):
     EPOCHS = "epochs"
     DISPOSALS = "disposals"
     UPKEEP = "upkeep"
+    KEY_STATES = "key_states"
     CLOCK_STEPS = "clock_steps"
     HEALTH = "health"
 
@@ -75,7 +78,9 @@ _PLAIN: Mapping[type[Event], Table] = {
 }
 """Events that are counted by their type. Those of the vault itself that are not here are upkeep."""
 
+_DISCLOSURES = (records.SubjectExported, SubjectDisclosed)
 _ACCESS = {one for one in CLASSES.values() if one.__module__ == records.__name__} - {records.AccessDenied, *_PLAIN}
+_ACCESS |= {*_DISCLOSURES}
 _RECIPIENTS = (keys.RecipientAdded, keys.RecipientRemoved, keys.RecipientRenewed)
 _KEY_STATES = (keys.KeyStateSet, keys.KeyStatePassed)
 
@@ -194,7 +199,7 @@ class Tally:
             self._add(Table.BREAK_GLASS_ACCESS_BY_PERSON, who.principal, event.at)
             if about:
                 self._add(Table.BREAK_GLASS_ACCESS_BY_PATIENT, subject, event.at)
-        if isinstance(event, records.SubjectExported):
+        if isinstance(event, _DISCLOSURES):
             self._add(Table.DISCLOSURES_BY_PATIENT, subject, event.at)
             self._add(Table.DISCLOSED_RECORDS_BY_PATIENT, subject, event.at, event.records)
 
@@ -206,7 +211,7 @@ class Tally:
         elif isinstance(event, _RECIPIENTS):
             self._add(Table.RECIPIENTS, f"{_type(event)} {event.stanza.hex()}", event.at)
         elif isinstance(event, _KEY_STATES):
-            key = f"{_key(event.key_kind, event.key)} {_name(KeyState, event.state)}"
+            key = stands(event.key_kind, event.key, event.state)
             self._add(Table.KEYS, f"{_type(event)} {key}", event.at)
         elif isinstance(event, keys.SignerAdded):
             self._add(Table.KEYS, f"{_type(event)} {event.signer}", event.at)
@@ -240,6 +245,8 @@ def _name(of: type[EventType | Action | KeyKind | KeyState], number: int) -> str
     return of(number).name.lower() if number in {*of} else str(number)
 
 
-def _key(kind: int, key: bytes) -> str:
+def stands(kind: int, key: bytes, state: int) -> str:
+    """Return which key it is, and its state, for people."""
     numbered = kind in {KeyKind.EPOCH, KeyKind.SIGNER}
-    return f"{_name(KeyKind, kind)} {int.from_bytes(key, 'little') if numbered else key.hex()}"
+    which = int.from_bytes(key, "little") if numbered else key.hex()
+    return f"{_name(KeyKind, kind)} {which} {_name(KeyState, state)}"

@@ -70,6 +70,8 @@ class Health:
         Ids of the files in which reads have met damage that is not repaired yet.
     overdue
         Seconds by which a whole round of scrubbing is late.
+    scrubbed
+        Seconds since the last whole round; None where there was none.
     mirrors_missing
         Segments without the mirror that they should have; 0 where mirrors are not wanted.
     unpaired
@@ -92,6 +94,7 @@ class Health:
     lost: frozenset[bytes]
     damaged: frozenset[bytes]
     overdue: float
+    scrubbed: float | None
     mirrors_missing: int
     unpaired: int
     epoch_stores: int
@@ -120,6 +123,7 @@ def health(
     limits, engine = thresholds or Thresholds(), vault.engine
     engine.check()
     now = engine.options.clock()
+    scrubbed = round_of(vault).completed
     with engine.lock:
         head = engine.head
         named = {row.segment_id for row in head.segments}
@@ -127,6 +131,7 @@ def health(
             frozenset(round_of(vault).lost) & named,
             frozenset(engine.store.damaged),
             overdue(vault, limits.scrub_period),
+            (now - scrubbed) / _MICROSECONDS if scrubbed else None,
             len(missing_mirrors(engine)),
             len(unpaired(engine.vfs, engine.layout, head)),
             holders(engine.stores, head),

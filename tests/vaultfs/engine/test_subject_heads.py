@@ -17,6 +17,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, crashed, delete, get, put, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
 from vaultfs.audit.events import subject_of
+from vaultfs.audit.errors import SubjectsUncounted
 from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import check_log, verify
@@ -285,6 +286,7 @@ def test_a_settling_that_counts_nobody_is_found_until_the_next_one_counts(
         vault.settle()
         (found,) = check_log(vault).findings
         assert (found.part, found.index) == (Part.SUBJECTS, vault.engine.head.tree_size - 1)
+        assert isinstance(found.error, SubjectsUncounted)
         live(vault, 3)
         vault.settle()
         (again,) = check_log(vault).findings
