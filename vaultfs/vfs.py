@@ -35,6 +35,8 @@ _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 _MAX_VECTOR = 512
 """Buffers handed to one writev; Linux takes up to 1,024 (IOV_MAX)."""
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+"""Who opens a pipe must not wait for its other end; of a regular file it changes nothing."""
 _LOCK_INTERVAL = 0.02
 """Seconds between two attempts to take the writer's lock."""
 
@@ -184,9 +186,13 @@ class Vfs:
             return self.file(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
 
     def open(self, path: Path, *, writable: bool = False) -> File:
-        """Open a file that exists."""
+        """Open a file that exists. What is no regular file, a pipe for example, is refused as damaged storage is."""
         with converted():
-            return self.file(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC), path)
+            descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | _NONBLOCK)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise StorageFailed(errno=errno.EISDIR)
+            return self.file(descriptor, path)
 
     def file(self, descriptor: int, path: Path) -> File:  # noqa: ARG002 - for those that watch files by name
         """Return the file that `create` and `open` give out."""

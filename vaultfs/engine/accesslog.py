@@ -223,6 +223,8 @@ class AccessLog:
             with self._lock:
                 if self._closed:
                     raise Closed  # while this waited, and what was to be made durable could not be
+                if self._failed:
+                    raise WriterPoisoned  # the system says it once: another sync would seem to have done it
                 last = journal.last_group
             self._end_left()
             if journal.durable < number:
@@ -250,7 +252,13 @@ class AccessLog:
             if self._timer is None and not self._closed:
                 self._timer = threading.Timer(self._options.sync_bound, self._sync_buffered)
                 self._timer.daemon = True
-                self._timer.start()
+                with suppress(RuntimeError):  # there are as many threads as there may be, or the interpreter ends
+                    self._timer.start()
+                    return
+                self._timer = None
+            else:
+                return
+        self.sync()
 
     def _sync_buffered(self) -> None:
         with self._lock:

@@ -93,7 +93,7 @@ class Committer:
         """Of what follows. Each waits for a lock of its own, and is told once: a condition would wake all for one."""
         self._queue: deque[_Ticket] = deque()
         self._next: _Ticket | None = None
-        self._waiting: list[_Ticket] = []
+        self._waiting: dict[_Ticket, None] = {}
         self._missing: tuple[int, threading.Lock] | None = None
         """How long the queue has to become for a group that waits for more, and what it waits at."""
         self._timer: threading.Timer | None = None
@@ -122,9 +122,10 @@ class Committer:
         try:
             with self._mutex:
                 self._queue.append(ticket)
-                if self._missing is not None and len(self._queue) >= self._missing[0]:
-                    self._missing[1].release()
+                missing = self._missing
+                if missing is not None and len(self._queue) >= missing[0]:
                     self._missing = None
+                    missing[1].release()
                 metrics.set(Gauge.QUEUE, len(self._queue))
             while not ticket.done:
                 self._lead_or_wait(ticket)
@@ -144,26 +145,21 @@ class Committer:
         """Lead, or return when another thread has led.
 
         One thread alone waits for the lock, to lead next; were all to wait for it, those whose tickets are done would
-        have to stand through the next sync to learn of it. A thread that holds the lock already leads at once.
+        have to stand through the next sync to learn of it. A thread that has the lock already leads at once.
         """
-        lock = self._engine.lock
-        if not lock.acquire(blocking=False):
-            if not self._is_next(ticket):
-                ticket.told.acquire()
-                return
+        if not self._engine.holds_lock() and not self._is_next(ticket):
+            ticket.told.acquire()
+            return
+        with self._engine.lock:  # an interrupt may come behind every other way to take it, and leave it taken for good
             try:
-                lock.acquire()
-            finally:
-                with self._mutex:
+                if self._next is ticket:
                     self._next = None
-        try:
-            if not ticket.done:
-                if ticket.intent.durable:
-                    self._gather()
-                self._lead()
-        finally:
-            lock.release()
-            self._tell()
+                if not ticket.done:
+                    if ticket.intent.durable:
+                        self._gather()
+                    self._lead()
+            finally:
+                self._tell()
 
     def _is_next(self, ticket: _Ticket) -> bool:
         """Return whether a thread is to wait for the lock; if not, it is to wait until it is told."""
@@ -175,28 +171,29 @@ class Committer:
             if ticket.done:
                 ticket.told.release()
             else:
-                self._waiting.append(ticket)
+                self._waiting[ticket] = None
         return False
 
     def _tell(self) -> None:
-        """Tell those whose tickets are done, and, where nobody waits for the lock, one of the others to do so."""
+        """Tell those whose tickets are done, and, where nobody waits for the lock, one of the others to do so.
+
+        Whoever was interrupted within tells the rest: to be told twice does no harm.
+        """
         with self._mutex:
-            waiting, self._waiting = self._waiting, []
             go_on = self._next is None
-            for ticket in waiting:
+            for ticket in tuple(self._waiting):
                 if ticket.done or go_on:
                     go_on = go_on and ticket.done
-                    ticket.told.release()
-                else:
-                    self._waiting.append(ticket)
+                    if ticket.told.locked():
+                        ticket.told.release()
+                    del self._waiting[ticket]
 
     def _withdraw(self, ticket: _Ticket) -> None:
         """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
         with self._mutex:
             if self._next is ticket:
                 self._next = None
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
+            self._waiting.pop(ticket, None)
             queued = ticket in self._queue
             if queued:
                 self._queue.remove(ticket)
@@ -390,7 +387,11 @@ class Committer:
         if self._timer is None:
             self._timer = threading.Timer(self._engine.options.sync_bound, self._sync_buffered)
             self._timer.daemon = True
-            self._timer.start()
+            try:
+                self._timer.start()
+            except RuntimeError:  # there are as many threads as there may be, or the interpreter ends: nobody waits
+                self._timer = None
+                self.sync()
 
     def _sync_buffered(self) -> None:
         with self._engine.lock:

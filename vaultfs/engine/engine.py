@@ -142,6 +142,10 @@ class View:
         if not self.closed:
             self.condition = Condition.POISONED
 
+    def holds_lock(self) -> bool:
+        """Return whether it is this thread that has `lock`."""
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]  # noqa: SLF001 - as conditions ask
+
     def check(self) -> None:
         """Refuse a closed vault, and one that was opened before a fork.
 

@@ -6,6 +6,7 @@ is interrupted, and whichever copy of a journal comes back, is gone on with from
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from vaultfs.errors import (
     FieldInvalid,
     FormatError,
     NotAuthentic,
+    StorageFailed,
+    StorageReadOnly,
     Structure,
     Unsupported,
     VaultDamaged,
@@ -40,7 +43,7 @@ from vaultfs.errors import (
 from vaultfs.vfs import File, path_lock
 
 NAMESPACE = "vaultfs.access"
-"""Control states: journal id to the number of the last group that is merged."""
+"""Control states: journal id to the last group that is merged, as `_MARK`."""
 
 _BATCH = 4 * limits.MIB
 """Bytes of events after which a commit is made of them."""
@@ -48,7 +51,11 @@ _BATCH = 4 * limits.MIB
 _PATIENCE = 5.0
 """Seconds to wait for readers that are beginning a journal; after that no journal is taken for abandoned."""
 
-_NUMBER = 8
+_MARK = struct.Struct("<QQ32s")
+"""Number of a group, where it ends in the file, and its chain value."""
+
+_UNREADABLE = (StorageFailed, StorageReadOnly)
+"""What is raised of a file that another account, or a bad sector, keeps from being read."""
 
 
 @dataclass(slots=True)
@@ -62,7 +69,8 @@ class Merged:
     removed
         Access journals that nobody needs any more.
     kept
-        Access journals that are damaged, or of a newer program: what is good of them is merged, and they stay.
+        Access journals that are damaged, of a newer program, or of another account that keeps them to itself: what is
+        good of them and can be read is merged, and they stay.
     """
 
     events: int = 0
@@ -72,9 +80,9 @@ class Merged:
 
 @dataclass(slots=True)
 class _Batch:
-    """Events on their way into one commit, and the number of the last group that they are of."""
+    """Events on their way into one commit, and which group is the last that they are of: see `_MARK`."""
 
-    group: int
+    mark: tuple[int, int, bytes]
     chunks: list[bytes] = field(default_factory=list)
     commitments: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -134,6 +142,9 @@ class Merger:
             file = vfs.open(path)
         except VaultMissing:
             return None
+        except _UNREADABLE:
+            merged.kept += 1
+            return None
         journal = None
         try:
             journal = self._checked(file)
@@ -143,6 +154,8 @@ class Merger:
                 merged.removed += 1
             else:
                 merged.kept += 1
+        except _UNREADABLE:
+            merged.kept += 1
         finally:
             if journal is None:
                 file.close()
@@ -169,28 +182,26 @@ class Merger:
         """
         key = journal.header.journal_id
         state = self._states.read(NAMESPACE, key)
-        mark = int.from_bytes(state.value or b"", "little")
-        version = state.version
+        mark, version, good = _marked(state.value), state.version, True
         batch = _Batch(mark)
-        good = True
         place = self._places.pop(key, None)
-        if place is not None and place[0] == mark:
+        if place is not None and place[0] == mark[0]:
             journal.go_on(place)
+        elif mark[0]:
+            journal.go_on((*mark, mark[0], False))
         try:
             for scanned in journal.scan(stop=journal.file.size()):
-                if scanned.group.number <= mark:
-                    continue
                 for chunk, commitments in self._events(journal, scanned):
                     batch.chunks.append(chunk)
                     batch.commitments += commitments
                     batch.size += len(chunk)
-                batch.group = scanned.group.number
+                batch.mark = scanned.group.number, journal.end, journal.chain
                 if batch.size >= _BATCH:
                     version = self._write(key, version, batch, merged)
-                    batch = _Batch(batch.group)
+                    batch = _Batch(batch.mark)
             if abandoned:  # while somebody writes, the end is unfinished at any time
                 journal.check_tail(journal.durable)
-        except (VaultDamaged, FormatError, NotAuthentic):
+        except (VaultDamaged, FormatError, NotAuthentic, StorageFailed):
             good = False
             merged.kept += 1
         if batch.chunks:
@@ -228,7 +239,21 @@ class Merger:
         note = AccessMerged(engine.options.clock(), NOBODYS_SESSION, key, count)
         chunks, commitments = encoded(engine.suite, note)
         events = Sealable([*chunks, *batch.chunks], [*commitments, *batch.commitments])
-        value = batch.group.to_bytes(_NUMBER, "little")
-        self._commit(control_intent(engine, NAMESPACE, key, value, version, events))
+        self._commit(control_intent(engine, NAMESPACE, key, _MARK.pack(*batch.mark), version, events))
         merged.events += count
         return version + 1
+
+
+def _marked(value: bytes | None) -> tuple[int, int, bytes]:
+    """Return the last group of a journal that was merged, from a control state.
+
+    Raises
+    ------
+    FieldInvalid
+    """
+    if value is None:
+        return 0, HEADER_SIZE, b""
+    if len(value) != _MARK.size:
+        raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
+    number, end, chain = _MARK.unpack(value)
+    return number, end, chain

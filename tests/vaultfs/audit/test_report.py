@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from vaultfs_format.events.base import Event, UnknownEvent
+from vaultfs_format.events.disclosures import Basis, SubjectDisclosed
 from vaultfs_format.events.keys import (
     CryptoperiodSet,
     EpochTurned,
@@ -27,13 +28,14 @@ from vaultfs_format.events.vault import AccessMerged, LogReported, SegmentRepair
 
 import vaultfs
 from tests.vaultfs.audit.small import in_order, of
-from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, create, events, lost, put, read_only, reopen
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, create, events, events_of, lost, put, read_only, reopen
 from vaultfs import Outcome
 from vaultfs.audit.report import Report, report
 from vaultfs.audit.tallying import LISTED, Table, Tally
 from vaultfs.errors import AccessDenied as Denied
 from vaultfs.errors import ArgumentInvalid, NoRecipientMatches, NotFound, VaultDamaged
 from vaultfs.keys import PrivateKey
+from vaultfs.storage.scrub import scrub
 
 HOUR = 3_600_000_000
 START = 1_700_000_000_000_000
@@ -168,7 +170,7 @@ class TestTables:
         with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
             put(vault)
             assert "scrub_age_seconds" not in counts(report(vault, 0, ALWAYS), Table.HEALTH)
-            vault.maintenance.scrub()
+            scrub(vault, seconds=60)
             clock.now += HOUR
             assert 3600 <= counts(report(vault, 0, ALWAYS), Table.HEALTH)["scrub_age_seconds"] < 3700
 
@@ -223,8 +225,7 @@ class TestTime:
 
 def test_that_a_report_was_made_is_in_the_log(vault: vaultfs.Vault) -> None:
     found = report(vault, 17, ALWAYS)
-    *_, last = events(vault)
-    assert isinstance(last, LogReported)
+    *_, last = events_of(vault, LogReported)
     assert (last.since, last.until) == (17, ALWAYS)
     assert counts(found, Table.LOG_GIVEN)["log_reported"] >= 1
 
@@ -237,7 +238,7 @@ def test_a_report_is_shown_without_names(whole: Report) -> None:
 def test_reads_of_another_process_are_counted_while_it_goes_on(vault: vaultfs.Vault) -> None:
     with read_only(vault.path) as reader, reader.session(vaultfs.Principal("far-away"), "TREAT") as session:
         session.subjects(MRN)
-        reader.finish()
+        reader._log.sync()
         assert counts(report(vault, 0, ALWAYS), Table.ACCESS_BY_PERSON)["far-away"] == 1
 
 

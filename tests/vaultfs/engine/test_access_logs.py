@@ -40,8 +40,9 @@ from tests.vaultfs.support import (
 from vaultfs import EventType
 from vaultfs.audit.log import read_leaves
 from vaultfs.engine.opening import Opener
-from vaultfs.errors import Closed, StorageFailed, StorageFull, VaultError, VaultMissing, WriterPoisoned
+from vaultfs.errors import Closed, StorageFailed, StorageFull, StorageReadOnly, VaultError, VaultMissing, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
+from vaultfs.vfs import File, Vfs
 
 
 def logs(directory: Path) -> list[Path]:
@@ -122,6 +123,24 @@ class TestMerging:
             assert again.merge_access_logs().events == 1
             assert counting.acts - before < 20
         assert before > 50
+
+    def test_what_another_process_has_merged_is_not_read_again(self, opened: Open) -> None:
+        """Else who opens a vault would wait for all that running readers have ever logged."""
+        vault = opened()
+        path, record = vault.path, put(vault)
+        with read_only(path) as reader, reader.session(WHO, "TREAT") as s:
+            for _ in range(50):
+                s.get(record)
+            vault.merge_access_logs()
+            vault.close()
+            counting = Chased(lambda: None)
+            with reopen(path, vfs=counting) as again:
+                before = counting.acts
+                s.get(record)
+                assert again.merge_access_logs().events == 1
+                assert before < 50
+                assert counting.acts - before < 20
+                assert reads(again, record) == 51
 
     def test_events_keep_their_order_and_their_times(self, vault: vaultfs.Vault) -> None:
         times = iter(range(1000, 2000))
@@ -380,6 +399,57 @@ class TestDurability:
             s.get(record)
         reader.close()
 
+    def test_two_reads_whose_sync_fails_are_both_kept_back(self, vault: vaultfs.Vault) -> None:
+        """The system tells of a failed sync once: the next one would seem to have made both durable."""
+        record, begun, go_on = put(vault), threading.Event(), threading.Event()
+
+        class Failing(FaultyVfs):
+            """A disk whose next sync fails, once another read waits for one."""
+
+            armed = False
+
+            def file(self, descriptor: int, path: Path) -> File:
+                file = super().file(descriptor, path)
+                sync = file.sync
+
+                def failing() -> None:
+                    if self.armed:
+                        self.armed = False
+                        begun.set()
+                        go_on.wait(30)
+                        raise StorageFailed(errno=errno.EIO)
+                    sync()
+
+                file.sync = failing  # type: ignore[method-assign]
+                return file
+
+        vfs = Failing()
+        with read_only(vault.path, vfs=vfs) as reader:
+            s = reader.session(WHO, "TREAT", strict=True)
+            vfs.armed = True
+            found: list[str] = []
+
+            def read() -> None:
+                try:
+                    s.get(record)
+                    found.append("data")
+                except VaultError as error:
+                    found.append(type(error).__name__)
+
+            threads = [threading.Thread(target=read) for _ in range(2)]
+            threads[0].start()
+            assert begun.wait(30)
+            journal = reader._log._journal
+            assert journal is not None
+            written = journal.last_group
+            threads[1].start()
+            while journal.last_group == written:
+                time.sleep(0.001)
+            go_on.set()
+            for one in threads:
+                one.join(30)
+        assert sorted(found) == ["StorageFailed", "WriterPoisoned"]
+
     def test_a_full_disk_at_the_end_of_a_file_ends_reading_coded(
         self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -421,6 +491,41 @@ def test_the_vault_opens_whatever_lies_among_its_access_logs(opened: Open) -> No
     vault.close()
     (vault.path / "journal" / f"{1:032x}.vacc").write_bytes(os.urandom(10_000))
     assert get(opened(), record) == b"data"
+
+
+def test_what_is_no_file_among_the_access_logs_keeps_nobody_waiting(opened: Open) -> None:
+    vault = opened()
+    record = put(vault)
+    vault.close()
+    (vault.path / "journal" / f"{1:032x}.vacc").mkdir()
+    os.mkfifo(vault.path / "journal" / f"{2:032x}.vacc")
+    vault = opened()
+    assert vault.merge_access_logs().kept == 2
+    assert get(vault, record) == b"data"
+
+
+def test_a_log_that_another_account_keeps_to_itself_stops_nothing(opened: Open, tmp_path: Path) -> None:
+    vault = opened()
+    record, path = put(vault), vault.path
+    with read_only(path) as reader:
+        get(reader, record)
+        (log,) = logs(path / "journal")
+        kept = tmp_path / "kept"
+        shutil.copy(log, kept)
+    vault.close()
+    shutil.copy(kept, log)
+
+    class Other(Vfs):
+        """A disk with one file of somebody else's."""
+
+        def open(self, path: Path, *, writable: bool = False) -> File:
+            if path == log:
+                raise StorageReadOnly(errno=errno.EACCES)
+            return super().open(path, writable=writable)
+
+    with reopen(path, vfs=Other()) as again:
+        assert again.merge_access_logs().kept == 1
+        again.settle()
 
 
 def test_merging_needs_an_open_vault(opened: Open) -> None:

@@ -156,6 +156,9 @@ class TestCommit:
             def release(self) -> None:
                 real.release()
 
+            def _is_owned(self) -> bool:
+                return bool(real._is_owned())  # type: ignore[attr-defined]
+
             def __enter__(self) -> bool:
                 return self.acquire()
 

@@ -245,7 +245,63 @@ say("end")
 """
 
 
+INTERRUPTED_AMONG_OTHERS = """
+import signal, threading
+from vaultfs_format.events.vault import VaultOpened
+armed = False
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+def attempt(record):
+    global armed
+    try:
+        armed = True
+        while True:
+            record()
+    except (KeyboardInterrupt, VaultError):
+        pass
+    finally:
+        armed = False
+vault = reopen(path)
+stop, trials = time.monotonic() + float(sys.argv[2]), 0
+while time.monotonic() < stop:
+    def record(vault=vault):
+        vault.record([VaultOpened(1, bytes(16))], durable=True)
+    def produce(record=record):
+        try:
+            for _ in range(12): record()
+        except VaultError:
+            pass
+    others = [threading.Thread(target=produce, daemon=True) for _ in range(6)]
+    for one in others: one.start()
+    signal.setitimer(signal.ITIMER_REAL, 0.0005 + trials % 23 * 0.0003)
+    attempt(record)
+    for one in others: one.join(20)
+    if any(one.is_alive() for one in others):
+        say("hangs")
+        os._exit(1)
+    if vault.engine.poisoned:
+        vault.close()
+        vault = reopen(path)
+    trials += 1
+say("trials" if trials > 20 else trials)
+vault.close()
+"""
+"""Commits of one thread are interrupted while six others commit."""
+
+
 class TestInterrupts:
+    def test_an_interrupt_of_one_thread_hangs_no_other(self, opened: Open) -> None:
+        vault = opened()
+        path = vault.path
+        vault.close()
+        with child(INTERRUPTED_AMONG_OTHERS, path, 4, interrupted=True) as one:
+            assert one.hear(60) == "trials"
+            one.end()
+
     def test_an_interrupt_at_any_moment_leaves_a_commit_done_or_not(self, opened: Open) -> None:
         """After it the vault goes on, or says that it must be opened again; what was acknowledged is there."""
         vault = opened()

@@ -16,8 +16,8 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, crashed, delete, get, put, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
-from vaultfs.audit.events import subject_of
 from vaultfs.audit.errors import SubjectsUncounted
+from vaultfs.audit.events import subject_of
 from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import check_log, verify
