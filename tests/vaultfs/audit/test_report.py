@@ -32,6 +32,7 @@ from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, create, events, events
 from vaultfs import Outcome
 from vaultfs.audit.report import Report, report
 from vaultfs.audit.tallying import LISTED, Table, Tally
+from vaultfs.audit.verifying import checked, verify
 from vaultfs.errors import AccessDenied as Denied
 from vaultfs.errors import ArgumentInvalid, NoRecipientMatches, NotFound, VaultDamaged
 from vaultfs.keys import PrivateKey
@@ -240,6 +241,30 @@ def test_reads_of_another_process_are_counted_while_it_goes_on(vault: vaultfs.Va
         session.subjects(MRN)
         reader._log.sync()
         assert counts(report(vault, 0, ALWAYS), Table.ACCESS_BY_PERSON)["far-away"] == 1
+
+
+def test_a_log_is_checked_whatever_is_merged_meanwhile(tmp_path: Path) -> None:
+    """Settlings merge the segments that the check is about to read into others, and remove them."""
+    merging: list[int] = []
+
+    class Busy(Tally):
+        """Counts, and settles the first times that it sees something."""
+
+        def see(self, index: int, event: Event) -> None:
+            super().see(index, event)
+            if len(merging) < 40:
+                merging.append(index)
+                put(vault)
+                vault.settle()
+
+    with create(tmp_path / "v") as vault:
+        for _ in range(6):
+            put(vault)
+            vault.settle()
+        found, tally = checked(vault, lambda: Busy(0, ALWAYS))
+        assert merging.count(0) + merging.count(1) > 1
+        assert found.events == tally.events
+        verify(vault)
 
 
 def test_nothing_is_reported_of_a_log_that_is_wrong(tmp_path: Path) -> None:

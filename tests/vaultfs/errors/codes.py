@@ -94,6 +94,7 @@ NAMES = {
     2660: "LogTooYoung",
     2661: "LogStillNeeded",
     2662: "LogPrunedBefore",
+    2663: "SubjectsUncounted",
     2670: "WitnessRefused",
     2671: "RequestMalformed",
     2672: "LogNotTrusted",

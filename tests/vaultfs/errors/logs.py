@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from vaultfs_format.events.vault import VaultOpened
 from vaultfs_format.tlog.keys import KeyType, VerifierKey, open_checkpoint
 from vaultfs_format.tlog.policy import Policy, PolicyLog, PolicyWitness
@@ -17,7 +18,9 @@ from vaultfs_tools.keyless import VaultFiles
 import vaultfs
 from tests.vaultfs.errors.world import PATIENT, PLANTED, WHO, World, make, reaches
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
+from vaultfs.audit.verifying import check_log
 from vaultfs.audit.view import LogView, export, prove
+from vaultfs.engine import carrying
 
 
 @reaches("NotSigned")
@@ -40,6 +43,16 @@ def a_proof_is_of_another_entry(world: World) -> None:
     with world.opened() as vault:
         proof = prove(vault, 2)
         replace(proof, proof=replace(proof.proof, index=3)).verify(LogView(vault).keys)
+
+
+@reaches("SubjectsUncounted")
+def a_writer_settles_without_counting_anybody(world: World) -> set[int]:
+    with world.opened() as vault, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(carrying, "count", lambda *_: None)
+        with vault.session(WHO, "TREAT") as session:
+            session.subjects(PATIENT)
+        vault.settle()
+        return {one.error.code for one in check_log(vault).findings}
 
 
 def _shown(world: World) -> Path:
