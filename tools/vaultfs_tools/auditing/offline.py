@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if of_subject:
         return _run_subject(args)
     proof = EventProof.decode(read(args.proof, _MAX_PROOF))
-    head = proof.verify_policy(policy_in(args.policy)) if args.policy else proof.verify(keys_in(args.keys))
-    if args.policy and args.keys:
-        proof.verify(keys_in(args.keys))
+    head = _verified(proof, args)
     event = None if proof.event is None else shown(proof.event)
     facts = {
         "origin": head.origin,
@@ -89,12 +87,18 @@ def run(args: argparse.Namespace) -> int:
     return cli.Exit.DONE
 
 
+def _verified(proof: EventProof | SubjectProof, args: argparse.Namespace) -> Checkpoint:
+    """Return the checkpoint of a proof that holds by the keys, by the policy, or by both, as they were given."""
+    if args.keys is None:
+        return proof.verify_policy(policy_in(args.policy))
+    head = proof.verify(keys_in(args.keys))
+    return head if args.policy is None else proof.verify_policy(policy_in(args.policy))
+
+
 def _run_subject(args: argparse.Namespace) -> int:
     """Check the proof of an accounting; print what it proves, and what is stated of disclosures."""
-    if args.keys is None:
-        raise NotSigned  # it is shown by whoever keeps the log, whose keys are known
     proof = SubjectProof.decode(read(args.proof, MAX_SUBJECT_PROOF, Structure.SUBJECT_PROOF))
-    head = proof.verify(keys_in(args.keys))
+    head = _verified(proof, args)
     events = [shown(event) for event in proof.about()]
     stated = [_stated(event, statement) for event, statement in proof.disclosed()]
     facts = {
