@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_tools import audit
 from vaultfs_tools.auditing import sending
 
@@ -23,6 +25,7 @@ from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, 
 from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
+from vaultfs.audit.view import LogView
 
 
 @pytest.fixture
@@ -261,6 +264,30 @@ class TestDisclosures:
         assert shown["closed"] == shown["total"] - 4
         assert [one["recipient"] for one in shown["disclosures"]] == [self.FORMULA] * 2 + ["Thief"]
         assert b"Sheriff" not in told.read_bytes()
+
+    def test_a_proof_that_is_older_than_its_checkpoint_tells_what_it_does_not_cover(
+        self, run: Run, held: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Every leaf of heads is in the tree of a later checkpoint, too, and what came since may be left out."""
+        keys, out = keys_file(run, held[0], tmp_path), tmp_path / "proof.json"
+        assert run("accounting", *held, "--proof", out)[0] == 0
+        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
+        assert (code, shown["uncovered"], shown["index"]) == (0, 0, shown["size"] - 2)
+        old = SubjectProof.decode(out.read_bytes())
+        with reopen(held[0]) as vault:
+            put(vault, b"later", subject=MRN)
+            vault.settle()
+            view = LogView(vault)
+            size, note = view.size, view.checkpoint().encode().decode()
+            stated = replace(old.stated, path=tuple(view.inclusion(old.stated.index)))
+        out.write_bytes(replace(old, checkpoint=note, stated=stated).encode())
+        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
+        assert (code, shown["uncovered"]) == (1, size - 2 - old.stated.index)
+        assert shown["uncovered"] > 2
+        assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert f"before its entry {old.stated.index:,} of the {size:,} of the log, and no others" in lines
+        assert f"not covered: {shown['uncovered']:,} later entries of the log; ask for a newer proof" in lines
 
     def test_a_proof_that_was_changed_does_not_hold(self, run: Run, held: tuple[Path, str], tmp_path: Path) -> None:
         keys, out = keys_file(run, held[0], tmp_path), tmp_path / "proof.json"

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 PROG = "vaultfs-audit"
 EPILOG = """\
-Exit codes: 0 done, and the log is good; 1 a receiver lacks events, or an export the first entries; 4 the log is not
-good, a proof does not hold, or a receiver has what the log has not; 8 nothing could be done; 16 wrong usage;
-130 interrupted. `verify-proof` and `verify-export` need no vault, and load nothing that writes one; `drain` needs no
-vault and no key.
+Exit codes: 0 done, and the log is good; 1 a receiver lacks events, an export the first entries, or the proof of an
+accounting covers not all entries of its log; 4 the log is not good, a proof does not hold, or a receiver has what the
+log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` and `verify-export` need no vault,
+and load nothing that writes one; `drain` needs no vault and no key.
 """
 
 

@@ -101,6 +101,7 @@ def _run_subject(args: argparse.Namespace) -> int:
     head = _verified(proof, args)
     events = [shown(event) for event in proof.about()]
     stated = [_stated(event, statement) for event, statement in proof.disclosed()]
+    uncovered = max(0, head.size - 2 - proof.stated.index)  # the last entry is about nobody: the live set
     facts = {
         "origin": head.origin,
         "size": head.size,
@@ -110,19 +111,21 @@ def _run_subject(args: argparse.Namespace) -> int:
         "first": proof.first,
         "total": proof.total,
         "closed": proof.total - len(events),
+        "uncovered": uncovered,
         "events": events,
         "disclosures": stated,
     }
     after = f"from its entry {proof.first:,} on, the first that was kept, and " if proof.first else ""
     lines = [
         f"proved: {facts['total']:,} events about {facts['subject']} in the log {head.origin}",
-        f"{after}before its entry {proof.stated.index:,}, and no others",
+        f"{after}before its entry {proof.stated.index:,} of the {head.size:,} of the log, and no others",
+        *([f"not covered: {uncovered:,} later entries of the log; ask for a newer proof"] if uncovered else []),
         f"{len(events):,} are shown, {facts['closed']:,} are closed",
         *(f"{event['type']} at {time_text(cast('int', event['at']))}" for event in events),
         *(f"disclosed on {one['date']} to {one['recipient']} for {one['purpose']}" for one in stated),
     ]
     cli.emit(args, facts, lines)
-    return cli.Exit.DONE
+    return cli.Exit.ATTENTION if uncovered else cli.Exit.DONE
 
 
 def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, object]:
