@@ -75,7 +75,7 @@ def _against(view: LogView, path: Path) -> Examined:
             view.check_grown_from(done.head)
         except (LogDiverged, LogPrunedBefore) as error:
             done.note(error, exported.CHECKPOINT)
-    return done
+    return done.sort()
 
 
 def _counts(found: Verified, known: Sequence[Checkpoint], directories: int) -> dict[str, object]:
