@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -63,6 +64,32 @@ class TestVerify:
         assert run("export", tmp_path / "other", tmp_path / "log")[0] == 0
         code, shown = run("verify", path, "--checkpoint", tmp_path / "log" / "checkpoint")
         assert (code, shown["error"]["code"]) == (8, 2216)
+
+    def test_a_log_that_was_put_back_is_a_finding_of_each_checkpoint(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log, kept = tmp_path / "log", tmp_path / "kept\nby somebody"
+        assert run("export", path, log)[0] == 0
+        shutil.copytree(path, tmp_path / "old" / "v")
+        shutil.copytree(tmp_path / "v.epoch", tmp_path / "old" / "v.epoch")
+        kept.write_bytes((log / "checkpoint").read_bytes())
+        with reopen(path) as vault:
+            put(vault)
+        assert run("export", path, log)[0] == 0
+        words = ["verify", tmp_path / "old" / "v", "--exported", log]
+        words += ["--checkpoint", log / "checkpoint", "--checkpoint", kept]
+        code, shown = run(*words)
+        assert (code, shown["checkpoints"], shown["exported"]) == (4, 1, 1)
+        assert [(one["part"], one["file"], one["error"]["code"]) for one in shown["findings"]] == [
+            ("checkpoint", str(log / "checkpoint"), 2216),
+            ("exported", "checkpoint", 2216),
+        ]
+        given = secret_file(tmp_path / "given", PASSPHRASE.secret)
+        assert audit.main([*map(str, words), f"--passphrase-file={given}"]) == 4
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("wrong: ")
+        assert lines[1].startswith(f"checkpoint, {log / 'checkpoint'}: VFS-2216")
+        assert lines[-2:] == ["grown from 1 checkpoints", "compared with 1 directories"]
 
     def test_a_log_that_was_changed_is_found(self, run: Run, path: Path) -> None:
         for segment in (path / "segments").rglob("audit/**/*.vseg"):
