@@ -344,6 +344,17 @@ class TestDisclosures:
         assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 0
         assert f"disclosed on {day} to Court for that" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(
+        "words", [["--since=2020-01-01"], ["--until=2020-01-01"], ["--summarise"], ["--excepted"], ["--format=csv"]]
+    )
+    def test_what_is_about_disclosures_goes_with_them(
+        self, held: tuple[Path, str], words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            audit.main(["accounting", *map(str, held), *words])
+        assert ended.value.code == 16
+        assert "go with --disclosures" in capsys.readouterr().err
+
     def test_a_day_is_a_day(self, held: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             audit.main(["accounting", *map(str, held), "--disclosures", "--since", "CanaryQ"])
