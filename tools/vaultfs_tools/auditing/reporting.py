@@ -129,7 +129,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield from ("", f"## {table.value.replace('_', ' ').capitalize()}", "", "| key | count | first | last |")
         yield "|---|---:|---|---|"
         for row in rows:
-            yield f"| {row.key.translate(_MARKS)} | {row.count:,} | {_when(row.first)} | {_when(row.last)} |"
+            key = cli.printable(row.key.translate(_MARKS))
+            yield f"| {key} | {row.count:,} | {_when(row.first)} | {_when(row.last)} |"
 
 
 _FORMS: dict[str, Callable[[Report], str]] = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
