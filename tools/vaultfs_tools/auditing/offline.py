@@ -129,7 +129,7 @@ def _run_subject(args: argparse.Namespace) -> int:
 
 
 def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, object]:
-    day = time_text(event.at)[:10]
+    day = time_text(event.at).partition("T")[0]
     facts: dict[str, object] = {"record": event.record.hex(), "basis": event.basis.name.lower(), "date": day}
     names = ("recipient", "address", "description", "purpose")
     facts |= {name: None if statement is None else getattr(statement, name) for name in names}
