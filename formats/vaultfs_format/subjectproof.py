@@ -28,6 +28,7 @@ from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint
 from vaultfs_format.tlog.lines import bounded
 from vaultfs_format.tlog.note import Note
+from vaultfs_format.tlog.policy import Policy
 
 FORMAT = "vaultfs-subject-proof@v1"
 
@@ -173,7 +174,25 @@ class SubjectProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             They are others, or one is missing or too many.
         NotSigned, SignatureInvalid, FieldInvalid, AlgorithmMissing
         """
-        head = open_checkpoint(Note.decode(self.checkpoint.encode()), keys)
+        return self._check(open_checkpoint(self._note, keys))
+
+    def verify_policy(self, policy: Policy) -> Checkpoint:
+        """Check the same under a policy: one of its logs has signed the checkpoint, and a quorum of its witnesses.
+
+        Raises
+        ------
+        ProofInvalid
+            They are others, or one is missing or too many.
+        NotSigned, QuorumMissing, SignatureInvalid, FieldInvalid, AlgorithmMissing
+        """
+        return self._check(policy.check(self._note))
+
+    @property
+    def _note(self) -> Note:
+        return Note.decode(self.checkpoint.encode())
+
+    def _check(self, head: Checkpoint) -> Checkpoint:
+        """Check the rest by a checkpoint that is believed; return it."""
         key = row_keys(FIPS, [self.subject])[0]
         row = _stated_row(self.base, head, key) if self.base else b""
         last = _stated_row(self.stated, head, key)

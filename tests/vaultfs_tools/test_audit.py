@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -13,6 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_tools import audit
 from vaultfs_tools.auditing import sending
 
@@ -23,6 +26,7 @@ from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, 
 from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
 from vaultfs.audit.log import read_leaves
+from vaultfs.audit.view import LogView
 
 
 @pytest.fixture
@@ -60,6 +64,32 @@ class TestVerify:
         assert run("export", tmp_path / "other", tmp_path / "log")[0] == 0
         code, shown = run("verify", path, "--checkpoint", tmp_path / "log" / "checkpoint")
         assert (code, shown["error"]["code"]) == (8, 2216)
+
+    def test_a_log_that_was_put_back_is_a_finding_of_each_checkpoint(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log, kept = tmp_path / "log", tmp_path / "kept\nby somebody"
+        assert run("export", path, log)[0] == 0
+        shutil.copytree(path, tmp_path / "old" / "v")
+        shutil.copytree(tmp_path / "v.epoch", tmp_path / "old" / "v.epoch")
+        kept.write_bytes((log / "checkpoint").read_bytes())
+        with reopen(path) as vault:
+            put(vault)
+        assert run("export", path, log)[0] == 0
+        words = ["verify", tmp_path / "old" / "v", "--exported", log]
+        words += ["--checkpoint", log / "checkpoint", "--checkpoint", kept]
+        code, shown = run(*words)
+        assert (code, shown["checkpoints"], shown["exported"]) == (4, 1, 1)
+        assert [(one["part"], one["file"], one["error"]["code"]) for one in shown["findings"]] == [
+            ("checkpoint", str(log / "checkpoint"), 2216),
+            ("exported", "checkpoint", 2216),
+        ]
+        given = secret_file(tmp_path / "given", PASSPHRASE.secret)
+        assert audit.main([*map(str, words), f"--passphrase-file={given}"]) == 4
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("wrong: ")
+        assert lines[1].startswith(f"checkpoint, {log / 'checkpoint'}: VFS-2216")
+        assert lines[-2:] == ["grown from 1 checkpoints", "compared with 1 directories"]
 
     def test_a_log_that_was_changed_is_found(self, run: Run, path: Path) -> None:
         for segment in (path / "segments").rglob("audit/**/*.vseg"):
@@ -262,6 +292,30 @@ class TestDisclosures:
         assert [one["recipient"] for one in shown["disclosures"]] == [self.FORMULA] * 2 + ["Thief"]
         assert b"Sheriff" not in told.read_bytes()
 
+    def test_a_proof_that_is_older_than_its_checkpoint_tells_what_it_does_not_cover(
+        self, run: Run, held: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Every leaf of heads is in the tree of a later checkpoint, too, and what came since may be left out."""
+        keys, out = keys_file(run, held[0], tmp_path), tmp_path / "proof.json"
+        assert run("accounting", *held, "--proof", out)[0] == 0
+        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
+        assert (code, shown["uncovered"], shown["index"]) == (0, 0, shown["size"] - 2)
+        old = SubjectProof.decode(out.read_bytes())
+        with reopen(held[0]) as vault:
+            put(vault, b"later", subject=MRN)
+            vault.settle()
+            view = LogView(vault)
+            size, note = view.size, view.checkpoint().encode().decode()
+            stated = replace(old.stated, path=tuple(view.inclusion(old.stated.index)))
+        out.write_bytes(replace(old, checkpoint=note, stated=stated).encode())
+        code, shown = run("verify-proof", out, "--keys", keys, unlock=False)
+        assert (code, shown["uncovered"]) == (1, size - 2 - old.stated.index)
+        assert shown["uncovered"] > 2
+        assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert f"before its entry {old.stated.index:,} of the {size:,} of the log, and no others" in lines
+        assert f"not covered: {shown['uncovered']:,} later entries of the log; ask for a newer proof" in lines
+
     def test_a_proof_that_was_changed_does_not_hold(self, run: Run, held: tuple[Path, str], tmp_path: Path) -> None:
         keys, out = keys_file(run, held[0], tmp_path), tmp_path / "proof.json"
         run("accounting", *held, "--disclosures", "--proof", out)
@@ -289,6 +343,17 @@ class TestDisclosures:
         run("accounting", held[0], other, "--disclosures", "--proof", out)
         assert audit.main(["verify-proof", str(out), "--keys", str(keys)]) == 0
         assert f"disclosed on {day} to Court for that" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "words", [["--since=2020-01-01"], ["--until=2020-01-01"], ["--summarise"], ["--excepted"], ["--format=csv"]]
+    )
+    def test_what_is_about_disclosures_goes_with_them(
+        self, held: tuple[Path, str], words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            audit.main(["accounting", *map(str, held), *words])
+        assert ended.value.code == 16
+        assert "go with --disclosures" in capsys.readouterr().err
 
     def test_a_day_is_a_day(self, held: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):

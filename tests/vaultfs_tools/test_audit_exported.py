@@ -203,6 +203,30 @@ def test_tiles_beyond_the_checkpoint_are_of_an_export_that_was_interrupted(
     assert json.loads(capsys.readouterr().out)["beyond"] > 0
 
 
+def test_a_vault_that_was_put_back_is_told_and_nothing_else_of_a_sound_export(
+    made: Shown, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault = Path(shutil.copytree(made.vault, tmp_path / "v"))
+    shutil.copytree(made.vault.with_name("v.epoch"), tmp_path / "v.epoch")
+    with reopen(vault) as opened:
+        put(opened)
+        size, _ = export(opened, log)
+    for name in ("tile/0/002.p", "tile/1/000.p", "tile/entries/002.p"):
+        for old in sorted((log / name).iterdir(), key=lambda file: int(file.name))[:-1]:
+            old.unlink()  # an export of that size alone
+    assert size > made.size
+    words = ["verify", str(made.vault), "--exported", str(log), f"--passphrase-file={made.given}", "--json"]
+    assert audit.main(words) == 4
+    shown = json.loads(capsys.readouterr().out)
+    assert [(one["file"], one["index"], one["error"]["code"]) for one in shown["findings"]] == [
+        ("checkpoint", None, 2216)
+    ]
+    flip(log / "tile/entries/000", ROW)
+    assert audit.main(words) == 4
+    shown = json.loads(capsys.readouterr().out)
+    assert [(one["file"], one["index"]) for one in shown["findings"]] == [("checkpoint", None), ("tile/entries/000", 1)]
+
+
 def test_the_log_of_another_vault_is_told(made: Shown, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with create(tmp_path / "other") as other:
         export(other, tmp_path / "log")

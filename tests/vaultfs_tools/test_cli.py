@@ -204,6 +204,11 @@ sys.exit(cli.run(lambda args: [print("x" * 99) for _ in range(9999)] and 0, cli.
     assert process.wait() == cli.Exit.PIPE
 
 
+def test_what_others_have_named_makes_no_other_line_and_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.emit(_args(), {}, ["a\nproved: all\r\x1b[2K\u2028\x9b\u202e\udcff \u00e9\u4e2d\U0001f600."])
+    assert capsys.readouterr().out == "a\\nproved: all\\r\\x1b[2K\\u2028\\x9b\\u202e\\udcff \u00e9\u4e2d\U0001f600.\n"
+
+
 def test_results_are_text_or_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     report = {"id": b"\x01", "structure": Structure.HEAD, "count": 1}
     cli.emit(_args("--json"), report, ["never"])

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.policy import Policy
+from vaultfs_format.tlog.witness import AddCheckpoint
 from vaultfs_tools import audit, witness
 from vaultfs_tools.witnessing import Keeper
 
@@ -185,6 +187,33 @@ class TestAudit:
         for file, given, error in refused:
             code, shown = run(audit.main, "verify-proof", file, *given)
             assert (code, shown["error"]["code"]) == (4, error)
+
+    def test_an_accounting_holds_under_a_policy(self, run: Run, vault: Path, tmp_path: Path) -> None:
+        unlock = ("--passphrase-file", tmp_path / "passphrase")
+        policy, keys = ("--policy", tmp_path / "policy"), ("--keys", tmp_path / "keys")
+        alone, cosigned, logs_alone = (tmp_path / name for name in ("alone.json", "cosigned.json", "logs"))
+        assert run(audit.main, "accounting", vault, f"{1:032x}", "--proof", alone, *unlock)[0] == 0
+        found = json.loads(alone.read_bytes())
+        note = Note.decode(found["checkpoint"].encode())
+        signed = Keeper(tmp_path / "witness").add_checkpoint(AddCheckpoint(0, (), note).encode())
+        found["checkpoint"] = replace(note, signatures=(*note.signatures, *signed)).encode().decode()
+        cosigned.write_text(json.dumps(found))
+        lines = (tmp_path / "policy").read_text().splitlines(keepends=True)
+        logs_alone.write_text("".join(line for line in lines if line.startswith("log ")) + "quorum none\n")
+        both: list[tuple[object, ...]] = [policy, keys, (*policy, *keys)]
+        for given in both:
+            code, shown = run(audit.main, "verify-proof", cosigned, *given)
+            assert (code, shown["kind"], shown["total"]) == (0, "subject", 1)
+        assert run(audit.main, "verify-proof", alone, "--policy", logs_alone)[0] == 0
+        found["groups"] = []
+        cosigned.write_text(json.dumps(found))
+        refused: list[tuple[Path, tuple[object, ...], int, int]] = [
+            (alone, policy, 4, 1207), (alone, (*policy, *keys), 4, 1207), (cosigned, policy, 4, 1208),
+            (alone, (*keys, "--policy", "/nonexistent"), 8, 9010),
+        ]  # fmt: skip
+        for file, given, expected, error in refused:
+            code, shown = run(audit.main, "verify-proof", file, *given)
+            assert (code, shown["error"]["code"]) == (expected, error)
 
     def test_a_vault_that_was_put_back_is_told_by_the_witness(self, run: Run, vault: Path, tmp_path: Path) -> None:
         unlock = ("--passphrase-file", tmp_path / "passphrase")

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 PROG = "vaultfs-audit"
 EPILOG = """\
-Exit codes: 0 done, and the log is good; 1 a receiver lacks events, or an export the first entries; 4 the log is not
-good, a proof does not hold, or a receiver has what the log has not; 8 nothing could be done; 16 wrong usage;
-130 interrupted. `verify-proof` and `verify-export` need no vault, and load nothing that writes one; `drain` needs no
-vault and no key.
+Exit codes: 0 done, and the log is good; 1 a receiver lacks events, an export the first entries, or the proof of an
+accounting covers not all entries of its log; 4 the log is not good, a proof does not hold, or a receiver has what the
+log has not; 8 nothing could be done; 16 wrong usage; 130 interrupted. `verify-proof` and `verify-export` need no vault,
+and load nothing that writes one; `drain` needs no vault and no key.
 """
 
 
@@ -143,6 +143,7 @@ def _add_accounting(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--summarise", action="store_true", help="as one those to one recipient for one purpose")
     group.add_argument("--excepted", action="store_true", help="those, too, that need not be accounted for")
     group.add_argument("--format", choices=tuple(accounts.FORMATS), help="print what is given to the subject, so")
+    parser.set_defaults(refuse=parser.error)
 
 
 def _date(text: str) -> dt.date:
@@ -158,6 +159,8 @@ def _run_accounting(args: argparse.Namespace) -> int:
     from vaultfs_tools.custody.recipients import id_of
     from vaultfs_tools.custody.shares import create
 
+    if not args.disclosures and any((args.since, args.until, args.summarise, args.excepted, args.format)):
+        args.refuse("--since, --until, --summarise, --excepted and --format go with --disclosures")
     subject = vaultfs.SubjectId(id_of(args.subject))
     with opened(args) as vault:
         found = account(vault, subject)

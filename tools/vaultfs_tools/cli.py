@@ -349,12 +349,20 @@ def show_error(prog: str, error: VaultError, *, as_json: bool, place: str = "") 
 
 
 def emit(args: argparse.Namespace, report: Mapping[str, object], text: Iterable[str]) -> None:
-    """Print a command's result: `report` as one JSON object where ``--json`` was given, else the lines of `text`."""
+    """Print a command's result: `report` as one JSON object where ``--json`` was given, else the lines of `text`.
+
+    What others have named may stand in a line: it is printed so that it makes no other line, nor moves the terminal.
+    """
     if args.json:
         print(json.dumps(report, default=_plain))
         return
     for line in text:
-        print(line)
+        print(printable(line))
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes, as Python writes them, for the characters that are not printed as themselves."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _plain(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from vaultfs_format.suite import DIGEST
 
@@ -60,6 +60,21 @@ def as_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def time_text(microseconds: int) -> str:
-    """Return a time for people, in UTC."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).isoformat(timespec="seconds")
+_EPOCH = datetime(1970, 1, 1)
+
+
+def time_text(microseconds: int, precision: str = "seconds") -> str:
+    """Return a time as RFC 3339 has it, in UTC; one after the year 9999, which it cannot write, by its number.
+
+    Parameters
+    ----------
+    microseconds
+        Since 1970-01-01T00:00Z.
+    precision
+        As ``timespec`` of `datetime.isoformat`.
+    """
+    try:
+        time = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return str(microseconds)
+    return f"{time.isoformat(timespec=precision)}Z"

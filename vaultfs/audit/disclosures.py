@@ -23,6 +23,8 @@ YEARS = 6
 """For how long before the request disclosures are accounted for."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DAY = dt.timedelta(days=1) // dt.timedelta(microseconds=1)
+_LAST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def disclosures(
 
 def _kept(found: Accounting) -> dt.date:
     """Return the first day of which every event is kept."""
-    return _day(found.since - 1) + dt.timedelta(days=1) if found.first else dt.date.min
+    return _day(found.since - 1 + _DAY) if found.first else dt.date.min
 
 
 def _rows(found: Accounting) -> Iterator[Row]:
@@ -205,7 +207,8 @@ def _folded(text: str) -> str:
 
 
 def _day(at: int) -> dt.date:
-    return (_EPOCH + dt.timedelta(microseconds=at)).date()
+    """Return the day of a time; the last that there is of one after it."""
+    return (_EPOCH + dt.timedelta(microseconds=min(at, _LAST))).date()
 
 
 def _years_before(day: dt.date) -> dt.date:

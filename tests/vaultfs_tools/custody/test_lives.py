@@ -108,11 +108,29 @@ class TestStates:
         assert run("state", path, "signer", "active")[0] == 8
         assert states(run, path, "signer") == {"signer:1": "deactivated"}
 
-    @pytest.mark.parametrize("words", [("--active-from", "tomorrow"), ("--process-until", "99999-01-01")])
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("--active-from", "tomorrow"),
+            ("--process-until", "99999-01-01"),
+            ("--protect-until", "9999-12-31T23:00-12:00"),
+            ("--active-from", "0001-01-01T00:00+12:00"),
+        ],
+    )
     def test_what_is_no_date_is_wrong_usage(self, path: Path, words: tuple[str, ...]) -> None:
         with pytest.raises(SystemExit) as ended:
             keys.main(["state", str(path), "epoch", *words])
         assert ended.value.code == 16
+
+    def test_a_date_that_nobody_can_write_is_told(
+        self, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = secret_file(tmp_path / "given", PASSPHRASE.secret)
+        beyond = 253_402_300_800_000_000
+        with reopen(path) as vault:
+            vault.lives.set_dates(KeyRef.epoch(1), protect_until=beyond)
+        assert keys.main(["state", str(path), "epoch", f"--passphrase-file={given}"]) == 0
+        assert f"protect until {beyond}" in capsys.readouterr().out
 
 
 class TestPeriods:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from vaultfs_tools import cli
+
 if TYPE_CHECKING:
     from vaultfs.audit.disclosures import Disclosures, Row
 
@@ -119,7 +121,7 @@ def _bar(cells: Iterable[str]) -> str:
 
 def _plain(value: object) -> str:
     """Return a value as a cell: on one line, and with nothing that Markdown or HTML would take for its own."""
-    text = "" if value is None else " ".join(str(value).split())
+    text = "" if value is None else cli.printable(" ".join(str(value).split()))
     return "".join(f"\\{one}" if one in "\\|`*_[]<>#" else one for one in text)
 
 

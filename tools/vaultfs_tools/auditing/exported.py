@@ -16,7 +16,7 @@ from vaultfs_format.sealing import DIGEST
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint
 from vaultfs_format.tlog.note import Note
-from vaultfs_format.tlog.tiles import HEIGHT, WIDTH, Tile, tiles_of
+from vaultfs_format.tlog.tiles import HEIGHT, WIDTH, Tile, tile_at, tiles_of
 
 from vaultfs_tools.auditing.errors import ExportDiffers, ExportMissing
 from vaultfs_tools.keyless.errors import CheckError
@@ -98,8 +98,7 @@ def against_log(files: VaultFiles, content: Content, size: int, minimum: int) ->
     """
     done = Examined(first=minimum)
     done.head = checkpoint_in(files, done, None)
-    known = 0 if done.head is None else min(done.head.size, size)
-    for tile in there(files, done, set(tiles_of(known, 0, minimum)), size):
+    for tile in there(files, done, needed(done.head, size, minimum), size):
         # What was exported before its leaves were pruned stays: nothing is left to hold it against.
         error = difference(files, tile, content(tile)) if end_of(tile) > minimum else None
         if error is not None:
@@ -127,15 +126,31 @@ def checkpoint_in(files: VaultFiles, done: Examined, keys: Sequence[VerifierKey]
 # Files that are there. ---------------------------------------------------------------------------------------------
 
 
-def there(files: VaultFiles, done: Examined, needed: set[Tile], size: int) -> Iterator[Tile]:
+def needed(head: Checkpoint | None, known: int, first: int) -> set[Tile]:
+    """Return the tiles that an export must have, of those whose leaves are among the first `known`.
+
+    Parameters
+    ----------
+    head
+        Its checkpoint: an export has the partial tiles of its own size, and perhaps no others.
+    """
+    if head is None:
+        return set()
+    each = tiles_of(min(head.size, known), 0, first)
+    return {one for one in each if one == tile_at(head.size, one.level, one.index)}
+
+
+def there(files: VaultFiles, done: Examined, wanted: set[Tile], size: int) -> Iterator[Tile]:
     """Yield the tiles that are there or must be, as far as it is known what they hold.
 
     Parameters
     ----------
+    wanted
+        Tiles that must be there.
     size
         Leaves of which it is known.
     """
-    for tile in needed.union(tiles_in(files, done)):
+    for tile in wanted.union(tiles_in(files, done)):
         if _covered(tile, size):
             done.files += 1
             yield tile

@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if of_subject:
         return _run_subject(args)
     proof = EventProof.decode(read(args.proof, _MAX_PROOF))
-    head = proof.verify_policy(policy_in(args.policy)) if args.policy else proof.verify(keys_in(args.keys))
-    if args.policy and args.keys:
-        proof.verify(keys_in(args.keys))
+    head = _verified(proof, args)
     event = None if proof.event is None else shown(proof.event)
     facts = {
         "origin": head.origin,
@@ -89,14 +87,21 @@ def run(args: argparse.Namespace) -> int:
     return cli.Exit.DONE
 
 
+def _verified(proof: EventProof | SubjectProof, args: argparse.Namespace) -> Checkpoint:
+    """Return the checkpoint of a proof that holds by the keys, by the policy, or by both, as they were given."""
+    if args.keys is None:
+        return proof.verify_policy(policy_in(args.policy))
+    head = proof.verify(keys_in(args.keys))
+    return head if args.policy is None else proof.verify_policy(policy_in(args.policy))
+
+
 def _run_subject(args: argparse.Namespace) -> int:
     """Check the proof of an accounting; print what it proves, and what is stated of disclosures."""
-    if args.keys is None:
-        raise NotSigned  # it is shown by whoever keeps the log, whose keys are known
     proof = SubjectProof.decode(read(args.proof, MAX_SUBJECT_PROOF, Structure.SUBJECT_PROOF))
-    head = proof.verify(keys_in(args.keys))
+    head = _verified(proof, args)
     events = [shown(event) for event in proof.about()]
     stated = [_stated(event, statement) for event, statement in proof.disclosed()]
+    uncovered = max(0, head.size - 2 - proof.stated.index)  # the last entry is about nobody: the live set
     facts = {
         "origin": head.origin,
         "size": head.size,
@@ -106,23 +111,25 @@ def _run_subject(args: argparse.Namespace) -> int:
         "first": proof.first,
         "total": proof.total,
         "closed": proof.total - len(events),
+        "uncovered": uncovered,
         "events": events,
         "disclosures": stated,
     }
     after = f"from its entry {proof.first:,} on, the first that was kept, and " if proof.first else ""
     lines = [
         f"proved: {facts['total']:,} events about {facts['subject']} in the log {head.origin}",
-        f"{after}before its entry {proof.stated.index:,}, and no others",
+        f"{after}before its entry {proof.stated.index:,} of the {head.size:,} of the log, and no others",
+        *([f"not covered: {uncovered:,} later entries of the log; ask for a newer proof"] if uncovered else []),
         f"{len(events):,} are shown, {facts['closed']:,} are closed",
         *(f"{event['type']} at {time_text(cast('int', event['at']))}" for event in events),
         *(f"disclosed on {one['date']} to {one['recipient']} for {one['purpose']}" for one in stated),
     ]
     cli.emit(args, facts, lines)
-    return cli.Exit.DONE
+    return cli.Exit.ATTENTION if uncovered else cli.Exit.DONE
 
 
 def _stated(event: SubjectDisclosed, statement: Statement | None) -> dict[str, object]:
-    day = time_text(event.at)[:10]
+    day = time_text(event.at).partition("T")[0]
     facts: dict[str, object] = {"record": event.record.hex(), "basis": event.basis.name.lower(), "date": day}
     names = ("recipient", "address", "description", "purpose")
     facts |= {name: None if statement is None else getattr(statement, name) for name in names}

@@ -27,6 +27,7 @@ from vaultfs_tools.auditing.exported import (
     checkpoint_in,
     difference,
     end_of,
+    needed,
     place_in,
     read,
     there,
@@ -54,7 +55,7 @@ def alone(files: VaultFiles, keys: Sequence[VerifierKey], minimum: int | None = 
         done.first = WIDTH * (first if minimum is None else min(first, max(0, minimum) // WIDTH))
         tree, sound = _tree(files, done, done.head)
         hashes = JoinedHashes(_straddling(files, done.head.size), tree)
-        for tile in there(files, done, _needed(done.head.size, tree.size, done.first), tree.size):
+        for tile in there(files, done, needed(done.head, tree.size, done.first), tree.size):
             error = None if end_of(tile) <= done.first else _strange(files, tile, hashes, sound)
             if error is not None:
                 done.note(error, tile.path)
@@ -65,11 +66,6 @@ def _first(files: VaultFiles, size: int) -> int:
     """Return the first bundle that is there, or of which the hashes are."""
     found = (tile.index for tile in tiles_in(files, Examined()) if not tile.level and end_of(tile) <= size)
     return min(found, default=0)
-
-
-def _needed(size: int, known: int, first: int) -> set[Tile]:
-    """Return the tiles that a log must have, of those whose leaves are among the first `known`."""
-    return {one for one in tiles_of(known, 0, first) if one == tile_at(size, one.level, one.index)}
 
 
 def _straddling(files: VaultFiles, size: int) -> TiledHashes:
@@ -100,8 +96,8 @@ def _tree(files: VaultFiles, done: Examined, head: Checkpoint) -> tuple[HashLeve
 
 def _before(files: VaultFiles, done: Examined, size: int) -> CompactRange | None:
     """Return the tree of the leaves before the first that is there; None, and what is missing, where none is known."""
-    needed = (tile for tile in tiles_of(size, 0, done.first) if tile.level and begin_of(tile) < done.first)
-    short = [tile for tile in needed if len(read(files, tile, tile.width * DIGEST) or b"") < tile.width * DIGEST]
+    begun = (tile for tile in tiles_of(size, 0, done.first) if tile.level and begin_of(tile) < done.first)
+    short = [tile for tile in begun if len(read(files, tile, tile.width * DIGEST) or b"") < tile.width * DIGEST]
     for tile in short:
         done.note(ExportMissing(leaf=begin_of(tile)), tile.path)
     return None if short else peaks_at(_NODES, _straddling(files, size), done.first)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
+from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:
     import vaultfs
@@ -62,11 +63,7 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
 
 
 def _shown(at: int) -> str:
-    """Return a time as RFC 3339 has it; one beyond the year 9999 by its number."""
-    try:
-        return f"{(_EPOCH + at * _MICROSECOND).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-    except OverflowError:
-        return str(at)
+    return time_text(at, "microseconds")
 
 
 def _when(at: int | None) -> str:
@@ -129,7 +126,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield from ("", f"## {table.value.replace('_', ' ').capitalize()}", "", "| key | count | first | last |")
         yield "|---|---:|---|---|"
         for row in rows:
-            yield f"| {row.key.translate(_MARKS)} | {row.count:,} | {_when(row.first)} | {_when(row.last)} |"
+            key = cli.printable(row.key.translate(_MARKS))
+            yield f"| {key} | {row.count:,} | {_when(row.first)} | {_when(row.last)} |"
 
 
 _FORMS: dict[str, Callable[[Report], str]] = {"json": as_json, "csv": as_csv, "markdown": as_markdown}

@@ -31,10 +31,10 @@ def _plain(value: object) -> object:
     return value
 
 
-def of_export(one: Wrong) -> dict[str, object]:
+def of_export(one: Wrong, part: str = "exported") -> dict[str, object]:
     """Return what is wrong with an exported file as an object for JSON, of the same shape."""
     facts = one.error.facts
-    place = {"part": "exported", "index": facts.get("leaf"), "file": one.file, "offset": facts.get("offset")}
+    place = {"part": part, "index": facts.get("leaf"), "file": one.file, "offset": facts.get("offset")}
     return place | {"error": cli.described(one.error)}
 
 

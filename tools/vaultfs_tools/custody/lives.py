@@ -51,7 +51,8 @@ def _date(text: str) -> int:
         return NEVER
     try:
         found = datetime.fromisoformat(text)
-        return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+        # Not the difference at once: it is there of a date, too, that UTC has not.
+        return ((found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("a date, as in 2030-12-31, or never") from None
 

@@ -13,7 +13,6 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
@@ -26,6 +25,7 @@ from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.errors import MessageInvalid
+from vaultfs.audit.exporting.facts import time_text
 from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import NIL, Element, Message, Param
 from vaultfs.errors import ArgumentInvalid, FormatError
@@ -54,8 +54,6 @@ _HIDDEN = re.compile("[%\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SHOWN = re.compile(b"%([0-9A-F]{2})")
 _NUMBER = re.compile("0|[1-9][0-9]{0,18}")
 _LEAF = re.compile("[0-9a-f]{64}")
-_EPOCH = datetime(1970, 1, 1)
-_LAST = (datetime(9999, 12, 31, 23, 59, 59, 999_999) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Facility(IntEnum):
@@ -104,13 +102,14 @@ class Syslog:
         about.append(("outcome", "unknown" if event.outcome is None else event.outcome.name.lower()))
         about.append(("session", event.session.hex()))
         about += _params(event, _COMMON)
-        if event.at > _LAST:
+        time = time_text(event.at)
+        if time is None:
             about.append(("at", str(event.at)))
         elements = [self._element(EVENT, about)]
         if logged.session is not None and not isinstance(event, SessionOpened):
             elements.append(self._element(SESSION, [*_params(logged.session, _UNTOLD)]))
         name = event.type.name if isinstance(event.type, EventType) else f"TYPE_{event.type}"
-        return self._fitted(self._message(_SEVERITY[event.outcome], _time_text(event.at), name, elements))
+        return self._fitted(self._message(_SEVERITY[event.outcome], time or NIL, name, elements))
 
     def checkpoint(self, origin: str, size: int, note: Note) -> bytes:
         """Return a checkpoint as a message, with as many of its signatures as fit."""
@@ -197,11 +196,6 @@ def _values(name: str, value: object) -> Iterator[Param]:
                 yield from _values(f"{name}.{inner}", getattr(value, inner))
         case _:
             yield name, str(value)
-
-
-def _time_text(at: int) -> str:
-    """Return a time as RFC 5424 has it; nil after the year 9999, which it cannot write."""
-    return f"{(_EPOCH + timedelta(microseconds=at)).isoformat('T', 'microseconds')}Z" if at <= _LAST else NIL
 
 
 def _hidden(found: re.Match[str]) -> str:
