@@ -26,6 +26,7 @@ TOP_LEVEL = {
     *("docs", "formats", "samples", "tests", "tools", "vaultfs"),
 }
 LONGEST_MODULE = 500
+DECISION = r"^\| \[(\d{3})\]\((\1-[^)]+)\) \| (.*) \|$"
 
 # Written in pieces, so that this file is not found by its own search.
 MACHINE_PATHS = "|".join(
@@ -164,8 +165,9 @@ def test_every_command_is_told_in_the_readme() -> None:
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
-    pages = [path.name for path in folder.glob("*.md") if path.name != "README.md"]
-    assert [name for name in pages if f"]({name})" not in index] == []
+    pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.md") if path.name != "README.md"}
+    rows = {f"# {number}. {title}": name for number, name, title in re.findall(DECISION, index, re.MULTILINE)}
+    assert {page.partition("\n")[0]: name for name, page in pages.items()} == rows
     assert [name for name in pages if not re.fullmatch(r"\d{3}-[a-z0-9-]+\.md", name)] == []
 
 
