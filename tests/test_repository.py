@@ -157,6 +157,16 @@ def test_versions_agree() -> None:
     assert PROJECT["version"] == newest[1] == vaultfs.__version__ == metadata.version("vaultfs")
 
 
+def test_nothing_is_installed_by_a_name_under_which_nothing_is_released() -> None:
+    """Whoever takes that name in an index would be installed by who follows the page."""
+    found = []
+    for path in tracked():
+        if path.suffix in (".md", ".py", ".txt", ".toml"):
+            installs = re.findall(r"pip install [^\n]*", path.read_text("utf-8"))
+            found += [(relative(path), line) for line in installs if re.search(r"[ '\"]vaultfs\b(?!-)", line)]
+    assert found == []
+
+
 def test_every_command_is_told_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in PROJECT["scripts"] if f"\n| `{name}` |" not in readme] == []
