@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.vaultfs_tools import vaults
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
@@ -32,3 +33,15 @@ def test_the_custody_steps_run_as_they_are_written(tmp_path: Path) -> None:
     assert "Custody of vault" in done.stdout
     assert "all equal" in done.stdout
     assert "the shares open the vault" in done.stdout
+    assert sorted(shown_to_git(tmp_path)) == []
+
+
+def shown_to_git(place: Path) -> set[str]:
+    """Return what the steps have left in a directory or on its media that git would take where the checkout is that."""
+    made = [path for folder in (place, place / "usb", place / "backup") for path in folder.iterdir()]
+    names = {path.name + "/" * path.is_dir() for path in made} - {"usb/", "backup/"}
+    assert {"my.shares/", "drill/", "my.copy/", "my.vault.epoch/", "my.vault.passphrase"} <= names
+    asked = "\0".join(sorted(names))
+    command = ["git", "check-ignore", "--no-index", "--stdin", "-z"]
+    done = subprocess.run(command, input=asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    return names - set(done.stdout.split("\0"))

@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 import vaultfs
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 PACKAGES = ("vaultfs", "formats/vaultfs_format", "tools/vaultfs_tools")
 TOP_LEVEL = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "README.md", "SECURITY.md", "SPEC.md"),
@@ -25,6 +26,7 @@ TOP_LEVEL = {
     *("docs", "formats", "samples", "tests", "tools", "vaultfs"),
 }
 LONGEST_MODULE = 500
+DECISION = r"^\| \[(\d{3})\]\((\1-[^)]+)\) \| (.*) \|$"
 
 # Written in pieces, so that this file is not found by its own search.
 MACHINE_PATHS = "|".join(
@@ -111,11 +113,7 @@ def test_every_dependency_is_pinned_to_one_version() -> None:
     pins = pinned()
     assert [str(pin) for pin in pins.values() if not re.fullmatch(r"==[\w.]+", str(pin.specifier))] == []
     assert [str(pin) for pin in pins.values() if pin.url] == []
-    extras = PROJECT["optional-dependencies"]
-    waiting = [
-        Requirement(line) for line in [*PROJECT["dependencies"], *extras["testing"], *extras["fuzz"], *extras["test"]]
-    ]
-    waiting = [needed for needed in waiting if needed.name != PROJECT["name"]]
+    waiting = needed_by_the_project()
     seen: set[str] = set()
     while waiting:
         needed = waiting.pop()
@@ -128,9 +126,25 @@ def test_every_dependency_is_pinned_to_one_version() -> None:
             waiting += required_by(name, needed.extras)
 
 
+def needed_by_the_project() -> list[Requirement]:
+    """Return the packages of pyproject.toml, with those of every extra."""
+    extras = PROJECT["optional-dependencies"].values()
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    return [needed for needed in map(Requirement, lines) if needed.name != PROJECT["name"]]
+
+
+def test_every_package_is_named_in_a_decision() -> None:
+    pages = [path.read_text("utf-8") for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")]
+    needed = [*needed_by_the_project(), *map(Requirement, PYPROJECT["build-system"]["requires"])]
+    assert [one.name for one in needed if not any(f"`{one.name}`" in page for page in pages)] == []
+
+
 def required_by(name: str, extras: set[str]) -> list[Requirement]:
-    """Return what the installed distribution `name` needs here, with `extras`."""
-    needs = [Requirement(line) for line in metadata.requires(name) or ()]
+    """Return what the distribution `name` needs here, with `extras`; nothing of what is not installed, as peers are."""
+    try:
+        needs = [Requirement(line) for line in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError:
+        return []
     return [
         need for need in needs if not need.marker or any(need.marker.evaluate({"extra": one}) for one in ("", *extras))
     ]
@@ -143,6 +157,16 @@ def test_versions_agree() -> None:
     assert PROJECT["version"] == newest[1] == vaultfs.__version__ == metadata.version("vaultfs")
 
 
+def test_nothing_is_installed_by_a_name_under_which_nothing_is_released() -> None:
+    """Whoever takes that name in an index would be installed by who follows the page."""
+    found = []
+    for path in tracked():
+        if path.suffix in (".md", ".py", ".txt", ".toml"):
+            installs = re.findall(r"pip install [^\n]*", path.read_text("utf-8"))
+            found += [(relative(path), line) for line in installs if re.search(r"[ '\"]vaultfs\b(?!-)", line)]
+    assert found == []
+
+
 def test_every_command_is_told_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in PROJECT["scripts"] if f"\n| `{name}` |" not in readme] == []
@@ -151,8 +175,9 @@ def test_every_command_is_told_in_the_readme() -> None:
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
-    pages = [path.name for path in folder.glob("*.md") if path.name != "README.md"]
-    assert [name for name in pages if f"]({name})" not in index] == []
+    pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.md") if path.name != "README.md"}
+    rows = {f"# {number}. {title}": name for number, name, title in re.findall(DECISION, index, re.MULTILINE)}
+    assert {page.partition("\n")[0]: name for name, page in pages.items()} == rows
     assert [name for name in pages if not re.fullmatch(r"\d{3}-[a-z0-9-]+\.md", name)] == []
 
 

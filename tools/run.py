@@ -26,6 +26,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "vaultfs-setup.json"
 CONSTRAINTS = ROOT / "constraints.txt"
+IMPORTED = (0, 2, 3)  # all is in; some of it in quarantine; all but source files that could not be read
 SAMPLE = ("sample.vault", "samples/legacy-export")
 TEST_COMMAND = ("pytest", "-n", "2", "--dist", "worksteal", "--json-report", "--json-report-file=pytest_results.json")
 
@@ -46,13 +47,18 @@ def main(arguments: list[str]) -> int:
 
 
 def main_job(vault: str, source: str, *, folder: Path) -> int:
-    """Import `source` into `vault`, made with a new random passphrase where there is none, and check the vault."""
+    """Import `source` into `vault`, made with a new random passphrase where there is none, and check the vault.
+
+    Returns the status of the check, or that of the import where the check finds nothing.
+    """
     passphrase = vault.rstrip("/") + ".passphrase"
     make_passphrase(folder / passphrase, vault=folder / vault)
     set_up(test=False)
     who = ("--as", user(), "--purpose", "RECORDMGT")
     status = run("vaultfs-import", vault, source, "--create", "--passphrase-file", passphrase, *who, folder=folder)
-    return status or run("vaultfs-fsck", vault, folder=folder)
+    if status not in IMPORTED:
+        return status
+    return run("vaultfs-fsck", vault, folder=folder) or status
 
 
 def user() -> str:

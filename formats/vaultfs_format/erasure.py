@@ -14,9 +14,6 @@ from typing import Protocol
 from vaultfs_format import gf256, isal
 from vaultfs_format.layout import Buffer
 
-MAX_PIECES = 256
-"""Most pieces of a stripe, data and parity together: the field has no more elements."""
-
 
 class Sums(Protocol):
     """Sums of multiples of pieces, one for each output."""

@@ -127,5 +127,5 @@ def encrypt_blocks(key: Buffer, blocks: bytes) -> bytes:
 
 def decrypt_blocks(key: Buffer, blocks: bytes) -> bytes:
     """Undo `encrypt_blocks`."""
-    decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305
+    decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305 - as above
     return decryptor.update(blocks) + decryptor.finalize()

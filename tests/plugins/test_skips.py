@@ -57,3 +57,14 @@ def test_in_ci_an_allowed_skip_passes(tmp_path: Path) -> None:
     allowing = 'from tests.plugins import skips\n\nskips.ALLOWED = frozenset({"no peer"})\n'
     (tmp_path / "conftest.py").write_text(allowing, encoding="utf-8")
     assert run_suite(tmp_path, "tests.plugins.skips", SUITE, CI="true").returncode == 0
+
+
+@pytest.mark.parametrize(("options", "refused"), [("", False), ("--samples=elsewhere", True)])
+def test_in_ci_sample_data_may_be_absent_unless_their_folder_is_named(
+    tmp_path: Path, options: str, *, refused: bool
+) -> None:
+    (tmp_path / "conftest.py").write_text('def pytest_addoption(parser):\n    parser.addoption("--samples")\n')
+    suite = SUITE.replace("no peer", "sample data not present: ccda")
+    done = run_suite(tmp_path, "tests.plugins.skips", suite, CI="true", PYTEST_ADDOPTS=options)
+    assert done.returncode == refused
+    assert ("not allowed in CI: sample data not present: ccda" in done.stdout) is refused

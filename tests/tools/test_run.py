@@ -117,6 +117,25 @@ def test_the_main_job_imports_and_then_checks(started: list[str], tmp_path: Path
     assert f"{vault} {source} --create --passphrase-file {vault}.passphrase --as " in started[-2]
 
 
+@pytest.mark.parametrize(
+    ("imported", "checked", "status"),
+    [(0, 0, 0), (2, 0, 2), (3, 0, 3), (2, 4, 4), (3, 1, 1), (4, None, 4), (8, None, 8)],
+)
+def test_the_main_job_checks_whatever_an_import_has_left_out(
+    started: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported: int, checked: int | None, status: int
+) -> None:
+    """2 is that something is in quarantine, 3 that a source could not be read: the others are in, and are checked."""
+    ends, ran = {"vaultfs-import": imported, "vaultfs-fsck": checked}, []
+
+    def ended(program_: str, *_: str, folder: Path) -> int | None:
+        ran.append(program_)
+        return ends[program_]
+
+    monkeypatch.setattr(program, "run", ended)
+    assert program.main(["main-job", str(tmp_path / "v"), str(tmp_path / "export")]) == status
+    assert ran == ["vaultfs-import"] + ["vaultfs-fsck"] * (checked is not None)
+
+
 @pytest.mark.parametrize("arguments", [[], ["help"], ["main-job", "v"], ["setup", "x"]])
 def test_a_call_that_is_not_understood_shows_how(started: list[str], arguments: list[str]) -> None:
     assert program.main(arguments) == 2

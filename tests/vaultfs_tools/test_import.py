@@ -81,7 +81,7 @@ def test_create_tells_it_in_json_too_and_takes_another_place(run: Run, source: P
     code, output, _ = run(tmp_path / "new", source, "--create", f"--epoch-store={store}", "--json")
     shown = json.loads(output)
     assert code == 0
-    assert (shown["created"], shown["epoch_store"]) == (True, str(store))
+    assert (shown["created"], shown["epoch_stores"]) == (True, [str(store)])
     assert not (tmp_path / "new.epoch").exists()
     code, output, _ = run(tmp_path / "new", source, f"--epoch-store={store}", "--json")
     assert (code, json.loads(output)["created"]) == (0, False)

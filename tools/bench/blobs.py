@@ -72,7 +72,7 @@ def pixels(setting: Setting) -> list[Outcome]:
 
 def _slices(count: int) -> list[bytes]:
     """Return images of 512 rows of 512 samples: a body with an organ in air, and in each the noise of a scanner."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     noise = b"".join([round(abs(64 + chance.gauss(0, 12))).to_bytes(2, "little") for _ in range(4 * 512 * 512)])
     tissue = bytearray()
     for y in range(-256, 256):

@@ -16,7 +16,7 @@ def import_time(_: Setting) -> list[Outcome]:
     program = "import time; t = time.perf_counter(); import vaultfs; print(time.perf_counter() - t)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-c", program]
-    taken = [float(subprocess.check_output(command, env=environment)) for _ in range(8)]  # noqa: S603
+    taken = [float(subprocess.check_output(command, env=environment)) for _ in range(8)]
     return [Figure("import vaultfs", 1000 * percentile(taken[1:], 50), "ms", "≤ 100")]
 
 

@@ -30,7 +30,7 @@ _READS, _MANY = 4_000, 1_000
 
 def reads(_: Setting) -> list[Outcome]:
     """Return point reads, batch reads and searches of a settled vault, warm."""
-    choose = random.Random(SEED)  # noqa: S311 - which records are read
+    choose = random.Random(SEED)
     with scratch() as place:
         ids, whose = filled(place)
         picked = choose.sample(range(len(ids)), _READS)

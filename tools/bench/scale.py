@@ -89,7 +89,7 @@ def _measured(subjects: int, per_subject: int, index_budget: str, rebuild_budget
 
 def _filled(path: Path, subjects: int, per_subject: int) -> tuple[float, Whose, Memory]:
     """Make the vault; return the seconds that storing took, some of the subjects, and the memory."""
-    choose = random.Random(SEED)  # noqa: S311 - whose records are searched
+    choose = random.Random(SEED)
     items = batches(multiplied(subjects, per_subject), _BATCH)
     batch = next(items)
     whose: list[vaultfs.Identifier | vaultfs.SubjectId] = []
@@ -125,7 +125,7 @@ def _opened(path: Path) -> tuple[float, Peaks]:
 
 
 def _searched(path: Path, whose: Whose) -> tuple[list[float], Peaks]:
-    choose = random.Random(SEED)  # noqa: S311 - who is searched for
+    choose = random.Random(SEED)
     with Memory() as memory, reopened(path) as vault, vault.session(WHO, "TREAT") as session:
         times = [seconds(partial(session.find, subject=choose.choice(whose))) for _ in range(_SEARCHES)]
     return times, memory.peaks

@@ -82,7 +82,7 @@ def _told(label: str, turn: Turn, budget: str = "") -> list[Outcome]:
 
 def _turned(subjects: int, per_subject: int, counts: Sequence[int]) -> list[Turn]:
     """Fill a vault, and turn it so often, each time disposing of so many more of its patients."""
-    choose = random.Random(SEED)  # noqa: S311 - who is disposed of
+    choose = random.Random(SEED)
     with scratch() as place:
         path = place / "vault"
         with fresh_vault(path) as vault, vault.session(WHO, "HSYSADMIN") as session:

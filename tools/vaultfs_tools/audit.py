@@ -22,8 +22,8 @@ from vaultfs_tools.auditing import (
     verifying,
     witnessed,
 )
-from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.auditing.showing import shown
+from vaultfs_tools.opening import add_vault, opened
 from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:

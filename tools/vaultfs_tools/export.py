@@ -14,7 +14,7 @@ from vaultfs_format.limits import MAX_DISCLOSURE
 
 import vaultfs
 from vaultfs.migrate.export import Exporter
-from vaultfs_tools import cli, unlocking
+from vaultfs_tools import cli, opening
 
 PROG = "vaultfs-export"
 EPILOG = f"""\
@@ -44,7 +44,7 @@ class _Stated(msgspec.Struct, forbid_unknown_fields=True):
 def _parser() -> cli.Parser:
     about = "Write the stored source files back, byte for byte, in plain text, with manifest.jsonl."
     parser = cli.Parser(PROG, about, epilog=EPILOG)
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
+    opening.add_vault(parser)
     parser.add_argument("directory", type=Path, metavar="DIR", help="a new or empty directory; made private to you")
     parser.add_argument(
         "--plaintext", action="store_true", required=True, help="say that patient data is to be written unencrypted"
@@ -55,9 +55,6 @@ def _parser() -> cli.Parser:
         metavar="FILE",
         help="to whom this goes, and for what: for accountings",
     )
-    parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    unlocking.add_options(parser)
     cli.add_who_options(parser)
     return parser
 
@@ -96,15 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     disclosure = disclosure_in(args.disclosure) if args.disclosure else None
-    unlock = unlocking.unlocker(args)
-    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     with (
-        vaultfs.open(
-            args.vault, unlock=unlock, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait
-        ) as vault,
+        opening.opened(args, policy=vaultfs.PermitAll()) as vault,
         vault.session(vaultfs.Principal(args.who), args.purpose, strict=True) as session,
     ):
-        del unlock  # and so it is wiped
         report = Exporter(session, args.directory, disclosure).run()
     sources = f"{report.sources:,} source files ({report.partial:,} partial)"
     written = f"{report.records:,} records, {cli.size_text(report.bytes)}"

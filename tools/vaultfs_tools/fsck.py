@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from vaultfs_format.errors import BadMagic, VaultError
 
-from vaultfs_tools import cli, reports, unlocking
+from vaultfs_tools import cli, opening, reports, unlocking
 from vaultfs_tools.keyless import Finding, Report, Severity, VaultFiles, check, check_file, heal
 from vaultfs_tools.keyless.errors import FileMissing, LeftOut, NotRegular
 from vaultfs_tools.keyless.files import HEAD, INDEX, LOCK, device_errors
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-n", "--check-only", action="store_true", help="write nothing: report what could be healed")
     reports.add_signer_option(parser)
     parser.add_argument("--rebuild-index", action="store_true", help="make the index anew if it differs; needs keys")
-    parser.add_argument("--epoch-store", metavar="DIR", type=Path, help="epoch store; default: beside the vault")
-    unlocking.add_options(parser)
+    opening.add_keys(parser)
+    parser.set_defaults(wait=0.0)  # nobody is waited for
 
     def body(args: Namespace) -> int:
         keyed = args.rebuild_index or unlocking.is_given(args)
@@ -154,25 +154,20 @@ def _check_with_keys(
     args: Namespace, unlock: Unlocker, report: Report, advance: Callable[[int], None]
 ) -> VaultError | None:
     """Add what only the keys can tell; return the error that kept the check from being done."""
-    import vaultfs
     from vaultfs.engine import compare, indexfiles
     from vaultfs.errors import IndexDamaged
 
-    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     place = args.vault / INDEX
-
-    def opened() -> vaultfs.Vault:
-        return vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores)
 
     try:
         try:
-            vault = opened()
+            vault = opening.opened(args, unlock)
         except IndexDamaged as error:
             _add_index(report, error, corrected=args.rebuild_index)
             if not args.rebuild_index:
                 return None
             indexfiles.discard(place)
-            vault = opened()
+            vault = opening.opened(args, unlock)
         with vault:
             spared = []
             for found in compare.frame_errors(vault.engine, advance):

@@ -19,7 +19,7 @@ from vaultfs.keys.recipients import Recipient, Unlocker
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.migrate.redrive import redrive
 from vaultfs.migrate.report import Report
-from vaultfs_tools import cli, unlocking
+from vaultfs_tools import cli, opening, unlocking
 
 PROG = "vaultfs-import"
 QUARANTINED = 2
@@ -30,19 +30,16 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(
         PROG, "Import clinical data (FHIR R4 JSON and NDJSON, HL7v2, DICOM, C-CDA) into a vault, byte for byte."
     )
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
+    opening.add_vault(parser)
     parser.add_argument("sources", type=Path, metavar="SOURCE", nargs="*", help="a file, or a folder and all below it")
     parser.add_argument(
         "--create", action="store_true", help="create the vault if it does not exist, for the passphrase or key"
     )
     parser.add_argument("--suite", choices=("default", "fips"), default="default", help="of the vault that is created")
-    parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
     parser.add_argument("--namespace", metavar="URI", help="system of identifiers that state no authority")
     parser.add_argument("--authorities", type=Path, metavar="FILE", help="TOML or JSON table: authority = system")
     parser.add_argument("--no-verify", action="store_true", help="do not read the sources back")
     parser.add_argument("--redrive", action="store_true", help="try again what is in quarantine")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    unlocking.add_options(parser)
     cli.add_who_options(parser)
     return parser
 
@@ -60,7 +57,7 @@ def _run(args: argparse.Namespace) -> int:
     missing = [source for source in args.sources if not source.exists()]
     if missing:
         raise SourceUnreadable(sources=len(missing))
-    vault, store = _vault(args, unlock)
+    vault, stores = _vault(args, unlock)
     del unlock  # and so it is wiped
     with vault, vault.session(vaultfs.Principal(args.who), args.purpose) as session:
         with cli.Progress() as bar:
@@ -76,7 +73,7 @@ def _run(args: argparse.Namespace) -> int:
                 report = redrive(vault, session, options)
             else:
                 report = Importer(vault, session, options).run(args.sources)
-        shown = {"vault": vault.id, "created": store is not None, "epoch_store": str(store) if store else None}
+        shown = {"vault": vault.id, "created": bool(stores), "epoch_stores": stores}
         cli.emit(args, {**shown, **report.as_json()}, report.as_text().splitlines())
     return _code(report)
 
@@ -89,15 +86,14 @@ def _code(report: Report) -> int:
     return QUARANTINED if report.outcome("quarantined") else cli.Exit.DONE
 
 
-def _vault(args: argparse.Namespace, unlock: Unlocker) -> tuple[vaultfs.Vault, Path | None]:
-    """Return the vault, and where its epoch store is if it was made just now.
+def _vault(args: argparse.Namespace, unlock: Unlocker) -> tuple[vaultfs.Vault, list[str]]:
+    """Return the vault, and where its epoch secret is if it was made just now.
 
     Raises
     ------
     ArgumentInvalid
         A vault cannot be made for what opens it: shares are drawn for a vault that is there.
     """
-    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
     if args.create and not args.vault.exists():
         if not isinstance(unlock, Recipient):
             raise ArgumentInvalid
@@ -105,26 +101,34 @@ def _vault(args: argparse.Namespace, unlock: Unlocker) -> tuple[vaultfs.Vault, P
             vault = vaultfs.create(
                 args.vault,
                 recipients=[unlock],
-                epoch_stores=stores,
+                epoch_stores=opening.stores(args),
                 policy=vaultfs.PermitAll(),
                 suite=args.suite,
             )
         except VaultExists:
             pass
         else:
-            store = args.epoch_store or default_store(args.vault)
-            _announce(args, store)
-            return vault, store
-    vault = vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, policy=vaultfs.PermitAll(), wait=args.wait)
-    return vault, None
+            stores = _stores(args)
+            _announce(args, stores)
+            return vault, stores
+    return opening.opened(args, unlock, vaultfs.PermitAll()), []
 
 
-def _announce(args: argparse.Namespace, store: Path) -> None:
+def _stores(args: argparse.Namespace) -> list[str]:
+    """Return the names of the epoch stores of a vault that is made."""
+    named = [*map(str, args.epoch_store or ()), *(f"the token {label}" for _, label, _ in args.epoch_token)]
+    return named or [str(default_store(args.vault))]
+
+
+def _announce(args: argparse.Namespace, stores: list[str]) -> None:
     if args.json:
         return
-    print(f"Created {args.vault}. Its epoch secret is in {store}: keep that on another medium. Whoever has the vault,")
-    print("the epoch secret and the passphrase can read everything; without any one of them nobody can. A backup must")
-    print("not hold vault and epoch secret together, and renaming the vault does not move the epoch secret.")
+    print(f"Created {args.vault}. Its epoch secret is in {', '.join(stores)}: keep that on another medium.")
+    print(
+        "Whoever has the vault, the epoch secret and the passphrase can read everything; without any one of them nobody"
+    )
+    print("can. A backup must not hold vault and epoch secret together, and renaming the vault does not move the epoch")
+    print("secret.")
     print()
 
 

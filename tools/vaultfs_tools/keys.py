@@ -20,10 +20,11 @@ from vaultfs_tools import cli, unlocking
 from vaultfs_tools.custody import lives, options, recipients
 from vaultfs_tools.custody.opening import code as exit_code
 from vaultfs_tools.custody.opening import left as left_in
-from vaultfs_tools.custody.opening import opened, token_store, waiting
+from vaultfs_tools.custody.opening import opened, waiting
 from vaultfs_tools.custody.recipients import id_of
 from vaultfs_tools.custody.shares import create, handed_out
 from vaultfs_tools.custody.sheet import Custody
+from vaultfs_tools.opening import add_vault, token_store
 from vaultfs_tools.reports import time_text
 
 PROG = "vaultfs-keys"
@@ -269,16 +270,16 @@ def _shown(found: Iterable[RecipientInfo]) -> list[dict[str, object]]:
 
 _Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 _COMMANDS: dict[str, _Command] = {
-    "list": ("List the recipients of a vault.", options.vault, _run_list),
+    "list": ("List the recipients of a vault.", add_vault, _run_list),
     "sheet": (
         "Print who can open a vault, with blanks for who has what, and where.",
-        options.vault,
+        add_vault,
         _run_sheet,
     ),
     "add": ("Let one more recipient open a vault.", options.adding, _run_add),
     "remove": ("Let recipients open a vault no more: a new root key for the others.", options.removing, _run_rekey),
     "rotate": ("Put a new root key in force, for the same recipients.", options.rotating, _run_rekey),
-    "epoch status": ("Tell about the epoch, and what waits for copies of the vault.", options.vault, _run_status),
+    "epoch status": ("Tell about the epoch, and what waits for copies of the vault.", add_vault, _run_status),
     "epoch turn": ("Begin another epoch, and dispose of subjects.", options.turning, _run_turn),
     "state": ("Tell the states and dates of keys, or set those of one.", lives.add_state, lives.run_state),
     "period": ("Tell for how long keys protect, or set it.", lives.add_period, lives.run_period),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import vaultfs
 from vaultfs.storage.health import Health, Thresholds
 from vaultfs.storage.maintenance import Maintained
 from vaultfs.storage.repair import Repaired
 from vaultfs.storage.scrub import PERIOD
-from vaultfs_tools import cli, unlocking
+from vaultfs_tools import cli, opening
 
 PROG = "vaultfs-maintain"
 DAY = 86_400
@@ -23,7 +21,7 @@ nothing could be done (no vault, a writer is at work, wrong passphrase); 16 wron
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(PROG, "Merge access logs, repair, settle and scrub a vault, for a limited time.", epilog=EPILOG)
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
+    opening.add_vault(parser)
     parser.add_argument(
         "--seconds", type=float, default=60.0, metavar="N", help="begin nothing more after this time; default: 60"
     )
@@ -37,9 +35,6 @@ def _parser() -> cli.Parser:
         "--epoch-stores", type=int, default=2, metavar="N", help="say so where fewer hold the secret; default: 2"
     )
     cli.add_rate_option(parser)
-    parser.add_argument("--epoch-store", type=Path, metavar="DIR", help="epoch store; by default VAULT.epoch")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    unlocking.add_options(parser)
     return parser
 
 
@@ -49,10 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    unlock = unlocking.unlocker(args)
-    stores = [vaultfs.DirectoryStore(args.epoch_store)] if args.epoch_store else []
-    with vaultfs.open(args.vault, unlock=unlock, epoch_stores=stores, wait=args.wait) as vault:
-        del unlock  # and so it is wiped
+    with opening.opened(args) as vault:
         done = vault.maintenance.run(args.seconds, period=args.period * DAY, rate=args.rate)
         copy_age = None if args.copy_age is None else args.copy_age * DAY
         state = vault.maintenance.health(Thresholds(args.period * DAY, copy_age, args.epoch_stores))

@@ -99,7 +99,7 @@ def segment(
     head = SegmentHead(suite, frame_class, 0, 1, *years, generation, VAULT_ID, segment_id, covered)
     count = sum(one.header.entry_count for one in frames) if entries is None else entries
     footer = SegmentFooter(
-        replace(head, **(inner or {})),  # type: ignore[arg-type]
+        replace(head, **(inner or {})),  # type: ignore[arg-type] # the fields that a vector changes
         len(bodies),
         len(directory),
         len(leaves_section),

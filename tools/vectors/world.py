@@ -133,7 +133,7 @@ def record(number: int, data: bytes, offset: int, *, key: bytes = CONTENT_KEY, *
         length=len(data),
         token=content_id(data, key),
     )
-    return entry._replace(**changes)  # type: ignore[arg-type]
+    return entry._replace(**changes)  # type: ignore[arg-type] # the fields that a vector changes
 
 
 UNDATED: dict[str, Any] = {"precision": 0, "offset_minutes": NO_OFFSET, "date": 0}

@@ -81,7 +81,7 @@ def _store(vault: vaultfs.Vault, *, blob: bool) -> vaultfs.RecordId:
             txn.set_state("example", b"key", b"first value")
         if blob:
             with session.transaction() as txn:
-                txn.put(random.Random(1).randbytes(66_000), kind="Binary", subject=PATIENT, date=date(2012, 1, 1))  # noqa: S311
+                txn.put(random.Random(1).randbytes(66_000), kind="Binary", subject=PATIENT, date=date(2012, 1, 1))  # noqa: S311 - from a seed
     return first
 
 

@@ -202,7 +202,7 @@ class RecordFile(io.RawIOBase):
         """Return the position."""
         return self._position
 
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override] # io takes any buffer
         """Read the next bytes into `buffer`; return how many, 0 at the end."""
         if self.closed:
             raise Closed

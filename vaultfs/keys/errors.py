@@ -20,7 +20,7 @@ class ExtraMissing(VaultError, ImportError):
     """The extra package of VaultFS that this takes is not installed."""
 
     code = 2220
-    advice = "Install the extra that the facts name, as in: pip install vaultfs[hsm]."
+    advice = "Install the extra that the facts name, in the checkout of VaultFS, as in: pip install -e '.[hsm]'."
 
 
 class TokenMissing(VaultError):

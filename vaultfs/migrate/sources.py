@@ -148,7 +148,7 @@ class StableReader(io.RawIOBase):
         self.position = base + offset
         return self.position
 
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override] # io takes any buffer
         """Read the next bytes."""
         view = memoryview(buffer)
         try:

@@ -114,7 +114,7 @@ class StoredSource(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override] # io takes any buffer
         """Read the next bytes: as many as there is room for, fewer only at the end."""
         view = memoryview(buffer)
         filled = 0

@@ -184,4 +184,4 @@ def errors(note: Callable[[VaultError], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        VaultError.__init__ = plain  # type: ignore[method-assign]
+        VaultError.__init__ = plain  # type: ignore[method-assign] # and back

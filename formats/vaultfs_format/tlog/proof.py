@@ -26,7 +26,6 @@ from vaultfs_format.tlog.lines import (
 from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.policy import Policy
 
-SUFFIX = ".tlog-proof"
 _FIRST = "c2sp.org/tlog-proof@v1"
 _EXTRA = "extra "
 _INDEX = "index "

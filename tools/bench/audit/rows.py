@@ -142,7 +142,7 @@ def _produce(log: Log, window: int, calls: int, given: Iterator[Access], waits: 
 
 def _accesses(number: int) -> Iterator[Access]:
     """Return what yields accesses of one session, to records of many patients; these are made at once."""
-    chance = random.Random(SEED + number)  # noqa: S311 - whose records are read
+    chance = random.Random(SEED + number)
     session = chance.randbytes(16)
     subjects = [chance.randbytes(16) for _ in range(_SUBJECTS)]
     return (Access(session, chance.choice(subjects), chance.randbytes(16)) for _ in repeat(None))
@@ -177,7 +177,7 @@ def _written(path: Path, count: int) -> None:
 
 
 def _checked(path: Path, count: int) -> list[Outcome]:
-    chance = random.Random(SEED)  # noqa: S311 - what is proved
+    chance = random.Random(SEED)
     with reopened(path) as vault:
         spent = Spent.on(partial(verify, vault))
         vault.settle()

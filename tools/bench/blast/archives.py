@@ -87,7 +87,7 @@ class Vault(Archive):
 
     def repair(self) -> bool:
         command = [Path(sys.executable).with_name("vaultfs-fsck"), self._vault]
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def read(self) -> tuple[Back, bool]:
         back: list[bytes | None] = []

@@ -57,7 +57,7 @@ def _damaged(archive: Archive, kept: Path, damage: Damage) -> None:
     shutil.rmtree(archive.root)
     shutil.copytree(kept, archive.root)
     files = sorted(archive.files(of_index=damage.of_index), key=lambda path: (-path.stat().st_size, path))
-    damage.act(files, random.Random(SEED))  # noqa: S311 - where the damage is
+    damage.act(files, random.Random(SEED))
 
 
 def whole(back: Back, expected: Sequence[bytes]) -> int:

@@ -55,7 +55,7 @@ def _bodies(segment: Path) -> tuple[list[float], list[float]]:
         sliced = SlicedFile(read, footer)
         directory = read_rows(read, footer.directory_offset, footer.directory_length, footer.frames)
         places = [(row.body_offset, row.header.body_sealed) for _, row in directory]
-        picked = random.Random(SEED).sample(places, min(_BODIES, len(places)))  # noqa: S311
+        picked = random.Random(SEED).sample(places, min(_BODIES, len(places)))
         for one in picked:
             read(*one)
         plain = [seconds(partial(read, *one)) for one in picked]
@@ -78,7 +78,7 @@ def _damage(segment: Path) -> None:
 
 def _first_reads(place: Path, ids: list[vaultfs.RecordId]) -> tuple[list[float], list[float]]:
     """Return the times of the first read of each record, as they were and healed: the vault counts what it heals."""
-    random.Random(SEED).shuffle(ids)  # noqa: S311
+    random.Random(SEED).shuffle(ids)
     tally = Tally()
     sound: list[float] = []
     healed: list[float] = []

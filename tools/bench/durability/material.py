@@ -22,7 +22,7 @@ LARGE = 8 * PIECE
 
 def noise(size: int) -> Iterator[bytes]:
     """Yield `size` bytes that do not compress, the same ones every time, as many at once as a blob has."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     for at in range(0, size, PIECE):
         yield chance.randbytes(min(PIECE, size - at))
 

@@ -47,7 +47,7 @@ def rows(setting: Setting) -> list[Outcome]:
 
 def _damage(path: Path, footer: SegmentFooter) -> None:
     """Overwrite in each zone the first data slices, as many as there are parity slices."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     size = footer.geometry.slice_size
     with path.open("r+b") as file:
         for zone in footer.geometry.zones:

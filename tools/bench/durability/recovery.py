@@ -47,4 +47,4 @@ class Par2:
 
     def _run(self, what: str, *arguments: str) -> None:
         command = [self._found, what, "-q", "-q", *arguments]
-        subprocess.run(command, cwd=self._folder, check=True, capture_output=True)  # noqa: S603
+        subprocess.run(command, cwd=self._folder, check=True, capture_output=True)

@@ -89,7 +89,7 @@ def _with_token(samplings: int) -> list[Outcome]:
         (place / "conf").write_text(f"directories.tokendir = {place}\nobjectstore.backend = file\n", encoding="utf-8")
         os.environ["SOFTHSM2_CONF"] = str(place / "conf")
         words = [program, "--init-token", "--free", "--label", "bench", "--so-pin", "87654321", "--pin", _PIN]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         token = Token(_MODULE, "bench", _PIN.encode(), b"bench")
         token.make_key()
         return _times(name, partial(token.unlock, _sealed(token)), samplings, "< 5")

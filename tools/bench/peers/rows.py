@@ -56,7 +56,7 @@ def compared(label: str, items: Sequence[Item]) -> list[Outcome]:
 
 def _measured(kind: type[Peer], place: Path, items: Sequence[Item]) -> dict[str, tuple[float, str]]:
     source = sum(len(item.data) for item in items)
-    choose = random.Random(SEED)  # noqa: S311 - which records are read
+    choose = random.Random(SEED)
     peer = kind(place / "archive", list(batches(items, _BATCH)))
     try:
         stored = seconds(peer.store)

@@ -12,8 +12,8 @@ from vaultfs_format.tlog.witness import AddCheckpoint
 
 from vaultfs_tools import cli
 from vaultfs_tools.auditing import offline
-from vaultfs_tools.auditing.opening import add_vault, opened
 from vaultfs_tools.keyless.durable import write
+from vaultfs_tools.opening import add_vault, opened
 
 if TYPE_CHECKING:
     from vaultfs.audit.witnesses import Witness

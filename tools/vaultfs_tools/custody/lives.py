@@ -12,7 +12,7 @@ from vaultfs.keys import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry
 from vaultfs.keys.lifecycle import NEVER
 from vaultfs_tools import cli
 from vaultfs_tools.custody.opening import opened
-from vaultfs_tools.custody.options import vault as add_vault
+from vaultfs_tools.opening import add_vault
 from vaultfs_tools.reports import time_text
 
 _DAY = timedelta(days=1)

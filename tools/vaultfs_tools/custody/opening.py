@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import vaultfs
 from vaultfs.engine.epochs import lagging, pending
-from vaultfs.keys import TokenStore, Unlocker
-from vaultfs.keys.stores import EpochStore
-from vaultfs_tools import cli, unlocking
+from vaultfs.keys import Unlocker
+from vaultfs_tools import cli, opening, unlocking
 
 
 def opened(args: argparse.Namespace, unlock: Unlocker | None = None) -> tuple[vaultfs.Vault, Unlocker]:
     """Open the vault that the options name; return it with what has opened it, `unlock` if it is given."""
     way = unlock or unlocking.unlocker(args)
-    stores: list[EpochStore] = [vaultfs.DirectoryStore(one) for one in args.epoch_store or ()]
-    stores += [token_store(one) for one in args.epoch_token]
-    vault = vaultfs.open(args.vault, unlock=way, epoch_stores=stores, wait=args.wait, accept_risk=args.accept_risk)
-    return vault, way
-
-
-def token_store(words: Sequence[str]) -> TokenStore:
-    """Return the epoch store in a token that an option names by module, label and the file with the PIN."""
-    module, label, pin = words
-    return TokenStore(module, label, cli.secret_of_file(pin))
+    return opening.opened(args, way), way
 
 
 def left(vault: vaultfs.Vault) -> dict[str, int]:

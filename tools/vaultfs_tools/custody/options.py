@@ -5,48 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vaultfs_tools import unlocking
 from vaultfs_tools.custody import recipients
-
-_TOKEN_STORE = ("MODULE", "LABEL", "PIN-FILE")
-
-
-def vault(parser: argparse.ArgumentParser) -> None:
-    """Add those of a vault, its epoch stores, and what opens it."""
-    parser.add_argument("vault", type=Path, metavar="VAULT", help="the vault's directory")
-    parser.add_argument(
-        "--epoch-store",
-        type=Path,
-        metavar="DIR",
-        action="append",
-        help="epoch store; repeat it to use several; default: VAULT.epoch",
-    )
-    parser.add_argument(
-        "--epoch-token",
-        metavar=_TOKEN_STORE,
-        nargs=3,
-        action="append",
-        default=[],
-        help="epoch store in a token; repeat it to use several, beside those in directories",
-    )
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for another writer")
-    parser.add_argument(
-        "--accept-risk",
-        action="store_true",
-        help="go on by a recipient that is suspended, compromised or past its date, which is recorded",
-    )
-    unlocking.add_options(parser)
+from vaultfs_tools.opening import TOKEN_STORE, add_vault
 
 
 def adding(parser: argparse.ArgumentParser) -> None:
     """Add those of `add`."""
-    vault(parser)
+    add_vault(parser)
     recipients.add_new_options(parser)
 
 
 def rotating(parser: argparse.ArgumentParser) -> None:
     """Add those of `rotate`: a new root key, for who stays."""
-    vault(parser)
+    add_vault(parser)
     recipients.add_staying_options(parser)
     parser.set_defaults(id=())
 
@@ -59,14 +30,14 @@ def removing(parser: argparse.ArgumentParser) -> None:
 
 def turning(parser: argparse.ArgumentParser) -> None:
     """Add those of `epoch turn`."""
-    vault(parser)
+    add_vault(parser)
     parser.add_argument("--dispose", metavar="FILE", type=Path, help="file with subjects to dispose of, an id a line")
     parser.add_argument("--new-signer", action="store_true", help="sign with new keys from now on")
 
 
 def splitting(parser: argparse.ArgumentParser) -> None:
     """Add those of `escrow split`."""
-    vault(parser)
+    add_vault(parser)
     _add_shares(parser, required=True)
 
 
@@ -104,13 +75,13 @@ def _group(text: str) -> tuple[int, int]:
 
 def drilling(parser: argparse.ArgumentParser) -> None:
     """Add those of `escrow drill`."""
-    vault(parser)
+    add_vault(parser)
     parser.add_argument("share", metavar="SHARE", nargs="+", help="file with shares, one a line, readable by you alone")
 
 
 def copies(parser: argparse.ArgumentParser) -> None:
     """Add those of `copies`."""
-    vault(parser)
+    add_vault(parser)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--confirm", metavar="ID", help="say that today's key bundle lies with this copy")
     group.add_argument("--give-up", metavar="ID", help="wait for this copy no more: it will not be opened again")
@@ -126,7 +97,7 @@ def making(parser: argparse.ArgumentParser) -> None:
 
 def keeping(parser: argparse.ArgumentParser) -> None:
     """Add those of `keep`."""
-    vault(parser)
+    add_vault(parser)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--in-directory", metavar="DIR", type=Path, help="a directory, best on a medium of its own")
-    group.add_argument("--in-token", metavar=_TOKEN_STORE, nargs=3, help="a token")
+    group.add_argument("--in-token", metavar=TOKEN_STORE, nargs=3, help="a token")

@@ -15,7 +15,6 @@ from vaultfs_tools.rescuing.sources import Source
 
 _ID_AT = SUPERBLOCK.offset_of("segment_id")
 _VAULT_AT = SUPERBLOCK.offset_of("vault_id")
-_NO_ID = b""
 
 
 @dataclass(slots=True, repr=False)

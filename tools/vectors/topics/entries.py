@@ -97,7 +97,7 @@ def _legal() -> list[tuple[str, str, SealedFrame, str]]:
 
 def _row(changes: Mapping[str, object] | None = None, raw: Mapping[str, bytes] | None = None) -> bytes:
     """Return the row of a record with other fields, and other bytes at fields whose names do not tell them."""
-    row = ROW.pack(*ENTRY._replace(**(changes or {})))  # type: ignore[arg-type]
+    row = ROW.pack(*ENTRY._replace(**(changes or {})))  # type: ignore[arg-type] # the fields that a vector changes
     for name, value in (raw or {}).items():
         row = edited(row, (int(name), value))
     return row
@@ -134,7 +134,7 @@ def _illegal_rows(topic: Topic) -> None:
     bad("reserved-bytes", "A reserved byte at 10 is not zero.", 3, _row(raw={"10": b"\1"}), breaks="ENT-3 GEN-20")
     link = Entry(Role.LINK, token=seeded("other", 16))
     for field, value in (("kind", 1), ("length", 1), ("version", 1), ("offset_minutes", 0), ("before", 1)):
-        row = ROW.pack(*link._replace(**{field: value}))  # type: ignore[arg-type]
+        row = ROW.pack(*link._replace(**{field: value}))  # type: ignore[arg-type] # of several types
         bad(f"link-with-{field.replace('_', '-')}", f"A link that has a {field}.", 4, row, breaks="ENT-4 GEN-25")
     deletion = Entry(Role.DELETE, kind=4, number=1, version=2, token=seeded("a token", 16))
     bad("deletion-with-token", "A deletion that has a token.", 4, ROW.pack(*deletion))

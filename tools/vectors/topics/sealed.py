@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from vaultfs_format import merkle
 from vaultfs_format.audit import AuditEntry
 from vaultfs_format.directory import RUN, FrameRow, encode_row
 from vaultfs_format.entries import Entry, Role
-from vaultfs_format.frame import FrameClass
+from vaultfs_format.frame import FrameClass, SealedFrame
 from vaultfs_format.head import SegmentRow
 from vaultfs_format.keytable import seal_table
 from vaultfs_format.segment import FOOTER, FOOTER_SIZE, SUPERBLOCK_SIZE, SegmentFooter
@@ -260,8 +260,8 @@ def _directories(checks: Checks) -> None:
 def _blobs(checks: Checks) -> None:
     parts, last = scenes.PART_FRAMES, scenes.LAST_PART
 
-    def made(name: str, comment: str, breaks: str, frames: list[object]) -> None:
-        one = segment("blob", FrameClass.BLOB, frames, years=(2001, 2001))  # type: ignore[arg-type]
+    def made(name: str, comment: str, breaks: str, frames: Sequence[SealedFrame]) -> None:
+        one = segment("blob", FrameClass.BLOB, frames, years=(2001, 2001))
         files = scenes.settled_with({"blob": one})
         checks.open(name, comment, files, breaks=breaks, records=3)
 
