@@ -12,11 +12,12 @@ import pytest
 from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND, Statement
 from vaultfs_format.errors import CommitmentMismatch, FieldInvalid, ProofInvalid
 from vaultfs_format.events.disclosures import SubjectDisclosed
-from vaultfs_format.events.records import SubjectExported
+from vaultfs_format.events.records import RecordPut, SubjectExported
 from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_tools.auditing import accounts
 
 import vaultfs
+from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, events
 from vaultfs import Basis, Disclosure, Suspension
 from vaultfs.audit import statements
@@ -280,6 +281,31 @@ class TestSuspension:
     ) -> None:
         with vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
             txn.put(b"other", kind=SUSPENSION_KIND, subject=MRN, replaces=suspended)
+        with pytest.raises(FieldInvalid):
+            accounted(vault)
+
+    @pytest.mark.parametrize("rebuilt", [False, True])
+    def test_it_holds_for_longer_than_its_event_is_kept(
+        self, vault: vaultfs.Vault, clock: Clock, rebuilt: bool
+    ) -> None:
+        record = suspend(vault, Suspension(recipient=SHERIFF, until=NOW + dt.timedelta(days=2500)))
+        ended = suspend(vault, Suspension(recipient="Police", until=NOW + dt.timedelta(days=2500)))
+        with vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
+            txn.delete(ended)
+        vault.settle()
+        clock.now += 2300 * DAY
+        disclose(vault, to(SHERIFF, Basis.LAW_ENFORCEMENT), to("Police", Basis.LAW_ENFORCEMENT))
+        before = told(vault)
+        clock.now += 100 * DAY
+        with kept_apart():
+            assert vault.maintenance.prune_log(NOW + dt.timedelta(days=200)).leaves > 0
+        assert not [event for event in events(vault) if isinstance(event, RecordPut) and event.record == record]
+        if rebuilt:
+            vault.rebuild_index()
+        after = told(vault)
+        assert (recipients(after), after.suspended) == (recipients(before), before.suspended) == (["Police"], 1)
+        with vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
+            txn.put(b"other", kind="Observation", subject=MRN, replaces=record)
         with pytest.raises(FieldInvalid):
             accounted(vault)
 
