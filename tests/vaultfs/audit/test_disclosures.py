@@ -324,6 +324,12 @@ class TestSummaries:
         assert (found[0].first.date, found[0].last) == (days[1], days[0])
         assert found[0].first.description == days[1].isoformat()
 
+    def test_two_of_one_name_are_not_one(self, vault: vaultfs.Vault) -> None:
+        places = ("1 Main Street, Aville", "1 MAIN  Street, Aville", "1 Main Street, Btown", None)
+        disclose(vault, *(to(address=place) for place in places))
+        found = [(one.first.address, one.disclosures) for one in told(vault).summarised()]
+        assert found == [(places[0], 2), (places[2], 1), (None, 1)]
+
     @pytest.mark.parametrize("basis", [Basis.NOT_PERMITTED, Basis.OTHER, Basis.NATIONAL_SECURITY, Basis.AUTHORIZATION])
     def test_no_others_are(self, vault: vaultfs.Vault, basis: Basis) -> None:
         disclose(vault, to(basis=basis), to(basis=basis))
