@@ -26,6 +26,7 @@ from vaultfs.audit.disclosures import Disclosures, Row, disclosures
 from vaultfs.audit.view import LogView
 from vaultfs.disclosing import DisclosureInvalid, SuspensionInvalid
 from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, VaultDamaged
+from vaultfs.migrate.export import Exporter
 
 DAY = 24 * 3600 * 1_000_000
 NOW = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
@@ -147,6 +148,18 @@ class TestStating:
                 txn.disclose(MRN, to(), -1)
             with pytest.raises(NotFound):
                 txn.disclose(vaultfs.Identifier("urn:x", "nobody"), to(), 1)
+
+    def test_what_is_to_come_was_not_disclosed(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
+        """It is tomorrow where the day begins first; what is later no accounting would have."""
+        disclose(vault, to(date=TODAY + dt.timedelta(1)))
+        assert len(told(vault, until=TODAY + dt.timedelta(1)).rows) == 1
+        stated = to(date=TODAY + dt.timedelta(2))
+        with pytest.raises(ArgumentInvalid):
+            disclose(vault, stated)
+        with vault.session(WHO, "TREAT") as session, pytest.raises(ArgumentInvalid):
+            Exporter(session, tmp_path / "out", stated).run()
+        assert not list((tmp_path / "out").iterdir())
+        assert len([event for event in events(vault) if isinstance(event, SubjectDisclosed)]) == 1
 
     def test_nothing_of_it_is_in_a_repr(self, vault: vaultfs.Vault) -> None:
         one = to("CanaryQ", description="CanaryQ", purpose="CanaryQ", address="CanaryQ", date=TODAY)
