@@ -47,7 +47,7 @@ class Disclosure:
     basis
         On what ground.
     date
-        The day on which it was, where it is put on record later.
+        The day on which it was, where it is put on record later; no later than tomorrow, in UTC, where it is.
 
     Raises
     ------

@@ -140,7 +140,7 @@ def _add_accounting(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--disclosures", action="store_true", help="only what the subject is to be told")
     group.add_argument("--since", metavar="DATE", type=_date, help="first day; default: six years before the last")
     group.add_argument("--until", metavar="DATE", type=_date, help="last day; default: today, in UTC")
-    group.add_argument("--summarise", action="store_true", help="as one those to one recipient for one purpose")
+    group.add_argument("--summarise", action="store_true", help="as one those to one address for one purpose")
     group.add_argument("--excepted", action="store_true", help="those, too, that need not be accounted for")
     group.add_argument("--format", choices=tuple(accounts.FORMATS), help="print what is given to the subject, so")
     parser.set_defaults(refuse=parser.error)

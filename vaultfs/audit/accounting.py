@@ -97,7 +97,7 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
         note = view.checkpoint().encode().decode()
         stated = _stated(vault, view, found.stated, wanted)
         base = view.base(wanted)
-        said = said_of(vault, [entry.event for entry in entries])
+        said = said_of(vault, subject, [entry.event for entry in entries], pruned=view.minimum > 0)
     proof = SubjectProof(FORMAT, wanted, note, stated, groups, base, ())
     return Accounting(entries, proof, at, said, view.minimum, view.since)
 

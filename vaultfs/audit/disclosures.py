@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Disclosures to one recipient for one purpose (45 CFR 164.528(b)(3)), or one that stands alone.
+    """Disclosures to one recipient at one address for one purpose (45 CFR 164.528(b)(3)), or one that stands alone.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Disclosures:
     proof: SubjectProof
 
     def summarised(self) -> list[Summary]:
-        """Return the rows, those to one recipient for one purpose as one (45 CFR 164.528(b)(3))."""
+        """Return the rows, those to one recipient at one address for one purpose as one (45 CFR 164.528(b)(3))."""
         groups: dict[object, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(_same(row), []).append(row)
@@ -198,7 +198,7 @@ def _same(row: Row) -> object:
     lawful = basis is Basis.COMPLIANCE or (basis is not None and basis.paragraph.startswith("164.512"))
     if not lawful or row.recipient is None or row.excepted:
         return row.index
-    return basis, _folded(row.recipient), _folded(row.purpose or "")
+    return basis, *(_folded(text or "") for text in (row.recipient, row.address, row.purpose))
 
 
 def _folded(text: str) -> str:

@@ -1,7 +1,8 @@
 """What is stated of the disclosures that the log has, and which suspensions of accounting there are.
 
-Both are records of the subject. Which there are is taken from the log, not from the index; what they say is checked
-against the log, and is there though somebody has deleted or replaced the record.
+Both are records of the subject. Which there are is taken from the log, not from the index; what is stated of a
+disclosure is checked against the log, and is there though somebody has deleted or replaced the record. A suspension may
+be in force for longer than its event is kept: where the log was pruned, those that the subject has are looked up, too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from vaultfs_format.events.records import RecordPut
 from vaultfs_format.suite import same
 
 from vaultfs.engine.records import Located, find_version, read_record, stored_version
+from vaultfs.engine.searching import ids_of
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Deleted, NotFound, Structure, VaultDamaged
-from vaultfs.model import RecordId
+from vaultfs.model import RecordId, SubjectId
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,13 @@ class Said:
         return None if found is None else Statement.decode(found)
 
 
-def said_of(vault: Vault, events: Sequence[Event]) -> Said:
+def said_of(vault: Vault, subject: SubjectId, events: Sequence[Event], *, pruned: bool) -> Said:
     """Return what is stated of the disclosures among all events about a subject. Call under the lock.
+
+    Parameters
+    ----------
+    pruned
+        Whether there were events before those.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def said_of(vault: Vault, events: Sequence[Event]) -> Said:
         for event in events
         if isinstance(event, SubjectDisclosed) and not disposed
     }
-    suspensions = () if disposed else tuple(_suspensions(vault, events))
+    suspensions = () if disposed else tuple(_suspensions(vault, subject, events, pruned=pruned))
     return Said(statements, suspensions)
 
 
@@ -81,11 +88,16 @@ def _statement(vault: Vault, event: SubjectDisclosed) -> bytes:
     return found
 
 
-def _suspensions(vault: Vault, events: Iterable[Event]) -> Iterator[SuspensionStatement]:
+def _suspensions(
+    vault: Vault, subject: SubjectId, events: Iterable[Event], *, pruned: bool
+) -> Iterator[SuspensionStatement]:
     kind = vault.engine.kinds.number(SUSPENSION_KIND)
     put = (event for event in events if isinstance(event, RecordPut) and event.kind == kind)
-    for record in dict.fromkeys(event.record for event in put if event.outcome is Outcome.DONE and event.record):
-        found = _suspension(vault, RecordId(record))
+    records = [RecordId(event.record) for event in put if event.outcome is Outcome.DONE and event.record]
+    if pruned:
+        records += vault.steady(lambda: ids_of(vault.engine, subject, kind))
+    for record in dict.fromkeys(records):
+        found = _suspension(vault, record)
         if found is not None:
             yield found
 

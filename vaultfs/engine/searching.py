@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vaultfs_format.entries import Role
 
@@ -10,7 +10,7 @@ from vaultfs.engine.engine import View
 from vaultfs.engine.records import Located, RecordInfo, find_version, info_of
 from vaultfs.engine.subjects import linked, one_subject, subjects_of
 from vaultfs.errors import Deleted, IndexDamaged, NotFound
-from vaultfs.model import ClinicalDate, Identifier, SubjectId
+from vaultfs.model import ClinicalDate, Identifier, RecordId, SubjectId
 
 
 def people(engine: View, subject: Identifier | SubjectId, *, follow_links: bool) -> list[SubjectId]:
@@ -42,17 +42,28 @@ def records_of(
     since, until
         Only dated records that begin at or after, and before this instant.
     """
-    for handle in _frames_of(engine, subject, since, until):
+    for located in _versions_of(engine, subject, kind, _frames_of(engine, subject, since, until)):
+        info = _visible(engine, located)
+        if info is not None and _within(info.date, since, until):
+            yield info
+
+
+def ids_of(engine: View, subject: SubjectId, kind: int) -> list[RecordId]:
+    """Return the ids of a subject's records of which any version is of a kind, of deleted ones too."""
+    found = _versions_of(engine, subject, kind, _frames_of(engine, subject, None, None))
+    return list(dict.fromkeys(engine.chain.record_id(one.entry.incarnation, one.entry.number) for one in found))
+
+
+def _versions_of(engine: View, subject: SubjectId, kind: int | None, handles: Iterable[int]) -> Iterator[Located]:
+    """Yield the versions of records in frames of a subject, confirmed to be its own."""
+    for handle in handles:
         frame = engine.store.load(handle)
         if frame.block.subject != subject:
             raise IndexDamaged
         for row, entry in enumerate(frame.block.entries):
-            if entry.role != Role.RECORD or (kind is not None and entry.kind != kind):
-                continue
-            number = entry.incarnation.to_bytes(4, "big") + entry.number.to_bytes(8, "big")
-            info = _visible(engine, Located(number, frame, entry, frame.commits[row]))
-            if info is not None and _within(info.date, since, until):
-                yield info
+            if entry.role == Role.RECORD and kind in (None, entry.kind):
+                number = entry.incarnation.to_bytes(4, "big") + entry.number.to_bytes(8, "big")
+                yield Located(number, frame, entry, frame.commits[row])
 
 
 def _frames_of(engine: View, subject: bytes, since: ClinicalDate | None, until: ClinicalDate | None) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_TRANSACTION = 512 * limits.MIB
 """Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
+
+_TOMORROW = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
 
 class Transaction:
@@ -200,11 +203,15 @@ class Transaction:
 
         Raises
         ------
-        ArgumentInvalid, NotFound, SubjectAmbiguous, AccessDenied
+        ArgumentInvalid
+            It is about nobody, or its date is to come: no accounting would have it.
+        NotFound, SubjectAmbiguous, AccessDenied
         """
         known = self._person(subject)
         if records < 0:
             raise ArgumentInvalid(records=records)
+        if disclosure.date is not None and disclosure.date > _latest_day(self._engine.options.clock()):
+            raise ArgumentInvalid
         self._session.authorize(Action.EXPORT, None, known)
         data = disclosure.statement(os.urandom(16))
         record = self.put(data, kind=DISCLOSURE_KIND, subject=known)
@@ -362,3 +369,8 @@ class Transaction:
             raise TransactionEnded
         self._engine.check_writable()
         self._session.check()
+
+
+def _latest_day(now: int) -> dt.date:
+    """Return the latest day that it can be anywhere when it is `now`, in microseconds since 1970."""
+    return (_TOMORROW + dt.timedelta(microseconds=now)).date()

@@ -22,9 +22,10 @@ from vaultfs_tools.copying.turn import Options as CopyOptions
 from vaultfs_tools.copying.turn import Source
 
 import vaultfs
-from tests.vaultfs.audit.stage import Gate, Stage
+from tests.vaultfs.audit.stage import Gate, GateFallen, Stage
+from tests.vaultfs.engine.years import ruin
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
-from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, events, read_only, reopen
 from vaultfs.audit import accounting, anchoring, log, report, verifying, view
 from vaultfs.audit.exporting import reconciling
 from vaultfs.audit.exporting.delivering import Delivery
@@ -36,7 +37,7 @@ from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
 from vaultfs.engine.rekeying import Keys
 from vaultfs.engine.writing import WritingSession
-from vaultfs.errors import AccessDenied, VaultError
+from vaultfs.errors import AccessDenied, KindUnknown, VaultError
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.escrow import Escrow, Shares
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
@@ -353,6 +354,38 @@ def test_a_call_that_is_denied_leaves_that(stage: Stage, name: str) -> None:
     if name == "migrate.Importer.run":
         found.remove("SETTLED")
     assert found == list(CALLS[name].denied or ())
+
+
+@pytest.mark.parametrize("name", sorted(DENIABLE & DONE.keys() | {"Transaction.undelete"}))
+def test_a_call_of_which_the_policy_fails_is_denied(stage: Stage, name: str) -> None:
+    scene = DONE.get(name, lambda s: s.txn(lambda t: t.undelete(s.record)))
+    stage.gate.fallen = True
+    found = _left(stage, scene, GateFallen)
+    if name == "migrate.Importer.run":
+        found.remove("SETTLED")
+    assert found == list(CALLS[name].denied or ())
+
+
+READING = ["Session.get", "Session.info", "Session.open", "Session.get_many", "Session.versions", "Session.find"]
+
+
+@pytest.mark.parametrize("name", [*READING, "Session.identifiers"])
+def test_a_call_that_asks_for_what_cannot_be_read_leaves_that(stage: Stage, name: str) -> None:
+    stage.vault.settle()
+    for path in stage.vault.path.rglob("*.vseg"):
+        if "audit" not in path.parts:
+            ruin(path)
+    _again(stage)
+    stage.session = stage.vault.session(WHO, "TREAT")
+    act = DONE[name] if name != "Session.find" else lambda s: s.session.find(subject=s.one)
+    assert _left(stage, act, VaultError) == list(CALLS[name].failed or ())
+    assert events(stage.vault)[-1].outcome is vaultfs.Outcome.FAILED
+
+
+def test_a_search_for_a_kind_that_is_none_leaves_that(stage: Stage) -> None:
+    found = _left(stage, lambda s: s.session.find(subject=s.one, kind="none"), KindUnknown)
+    assert found == list(CALLS["Session.find"].failed or ())
+    assert events(stage.vault)[-1].outcome is vaultfs.Outcome.FAILED
 
 
 @pytest.mark.parametrize("name", FAILED)

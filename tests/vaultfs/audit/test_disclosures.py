@@ -12,11 +12,12 @@ import pytest
 from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND, Statement
 from vaultfs_format.errors import CommitmentMismatch, FieldInvalid, ProofInvalid
 from vaultfs_format.events.disclosures import SubjectDisclosed
-from vaultfs_format.events.records import SubjectExported
+from vaultfs_format.events.records import RecordPut, SubjectExported
 from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_tools.auditing import accounts
 
 import vaultfs
+from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, events
 from vaultfs import Basis, Disclosure, Suspension
 from vaultfs.audit import statements
@@ -25,6 +26,7 @@ from vaultfs.audit.disclosures import Disclosures, Row, disclosures
 from vaultfs.audit.view import LogView
 from vaultfs.disclosing import DisclosureInvalid, SuspensionInvalid
 from vaultfs.errors import ArgumentInvalid, Deleted, NotFound, VaultDamaged
+from vaultfs.migrate.export import Exporter
 
 DAY = 24 * 3600 * 1_000_000
 NOW = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
@@ -146,6 +148,18 @@ class TestStating:
                 txn.disclose(MRN, to(), -1)
             with pytest.raises(NotFound):
                 txn.disclose(vaultfs.Identifier("urn:x", "nobody"), to(), 1)
+
+    def test_what_is_to_come_was_not_disclosed(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
+        """It is tomorrow where the day begins first; what is later no accounting would have."""
+        disclose(vault, to(date=TODAY + dt.timedelta(1)))
+        assert len(told(vault, until=TODAY + dt.timedelta(1)).rows) == 1
+        stated = to(date=TODAY + dt.timedelta(2))
+        with pytest.raises(ArgumentInvalid):
+            disclose(vault, stated)
+        with vault.session(WHO, "TREAT") as session, pytest.raises(ArgumentInvalid):
+            Exporter(session, tmp_path / "out", stated).run()
+        assert not list((tmp_path / "out").iterdir())
+        assert len([event for event in events(vault) if isinstance(event, SubjectDisclosed)]) == 1
 
     def test_nothing_of_it_is_in_a_repr(self, vault: vaultfs.Vault) -> None:
         one = to("CanaryQ", description="CanaryQ", purpose="CanaryQ", address="CanaryQ", date=TODAY)
@@ -283,6 +297,31 @@ class TestSuspension:
         with pytest.raises(FieldInvalid):
             accounted(vault)
 
+    @pytest.mark.parametrize("rebuilt", [False, True])
+    def test_it_holds_for_longer_than_its_event_is_kept(
+        self, vault: vaultfs.Vault, clock: Clock, rebuilt: bool
+    ) -> None:
+        record = suspend(vault, Suspension(recipient=SHERIFF, until=NOW + dt.timedelta(days=2500)))
+        ended = suspend(vault, Suspension(recipient="Police", until=NOW + dt.timedelta(days=2500)))
+        with vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
+            txn.delete(ended)
+        vault.settle()
+        clock.now += 2300 * DAY
+        disclose(vault, to(SHERIFF, Basis.LAW_ENFORCEMENT), to("Police", Basis.LAW_ENFORCEMENT))
+        before = told(vault)
+        clock.now += 100 * DAY
+        with kept_apart():
+            assert vault.maintenance.prune_log(NOW + dt.timedelta(days=200)).leaves > 0
+        assert not [event for event in events(vault) if isinstance(event, RecordPut) and event.record == record]
+        if rebuilt:
+            vault.rebuild_index()
+        after = told(vault)
+        assert (recipients(after), after.suspended) == (recipients(before), before.suspended) == (["Police"], 1)
+        with vault.session(WHO, "HLEGAL") as session, session.transaction() as txn:
+            txn.put(b"other", kind="Observation", subject=MRN, replaces=record)
+        with pytest.raises(FieldInvalid):
+            accounted(vault)
+
 
 class TestSummaries:
     def test_those_to_one_recipient_for_one_purpose_are_one(self, vault: vaultfs.Vault) -> None:
@@ -297,6 +336,12 @@ class TestSummaries:
         ]
         assert (found[0].first.date, found[0].last) == (days[1], days[0])
         assert found[0].first.description == days[1].isoformat()
+
+    def test_two_of_one_name_are_not_one(self, vault: vaultfs.Vault) -> None:
+        places = ("1 Main Street, Aville", "1 MAIN  Street, Aville", "1 Main Street, Btown", None)
+        disclose(vault, *(to(address=place) for place in places))
+        found = [(one.first.address, one.disclosures) for one in told(vault).summarised()]
+        assert found == [(places[0], 2), (places[2], 1), (None, 1)]
 
     @pytest.mark.parametrize("basis", [Basis.NOT_PERMITTED, Basis.OTHER, Basis.NATIONAL_SECURITY, Basis.AUTHORIZATION])
     def test_no_others_are(self, vault: vaultfs.Vault, basis: Basis) -> None:
