@@ -23,6 +23,7 @@ from vaultfs_tools.copying.turn import Source
 
 import vaultfs
 from tests.vaultfs.audit.stage import Gate, GateFallen, Stage
+from tests.vaultfs.audit.surface import CLASSES, FUNCTIONS
 from tests.vaultfs.engine.years import ruin
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, events, read_only, reopen
@@ -33,10 +34,7 @@ from vaultfs.audit.exporting.errors import ReceiverUnreachable
 from vaultfs.audit.exporting.spool import FileSink
 from vaultfs.audit.exporting.syslog import Syslog
 from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.reader import Reader
-from vaultfs.engine.rekeying import Keys
-from vaultfs.engine.writing import WritingSession
 from vaultfs.errors import AccessDenied, KindUnknown, VaultError
 from vaultfs.keys import PrivateKey
 from vaultfs.keys.escrow import Escrow, Shares
@@ -47,7 +45,6 @@ from vaultfs.migrate import redrive as redriving
 from vaultfs.migrate.export import Exporter
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.storage import copies
-from vaultfs.storage.maintenance import Maintenance
 
 GONE = vaultfs.RecordId(bytes(16))
 NOBODY_KNOWS = vaultfs.Identifier("urn:x", "1")
@@ -57,35 +54,6 @@ SOMEBODY_WITNESSES = Policy((), (), (), b"somebody")
 DISCLOSURE = vaultfs.Disclosure(recipient="x", description="x", purpose="x", basis=vaultfs.Basis.PUBLIC_HEALTH)
 SUSPENSION = vaultfs.Suspension(recipient="x", until=datetime(2100, 1, 1, tzinfo=UTC))
 WRONG = vaultfs.Passphrase(b"another", Argon2Cost(64, 1, 1))
-
-CLASSES = {
-    "Vault": vaultfs.Vault,
-    "Reader": Reader,
-    "Session": WritingSession,
-    "Transaction": vaultfs.Transaction,
-    "Keys": Keys,
-    "Lives": KeptLives,
-    "Maintenance": Maintenance,
-}
-
-
-def takes_vault(function: Callable[..., object]) -> bool:
-    """Return whether a public function is given a vault to act on."""
-    first = next(iter(inspect.signature(function).parameters), "")
-    return first == "vault" and not function.__name__.startswith("_")
-
-
-AUDIT = (accounting, anchoring, log, reconciling, report, verifying, view)
-FUNCTIONS = {
-    "vaultfs.create", "vaultfs.open", "vaultfs.open_reader", "migrate.Importer.run", "migrate.redrive",
-    "migrate.Exporter.run",
-    "vaultfs_tools.copying.Copier.run", "vaultfs_tools.copying.restore", "vaultfs_tools.backup.main",
-    "audit.Delivery.run", "audit.Delivery.resend",
-    *(f"audit.{name}" for module in AUDIT for name, value in vars(module).items()
-      if inspect.isfunction(value) and value.__module__ == module.__name__ and takes_vault(value)),
-    *(f"storage.copies.{name}" for name, value in vars(copies).items()
-      if inspect.isfunction(value) and value.__module__ == copies.__name__ and not name.startswith("_")),
-}  # fmt: skip
 
 
 @pytest.fixture

@@ -254,17 +254,17 @@ def test_a_log_is_checked_whatever_is_merged_meanwhile(tmp_path: Path) -> None:
             super().see(index, event)
             if len(merging) < 40:
                 merging.append(index)
-                put(vault)
-                vault.settle()
+                put(busy)
+                busy.settle()
 
-    with create(tmp_path / "v") as vault:
+    with create(tmp_path / "v") as busy:
         for _ in range(6):
-            put(vault)
-            vault.settle()
-        found, tally = checked(vault, lambda: Busy(0, ALWAYS))
+            put(busy)
+            busy.settle()
+        found, tally = checked(busy, lambda: Busy(0, ALWAYS))
         assert merging.count(0) + merging.count(1) > 1
         assert found.events == tally.events
-        verify(vault)
+        verify(busy)
 
 
 def test_nothing_is_reported_of_a_log_that_is_wrong(tmp_path: Path) -> None:
