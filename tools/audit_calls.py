@@ -160,7 +160,7 @@ CALLS: Mapping[str, Row] = {
     "audit.verify": _LOG,
     "audit.check_log": _LOG,
     "audit.checked": _PARTS,
-    "audit.report": Row(("LOG_REPORTED",), failed=()),
+    "audit.report": Row(("LOG_REPORTED", "SETTLED"), failed=()),
     "audit.account": Row(("SUBJECT_ACCOUNTED", "SETTLED"), failed=()),
     "audit.prove": Row(("LOG_EXPORTED", "SETTLED"), failed=("LOG_EXPORTED", "SETTLED")),
     "audit.export": Row(("LOG_EXPORTED", "SETTLED")),
