@@ -7,6 +7,7 @@ is interrupted, and whichever copy of a journal comes back, is gone on with from
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ NAMESPACE = "vaultfs.access"
 
 _BATCH = 4 * limits.MIB
 """Bytes of events after which a commit is made of them."""
+
+MERGING = 2.0
+"""Seconds that merging takes at most where somebody waits for something else: a vault that opens, or a commit."""
 
 _PATIENCE = 5.0
 """Seconds to wait for readers that are beginning a journal; after that no journal is taken for abandoned."""
@@ -109,8 +113,13 @@ class Merger:
         """Wipe the inbox key."""
         self._inbox.wipe()
 
-    def merge(self, directory: Path) -> Merged:
+    def merge(self, directory: Path, seconds: float | None = None) -> Merged:
         """Merge the access journals of this vault in a directory, and remove those that are done with.
+
+        Parameters
+        ----------
+        seconds
+            For how long, of which each has the same part; None: until all is done that there is now.
 
         Raises
         ------
@@ -130,7 +139,8 @@ class Merger:
                             stack.callback(journal.close)
                             found.append((directory / name, journal, alone and journal.file.lock()))
             for path, journal, abandoned in found:
-                if self._merge(journal, merged, abandoned=abandoned) and abandoned:
+                until = None if seconds is None else time.monotonic() + seconds / len(found)
+                if self._merge(journal, merged, until, abandoned=abandoned) and abandoned:
                     vfs.unlink(path)
                     merged.removed += 1
         return merged
@@ -175,14 +185,15 @@ class Merger:
             raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
         return open_access(header, self._inbox, self._engine.chain.access_key)
 
-    def _merge(self, journal: JournalFile, merged: Merged, *, abandoned: bool) -> bool:
-        """Merge what a journal has beyond its mark; return whether it was good to its end.
+    def _merge(self, journal: JournalFile, merged: Merged, until: float | None, *, abandoned: bool) -> bool:
+        """Merge what a journal has beyond its mark; return whether all was merged, and good to its end.
 
         Its end is where it was at the beginning: its reader may write to it as fast as it is read.
         """
         key = journal.header.journal_id
         state = self._states.read(NAMESPACE, key)
-        mark, version, good = _marked(state.value), state.version, True
+        mark, version = _marked(state.value), state.version
+        good = done = True
         batch = _Batch(mark)
         place = self._places.pop(key, None)
         if place is not None and place[0] == mark[0]:
@@ -199,16 +210,19 @@ class Merger:
                 if batch.size >= _BATCH:
                     version = self._write(key, version, batch, merged)
                     batch = _Batch(batch.mark)
-            if abandoned:  # while somebody writes, the end is unfinished at any time
+                if batch.chunks and until is not None and time.monotonic() >= until:
+                    done = False
+                    break
+            if done and abandoned:  # while somebody writes, the end is unfinished at any time
                 journal.check_tail(journal.durable)
         except (VaultDamaged, FormatError, NotAuthentic, StorageFailed):
             good = False
             merged.kept += 1
         if batch.chunks:
             self._write(key, version, batch, merged)
-        if good and not abandoned:
+        if good and not (done and abandoned):
             self._places[key] = journal.place()
-        return good
+        return good and done
 
     def _events(self, journal: JournalFile, scanned: Scanned) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield the events of a group as they were written, with their commitments, which its entries must state."""

@@ -17,6 +17,7 @@ from vaultfs.engine.grouping import Intent
 from vaultfs.engine.heads import witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.litter import sweep
+from vaultfs.engine.merging import MERGING
 from vaultfs.engine.recovery import open_journals
 from vaultfs.engine.reencrypting import resume
 from vaultfs.engine.settle import settle
@@ -66,7 +67,7 @@ def start(vault: Vault) -> None:
         vault.note(Recovered, void)
     engine.index.forget_dead_readers()
     vault.note(VaultOpened)
-    vault.merge_access_logs()
+    vault.merge_access_logs(seconds=MERGING)
     for intent in acts.claims(rest):
         vault.commit(intent)
     if engine.chain.turn.time:

@@ -25,7 +25,7 @@ from vaultfs.engine.guarding import Guard
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
 from vaultfs.engine.lives import KeptLives
 from vaultfs.engine.logbase import Pruning
-from vaultfs.engine.merging import Merged, Merger
+from vaultfs.engine.merging import MERGING, Merged, Merger
 from vaultfs.engine.opening import Held
 from vaultfs.engine.paths import Layout
 from vaultfs.engine.rekeying import Keys
@@ -214,10 +214,14 @@ class Vault:
         StorageFailed, VaultDamaged, WriterPoisoned
             All that was acknowledged is there; the vault must be opened again.
         """
+        return self._merge_and_settle()
+
+    def _merge_and_settle(self, seconds: float | None = None) -> int:
+        """Settle, and merge access logs before, for so many seconds."""
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
-            self._merge(self.engine.layout.journals)
+            self._merge(self.engine.layout.journals, seconds)
             return self._settle(as_it_is) if self.engine.live else 0
 
     def prune(self, pruning: Pruning) -> None:
@@ -267,17 +271,20 @@ class Vault:
         """Settle after a commit, which is acknowledged whatever comes of this: a failure shows at the next one."""
         if not self._settling:
             with suppress(VaultError):
-                self.settle()
+                self._merge_and_settle(MERGING)
 
-    def merge_access_logs(self, directory: Path | str | None = None) -> Merged:
+    def merge_access_logs(self, directory: Path | str | None = None, *, seconds: float | None = None) -> Merged:
         """Take the events that readers have recorded into the vault's log, each once; durable when this returns.
 
-        The vault does so itself when it is opened, settled and closed, for the access logs that lie in it.
+        The vault does so itself when it is opened, settled and closed, for the access logs that lie in it: for a while
+        where somebody waits for something else, so that readers may be faster than it is.
 
         Parameters
         ----------
         directory
             Where readers kept their access logs, if elsewhere.
+        seconds
+            For how long; what is left comes the next time. None: until all is done that there is now.
 
         Raises
         ------
@@ -290,13 +297,13 @@ class Vault:
         self.engine.check_writable()
         with self.engine.lock:
             self.engine.check_writable()
-            return self._merge(self.engine.layout.journals if directory is None else absolute(directory))
+            return self._merge(self.engine.layout.journals if directory is None else absolute(directory), seconds)
 
-    def _merge(self, directory: Path) -> Merged:
+    def _merge(self, directory: Path, seconds: float | None = None) -> Merged:
         """Merge access logs; what that commits does not begin a settling, which would merge them too."""
         settling, self._settling = self._settling, True
         try:
-            return self._merger.merge(directory)
+            return self._merger.merge(directory, seconds)
         finally:
             self._settling = settling
 

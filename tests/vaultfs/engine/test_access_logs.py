@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,27 @@ class TestMerging:
                 assert before < 50
                 assert counting.acts - before < 20
                 assert reads(again, record) == 51
+
+    @pytest.mark.parametrize("at_work", [False, True])
+    def test_merging_for_a_while_goes_on_the_next_time(self, vault: vaultfs.Vault, *, at_work: bool) -> None:
+        """Readers may be faster than the writer: who opens the vault, or commits, does not wait for all they did."""
+        record = put(vault)
+        with ExitStack() as stack:
+            readers = [stack.enter_context(read_only(vault.path)) for _ in range(3)]
+            for reader in readers:
+                for _ in range(5):
+                    get(reader, record)
+            if not at_work:
+                stack.close()
+            counts = [0]
+            while counts[-1] < 15:
+                assert vault.merge_access_logs(seconds=0).events > 0
+                counts.append(reads(vault, record))
+            assert max(after - before for before, after in pairwise(counts)) <= 3
+            while not at_work and logs(vault.path / "journal"):
+                vault.merge_access_logs(seconds=0)
+            assert vault.merge_access_logs(seconds=0).events == 0
+            assert reads(vault, record) == 15
 
     def test_events_keep_their_order_and_their_times(self, vault: vaultfs.Vault) -> None:
         times = iter(range(1000, 2000))
