@@ -262,11 +262,33 @@ class TestDisclosures:
         if form == "json":
             assert json.loads(output)["disclosures"][0]["recipient"] == self.FORMULA
         elif form == "csv":
-            rows = list(csv.DictReader(io.StringIO(output)))
+            rows = list(csv.DictReader(output.splitlines(keepends=True)[5:]))
             assert [row["recipient"] for row in rows] == [f"'{self.FORMULA}"] * 2 + ["Thief", ""]
         elif form == "markdown":
             assert "\\*Registry\\* \\<b\\>" in output
             assert all(line.replace("\\|", "").count("|") == 12 for line in output.splitlines()[4:])
+
+    @pytest.mark.parametrize(("period", "there"), [([], True), (["--until", "2020-01-01"], False)])
+    def test_a_table_says_above_whom_and_which_time_it_is_of(
+        self,
+        run: Run,
+        held: tuple[Path, str],
+        tmp_path: Path,
+        period: list[str],
+        there: bool,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        given = secret_file(tmp_path / "given", PASSPHRASE.secret)
+        words = ["accounting", *map(str, held), "--disclosures", *period]
+        assert audit.main([*words, "--format=csv", f"--passphrase-file={given}"]) == 0
+        rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+        assert {len(row) for row in rows} == {11}
+        shown = run(*words)[1]
+        names = ("subject", "since", "until", "complete")
+        assert [row[:2] for row in rows[:4]] == [[name, shown[name]] for name in names]
+        assert (rows[0][1], any(rows[4])) == (held[1], False)
+        assert rows[5][:2] == ["date", "recipient"]
+        assert (len(rows[6:]), bool(rows[6:])) == (len(shown["disclosures"]), there)
 
     def test_nothing_is_said_to_the_keeper_where_nothing_is_suspended(
         self, held: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

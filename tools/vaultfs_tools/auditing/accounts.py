@@ -83,9 +83,12 @@ def _json(told: Disclosures, rows: Sequence[Shown]) -> str:
     return json.dumps({**about(told), "disclosures": rows}, ensure_ascii=False, indent=2) + "\n"
 
 
-def _csv(_: Disclosures, rows: Sequence[Shown]) -> str:
+def _csv(told: Disclosures, rows: Sequence[Shown]) -> str:
+    """Return the table (RFC 4180), and above it, in rows of as many fields, what it is of: no row has to be there."""
     text = io.StringIO()
     writer = csv.writer(text)
+    rest = [""] * (len(COLUMNS) - 2)
+    writer.writerows([name, value, *rest] for name, value in [*about(told).items(), ("", "")])
     writer.writerow(COLUMNS)
     writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
     return text.getvalue()
