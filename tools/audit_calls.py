@@ -13,8 +13,8 @@ class Row:
     Parameters
     ----------
     done, denied, failed
-        Names of the events, in their order, where the call succeeds, is not permitted, or asks for what is not there.
-        None where it cannot end so.
+        Names of the events, in their order, where the call succeeds, is not permitted, or asks for what is not there or
+        cannot be read. None where it cannot end so.
     why
         Why there is none, or what else there is to know.
     each

@@ -36,6 +36,7 @@ from vaultfs.context import UNSTATED, Attest, Context
 from vaultfs.engine.attesting import session_event
 from vaultfs.engine.engine import View
 from vaultfs.engine.guarding import Guard
+from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.records import (
     Located,
     Record,
@@ -54,6 +55,7 @@ from vaultfs.errors import (
     AttestationFailed,
     Closed,
     Deleted,
+    IndexDamaged,
     KindUnknown,
     NotFound,
     ReadOnly,
@@ -69,6 +71,9 @@ T = TypeVar("T")
 
 RECORD_ID = 16
 """Bytes of a record id."""
+
+_FAILURES = (NotFound, Deleted, SubjectAmbiguous, KindUnknown, IndexDamaged, *DAMAGE)
+"""How a question ends that could not be answered."""
 
 
 class Host(Protocol):
@@ -176,17 +181,22 @@ class Session:
 
     @contextmanager
     def noting_absence(self, kind: Callable[..., Event], *asked: object) -> Iterator[None]:
-        """Record that someone asked for what is not there, or not one: the answer tells them something too.
+        """Record that someone asked for what is not there, not one, or not to be read: the answer tells something too.
 
         Parameters
         ----------
         asked
             What the event has of that beside time, session and outcome.
         """
+        with self._noting(kind, [asked]):
+            yield
+
+    @contextmanager
+    def _noting(self, kind: Callable[..., Event], asked: Sequence[tuple[object, ...]]) -> Iterator[None]:
         try:
             yield
-        except (NotFound, Deleted, SubjectAmbiguous):
-            self._note([self.event(kind, *asked, Outcome.FAILED)])
+        except _FAILURES:
+            self._note([self.event(kind, *one, Outcome.FAILED) for one in asked])
             raise
 
     def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
@@ -271,7 +281,8 @@ class Session:
         SubjectAmbiguous, AccessDenied, KindUnknown
         """
         self.check()
-        number = None if kind is None else self.engine.kinds.number(kind)
+        with self.noting_absence(RecordsSearched, None, 0, 0):
+            number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
         with self.noting_absence(RecordsSearched, None, number or 0, 0):
@@ -287,7 +298,8 @@ class Session:
             with self.engine.index.snapshot():
                 return [info for one in subjects for info in records_of(self.engine, one, number, lower, upper)]
 
-        with timed(self.engine.metrics, Timing.SEARCH):
+        failing = self._noting(RecordsSearched, [(one, number or 0, 0) for one in subjects])
+        with failing, timed(self.engine.metrics, Timing.SEARCH):
             found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
         counts = Tallies(info.subject for info in found)
@@ -377,19 +389,23 @@ class Session:
     # Deciding and recording.
 
     def authorize(self, action: Action, kind: str | None, subject: SubjectId | None) -> None:
-        """Ask the policy; a denial is audited, durably, before this raises.
+        """Ask the policy; a denial is audited, durably, before this raises. A policy that raises permits nothing.
 
         Raises
         ------
         AccessDenied
+            Or what the policy raises.
         """
-        request = Request(self.principal, self.purpose, action, kind, subject)
-        if self._policy.permits(request):
-            return
-        event = self.event(DeniedEvent, subject, self._number(kind), action)
-        self._host.record([event], durable=True)
-        self.engine.metrics.add(Counter.DENIALS)
-        raise AccessDenied(action=action)
+        permitted = False
+        try:
+            permitted = self._policy.permits(Request(self.principal, self.purpose, action, kind, subject))
+        finally:
+            if not permitted:
+                event = self.event(DeniedEvent, subject, self._number(kind), action)
+                self._host.record([event], durable=True)
+                self.engine.metrics.add(Counter.DENIALS)
+        if not permitted:
+            raise AccessDenied(action=action)
 
     def event(self, kind: Callable[..., Event], *about: object) -> Event:
         """Return an event of this session, now: of a class, with what it has beside time and session."""

@@ -19,7 +19,7 @@ class _Record(Event, frozen=True):
     version
         Version of the record; 0 where there is none.
     outcome
-        Failed where there was no such record, or it was deleted.
+        Failed where there was no such record, it was deleted, or it could not be read.
     """
 
     subject: Id | None
@@ -59,7 +59,7 @@ class VersionsListed(Event, frozen=True, tag=EventType.VERSIONS_LISTED.value):
     versions
         How many there are.
     outcome
-        Failed where there was no such record.
+        Failed where there was no such record, or it could not be read.
     """
 
     subject: Id | None
@@ -91,7 +91,7 @@ class RecordsRead(_Records, frozen=True, tag=EventType.RECORDS_READ.value):
     records
         How many.
     outcome
-        Failed where one of those that were asked for was not there; then none was given out.
+        Failed where one of those that were asked for was not there, or could not be read; then none was given out.
     """
 
     kind: Code
@@ -109,7 +109,7 @@ class RecordsSearched(_Records, frozen=True, tag=EventType.RECORDS_SEARCHED.valu
     records
         How many were found, of this subject and those linked to it.
     outcome
-        Failed where there was no such subject, or more than one.
+        Failed where there was no such subject, more than one, or no such kind, or they could not be read.
     """
 
     kind: Code
@@ -154,7 +154,7 @@ class IdentifiersListed(Event, frozen=True, tag=EventType.IDENTIFIERS_LISTED.val
     identifiers
         How many there are.
     outcome
-        Failed where there was no such subject.
+        Failed where there was no such subject, or they could not be read.
     """
 
     subject: Id

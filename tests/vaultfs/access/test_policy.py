@@ -88,6 +88,27 @@ class Only:
         return self._permits(request)
 
 
+@pytest.mark.parametrize(("action", "call"), CALLS.values(), ids=CALLS)
+def test_a_policy_that_fails_has_denied_durably_and_its_error_goes_on(opened: Open, action: Action, call: Call) -> None:
+    vault = opened()
+    record = put(vault)
+    with session(vault) as s:
+        subject = s.subjects(MRN)[0]
+
+    def failing(_: vaultfs.Request) -> bool:
+        raise ZeroDivisionError
+
+    vault = opened(fresh=True, policy=Only(failing))
+    with vault.session(WHO, "TREAT") as s:
+        with pytest.raises(ZeroDivisionError):
+            call(s, record, subject)
+        journal = vault.engine.writer().journal
+        assert journal.durable == journal.last_group
+        last = events(vault)[-1]
+    assert isinstance(last, AccessDeniedEvent)
+    assert (last.action, last.outcome) == (action, vaultfs.Outcome.DENIED)
+
+
 def test_the_policy_is_told_who_why_what_kind_and_whose(opened: Open) -> None:
     policy = Only(lambda _: True)
     vault = opened(policy=policy)

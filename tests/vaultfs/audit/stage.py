@@ -11,12 +11,19 @@ import vaultfs
 
 
 class Gate:
-    """Permits everything until it is shut."""
+    """Permits everything until it is shut, or falls."""
 
     shut = False
+    fallen = False
 
     def permits(self, _: vaultfs.Request) -> bool:
+        if self.fallen:
+            raise GateFallen
         return not self.shut
+
+
+class GateFallen(Exception):
+    """What a policy raises that fails."""
 
 
 @dataclass

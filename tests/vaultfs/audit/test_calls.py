@@ -22,7 +22,7 @@ from vaultfs_tools.copying.turn import Options as CopyOptions
 from vaultfs_tools.copying.turn import Source
 
 import vaultfs
-from tests.vaultfs.audit.stage import Gate, Stage
+from tests.vaultfs.audit.stage import Gate, GateFallen, Stage
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, read_only, reopen
 from vaultfs.audit import accounting, anchoring, log, report, verifying, view
@@ -346,10 +346,12 @@ def test_a_call_that_succeeds_leaves_its_events(stage: Stage, name: str) -> None
 
 
 @pytest.mark.parametrize("name", sorted(DENIABLE & DONE.keys() | {"Transaction.undelete"}))
-def test_a_call_that_is_denied_leaves_that(stage: Stage, name: str) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_call_that_is_denied_leaves_that(stage: Stage, name: str, fails: bool) -> None:
+    """So does one of which the policy fails."""
     scene = DONE.get(name, lambda s: s.txn(lambda t: t.undelete(s.record)))
-    stage.gate.shut = True
-    found = _left(stage, scene, AccessDenied)
+    stage.gate.shut, stage.gate.fallen = True, fails
+    found = _left(stage, scene, GateFallen if fails else AccessDenied)
     if name == "migrate.Importer.run":
         found.remove("SETTLED")
     assert found == list(CALLS[name].denied or ())
