@@ -7,6 +7,7 @@ For the question who has seen the records of a patient, and for an accounting of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vaultfs_format.audit import LeafKind
@@ -21,8 +22,10 @@ from vaultfs.audit.view import LogView
 from vaultfs.engine.leaves import Leaf
 from vaultfs.engine.subjectheads import stated_bucket
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import ArgumentInvalid, VaultDamaged
+from vaultfs.errors import ArgumentInvalid, VaultDamaged, VaultError
 from vaultfs.model import NOBODY, SubjectId
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Accounting:
 def account(vault: Vault, subject: SubjectId) -> Accounting:
     """Return what the log has about a subject; that it was asked for is recorded, and settled, first.
 
-    Reads the whole log. It is an act of the vault's keeper: no policy is asked.
+    Reads the whole log, while others write. It is an act of the vault's keeper: no policy is asked.
 
     Raises
     ------
@@ -84,21 +87,33 @@ def account(vault: Vault, subject: SubjectId) -> Accounting:
     """
     if subject == NOBODY:
         raise ArgumentInvalid
-    engine, wanted = vault.engine, bytes(subject)
+    engine = vault.engine
     engine.check_writable()
     at = engine.options.clock()
     with engine.lock:
-        vault.record([SubjectAccounted(at, NOBODYS_SESSION, wanted)], durable=True)
+        vault.record([SubjectAccounted(at, NOBODYS_SESSION, bytes(subject))], durable=True)
         vault.settle()
-        view = LogView(vault)
-        found = _found(view, wanted)
-        entries = tuple(_entries(view, found))
-        groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
-        note = view.checkpoint().encode().decode()
-        stated = _stated(vault, view, found.stated, wanted)
-        base = view.base(wanted)
+    for _ in range(_ATTEMPTS):
+        head = engine.head
+        with suppress(VaultError):
+            return _accounting(vault, subject, at)
+        if engine.head is head:  # no settling has moved what was read: this may be damage
+            break
+    with engine.lock:
+        return _accounting(vault, subject, at)
+
+
+def _accounting(vault: Vault, subject: SubjectId, at: int) -> Accounting:
+    engine, wanted = vault.engine, bytes(subject)
+    buckets: list[tuple[bytes, list[bytes]]] = []
+    view = LogView(vault, lambda: buckets.append(stated_bucket(engine, wanted)))
+    found = _found(view, wanted)
+    entries = tuple(_entries(view, found))
+    groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
+    stated = _stated(view, found.stated, *buckets)
+    proof = SubjectProof(FORMAT, wanted, view.checkpoint().encode().decode(), stated, groups, view.base(wanted), ())
+    with engine.lock:
         said = said_of(vault, subject, [entry.event for entry in entries], pruned=view.minimum > 0)
-    proof = SubjectProof(FORMAT, wanted, note, stated, groups, base, ())
     return Accounting(entries, proof, at, said, view.minimum, view.since)
 
 
@@ -136,6 +151,6 @@ def _sessions(view: LogView, wanted: set[bytes]) -> Mapping[bytes, SessionOpened
     return {event.session: event for event in opened if event.session in wanted}
 
 
-def _stated(vault: Vault, view: LogView, leaf: Leaf, subject: bytes) -> Stated:
-    rows, path = stated_bucket(vault.engine, subject)
+def _stated(view: LogView, leaf: Leaf, bucket: tuple[bytes, list[bytes]]) -> Stated:
+    rows, path = bucket
     return Stated(leaf.index, tuple(view.inclusion(leaf.index)), leaf.entry.commitment, rows, tuple(path))

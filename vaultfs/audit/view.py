@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -49,10 +49,19 @@ def signed_head(engine: Engine) -> Note:
     return sign_checkpoint(stated, note_signers(engine.signing, origin), engine.options.clock() // _SECOND)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class LogView:
     """The settled log of a vault: every leaf that its head has signed, read, checked and hashed once.
 
     What is settled later is not in it: make another.
+
+    Parameters
+    ----------
+    beside
+        Called under the lock, when the head is the one that this is of.
 
     Attributes
     ----------
@@ -69,13 +78,14 @@ class LogView:
         Entries or events are missing.
     """
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, beside: Callable[[], None] = _nothing) -> None:
         engine = vault.engine
         with engine.lock:
             engine.check_writable()
             self._head = engine.head
             self._checkpoint = signed_head(engine)
             self.keys = verifier_keys(engine.signing.signer, self.origin)
+            beside()
         self._engine = engine
         self._nodes = merkle.audit_nodes(engine.suite)
         pruned = self._head.pruned_tree()

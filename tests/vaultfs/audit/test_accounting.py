@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,11 +18,14 @@ from vaultfs_format.subjectproof import SubjectProof
 from vaultfs_format.tlog.keys import VerifierKey
 
 import vaultfs
+from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import PASSPHRASE, WHO, create, put, reopen
+from vaultfs.audit import view
 from vaultfs.audit.accounting import Accounting, account
 from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
+from vaultfs.engine.leaves import Leaf, leaves
 from vaultfs.errors import ArgumentInvalid, VaultDamaged
 
 ONE, OTHER = (vaultfs.Identifier("urn:example:mrn", name) for name in ("one", "other"))
@@ -266,6 +271,67 @@ def test_where_heads_could_not_be_stated_there_is_no_accounting_until_they_are(t
         found = account(vault, subject)
         found.proof.verify(LogView(vault).keys)
         assert [type(one.event) for one in found.entries].count(SubjectAccounted) == 2
+
+
+class _Meanwhile:
+    """Has another thread act each time that the log is about to be read, and waits until it has."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> None:
+        self.acts, self.left, self.reads = acts, list(acts), 0
+        monkeypatch.setattr(view, "leaves", self)
+
+    def __call__(self, *args: Any) -> Iterator[Leaf]:
+        self.reads += 1
+        if self.left:
+            thread = threading.Thread(target=self.left.pop(0), daemon=True)
+            thread.start()
+            thread.join(20)
+            assert not thread.is_alive(), "it waits for the accounting"
+        return leaves(*args)
+
+
+def test_commits_go_on_while_it_is_read(vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = surrogate(vault, ONE)
+    meanwhile = _Meanwhile(monkeypatch, *[lambda: put(vault, b"meanwhile", subject=ONE)] * 3)
+    found = account(vault, subject)
+    assert (meanwhile.reads, meanwhile.left) == (3, [])
+    found.proof.verify(LogView(vault).keys)
+    assert [type(one.event) for one in found.entries][-1] is SubjectAccounted
+    assert len(account(vault, subject).entries) == len(found.entries) + 4
+
+
+def test_settlings_go_on_while_it_is_read(vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = surrogate(vault, ONE)
+    account(vault, subject)
+
+    def settled() -> None:
+        put(vault, b"meanwhile", subject=ONE)
+        vault.settle()
+
+    with kept_apart():
+        meanwhile = _Meanwhile(monkeypatch, settled)
+        found = account(vault, subject)
+    assert meanwhile.reads == 3
+    found.proof.verify(LogView(vault).keys)
+    assert len(account(vault, subject).entries) == len(found.entries) + 2
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_a_settling_has_moved_is_read_again_and_in_the_end_alone(
+    vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    subject = surrogate(vault, ONE)
+
+    def merged() -> None:
+        put(vault, b"meanwhile", subject=ONE)
+        with kept_apart(fan=2):
+            vault.settle()
+
+    meanwhile = _Meanwhile(monkeypatch, *[merged] * times)
+    found = account(vault, subject)
+    assert meanwhile.reads == times + 3
+    found.proof.verify(LogView(vault).keys)
+    assert [type(one.event) for one in found.entries].count(RecordPut) == 3 + times
 
 
 def test_a_proof_shows_nothing_in_its_repr(vault: vaultfs.Vault) -> None:

@@ -315,10 +315,12 @@ def test_a_call_that_succeeds_leaves_its_events(stage: Stage, name: str) -> None
 
 
 @pytest.mark.parametrize("name", sorted(DENIABLE & DONE.keys() | {"Transaction.undelete"}))
-def test_a_call_that_is_denied_leaves_that(stage: Stage, name: str) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_call_that_is_denied_leaves_that(stage: Stage, name: str, fails: bool) -> None:
+    """So does one of which the policy fails."""
     scene = DONE.get(name, lambda s: s.txn(lambda t: t.undelete(s.record)))
-    stage.gate.shut = True
-    found = _left(stage, scene, AccessDenied)
+    stage.gate.shut, stage.gate.fallen = True, fails
+    found = _left(stage, scene, GateFallen if fails else AccessDenied)
     if name == "migrate.Importer.run":
         found.remove("SETTLED")
     assert found == list(CALLS[name].denied or ())
