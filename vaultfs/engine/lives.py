@@ -61,31 +61,26 @@ class Lives:
         ArgumentInvalid
             There was no such epoch.
         """
-        life = self._kept(ref)
-        if ref.kind is KeyKind.EPOCH:
-            return self._of_epoch(ref.number, life)
-        return life if ref.kind is KeyKind.RECIPIENT else self._limited(ref.kind, life, life.active_from)
+        return self._following(ref, self._kept(ref))
 
     def _kept(self, ref: KeyRef) -> Life:
         """Return the life of a key as it was set, without what follows from a period."""
         value = self._read(NAMESPACE, ref.state_key).value
         return Life() if value is None else Life.decode(value)
 
-    def _of_epoch(self, number: int, life: Life) -> Life:
-        if not 0 < number <= self._view.head.epoch:
-            raise ArgumentInvalid(epoch=number)
+    def _following(self, ref: KeyRef, life: Life, period: Cryptoperiod | None = None) -> Life:
+        """Return a life with what follows from the epoch in force, and from a period, by default that of its kind."""
+        if ref.kind is KeyKind.RECIPIENT:
+            return life
+        if ref.kind is KeyKind.SIGNER:
+            return life.limited(life.active_from, period or self.period(ref.kind))
+        if not 0 < ref.number <= self._view.head.epoch:
+            raise ArgumentInvalid(epoch=ref.number)
         began = self._view.chain.turn.time
-        if number == self._view.head.epoch:
-            return self._limited(KeyKind.EPOCH, life, began)
+        if ref.number == self._view.head.epoch:
+            return life.limited(began, period or self.period(ref.kind))
         ended = life.state in {KeyState.COMPROMISED, KeyState.DESTROYED}
         return life if ended else replace(life, state=KeyState.DEACTIVATED, changed=began)
-
-    def _limited(self, kind: KeyKind, life: Life, began: int) -> Life:
-        """Return a life that ends with the period of its kind, unless a date of its own was set."""
-        period = self.period(kind)
-        if period.microseconds == NEVER or life.protect_until != NEVER:
-            return life
-        return replace(life, protect_until=max(began or period.since, life.active_from) + period.microseconds)
 
     def check_process(self) -> None:
         """Refuse to open anything with a key that must not be used for that.

@@ -139,6 +139,44 @@ def test_dates_end_what_an_epoch_protects_and_then_what_it_opens(tmp_path: Path)
             vault.lives.set_dates(EPOCH, protect_until=2, process_until=1)
 
 
+@pytest.mark.parametrize("ref", [EPOCH, KeyRef.signer(1)])
+@pytest.mark.parametrize("period_first", [True, False])
+def test_a_period_beyond_the_last_date_of_a_key_ends_with_that(tmp_path: Path, ref: KeyRef, period_first: bool) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        record, until = put(vault), clock.now + DAY
+        acts = [
+            lambda: vault.lives.set_period(Cryptoperiod(2 * DAY), ref.kind),
+            lambda: vault.lives.set_dates(ref, process_until=until),
+        ]
+        for act in acts if period_first else reversed(acts):
+            act()
+        assert vault.lives.life(ref).protect_until == until
+        assert get(vault, record) == b"data"
+        put(vault)
+    clock.now = until
+    with reopen(tmp_path / "v", options=options, accept_risk=True) as vault:
+        assert get(vault, record) == b"data"
+        with refused(vault, KeyExpired, ref.kind):
+            put(vault)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        put(vault)
+
+
+def test_dates_and_periods_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        for refusal in (
+            lambda: vault.lives.set_dates(EPOCH, protect_until=1 << 70),
+            lambda: vault.lives.set_period(Cryptoperiod(1 << 64)),
+        ):
+            with pytest.raises(ArgumentInvalid):
+                refusal()
+        vault.lives.set_period(Cryptoperiod((1 << 64) - 1))
+        vault.lives.set_state(EPOCH, KeyState.SUSPENDED)
+        assert vault.lives.life(EPOCH).protect_until == (1 << 64) - 1
+
+
 def passed(vault: vaultfs.Vault) -> list[tuple[bytes, int]]:
     """Return the keys whose states dates have changed, and to what, as the log has it."""
     return [(bytes([event.key_kind]) + event.key, event.state) for event in events_of(vault, KeyStatePassed)]
