@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from vaultfs_format.events.keys import KeyRefused, KeyStatePassed, SignerAdded
@@ -354,6 +356,40 @@ def test_a_job_goes_on_with_another_signer_where_that_is_wanted(tmp_path: Path) 
             put(vault)
             clock.now += DAY // 2
         assert vault.engine.signing.signer.number == 3
+
+
+@pytest.mark.parametrize("kind", [KeyKind.EPOCH, KeyKind.SIGNER])
+def test_of_many_who_meet_the_end_of_a_period_one_turns(tmp_path: Path, kind: KeyKind) -> None:
+    clock, count = Clock(), 6
+    options = vaultfs.Options(clock=clock)
+    create(tmp_path / "v", options=options).close()
+    with reopen(tmp_path / "v", options=options, rotation=PASSPHRASE) as vault, ThreadPoolExecutor(count) as pool:
+        vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE), kind)
+        clock.now += DAY
+        start = Barrier(count)
+
+        def store(number: int) -> bytes:
+            with session(vault) as s, s.transaction() as txn:
+                subject = vaultfs.Identifier("urn:example", str(number))
+                record = txn.put(b"%d" % number, kind="Observation", subject=subject)
+                start.wait()
+            return get(vault, record)
+
+        assert [*pool.map(store, range(count))] == [b"%d" % number for number in range(count)]
+        assert vault.engine.head.epoch == 2
+        assert vault.engine.signing.signer.number == (2 if kind is KeyKind.SIGNER else 1)
+
+
+def test_a_period_that_halts_does_so_though_something_is_given_that_unlocks(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    create(tmp_path / "v", options=options).close()
+    with reopen(tmp_path / "v", options=options, rotation=PASSPHRASE) as vault:
+        vault.lives.set_period(Cryptoperiod(DAY))
+        clock.now += DAY
+        with refused(vault, KeyExpired):
+            put(vault)
+        assert vault.engine.head.epoch == 1
 
 
 def test_a_signer_that_may_not_be_used_halts_what_has_to_be_signed(tmp_path: Path) -> None:
