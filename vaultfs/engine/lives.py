@@ -6,7 +6,7 @@ takes another key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from vaultfs.engine.grouping import Intent
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches, StorageFull
+from vaultfs.keys.errors import StanzaName
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
 from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.recipients import Unlocker
@@ -256,6 +257,27 @@ class KeptLives(Lives):
         for life in lives:
             if not life.unlimited:
                 life.check(Use.PROTECT, self._now())
+
+    def check_staying(self, superblock: Superblock, removed: Collection[str]) -> None:
+        """Refuse to seal a new root key for a recipient that nothing may be sealed for any more.
+
+        Parameters
+        ----------
+        removed
+            Ids of those that nothing is sealed for.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            The facts name the recipient.
+        """
+        for stanza in superblock.stanzas:
+            ref = KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza))
+            if ref.id.hex() not in removed:
+                try:
+                    self.life(ref).check(Use.PROTECT, self._now())
+                except (KeyExpired, KeyNotUsable) as error:
+                    raise type(error)(**error.facts, recipient=StanzaName(ref.id.hex(), 16)) from None
 
     def expired_signer(self) -> bool:
         """Return whether it is the signer that may protect nothing any more."""

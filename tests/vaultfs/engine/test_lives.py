@@ -312,6 +312,36 @@ def test_a_recipient_is_used_until_its_date(tmp_path: Path) -> None:
     reopen(tmp_path / "v", options=options).close()
 
 
+@pytest.mark.parametrize("state", [KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED])
+def test_no_new_root_key_is_sealed_for_a_recipient_that_is_not_active(tmp_path: Path, state: KeyState) -> None:
+    key, ref = with_two(tmp_path / "v")
+    with reopen(tmp_path / "v") as vault:
+        vault.lives.set_state(ref, state)
+        with pytest.raises(KeyNotUsable) as caught:
+            vault.keys.rekey(unlock=PASSPHRASE, staying=[key])
+        assert f"recipient={ref.id.hex()}" in caught.value.message()
+        assert refusals(vault) == [KeyKind.RECIPIENT]
+        assert vault.engine.head.epoch == 1
+        (one,), _ = vault.keys.rekey(unlock=PASSPHRASE, removed=[ref.id.hex()])
+        assert one.type == 1
+    with pytest.raises(NoRecipientMatches):
+        reopen(tmp_path / "v", unlock=key)
+
+
+def test_who_is_past_the_date_is_made_a_recipient_again_by_name(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        (one,) = vault.keys.recipients()
+        vault.lives.set_dates(KeyRef.recipient(one.id), protect_until=clock.now + DAY)
+        clock.now += DAY
+        with pytest.raises(KeyExpired):
+            vault.keys.rekey(unlock=PASSPHRASE)
+        vault.keys.rekey(unlock=PASSPHRASE, removed=[one.id], added=[PASSPHRASE])
+        vault.keys.rekey(unlock=PASSPHRASE)
+    reopen(tmp_path / "v", options=options).close()
+
+
 # Signers.
 
 
