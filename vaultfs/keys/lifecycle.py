@@ -119,11 +119,11 @@ class Life:
         return self.state is KeyState.ACTIVE and self.protect_until == self.process_until == NEVER
 
     def at(self, now: int) -> KeyState:
-        """Return the state at a time: it goes on by itself from pre-active to active, and to deactivated."""
+        """Return the state at a time: it goes on by itself from pre-active to active, and from there to deactivated."""
         state = self.state
         if state is KeyState.PRE_ACTIVE and NEVER != self.active_from <= now:
             state = KeyState.ACTIVE
-        if state in {KeyState.ACTIVE, KeyState.SUSPENDED} and NEVER != self.protect_until <= now:
+        if state is KeyState.ACTIVE and NEVER != self.protect_until <= now:
             state = KeyState.DEACTIVATED
         return state
 

@@ -192,7 +192,6 @@ def test_what_dates_make_of_keys_is_recorded_by_who_meets_it(tmp_path: Path) -> 
     with create(tmp_path / "v", options=options) as vault:
         first, later = vault.keys.recipients()[0], vault.keys.add(spare.public_key, unlock=PASSPHRASE)
         leaving, coming = KeyRef.recipient(first.id), KeyRef.recipient(later.id)
-        vault.lives.set_state(coming, KeyState.SUSPENDED)
         vault.lives.set_dates(coming, protect_until=clock.now + 3 * DAY)
         vault.lives.set_dates(leaving, protect_until=clock.now + DAY)
         vault.lives.set_period(Cryptoperiod(2 * DAY))
@@ -214,13 +213,29 @@ def test_what_dates_make_of_keys_is_recorded_by_who_meets_it(tmp_path: Path) -> 
     with reopen(tmp_path / "v", options=options) as vault:
         expected += [(one.state_key, KeyState.DEACTIVATED) for one in (EPOCH, signer)]
         assert passed(vault) == expected  # recipients wait until something can be committed
-        for kind in (KeyKind.EPOCH, KeyKind.SIGNER):
-            vault.lives.set_period(Cryptoperiod(9 * DAY), kind)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
         put(vault)
     expected += [(coming.state_key, KeyState.DEACTIVATED)]
     for _ in range(2):
         with reopen(tmp_path / "v", options=options) as vault:
             assert passed(vault) == expected
+
+
+def test_a_suspension_does_not_end_by_a_date(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        record = put(vault)
+        vault.lives.set_dates(EPOCH, protect_until=clock.now + DAY)
+        vault.lives.set_state(EPOCH, KeyState.SUSPENDED, Reason.HOLD)
+        clock.now += DAY
+        with refused(vault):
+            get(vault, record)
+        assert passed(vault) == []
+        vault.lives.set_state(EPOCH, KeyState.ACTIVE)
+        assert get(vault, record) == b"data"
+        with refused(vault, KeyExpired):
+            put(vault)
 
 
 def test_what_a_date_has_changed_waits_for_space_to_be_recorded(tmp_path: Path) -> None:

@@ -98,6 +98,11 @@ def test_a_key_becomes_active_and_is_deactivated_on_its_dates() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", [one for one in KeyState if one not in {KeyState.PRE_ACTIVE, KeyState.ACTIVE}])
+def test_no_other_state_ends_by_a_date(state: KeyState) -> None:
+    assert Life(state, active_from=1, protect_until=2, process_until=3).at(NOW) is state
+
+
 @pytest.mark.parametrize("dates", [(5, 4, 0), (5, 6, 4), (0, 6, 5), (0, -1, 0)])
 def test_dates_that_do_not_ascend_are_refused(dates: tuple[int, int, int]) -> None:
     with pytest.raises(TransitionInvalid):
