@@ -166,7 +166,7 @@ def _run_copies(args: argparse.Namespace) -> int:
 
 
 def _run_split(args: argparse.Namespace) -> int:
-    escrow = _drawn(args.group, args.groups_needed or 1)
+    escrow = _drawn(args.group, _needed(args, 1))
     vault, unlock = opened(args)
     with vault:
         return _hand_out(args, vault, escrow, lambda: vault.keys.add(escrow, unlock=unlock))
@@ -178,12 +178,16 @@ def _run_reshare(args: argparse.Namespace) -> int:
     with vault:
         old = _escrow_of(vault, args.escrow)
         if args.group:
-            escrow = _drawn(args.group, args.groups_needed or 1)
+            escrow = _drawn(args.group, _needed(args, 1))
         else:
             groups = cast("list[tuple[int, int]]", old.about["groups"])
-            escrow = _drawn(groups, args.groups_needed or cast("int", old.about["group_threshold"]))
+            escrow = _drawn(groups, _needed(args, cast("int", old.about["group_threshold"])))
         change = partial(vault.keys.rekey, unlock=unlock, staying=staying, removed=[old.id], added=[escrow])
         return _hand_out(args, vault, escrow, change, TURNED)
+
+
+def _needed(args: argparse.Namespace, default: int) -> int:
+    return default if args.groups_needed is None else cast("int", args.groups_needed)
 
 
 def _drawn(groups: Sequence[tuple[int, int]], needed: int) -> Escrow:
@@ -253,7 +257,7 @@ def _run_drill(args: argparse.Namespace) -> int:
 
 def _run_make(args: argparse.Namespace) -> int:
     key = PrivateKey.generate(args.suite)
-    public = args.out.with_name(f"{args.out.name}.pub")
+    public = args.out.parent / f"{args.out.name}.pub"
     create(args.out, key.secret.hex().encode() + b"\n")
     try:
         create(public, key.public_key.public.hex().encode() + b"\n")

@@ -6,7 +6,7 @@ takes another key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,10 +19,32 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine, View
 from vaultfs.engine.grouping import Intent
+from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
-from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches, StorageFull
-from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
+from vaultfs.errors import (
+    ArgumentInvalid,
+    IndexDamaged,
+    KeyExpired,
+    KeyNotUsable,
+    NoRecipientMatches,
+    NotFound,
+    StorageFull,
+    TransitionInvalid,
+)
+from vaultfs.keys.errors import StanzaName
+from vaultfs.keys.lifecycle import (
+    FOLLOWING,
+    NEVER,
+    Cryptoperiod,
+    KeyKind,
+    KeyRef,
+    KeyState,
+    Life,
+    OnExpiry,
+    Reason,
+    Use,
+)
 from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.recipients import Unlocker
 
@@ -61,31 +83,26 @@ class Lives:
         ArgumentInvalid
             There was no such epoch.
         """
-        life = self._kept(ref)
-        if ref.kind is KeyKind.EPOCH:
-            return self._of_epoch(ref.number, life)
-        return life if ref.kind is KeyKind.RECIPIENT else self._limited(ref.kind, life, life.active_from)
+        return self._following(ref, self._kept(ref))
 
     def _kept(self, ref: KeyRef) -> Life:
         """Return the life of a key as it was set, without what follows from a period."""
         value = self._read(NAMESPACE, ref.state_key).value
         return Life() if value is None else Life.decode(value)
 
-    def _of_epoch(self, number: int, life: Life) -> Life:
-        if not 0 < number <= self._view.head.epoch:
-            raise ArgumentInvalid(epoch=number)
+    def _following(self, ref: KeyRef, life: Life, period: Cryptoperiod | None = None) -> Life:
+        """Return a life with what follows from the epoch in force, and from a period, by default that of its kind."""
+        if ref.kind is KeyKind.RECIPIENT:
+            return life
+        if ref.kind is KeyKind.SIGNER:
+            return life.limited(life.active_from, period or self.period(ref.kind))
+        if not 0 < ref.number <= self._view.head.epoch:
+            raise ArgumentInvalid(epoch=ref.number)
         began = self._view.chain.turn.time
-        if number == self._view.head.epoch:
-            return self._limited(KeyKind.EPOCH, life, began)
+        if ref.number == self._view.head.epoch:
+            return life.limited(began, period or self.period(ref.kind))
         ended = life.state in {KeyState.COMPROMISED, KeyState.DESTROYED}
         return life if ended else replace(life, state=KeyState.DEACTIVATED, changed=began)
-
-    def _limited(self, kind: KeyKind, life: Life, began: int) -> Life:
-        """Return a life that ends with the period of its kind, unless a date of its own was set."""
-        period = self.period(kind)
-        if period.microseconds == NEVER or life.protect_until != NEVER:
-            return life
-        return replace(life, protect_until=max(began or period.since, life.active_from) + period.microseconds)
 
     def check_process(self) -> None:
         """Refuse to open anything with a key that must not be used for that.
@@ -178,10 +195,18 @@ class KeptLives(Lives):
         """Say for how long each key of a kind protects, the present one included.
 
         It counts from when the epoch began or the signer was made; from now on where that is not known, as of the
-        first ones of a vault.
+        first ones of a vault. A present one whose period is over stays deactivated: a turn begins the next.
+
+        Raises
+        ------
+        ArgumentInvalid
+            Recipients have no period.
         """
+        if kind is KeyKind.RECIPIENT:
+            raise ArgumentInvalid(kind=kind)
         with self._engine.lock:
             period = replace(period, since=self.period(kind).since or self._now())
+            self._end(next(one for one in self._refs() if one.kind is kind), period)
             event = CryptoperiodSet(self._now(), NOBODYS_SESSION, kind, period.microseconds)
             self._set(_PERIOD + bytes([kind]), period.encode(), event)
 
@@ -193,9 +218,14 @@ class KeptLives(Lives):
         TransitionInvalid
         ArgumentInvalid
             There was no such epoch.
+        NotFound
+            There is no such recipient, or was no such signer.
         """
         with self._engine.lock:
-            return self._keep(ref, self.life(ref).moved(state, self._now(), reason))
+            self._check_there(ref)
+            life = self.life(ref).moved(state, self._now(), reason)
+            self._keep(ref, replace(life, protect_until=self._kept(ref).protect_until))
+            return life
 
     def set_dates(
         self, ref: KeyRef, *, active_from: int = NEVER, protect_until: int = NEVER, process_until: int = NEVER
@@ -205,19 +235,42 @@ class KeptLives(Lives):
         Raises
         ------
         TransitionInvalid
-            They do not ascend.
+            They do not ascend; or the key would be deactivated and active again, or active and pre-active.
         ArgumentInvalid
-            There was no such epoch.
+            There was no such epoch; or a date is so late that it cannot be kept.
+        NotFound
+            There is no such recipient, or was no such signer.
         """
         with self._engine.lock:
+            self._check_there(ref)
+            life, now = self.life(ref), self._now()
             dated = replace(
-                self.life(ref),
-                changed=self._now(),
-                active_from=active_from,
-                protect_until=protect_until,
-                process_until=process_until,
+                life, changed=now, active_from=active_from, protect_until=protect_until, process_until=process_until
             )
-            return self._keep(ref, replace(dated, recorded=dated.at(self._now())))
+            state, present = self._following(ref, dated).at(now), life.at(now)
+            comes_late = present is not KeyState.PRE_ACTIVE and active_from > max(now, life.active_from)
+            if comes_late or (state is not present and state not in FOLLOWING[present]):
+                raise TransitionInvalid(state=present, to=KeyState.PRE_ACTIVE if comes_late else state)
+            return self._keep(ref, replace(dated, recorded=dated.at(now)))
+
+    def _check_there(self, ref: KeyRef) -> None:
+        """Refuse a recipient or a signer that the vault does not have; epochs are refused by their lives."""
+        engine = self._engine
+        if ref.kind is KeyKind.SIGNER:
+            there = 0 < ref.number <= engine.signing.signer.number
+        elif ref.kind is KeyKind.RECIPIENT:
+            superblock, _ = read_superblock(engine.vfs, engine.layout, engine.head)
+            there = ref.id in {stanza_id(superblock.suite, one) for one in superblock.stanzas}
+        else:
+            there = True
+        if not there:
+            raise NotFound
+
+    def _end(self, ref: KeyRef, period: Cryptoperiod) -> None:
+        """Keep that a key was deactivated by a date, if another period would make it active again."""
+        life, now = self.life(ref), self._now()
+        if life.at(now) is KeyState.DEACTIVATED is not self._following(ref, self._kept(ref), period).at(now):
+            self._keep(ref, replace(life, state=KeyState.DEACTIVATED, changed=now, recorded=KeyState.DEACTIVATED))
 
     def record_passed(self, superblock: Superblock) -> None:
         """Record what dates have made of keys since that was recorded last: of those in use, and of recipients."""
@@ -261,6 +314,27 @@ class KeptLives(Lives):
         for life in lives:
             if not life.unlimited:
                 life.check(Use.PROTECT, self._now())
+
+    def check_staying(self, superblock: Superblock, removed: Collection[str]) -> None:
+        """Refuse to seal a new root key for a recipient that nothing may be sealed for any more.
+
+        Parameters
+        ----------
+        removed
+            Ids of those that nothing is sealed for.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            The facts name the recipient.
+        """
+        for stanza in superblock.stanzas:
+            ref = KeyRef(KeyKind.RECIPIENT, stanza_id(superblock.suite, stanza))
+            if ref.id.hex() not in removed:
+                try:
+                    self.life(ref).check(Use.PROTECT, self._now())
+                except (KeyExpired, KeyNotUsable) as error:
+                    raise type(error)(**error.facts, recipient=StanzaName(ref.id.hex(), 16)) from None
 
     def expired_signer(self) -> bool:
         """Return whether it is the signer that may protect nothing any more."""

@@ -215,6 +215,8 @@ class Keys:
             There is no such recipient to remove, or no such subject.
         RecipientsUnheld
             Somebody would be lost who was not named in `removed`.
+        KeyExpired, KeyNotUsable
+            Somebody would stay whose key may protect nothing any more; the facts name the recipient.
         NoRecipientMatches
             `unlock` does not open this vault, or somebody in `staying` is no recipient of it that stays.
         ArgumentInvalid
@@ -226,6 +228,8 @@ class Keys:
         """
         with self._engine.maintained():
             old, root_key = self._unlocked(unlock)
+            with self._vault.guard.recording(lambda: KeyKind.RECIPIENT):
+                self._vault.lives.check_staying(old, removed)
             made = succession(old, root_key, Secret(os.urandom(KEY)), Changes(unlock, staying, removed, added))
             self._vault.lives.inherit(made.renewed)
             changes = list(_changes(made, self._now()))

@@ -373,13 +373,30 @@ class Vault:
                 number = self.committer.commit(intent)
             except KeyExpired:
                 self.lives.record_passed_in_use()
-                if self._rotation is None or not self.lives.rotates():
+                if self._rotation is None:
                     raise
-                self.keys.turn(self._rotation, new_signer=self.lives.refusing() is KeyKind.SIGNER)
+                self._turn_expired(self._rotation)
                 number = self.committer.commit(intent)
         self._census.learn(intent.states.keys())
         self._upkeep.after_commit()
         return number
+
+    def _turn_expired(self, rotation: Unlocker) -> None:
+        """Turn the epoch, unless a thread that met the end of the period as well has done so.
+
+        Raises
+        ------
+        KeyExpired, KeyNotUsable
+            It is not wanted at the end of this period; or the key is suspended meanwhile.
+        """
+        with self.engine.maintained():
+            try:
+                with self.engine.lock:
+                    self.lives.check_protect()
+            except KeyExpired:
+                if not self.lives.rotates():
+                    raise
+                self.keys.turn(rotation, new_signer=self.lives.refusing() is KeyKind.SIGNER)
 
     def finish(self) -> None:
         """Make buffered events durable, at the end of a process that has not closed the vault."""

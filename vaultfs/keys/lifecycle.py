@@ -23,6 +23,9 @@ _NUMBER = 4
 NEVER = 0
 """Of a date: it does not come."""
 
+_LAST = (1 << 64) - 1
+"""The last date, and the longest period, that can be kept."""
+
 
 class KeyState(IntEnum):
     """What may be done with a key."""
@@ -105,8 +108,10 @@ class Life:
 
     def __post_init__(self) -> None:
         ends = [end for end in (self.protect_until, self.process_until) if end != NEVER]
-        if any(end < self.active_from for end in ends) or ends != sorted(ends) or min([*ends, 0]) < 0:
+        if any(end < self.active_from for end in ends) or ends != sorted(ends) or min(self.active_from, *ends, 0) < 0:
             raise TransitionInvalid
+        if max(self.active_from, *ends, 0) > _LAST:
+            raise ArgumentInvalid(limit=_LAST)
 
     @property
     def unlimited(self) -> bool:
@@ -114,13 +119,27 @@ class Life:
         return self.state is KeyState.ACTIVE and self.protect_until == self.process_until == NEVER
 
     def at(self, now: int) -> KeyState:
-        """Return the state at a time: it goes on by itself from pre-active to active, and to deactivated."""
+        """Return the state at a time: it goes on by itself from pre-active to active, and from there to deactivated."""
         state = self.state
         if state is KeyState.PRE_ACTIVE and NEVER != self.active_from <= now:
             state = KeyState.ACTIVE
-        if state in {KeyState.ACTIVE, KeyState.SUSPENDED} and NEVER != self.protect_until <= now:
+        if state is KeyState.ACTIVE and NEVER != self.protect_until <= now:
             state = KeyState.DEACTIVATED
         return state
+
+    def limited(self, began: int, period: Cryptoperiod) -> Life:
+        """Return the life of a key that ends with a period, at its last date at the latest; one that has a date stays.
+
+        Parameters
+        ----------
+        began
+            When the key came into use; 0 if that is not known.
+        """
+        if period.microseconds == NEVER or self.protect_until != NEVER:
+            return self
+        last = _LAST if self.process_until == NEVER else self.process_until
+        until = max(began or period.since, self.active_from) + period.microseconds
+        return replace(self, protect_until=min(until, last))
 
     def check(self, use: Use, now: int, *, risk_accepted: bool = False) -> None:
         """Refuse a use that the state or a date does not permit.
@@ -202,6 +221,10 @@ class Cryptoperiod:
     microseconds: int = NEVER
     on_expiry: OnExpiry = OnExpiry.HALT
     since: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.microseconds <= _LAST:
+            raise ArgumentInvalid(limit=_LAST)
 
     def encode(self) -> bytes:
         """Return the value of the control state that keeps it."""

@@ -186,6 +186,7 @@ def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> Non
     with watch.failing(), session.transaction() as txn:
         txn.put(TEXT("expired").encode(), kind="Observation", subject=NAME)
     vault.lives.set_period(Cryptoperiod())
+    watch.said(vault.keys.turn(SECRET))
     for state in (KeyState.SUSPENDED, KeyState.PRE_ACTIVE, KeyState.ACTIVE):
         with watch.failing() if state is KeyState.PRE_ACTIVE else nullcontext():
             watch.said(vault.lives.set_state(KeyRef.epoch(vault.engine.head.epoch), state))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from vaultfs_format.events.keys import KeyRefused, KeyStatePassed, SignerAdded
@@ -24,12 +26,16 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
+from vaultfs.audit.events import encoded
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.lives import NAMESPACE
 from vaultfs.errors import (
     ArgumentInvalid,
     KeyExpired,
     KeyNotUsable,
     LimitExceeded,
     NoRecipientMatches,
+    NotFound,
     TransitionInvalid,
 )
 from vaultfs.keys import PrivateKey
@@ -139,6 +145,135 @@ def test_dates_end_what_an_epoch_protects_and_then_what_it_opens(tmp_path: Path)
             vault.lives.set_dates(EPOCH, protect_until=2, process_until=1)
 
 
+@pytest.mark.parametrize("ref", [EPOCH, KeyRef.signer(1)])
+@pytest.mark.parametrize("period_first", [True, False])
+def test_a_period_beyond_the_last_date_of_a_key_ends_with_that(tmp_path: Path, ref: KeyRef, period_first: bool) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        record, until = put(vault), clock.now + DAY
+        acts = [
+            lambda: vault.lives.set_period(Cryptoperiod(2 * DAY), ref.kind),
+            lambda: vault.lives.set_dates(ref, process_until=until),
+        ]
+        for act in acts if period_first else reversed(acts):
+            act()
+        assert vault.lives.life(ref).protect_until == until
+        assert get(vault, record) == b"data"
+        put(vault)
+    clock.now = until
+    with reopen(tmp_path / "v", options=options, accept_risk=True) as vault:
+        assert get(vault, record) == b"data"
+        with refused(vault, KeyExpired, ref.kind):
+            put(vault)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        put(vault)
+
+
+def test_dates_and_periods_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        for refusal in (
+            lambda: vault.lives.set_dates(EPOCH, protect_until=1 << 70),
+            lambda: vault.lives.set_period(Cryptoperiod(1 << 64)),
+        ):
+            with pytest.raises(ArgumentInvalid):
+                refusal()
+        vault.lives.set_period(Cryptoperiod((1 << 64) - 1))
+        vault.lives.set_state(EPOCH, KeyState.SUSPENDED)
+        assert vault.lives.life(EPOCH).protect_until == (1 << 64) - 1
+
+
+@pytest.mark.parametrize("ref", [EPOCH, KeyRef.signer(1)])
+def test_what_a_date_has_deactivated_is_not_made_active_by_another_one(tmp_path: Path, ref: KeyRef) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        vault.lives.set_dates(ref, protect_until=clock.now + DAY)
+        clock.now += DAY
+        for date in (clock.now + DAY, 0):
+            with pytest.raises(TransitionInvalid):
+                vault.lives.set_dates(ref, protect_until=date)
+        with refused(vault, KeyExpired, ref.kind):
+            put(vault)
+        later = vault.lives.set_dates(ref, protect_until=clock.now - 1, process_until=clock.now + DAY)
+        assert later == vault.lives.life(ref)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        put(vault)
+
+
+@pytest.mark.parametrize("length", [0, 3 * DAY])
+@pytest.mark.parametrize("ref", [EPOCH, KeyRef.signer(1)])
+def test_another_period_is_that_of_the_next_key_where_it_was_over(tmp_path: Path, ref: KeyRef, length: int) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        record = put(vault)
+        vault.lives.set_period(Cryptoperiod(1), ref.kind)
+        clock.now += DAY
+        vault.lives.set_period(Cryptoperiod(2), ref.kind)
+        for _ in range(2):
+            vault.lives.set_period(Cryptoperiod(length), ref.kind)
+            assert vault.lives.life(ref).state is KeyState.DEACTIVATED
+            with refused(vault, KeyExpired, ref.kind):
+                put(vault)
+        assert get(vault, record) == b"data"
+        vault.keys.turn(PASSPHRASE, new_signer=True)
+        clock.now += DAY
+        put(vault)
+
+
+def test_a_state_leaves_the_period_in_force(tmp_path: Path) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        vault.lives.set_period(Cryptoperiod(DAY))
+        until = clock.now + DAY
+        assert vault.lives.set_state(EPOCH, KeyState.SUSPENDED).protect_until == until
+        vault.lives.set_state(EPOCH, KeyState.ACTIVE)
+        vault.lives.set_period(Cryptoperiod(2 * DAY))
+        assert vault.lives.life(EPOCH).protect_until == until + DAY
+
+
+def test_a_key_that_is_in_use_does_not_begin_later(tmp_path: Path) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        one = KeyRef.recipient(vault.keys.recipients()[0].id)
+        for ref in (EPOCH, KeyRef.signer(1), one):
+            with pytest.raises(TransitionInvalid):
+                vault.lives.set_dates(ref, active_from=clock.now + 1)
+            vault.lives.set_dates(ref, active_from=clock.now)
+        clock.now -= 1  # a clock that was set back
+        vault.lives.set_dates(EPOCH, active_from=clock.now + 1, process_until=clock.now + DAY)
+        assert vault.lives.life(EPOCH).process_until == clock.now + DAY
+
+
+def test_a_key_that_another_program_has_kept_pre_active_becomes_active_on_its_date(tmp_path: Path) -> None:
+    clock = Clock()
+    with create(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        engine = vault.engine
+        life = Life(KeyState.PRE_ACTIVE, active_from=clock.now + DAY, recorded=KeyState.PRE_ACTIVE)
+        vault.commit(control_intent(engine, NAMESPACE, EPOCH.state_key, life.encode(), 0, encoded(engine.suite)))
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock)) as vault:
+        with refused(vault):
+            put(vault)
+        vault.lives.set_dates(EPOCH, active_from=clock.now + 2 * DAY)
+        clock.now += DAY
+        with refused(vault):
+            put(vault)
+        clock.now += DAY
+        put(vault)
+
+
+def test_nothing_is_said_of_keys_that_there_are_not(tmp_path: Path) -> None:
+    with create(tmp_path / "v") as vault:
+        before = len(event_types(vault))
+        for ref in (KeyRef.recipient("0123456789abcdef"), KeyRef.signer(0), KeyRef.signer(2)):
+            with pytest.raises(NotFound):
+                vault.lives.set_state(ref, KeyState.SUSPENDED)
+            with pytest.raises(NotFound):
+                vault.lives.set_dates(ref, process_until=1 << 60)
+        with pytest.raises(ArgumentInvalid):
+            vault.lives.set_period(Cryptoperiod(DAY), KeyKind.RECIPIENT)
+        assert len(event_types(vault)) == before
+
+
 def passed(vault: vaultfs.Vault) -> list[tuple[bytes, int]]:
     """Return the keys whose states dates have changed, and to what, as the log has it."""
     return [(bytes([event.key_kind]) + event.key, event.state) for event in events_of(vault, KeyStatePassed)]
@@ -152,7 +287,6 @@ def test_what_dates_make_of_keys_is_recorded_by_who_meets_it(tmp_path: Path) -> 
     with create(tmp_path / "v", options=options) as vault:
         first, later = vault.keys.recipients()[0], vault.keys.add(spare.public_key, unlock=PASSPHRASE)
         leaving, coming = KeyRef.recipient(first.id), KeyRef.recipient(later.id)
-        vault.lives.set_state(coming, KeyState.SUSPENDED)
         vault.lives.set_dates(coming, protect_until=clock.now + 3 * DAY)
         vault.lives.set_dates(leaving, protect_until=clock.now + DAY)
         vault.lives.set_period(Cryptoperiod(2 * DAY))
@@ -174,13 +308,29 @@ def test_what_dates_make_of_keys_is_recorded_by_who_meets_it(tmp_path: Path) -> 
     with reopen(tmp_path / "v", options=options) as vault:
         expected += [(one.state_key, KeyState.DEACTIVATED) for one in (EPOCH, signer)]
         assert passed(vault) == expected  # recipients wait until something can be committed
-        for kind in (KeyKind.EPOCH, KeyKind.SIGNER):
-            vault.lives.set_period(Cryptoperiod(9 * DAY), kind)
+        vault.keys.turn(PASSPHRASE, new_signer=True)
         put(vault)
     expected += [(coming.state_key, KeyState.DEACTIVATED)]
     for _ in range(2):
         with reopen(tmp_path / "v", options=options) as vault:
             assert passed(vault) == expected
+
+
+def test_a_suspension_does_not_end_by_a_date(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        record = put(vault)
+        vault.lives.set_dates(EPOCH, protect_until=clock.now + DAY)
+        vault.lives.set_state(EPOCH, KeyState.SUSPENDED, Reason.HOLD)
+        clock.now += DAY
+        with refused(vault):
+            get(vault, record)
+        assert passed(vault) == []
+        vault.lives.set_state(EPOCH, KeyState.ACTIVE)
+        assert get(vault, record) == b"data"
+        with refused(vault, KeyExpired):
+            put(vault)
 
 
 def test_what_a_date_has_changed_waits_for_space_to_be_recorded(tmp_path: Path) -> None:
@@ -272,6 +422,36 @@ def test_a_recipient_is_used_until_its_date(tmp_path: Path) -> None:
     reopen(tmp_path / "v", options=options).close()
 
 
+@pytest.mark.parametrize("state", [KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED])
+def test_no_new_root_key_is_sealed_for_a_recipient_that_is_not_active(tmp_path: Path, state: KeyState) -> None:
+    key, ref = with_two(tmp_path / "v")
+    with reopen(tmp_path / "v") as vault:
+        vault.lives.set_state(ref, state)
+        with pytest.raises(KeyNotUsable) as caught:
+            vault.keys.rekey(unlock=PASSPHRASE, staying=[key])
+        assert f"recipient={ref.id.hex()}" in caught.value.message()
+        assert refusals(vault) == [KeyKind.RECIPIENT]
+        assert vault.engine.head.epoch == 1
+        (one,), _ = vault.keys.rekey(unlock=PASSPHRASE, removed=[ref.id.hex()])
+        assert one.type == 1
+    with pytest.raises(NoRecipientMatches):
+        reopen(tmp_path / "v", unlock=key)
+
+
+def test_who_is_past_the_date_is_made_a_recipient_again_by_name(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    with create(tmp_path / "v", options=options) as vault:
+        (one,) = vault.keys.recipients()
+        vault.lives.set_dates(KeyRef.recipient(one.id), protect_until=clock.now + DAY)
+        clock.now += DAY
+        with pytest.raises(KeyExpired):
+            vault.keys.rekey(unlock=PASSPHRASE)
+        vault.keys.rekey(unlock=PASSPHRASE, removed=[one.id], added=[PASSPHRASE])
+        vault.keys.rekey(unlock=PASSPHRASE)
+    reopen(tmp_path / "v", options=options).close()
+
+
 # Signers.
 
 
@@ -316,6 +496,40 @@ def test_a_job_goes_on_with_another_signer_where_that_is_wanted(tmp_path: Path) 
             put(vault)
             clock.now += DAY // 2
         assert vault.engine.signing.signer.number == 3
+
+
+@pytest.mark.parametrize("kind", [KeyKind.EPOCH, KeyKind.SIGNER])
+def test_of_many_who_meet_the_end_of_a_period_one_turns(tmp_path: Path, kind: KeyKind) -> None:
+    clock, count = Clock(), 6
+    options = vaultfs.Options(clock=clock)
+    create(tmp_path / "v", options=options).close()
+    with reopen(tmp_path / "v", options=options, rotation=PASSPHRASE) as vault, ThreadPoolExecutor(count) as pool:
+        vault.lives.set_period(Cryptoperiod(DAY, OnExpiry.ROTATE), kind)
+        clock.now += DAY
+        start = Barrier(count)
+
+        def store(number: int) -> bytes:
+            with session(vault) as s, s.transaction() as txn:
+                subject = vaultfs.Identifier("urn:example", str(number))
+                record = txn.put(b"%d" % number, kind="Observation", subject=subject)
+                start.wait()
+            return get(vault, record)
+
+        assert [*pool.map(store, range(count))] == [b"%d" % number for number in range(count)]
+        assert vault.engine.head.epoch == 2
+        assert vault.engine.signing.signer.number == (2 if kind is KeyKind.SIGNER else 1)
+
+
+def test_a_period_that_halts_does_so_though_something_is_given_that_unlocks(tmp_path: Path) -> None:
+    clock = Clock()
+    options = vaultfs.Options(clock=clock)
+    create(tmp_path / "v", options=options).close()
+    with reopen(tmp_path / "v", options=options, rotation=PASSPHRASE) as vault:
+        vault.lives.set_period(Cryptoperiod(DAY))
+        clock.now += DAY
+        with refused(vault, KeyExpired):
+            put(vault)
+        assert vault.engine.head.epoch == 1
 
 
 def test_a_signer_that_may_not_be_used_halts_what_has_to_be_signed(tmp_path: Path) -> None:

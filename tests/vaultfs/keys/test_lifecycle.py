@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, TransitionInvalid
+from vaultfs.errors import ArgumentInvalid, FieldInvalid, KeyExpired, KeyNotUsable, TransitionInvalid
 from vaultfs.keys.lifecycle import (
     FOLLOWING,
     Cryptoperiod,
@@ -98,6 +98,11 @@ def test_a_key_becomes_active_and_is_deactivated_on_its_dates() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", [one for one in KeyState if one not in {KeyState.PRE_ACTIVE, KeyState.ACTIVE}])
+def test_no_other_state_ends_by_a_date(state: KeyState) -> None:
+    assert Life(state, active_from=1, protect_until=2, process_until=3).at(NOW) is state
+
+
 @pytest.mark.parametrize("dates", [(5, 4, 0), (5, 6, 4), (0, 6, 5), (0, -1, 0)])
 def test_dates_that_do_not_ascend_are_refused(dates: tuple[int, int, int]) -> None:
     with pytest.raises(TransitionInvalid):
@@ -121,3 +126,26 @@ def test_what_is_no_life_is_refused(value: bytes) -> None:
 def test_what_is_no_cryptoperiod_is_refused(value: bytes) -> None:
     with pytest.raises(FieldInvalid):
         Cryptoperiod.decode(value)
+
+
+@pytest.mark.parametrize("dates", [(1 << 64, 0, 0), (0, 1 << 70, 0), (0, 0, 1 << 64), (-1, 0, 0)])
+def test_dates_that_cannot_be_kept_are_refused(dates: tuple[int, int, int]) -> None:
+    with pytest.raises((ArgumentInvalid, TransitionInvalid)):
+        Life(KeyState.ACTIVE, *dates)
+
+
+@pytest.mark.parametrize("length", [-1, 1 << 64])
+def test_periods_that_cannot_be_kept_are_refused(length: int) -> None:
+    with pytest.raises(ArgumentInvalid):
+        Cryptoperiod(length)
+    with pytest.raises(FieldInvalid):
+        Cryptoperiod.decode(b"\x93\xff\x00\x00")
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.lists(st.integers(0, 2**64 - 1), max_size=2))
+def test_a_period_ends_in_order_with_all_dates(began: int, length: int, dates: list[int]) -> None:
+    active, process = (*sorted(dates), 0, 0)[:2]
+    life = Life(active_from=active if process else 0, process_until=process)
+    limited = life.limited(began, Cryptoperiod(length, since=NOW))
+    assert Life.decode(limited.encode()) == limited
+    assert (limited.active_from, limited.process_until) == (life.active_from, life.process_until)

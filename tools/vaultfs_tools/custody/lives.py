@@ -40,7 +40,12 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("state", metavar="STATE", nargs="?", choices=_STATES, help=", ".join(_STATES))
     parser.add_argument("--reason", choices=_REASONS, default="unspecified", help=", ".join(_REASONS))
     group = parser.add_argument_group("dates, as in 2030-12-31 or 2030-12-31T18:00Z, or never")
-    group.add_argument("--active-from", metavar="DATE", type=_date, help="when a pre-active key becomes active")
+    group.add_argument(
+        "--active-from",
+        metavar="DATE",
+        type=_date,
+        help="since when it is in use; of a pre-active key, when it becomes active",
+    )
     group.add_argument("--protect-until", metavar="DATE", type=_date, help="until when it seals and signs")
     group.add_argument("--process-until", metavar="DATE", type=_date, help="until when it opens and verifies")
 
