@@ -86,7 +86,7 @@ class Keeper:
         Raises
         ------
         FieldInvalid
-            They are of more than one log, or no keys of a log.
+            They are of more than one log, or no keys of a log, or one is of a signer that another one has followed.
         """
         if not keys:
             raise FieldInvalid
