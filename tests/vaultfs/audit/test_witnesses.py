@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 import subprocess
 import threading
 import time
@@ -99,6 +100,20 @@ class TestShare:
             done.set()
             other.join()
         assert not list(share[0].iterdir())
+
+    def test_a_request_is_for_everybody_to_read(
+        self, share: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The account of the witness is another one than that of the vault."""
+        seen: set[int] = set()
+
+        def look(_: float) -> None:
+            seen.update(stat.S_IMODE(path.stat().st_mode) for path in share[0].iterdir())
+
+        monkeypatch.setattr("vaultfs.audit.witnesses.time.sleep", look)
+        with pytest.raises(WitnessSilent):
+            FileWitness(*share, wait=0.05).add_checkpoint(forks.request(0, 7))
+        assert seen == {0o644}
 
     def test_a_request_without_an_answer_is_withdrawn(self, share: tuple[Path, Path]) -> None:
         with pytest.raises(WitnessSilent):
