@@ -149,6 +149,21 @@ class TestHttp:
                 HttpWitness(f"http://127.0.0.1:{port}/elsewhere").add_checkpoint(forks.request(7, 9))
             assert are_right(witness.add_checkpoint(forks.request(7, 9)), keeper, 9)
 
+    @pytest.mark.parametrize("body", [b"", b"Conflict\n", b"<html>409</html>"])
+    def test_another_root_of_the_same_size_needs_no_size(self, body: bytes) -> None:
+        class Conflicting(Quiet):
+            def answer(self) -> None:
+                self.body()
+                self.reply(409, body)
+
+        with serving(Conflicting) as port:
+            witness = HttpWitness(f"http://127.0.0.1:{port}")
+            with pytest.raises(SizeConflict) as refused:
+                witness.add_checkpoint(forks.request(7, 7, fork=5))
+            assert refused.value.size == 7
+            with pytest.raises(WitnessSilent):
+                witness.add_checkpoint(forks.request(7, 9))
+
     def test_a_server_that_is_not_there_is_silence(self) -> None:
         with serving(Quiet) as port:
             pass
