@@ -77,8 +77,8 @@ class TestKeys:
             Keeper.create(tmp_path / "witness", NAME)
         assert Keeper(tmp_path / "witness").keys == keeper.keys
 
-    @pytest.mark.parametrize("name", ["", "two words", "plus+sign", "x" * 256])
-    def test_a_name_must_be_one_of_a_key(self, tmp_path: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", ["", "two words", "plus+sign", "x" * 256, "none"])
+    def test_a_name_must_be_one_of_a_key_and_of_somebody(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(FieldInvalid):
             Keeper.create(tmp_path / "witness", name)
         assert not (tmp_path / "witness").exists()
