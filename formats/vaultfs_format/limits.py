@@ -7,7 +7,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 MAX_NUMBER = (1 << 63) - 1
-"""Largest commit number, largest offset in a file, and largest size of a tree."""
+"""Largest commit number, largest generation of a head, largest offset in a file, and largest size of a tree."""
 
 FRAME_TARGET = 64 * KIB
 """Plaintext bytes at which a record frame is closed."""

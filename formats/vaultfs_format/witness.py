@@ -87,7 +87,7 @@ class Witnessed:
         if suite.digest(data[:-DIGEST]) != digest:
             raise DigestMismatch(structure=Structure.WITNESS)
         found = cls(suite, *fields)
-        if found.tree_size > MAX_NUMBER:
-            raise LimitExceeded(structure=Structure.WITNESS, size=found.tree_size)
+        if max(found.generation, found.tree_size) > MAX_NUMBER:
+            raise LimitExceeded(structure=Structure.WITNESS, size=max(found.generation, found.tree_size))
         require(found.generation > 0 and found.tree_size > 0 and found.signer > 0, Structure.WITNESS, 1)
         return found

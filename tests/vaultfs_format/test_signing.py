@@ -178,11 +178,14 @@ class TestFiles:
             Witnessed.decode(with_digest(data))
         assert refused.value.facts == {"structure": Structure.WITNESS, "rule": 1}
 
-    def test_a_witnessed_head_of_more_leaves_than_a_log_has_is_refused(self) -> None:
+    @pytest.mark.parametrize("name", ["generation", "tree_size"])
+    def test_a_witnessed_head_of_a_larger_number_than_there_can_be_is_refused(self, name: str) -> None:
         over = limits.MAX_NUMBER + 1
-        assert Witnessed.decode(replace(Witnessed.of(HEAD), tree_size=over - 1).encode()).tree_size == over - 1
-        with pytest.raises(LimitExceeded):
-            Witnessed.decode(replace(Witnessed.of(HEAD), tree_size=over).encode())
+        most = changed_in(Witnessed.of(HEAD), {name: over - 1})
+        assert Witnessed.decode(most.encode()) == most
+        with pytest.raises(LimitExceeded) as refused:
+            Witnessed.decode(changed_in(most, {name: over}).encode())
+        assert refused.value.facts == {"structure": Structure.WITNESS, "size": over}
 
 
 class TestVault:

@@ -104,7 +104,9 @@ def _run_cosign(args: argparse.Namespace) -> int:
 
 def _add_answer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("outbox", metavar="OUTBOX", type=Path, help="directory that the host of the vault writes to")
-    parser.add_argument("inbox", metavar="INBOX", type=Path, help="directory that it may only read")
+    parser.add_argument(
+        "inbox", metavar="INBOX", type=Path, help="directory that it may only read, of this outbox alone"
+    )
 
 
 def _run_answer(args: argparse.Namespace) -> int:

@@ -110,7 +110,7 @@ def _accounting(vault: Vault, subject: SubjectId, at: int) -> Accounting:
     found = _found(view, wanted)
     entries = tuple(_entries(view, found))
     groups = tuple(tuple(Counted(leaf.entry.number, leaf.salted) for leaf in group) for group in found.groups)
-    stated = _stated(view, found.stated, *buckets)
+    stated = _stated(view, found.stated, *buckets[-1:])
     proof = SubjectProof(FORMAT, wanted, view.checkpoint().encode().decode(), stated, groups, view.base(wanted), ())
     with engine.lock:
         said = said_of(vault, subject, [entry.event for entry in entries], pruned=view.minimum > 0)

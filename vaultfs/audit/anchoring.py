@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from vaultfs_format.errors import NotSigned, QuorumMissing
+from vaultfs_format.errors import AlgorithmMissing, NotSigned, QuorumMissing
 from vaultfs_format.limits import MAX_NOTE
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, open_checkpoint, signed_by
@@ -135,6 +135,9 @@ def cosign(
 ) -> Cosigned:
     """Let witnesses cosign the log as it is now; that it is shown is recorded, and settled, first.
 
+    What is kept already proves that the log was put back or changed, if it was: then it stays, and no other is kept
+    in its place before somebody has removed it.
+
     Parameters
     ----------
     witnesses
@@ -147,8 +150,8 @@ def cosign(
     Raises
     ------
     LogDiverged
-        There is no quorum, and a witness has seen a larger log, or another one: the vault was put back, or its log was
-        changed.
+        A witness has seen a larger log, or another one, or the log has not grown from a checkpoint that is kept: the
+        vault was put back, or its log was changed. Whatever others have cosigned, nothing is kept.
     LogPrunedBefore
         There is no quorum, and the log was pruned beyond what a witness has cosigned.
     QuorumMissing
@@ -157,19 +160,19 @@ def cosign(
     StorageFull, StorageReadOnly, StorageFailed, WriterPoisoned, Closed
     """
     view = shown(vault, entries=0, events=0)
-    known = max((_known(directory, view) for directory in keep), default=0)
+    known = max((_known(directory, view, policy) for directory in keep), default=0)
     refused: dict[int, VaultError] = {}
     for number, witness in enumerate(witnesses):
         try:
             view.add_cosignatures(_right(view, _asked(view, witness, known), policy))
+        except LogDiverged:
+            raise
         except VaultError as error:
             refused[number] = error
     try:
         check(view.checkpoint(), view.keys, policy)
     except QuorumMissing:
-        why = [
-            error for kind in (LogDiverged, LogPrunedBefore) for error in refused.values() if isinstance(error, kind)
-        ]
+        why = [error for error in refused.values() if isinstance(error, LogPrunedBefore)]
         if not why:
             raise
         raise why[0] from None
@@ -207,12 +210,27 @@ def join(request: Note, answers: Iterable[tuple[NoteSignature, ...]], policy: Po
     return found
 
 
-def _known(directory: CheckpointDirectory, view: LogView) -> int:
-    """Return up to which size the witnesses have probably cosigned: they say so themselves if it is another."""
-    with suppress(VaultError):
-        data = directory.read(view.origin)
-        if data is not None:
-            head = Checkpoint.decode(Note.decode(data).text)
+def _known(directory: CheckpointDirectory, view: LogView, policy: Policy) -> int:
+    """Return up to which size the witnesses have probably cosigned: they say so themselves if it is another.
+
+    What is damaged, or of another log, says nothing.
+
+    Raises
+    ------
+    LogDiverged
+        The log has not grown from what is kept.
+    StorageReadOnly, StorageFailed
+    """
+    data = directory.read(view.origin)
+    try:
+        note = Note.decode(data or b"")
+        head = Checkpoint.decode(note.text)
+        with suppress(QuorumMissing, AlgorithmMissing):  # others may have cosigned it, by the policy of before
+            policy.check_witnesses(note)
+    except VaultError:
+        return 0
+    with suppress(LogPrunedBefore):
+        if head.origin == view.origin:
             view.check_grown_from(head)
             return head.size
     return 0

@@ -55,15 +55,15 @@ class HttpWitness:
 
     def add_checkpoint(self, request: AddCheckpoint) -> tuple[NoteSignature, ...]:
         """Post a request."""
-        return answered(lambda: self._posted(request.encode()))
+        return answered(lambda: self._posted(request))
 
-    def _posted(self, data: bytes) -> bytes:
+    def _posted(self, request: AddCheckpoint) -> bytes:
         connection = self._connection()
         connection.connect()
         end = threading.Timer(self._timeout, _cut, [connection.sock])
         end.start()
         try:
-            connection.request("POST", self._path, data, {"Content-Type": "text/plain; charset=utf-8"})
+            connection.request("POST", self._path, request.encode(), {"Content-Type": "text/plain; charset=utf-8"})
             response = connection.getresponse()
             body = response.read(MAX_NOTE + 1)
         finally:
@@ -71,7 +71,7 @@ class HttpWitness:
             connection.close()
         if response.status == _OK:
             return body
-        raise refusal_of(response.status, body) or WitnessSilent()
+        raise refusal_of(response.status, body, request) or WitnessSilent()
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._scheme == "http":

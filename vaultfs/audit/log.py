@@ -10,10 +10,11 @@ from vaultfs_format.handover import Handover, signer_at
 from vaultfs_format.head import Head
 
 from vaultfs.audit.events import Event
+from vaultfs.audit.moving import leaves_between
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.leaves import Leaf, leaves
+from vaultfs.engine.leaves import Leaf
 from vaultfs.engine.mirrors import Mirror
 from vaultfs.engine.pairs import open_named
 from vaultfs.engine.vault import Vault
@@ -51,10 +52,10 @@ def read_leaves(vault: Vault, known: merkle.CompactRange | None = None) -> Itera
         head = engine.head
         handovers = read_superblock(engine.vfs, engine.layout, head)[0].handovers()
         journals = [reopened(engine, live) for live in engine.live]
+        end = engine.leaves
     try:
         tree = head.pruned_tree() if known is None else known.copy()
-        first = tree.size
-        found = (leaf for leaf in leaves(engine, head, journals, first) if leaf.index >= first)
+        found = leaves_between(engine, head, journals, tree.size, end)
         yield from _placed(handovers, _against_head(head, handovers, tree, found))
     finally:
         for live in journals:

@@ -47,8 +47,8 @@ class TimestampInvalid(NotAuthentic):
     code = 2678
     advice = (
         "By the flaw: malformed, get another one; message, it is of another checkpoint; nonce, it answers another"
-        " request; signer, it was changed, or the certificate is not for time stamps, was not valid then, or leads to"
-        " none that was given; authorities, give certificates in PEM."
+        " request, or that has none; signer, it was changed, or the certificate is not for time stamps, was not valid"
+        " then, or leads to none that was given; authorities, give certificates in PEM."
     )
 
 
@@ -56,7 +56,10 @@ class TimestampRefused(VaultError):
     """The authority has not granted a time stamp."""
 
     code = 2679
-    advice = "Look up the status in RFC 3161 section 2.4.2; ask whoever runs the authority."
+    advice = (
+        "Look up the status in RFC 3161 section 2.4.2; ask whoever runs the authority. Status 0 alone is taken: 1,"
+        " granted with changes, is not what was asked for."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def verify(data: bytes, response: bytes, authorities: bytes, request: bytes | No
     authorities
         Certificates that are believed, in PEM: the roots, and those between them and the signer.
     request
-        What it has answered to: then the nonce must be the same.
+        What it has answered to: it must have a nonce, and the time stamp the same.
 
     Raises
     ------
@@ -162,12 +165,18 @@ def _flaw(found: TimeStampResponse, data: bytes, authorities: bytes, request: by
     digest = sha256(data).digest()
     if imprint.hash_algorithm.dotted_string != _SHA_256 or imprint.message != digest:
         return StampFlaw.MESSAGE
-    if request is not None and _nonce_of(request) != found.tst_info.nonce:
+    if request is not None and not _answers(found, request):
         return StampFlaw.NONCE
     certificates = _certificates(authorities)
     if not certificates:
         return StampFlaw.AUTHORITIES
     return None if _is_signed(found, digest, certificates) else StampFlaw.SIGNER
+
+
+def _answers(found: TimeStampResponse, request: bytes) -> bool:
+    """Return whether a time stamp has the nonce of a request, which must have one."""
+    nonce = _nonce_of(request)
+    return nonce is not None and nonce == found.tst_info.nonce
 
 
 def _nonce_of(request: bytes) -> int | None:

@@ -24,6 +24,7 @@ from vaultfs_format.tlog.witness import AddCheckpoint
 
 from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.events import NOBODYS_SESSION
+from vaultfs.audit.moving import MOVED, leaves_between
 from vaultfs.audit.tiling import write_tiles
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.leaves import Leaf, leaves
@@ -35,6 +36,8 @@ from vaultfs.vfs import Vfs, absolute
 
 CHECKPOINT = "checkpoint"
 _SECOND = 1_000_000
+_ATTEMPTS = 3
+"""How often the log is read again where a settling has merged what was being read, before nobody may settle."""
 
 
 def origin_of(vault_id: bytes) -> str:
@@ -61,7 +64,7 @@ class LogView:
     Parameters
     ----------
     beside
-        Called under the lock, when the head is the one that this is of.
+        Called under the lock, when the head is the one that this is of: again where another has followed meanwhile.
 
     Attributes
     ----------
@@ -79,16 +82,33 @@ class LogView:
     """
 
     def __init__(self, vault: Vault, beside: Callable[[], None] = _nothing) -> None:
-        engine = vault.engine
+        self._engine, self._beside = vault.engine, beside
+        self._nodes = merkle.audit_nodes(self._engine.suite)
+        for _ in range(_ATTEMPTS):
+            self._look()
+            try:
+                self._read()
+            except MOVED:
+                if self._engine.head is self._head:
+                    raise
+            else:
+                return
+        with self._engine.lock:
+            self._look()
+            self._read()
+
+    def _look(self) -> None:
+        """Take the head that is in force."""
+        engine = self._engine
         with engine.lock:
             engine.check_writable()
             self._head = engine.head
             self._checkpoint = signed_head(engine)
             self.keys = verifier_keys(engine.signing.signer, self.origin)
-            beside()
-        self._engine = engine
-        self._nodes = merkle.audit_nodes(engine.suite)
-        pruned = self._head.pruned_tree()
+            self._beside()
+
+    def _read(self) -> None:
+        engine, pruned = self._engine, self._head.pruned_tree()
         self._hashes = HashLevels(self._nodes, pruned if pruned.size else None)
         self.minimum = pruned.size
         entries = [leaf.entry.encode() for leaf in leaves(engine, self._head, (), pruned.size)]
@@ -227,11 +247,16 @@ class LogView:
         if index == self.size - 1:
             return Leaf(index, self._head.live_set(), None)
         self.entry(index)
-        return next(leaf for leaf in self.leaves(index) if leaf.index == index)
+        return next(self.leaves(index))
 
     def leaves(self, first: int = 0) -> Iterator[Leaf]:
-        """Yield the leaves from one on, and perhaps some before it; the head's own is not among them."""
-        return leaves(self._engine, self._head, (), first)
+        """Yield the leaves from one on, of those that are kept; the head's own is not among them.
+
+        Raises
+        ------
+        CommitmentMismatch, VaultDamaged
+        """
+        return leaves_between(self._engine, self._head, (), max(first, self.minimum), self.size - 1)
 
     # Tiles.
 

@@ -191,7 +191,7 @@ class Engine(View):
         self.stores = held.stores
         self.anchors = held.anchors
         self.seen = held.seen
-        """Generation of the newest head that was seen of this vault when it was opened."""
+        """Generation of the newest head that was seen of this vault when it was opened, by a signer that it knows."""
         self.older = self.accepting = held.older
         """Whether an older vault was accepted; and whether no head says so yet, or that the vault was restored from a
         copy: record numbers may have been given out again."""

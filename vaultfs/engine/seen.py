@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from vaultfs_format.head import Head
+from vaultfs_format.limits import MAX_NUMBER
 from vaultfs_format.superblock import Superblock
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.witness import Witnessed
 
 from vaultfs.engine.grown import diverged
 from vaultfs.engine.paths import Layout
-from vaultfs.errors import VaultError, WitnessSilent
+from vaultfs.errors import LimitExceeded, Structure, VaultError, WitnessSilent
 from vaultfs.keys.stores import Anchor, Required
 from vaultfs.metrics import Counter, Metrics
 from vaultfs.vfs import Vfs
@@ -24,12 +25,13 @@ class Seen(NamedTuple):
     Parameters
     ----------
     generation
-        Of the newest head. Where the log has not grown from a checkpoint that was seen, no less than the generation of
-        the head that had this checkpoint.
+        Of the newest head whose signer VAULT knows. Where the log has not grown from a checkpoint that was seen, no
+        less than the generation of the head that had this checkpoint.
     older
         Whether any has seen a newer head than the one in force, or another of its generation, or another log.
     facts
-        Leaves of the log, and those of a checkpoint from which it has not grown.
+        Leaves of the log, and those of a checkpoint from which it has not grown; the signer of a newer head, if VAULT
+        does not know him.
     """
 
     generation: int
@@ -54,23 +56,39 @@ def seen_by(
     found = list(_believed(anchors, superblock, metrics))
     heads = [one for one in found if isinstance(one, Witnessed)]
     others = diverged(vfs, layout, head, [one for one in found if isinstance(one, Checkpoint)])
-    generations = [one.generation for one in heads]
+    generations = [one.generation for one in heads if _is_known(one, superblock)]
     generations += [head.generation + one.size for one in others]  # each head has added a leaf or more
-    older = bool(others) or any(rolled_back(head, one) for one in heads)
+    newer = [one for one in heads if rolled_back(head, one)]
+    unknown = [one.signer for one in newer if not _is_known(one, superblock)]
     facts = {"leaves": head.tree_size, "witnessed": max(one.size for one in others)} if others else {}
-    return Seen(max(generations, default=0), older, facts)
+    if unknown:
+        facts["signer"] = max(unknown)
+    return Seen(max(generations, default=0), bool(others or newer), facts)
+
+
+def next_generation(head: Head, seen: int) -> int:
+    """Return the generation of the head that follows one, where a newest one was seen.
+
+    Raises
+    ------
+    LimitExceeded
+        No head can have it.
+    """
+    newest = max(head.generation, seen)
+    if newest >= MAX_NUMBER:
+        raise LimitExceeded(structure=Structure.HEAD, size=newest)
+    return newest + 1
 
 
 def _believed(anchors: Iterable[Anchor], superblock: Superblock, metrics: Metrics) -> Iterator[Witnessed | Checkpoint]:
     """Yield what each anchor has seen last: heads as far as the vault's signer has signed them.
 
-    A head of a later signer than VAULT knows cannot be checked. It counts: a VAULT that was put back does not know whom
-    the vault has got since.
+    A head of a later signer than VAULT knows cannot be checked. It counts, but for its generation, which anybody may
+    have written: a VAULT that was put back does not know whom the vault has got since.
     """
-    newest = superblock.signers()[-1].number
     for anchor in anchors:
         found = last_seen(anchor, superblock.vault_id, metrics)
-        if isinstance(found, Witnessed) and found.signer <= newest:
+        if isinstance(found, Witnessed) and _is_known(found, superblock):
             try:
                 found.verify(superblock.signer(found.signer))
             except VaultError:
@@ -79,6 +97,11 @@ def _believed(anchors: Iterable[Anchor], superblock: Superblock, metrics: Metric
             yield found
         elif isinstance(anchor, Required):
             raise WitnessSilent
+
+
+def _is_known(seen: Witnessed, superblock: Superblock) -> bool:
+    """Return whether VAULT is as new as the signer of a head: whether that is signed by him can be checked."""
+    return seen.signer <= superblock.signers()[-1].number
 
 
 def rolled_back(head: Head, seen: Witnessed) -> bool:

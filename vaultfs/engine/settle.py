@@ -27,6 +27,7 @@ from vaultfs.engine.pairs import drop_copy
 from vaultfs.engine.recovery import restore_parts
 from vaultfs.engine.renewing import renewed
 from vaultfs.engine.sealed import mirror_segment
+from vaultfs.engine.seen import next_generation
 from vaultfs.errors import StorageFull, VaultError
 from vaultfs.metrics import Counter
 
@@ -172,7 +173,7 @@ def _next_head(engine: Engine, changes: Changes, amended: Callable[[Head], Head]
         rows.add(one.row)
     following = replace(
         old,
-        generation=max(old.generation, engine.seen) + 1,
+        generation=next_generation(old, engine.seen),
         incarnation=old.incarnation + engine.accepting,
         last_commit=engine.last_commit,
         next_number=max(live.journal.header.last_number for live in engine.live) + 1,

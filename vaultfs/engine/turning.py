@@ -42,6 +42,7 @@ from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.packing import NONE
 from vaultfs.engine.pairs import read_back, write_pair
 from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
+from vaultfs.engine.seen import next_generation
 from vaultfs.engine.segments import Placed, Written, write_segment
 from vaultfs.engine.store import TableReader, load_table
 from vaultfs.errors import IndexDamaged, NotAuthentic
@@ -278,7 +279,7 @@ def _next_head(engine: Engine, old: Head, rows: Sequence[SegmentRow], events: Se
     commit = engine.last_commit + 1
     head = replace(
         old,
-        generation=max(old.generation, engine.seen) + 1,
+        generation=next_generation(old, engine.seen),
         last_commit=commit,
         segments=sorted(rows),
     )

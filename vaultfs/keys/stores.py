@@ -173,7 +173,9 @@ def asked(act: Callable[[], T]) -> T:
 class DirectoryAnchor:
     """The newest heads of vaults as files in a directory, which belongs on another disk, or with somebody else.
 
-    Whoever can write to it can remove what it holds, and put an older one there; nobody can forge a newer one.
+    Whoever can write to it can remove what it holds, and put an older one there. Nobody can forge a newer one of a
+    signer that the vault knows; one that is said to be of a later signer cannot be checked, and lets the vault be
+    opened with `accept_older` alone, whose head then replaces it.
     """
 
     def __init__(self, path: Path | str, vfs: Vfs | None = None) -> None:

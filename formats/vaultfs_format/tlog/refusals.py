@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from vaultfs_format.errors import VaultError
+from vaultfs_format.errors import FormatError, VaultError
 from vaultfs_format.layout import Buffer
 from vaultfs_format.tlog.note import NoteSignature, decode_signatures
-from vaultfs_format.tlog.witness import decode_size, encode_size
+from vaultfs_format.tlog.witness import AddCheckpoint, decode_size, encode_size
 
 # 2670-2675: what a witness refuses. --------------------------------------------------------------------------------
 
@@ -114,8 +114,13 @@ def signatures_in(answer: Buffer) -> tuple[NoteSignature, ...]:
     raise SizeConflict(size=decode_size(data))
 
 
-def refusal_of(status: int, body: Buffer) -> WitnessRefused | None:
+def refusal_of(status: int, body: Buffer, request: AddCheckpoint | None = None) -> WitnessRefused | None:
     """Return the refusal that a status of HTTP stands for; None where the protocol has none of it.
+
+    Parameters
+    ----------
+    request
+        What was asked. Where it states one size for both trees, a conflict needs no size: it is the root that differs.
 
     Raises
     ------
@@ -123,6 +128,11 @@ def refusal_of(status: int, body: Buffer) -> WitnessRefused | None:
         The body does not state the size that it must.
     """
     if status == SizeConflict.status:
-        return SizeConflict(size=decode_size(body))
+        try:
+            return SizeConflict(size=decode_size(body))
+        except FormatError:
+            if request is None or request.old != request.head.size:
+                raise
+            return SizeConflict(size=request.old)
     refusal = _BY_STATUS.get(status)
     return None if refusal is None else refusal()

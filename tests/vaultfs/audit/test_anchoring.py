@@ -212,6 +212,45 @@ class TestGoingBack:
             cosign(vault, [CallbackWitness(other.answer)], policy_of(other.keys), [hosts.kept])
         reopen(hosts.path, anchors=[CheckpointAnchor(hosts.kept.read, policy_of(other.keys))]).close()
 
+    def test_what_is_kept_on_a_third_host_is_not_replaced_before_somebody_removes_it(self, hosts: Hosts) -> None:
+        """It proves that the vault was put back, when all witnesses of today have forgotten, or are new."""
+        third = CheckpointDirectory(hosts.place / "third")
+        copy = hosts.copy()
+        with reopen(hosts.path) as vault:
+            put(vault)
+            cosign(vault, [hosts.witness], hosts.policy, [third])
+        hosts.put_back(copy)
+        forgetful = Keeper.create(hosts.place / "forgetful", "witness.example")
+        (file,) = third.path.iterdir()
+        before = file.read_bytes()
+        with reopen(hosts.path) as vault:
+            forgetful.add_log(LogView(vault).keys)
+            new, fresh = policy_of(forgetful.keys), CheckpointDirectory(hosts.place / "fresh")
+            for policy in (hosts.policy, new):
+                with pytest.raises(LogDiverged) as told:
+                    cosign(vault, [CallbackWitness(forgetful.answer)], policy, [fresh, third])
+                assert told.value.facts == {"size": Checkpoint.decode(Note.decode(before).text).size}
+                assert forgetful.checkpoint(origin_of(vault.id)) is None
+            assert file.read_bytes() == before
+            assert not fresh.path.exists()
+            file.unlink()
+            cosign(vault, [CallbackWitness(forgetful.answer)], new, [fresh, third])
+        assert file.read_bytes() != before
+
+    def test_one_witness_that_has_seen_more_is_heard_whatever_the_others_cosign(self, hosts: Hosts) -> None:
+        copy = hosts.copy()
+        hosts.grow()
+        hosts.put_back(copy)
+        other = Keeper.create(hosts.place / "two" / "other", "other.example")
+        asked = [CallbackWitness(other.answer), hosts.witness]
+        with reopen(hosts.path) as vault:
+            other.add_log(LogView(vault).keys)
+            kept = hosts.kept.read(origin_of(vault.id))
+            for witnesses in (asked, asked[::-1]):
+                with pytest.raises(LogDiverged):
+                    cosign(vault, witnesses, policy_of(other.keys), [hosts.kept])
+            assert hosts.kept.read(origin_of(vault.id)) == kept
+
 
 class TestPruned:
     """A log that was pruned, and a witness that has seen less of it."""
@@ -429,16 +468,25 @@ class TestCosigning:
             cosign(vault, [Fixed(LogNotTrusted())], hosts.policy, [kept])
         assert kept.read(origin_of(vault.id)) is None
 
+    @pytest.mark.parametrize("harm", ["garbage", "another root", "another log"])
     def test_what_was_kept_and_is_damaged_is_passed_over(
-        self, shared: tuple[Hosts, vaultfs.Vault], tmp_path: Path
+        self, shared: tuple[Hosts, vaultfs.Vault], tmp_path: Path, harm: str
     ) -> None:
+        """A root that the witnesses have not signed is no other log."""
         hosts, vault = shared
         kept = CheckpointDirectory(tmp_path)
-        cosign(vault, [hosts.witness], hosts.policy, [kept])
+        note = cosign(vault, [hosts.witness], hosts.policy, [kept]).note
         (file,) = tmp_path.iterdir()
-        file.write_bytes(b"\xff")
-        cosign(vault, [hosts.witness], hosts.policy, [kept])
-        assert kept.read(origin_of(vault.id)) == file.read_bytes() != b"\xff"
+        head = Checkpoint.decode(note.text)
+        other = replace(head, origin="other.example").encode()
+        harmed = {
+            "garbage": b"\xff",
+            "another root": replace(note, text=replace(head, root=bytes(32)).encode()).encode(),
+            "another log": Note(other, tuple(key.signer.signature(other, 1) for key in hosts.keeper._keys)).encode(),
+        }[harm]
+        file.write_bytes(harmed)
+        again = cosign(vault, [hosts.witness], hosts.policy, [kept]).note
+        assert kept.read(origin_of(vault.id)) == file.read_bytes() == again.encode()
 
     def test_answers_that_were_carried_are_joined(self, shared: tuple[Hosts, vaultfs.Vault]) -> None:
         hosts, vault = shared

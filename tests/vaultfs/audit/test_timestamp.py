@@ -72,6 +72,29 @@ def test_an_answer_to_another_request_is_refused(authority: Authority, answered:
         assert flaw_of(DATA, response, authority.root, wrong) is StampFlaw.NONCE
 
 
+def test_a_request_without_a_nonce_is_answered_by_nothing(authority: Authority, answered: tuple[bytes, bytes]) -> None:
+    """Whatever was asked before would do."""
+    from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
+
+    builder = TimestampRequestBuilder().data(DATA).hash_algorithm(HashAlgorithm.SHA256)
+    bare = builder.nonce(nonce=False).cert_request(cert_request=True).build().as_bytes()
+    response = authority.send(bare)
+    assert verify(DATA, response, authority.root).serial
+    for request in (bare, b"garbage", answered[0]):
+        assert flaw_of(DATA, response, authority.root, request) is StampFlaw.NONCE
+
+
+def test_a_time_stamp_that_was_granted_with_changes_is_refused(
+    authority: Authority, answered: tuple[bytes, bytes]
+) -> None:
+    assert b"\x30\x03\x02\x01\x00" in answered[1][:16]
+    changed = answered[1].replace(b"\x30\x03\x02\x01\x00", b"\x30\x03\x02\x01\x01", 1)
+    with pytest.raises(timestamp.TimestampRefused) as refused:
+        verify(DATA, changed, authority.root)
+    assert refused.value.facts == {"status": 1}
+    assert "Status 0 alone" in timestamp.TimestampRefused.advice
+
+
 def test_a_time_stamp_of_other_bytes_is_refused(authority: Authority, answered: tuple[bytes, bytes]) -> None:
     assert flaw_of(DATA + b"x", answered[1], authority.root) is StampFlaw.MESSAGE
     assert not authority.verifies(DATA + b"x", answered[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 import subprocess
 import threading
 import time
@@ -100,6 +101,20 @@ class TestShare:
             other.join()
         assert not list(share[0].iterdir())
 
+    def test_a_request_is_for_everybody_to_read(
+        self, share: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The account of the witness is another one than that of the vault."""
+        seen: set[int] = set()
+
+        def look(_: float) -> None:
+            seen.update(stat.S_IMODE(path.stat().st_mode) for path in share[0].iterdir())
+
+        monkeypatch.setattr("vaultfs.audit.witnesses.time.sleep", look)
+        with pytest.raises(WitnessSilent):
+            FileWitness(*share, wait=0.05).add_checkpoint(forks.request(0, 7))
+        assert seen == {0o644}
+
     def test_a_request_without_an_answer_is_withdrawn(self, share: tuple[Path, Path]) -> None:
         with pytest.raises(WitnessSilent):
             FileWitness(*share, wait=0.1).add_checkpoint(forks.request(0, 7))
@@ -133,6 +148,21 @@ class TestHttp:
             with pytest.raises(WitnessSilent):
                 HttpWitness(f"http://127.0.0.1:{port}/elsewhere").add_checkpoint(forks.request(7, 9))
             assert are_right(witness.add_checkpoint(forks.request(7, 9)), keeper, 9)
+
+    @pytest.mark.parametrize("body", [b"", b"Conflict\n", b"<html>409</html>"])
+    def test_another_root_of_the_same_size_needs_no_size(self, body: bytes) -> None:
+        class Conflicting(Quiet):
+            def answer(self) -> None:
+                self.body()
+                self.reply(409, body)
+
+        with serving(Conflicting) as port:
+            witness = HttpWitness(f"http://127.0.0.1:{port}")
+            with pytest.raises(SizeConflict) as refused:
+                witness.add_checkpoint(forks.request(7, 7, fork=5))
+            assert refused.value.size == 7
+            with pytest.raises(WitnessSilent):
+                witness.add_checkpoint(forks.request(7, 9))
 
     def test_a_server_that_is_not_there_is_silence(self) -> None:
         with serving(Quiet) as port:

@@ -10,15 +10,23 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from vaultfs_format import merkle
+from vaultfs_format.audit import AuditEntry
+from vaultfs_format.frame import FrameClass
+from vaultfs_format.suite import DEFAULT
+from vaultfs_format.tlog.note import Note
 from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, answers, crashed, get, index_content, put, session
+from vaultfs.audit import view as views
 from vaultfs.audit.log import read_leaves
+from vaultfs.audit.view import LogView
 from vaultfs.engine.compaction import FAN
+from vaultfs.engine.engine import Engine
 from vaultfs.engine.starting import MAX_LIVE_JOURNALS
-from vaultfs.errors import VaultError
+from vaultfs.errors import VaultDamaged, VaultError
 from vaultfs.storage.health import Concern
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 
@@ -202,3 +210,91 @@ def test_a_stranger_among_segments_and_mirrors_is_left_for_fsck(opened: Open, da
         stranger.write_bytes(path.read_bytes() if data is None else data)
     opened(vault.path)
     assert all(stranger.exists() for stranger in strangers)
+
+
+def _merge(vault: vaultfs.Vault) -> None:
+    """Settle until all audit segments that there are now are merged into others."""
+    before = {row for row in vault.engine.head.segments if row.frame_class is FrameClass.AUDIT}
+    while before & set(vault.engine.head.segments):
+        for _ in range(FAN):
+            put(vault)
+            vault.settle()
+
+
+@pytest.fixture
+def unmerged(opened: Open) -> vaultfs.Vault:
+    """Return a vault with several small audit segments, which the next merging takes in."""
+    vault = opened()
+    for _ in range(FAN - 3):
+        put(vault)
+        vault.settle()
+    return vault
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["settled", "with a journal"])
+@pytest.mark.parametrize("first", [0, 9])
+def test_a_log_that_is_merged_while_it_is_read_is_read_to_where_it_ended(
+    unmerged: vaultfs.Vault, live: bool, first: int
+) -> None:
+    if live:
+        put(unmerged)
+    expected = list(read_leaves(unmerged))
+    known = merkle.CompactRange(merkle.audit_nodes(DEFAULT))
+    known.extend(merkle.audit_leaves(DEFAULT, [leaf.entry.encode() for leaf in expected[:first]]))
+    reading = read_leaves(unmerged, known)
+    found = [next(reading)]
+    _merge(unmerged)
+    assert [*found, *reading] == expected[first:]
+
+
+def test_a_log_that_is_merged_and_damaged_is_told(unmerged: vaultfs.Vault) -> None:
+    reading = read_leaves(unmerged)
+    next(reading)
+    _merge(unmerged)
+    for path in _segments(unmerged):
+        if "audit" in path.parts:
+            path.unlink()
+    with pytest.raises(VaultError):
+        list(reading)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_log_that_is_merged_while_it_is_looked_at_is_shown(
+    unmerged: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """In the end nobody else settles: another thread would wait."""
+    sign, merged = views.signed_head, [unmerged] * times
+
+    def signing(engine: Engine) -> Note:
+        note = sign(engine)
+        if merged:
+            _merge(merged.pop())
+        return note
+
+    monkeypatch.setattr(views, "signed_head", signing)
+    view = LogView(unmerged)
+    assert not merged
+    assert (view.size, view.root) == (unmerged.engine.head.tree_size, unmerged.engine.head.tree_root)
+
+
+def test_a_log_that_was_looked_at_is_proved_when_it_is_merged(unmerged: vaultfs.Vault) -> None:
+    view = LogView(unmerged)
+    expected = list(view.leaves())
+    _merge(unmerged)
+    for first in range(0, view.size, 5):
+        assert list(view.leaves(first)) == expected[first:]
+        assert view.prove(first).verify(view.keys).size == view.size
+    assert [leaf.index for leaf in expected] == list(range(view.size - 1))
+    assert view.leaf(view.size - 1).entry == AuditEntry.decode(view.entry(view.size - 1))
+
+
+def test_what_is_lost_of_a_log_that_was_looked_at_is_told(unmerged: vaultfs.Vault) -> None:
+    view = LogView(unmerged)
+    for path in _segments(unmerged):
+        if "audit" in path.parts:
+            path.unlink()
+    with pytest.raises(VaultDamaged) as told:
+        view.leaf(7)
+    assert told.value.facts == {"leaf": 7}
+    with pytest.raises(VaultDamaged):
+        list(view.leaves(7))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from vaultfs_format.act import ActKind
 from vaultfs_format.events.vault import RollbackAccepted
+from vaultfs_format.limits import MAX_NUMBER
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.witness import Witnessed
 
@@ -31,7 +33,7 @@ from tests.vaultfs.support import (
     seen,
 )
 from vaultfs.audit.events import EventType
-from vaultfs.errors import RolledBack, VaultDamaged
+from vaultfs.errors import LimitExceeded, RolledBack, Structure, VaultDamaged
 from vaultfs.keys.stores import Anchor, EpochStore
 from vaultfs.metrics import Counter, Tally
 
@@ -255,6 +257,47 @@ class TestAnchors:
             assert len(events_of(vault, RollbackAccepted)) == 1
         with reopen(tmp_path / "v", anchors=[anchor]) as vault:
             assert vault.condition is vaultfs.Condition.OPEN
+
+    @pytest.mark.parametrize("generation", [1, 9, MAX_NUMBER, MAX_NUMBER + 1, 2**64 - 2])
+    def test_a_head_that_was_forged_for_a_later_signer_is_accepted_once_and_leaves_nothing(
+        self, tmp_path: Path, generation: int
+    ) -> None:
+        """Nobody can check it: it may be that VAULT was put back. What it states goes into no head."""
+        anchor = vaultfs.DirectoryAnchor(tmp_path / "elsewhere")
+        create(tmp_path / "v").close()
+        with reopen(tmp_path / "v", anchors=[anchor]) as vault:
+            put(vault)
+            vault.settle()
+            newest, known = anchor.last(vault.id), vault.engine.head.generation
+        assert newest is not None
+        anchor.see(replace(newest, generation=generation, signer=2))
+        if known < generation <= MAX_NUMBER:
+            with pytest.raises(RolledBack) as refused:
+                reopen(tmp_path / "v", anchors=[anchor])
+            assert refused.value.facts == {"generation": known, "seen": known, "signer": 2}
+        with reopen(tmp_path / "v", anchors=[anchor], accept_older=True) as vault:
+            assert vault.engine.head.generation <= known + 1
+        for turned in range(1, 3):
+            with reopen(tmp_path / "v", anchors=[anchor]) as vault:
+                put(vault)
+                vault.settle()
+                vault.keys.turn(PASSPHRASE)
+                assert vault.engine.head.generation <= known + 1 + 3 * turned
+
+    @pytest.mark.parametrize("act", ["settle", "turn"])
+    def test_a_head_that_no_other_can_follow_is_told_by_a_code(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+    ) -> None:
+        """Of the vault's own signer, or of witnesses enough."""
+        with create(tmp_path / "v") as vault:
+            put(vault)
+            vault.settle()
+            monkeypatch.setattr(vault.engine, "seen", MAX_NUMBER)
+            if act == "settle":
+                put(vault)
+            with pytest.raises(LimitExceeded) as refused:
+                vault.settle() if act == "settle" else vault.keys.turn(PASSPHRASE)
+            assert refused.value.facts == {"structure": Structure.HEAD, "size": MAX_NUMBER}
 
     @pytest.mark.parametrize("harm", ["removed", "cut", "flipped", "of another vault", "forged"])
     def test_what_is_no_witness_says_nothing(self, tmp_path: Path, harm: str) -> None:

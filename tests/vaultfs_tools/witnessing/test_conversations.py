@@ -19,7 +19,7 @@ from vaultfs_format.tlog.note import Note
 from vaultfs_format.tlog.refusals import WitnessRefused, signatures_in
 from vaultfs_tools.witnessing import Keeper, WitnessedLog
 from vaultfs_tools.witnessing.errors import WitnessDamaged
-from vaultfs_tools.witnessing.log import MAX_SIGNERS
+from vaultfs_tools.witnessing.log import MAX_DROPPED, MAX_SIGNERS, MAX_STATE
 
 from tests.vaultfs_format.tlog import logs
 from tests.vaultfs_tools.witnessing import forks
@@ -154,6 +154,32 @@ class TestSigners:
         assert told(keeper, asked(9, 12)) == (403, None)
         assert keeper.log(logs.ORIGIN).signers == (forks.public(LATER),)
 
+    @pytest.mark.parametrize("keys", [slice(None), slice(None, None, -1), slice(1), slice(1, 2)])
+    def test_a_signer_that_another_has_followed_is_not_added_again(
+        self, keeper: Keeper, tmp_path: Path, keys: slice
+    ) -> None:
+        """It would count as the newest, and the one of today would be shut out with its next checkpoint."""
+        keeper.add_log(forks.public(LATER))
+        assert told(keeper, forks.request(0, 7, signers=LATER).encode()) == (OK, None)
+        again = Keeper(tmp_path / "witness", lambda: TIME)
+        with pytest.raises(FieldInvalid):
+            again.add_log(logs.log_keys()[keys])
+        assert told(again, asked(7, 9)) == (403, None)
+        assert told(again, forks.request(7, 9, signers=LATER).encode()) == (OK, None)
+
+    def test_a_signer_that_counts_may_be_added_in_any_order(self, keeper: Keeper) -> None:
+        keeper.add_log(forks.public(LATER))
+        told(keeper, forks.request(0, 7, signers=LATER).encode())
+        assert keeper.add_log(forks.public(LATER)[::-1]).signers == (forks.public(LATER),)
+
+    def test_what_is_known_of_signers_that_were_followed_is_bounded(self) -> None:
+        log = WitnessedLog((logs.log_keys(), forks.public(LATER)), dropped=("0" * 64,) * MAX_DROPPED)
+        after = log.judged(forks.request(0, 7, signers=LATER))
+        assert len(after.dropped) == MAX_DROPPED
+        assert after.dropped[-2:] != after.dropped[:2] == log.dropped[:2]
+        assert len(after.encode()) < MAX_STATE
+        assert WitnessedLog.decode(after.encode()) == after
+
     def test_a_new_signer_changes_nothing_of_what_was_cosigned(self, keeper: Keeper) -> None:
         assert told(keeper, asked(0, 9)) == (OK, None)
         keeper.add_log(forks.public(LATER))
@@ -191,6 +217,7 @@ class TestState:
     def test_what_is_kept_is_parsed_as_it_was_written(self) -> None:
         log = WitnessedLog((logs.log_keys(), forks.public(LATER)))
         assert WitnessedLog.decode(log.encode()) == log
+        assert b"dropped" not in log.encode()  # as it was written before any was
         after = log.judged(forks.request(0, 7))
         assert WitnessedLog.decode(after.encode()) == after
         assert (after.origin, after.head) == (logs.ORIGIN, forks.head(7))

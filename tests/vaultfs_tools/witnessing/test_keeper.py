@@ -9,6 +9,8 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -75,8 +77,8 @@ class TestKeys:
             Keeper.create(tmp_path / "witness", NAME)
         assert Keeper(tmp_path / "witness").keys == keeper.keys
 
-    @pytest.mark.parametrize("name", ["", "two words", "plus+sign", "x" * 256])
-    def test_a_name_must_be_one_of_a_key(self, tmp_path: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", ["", "two words", "plus+sign", "x" * 256, "none"])
+    def test_a_name_must_be_one_of_a_key_and_of_somebody(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(FieldInvalid):
             Keeper.create(tmp_path / "witness", name)
         assert not (tmp_path / "witness").exists()
@@ -216,6 +218,55 @@ class TestShare:
             request.write_bytes(b"x")
             os.truncate(request, 1 << 40 if harm == "huge" else 1)
         assert list(answer_all(keeper, outbox, inbox)) == [b"400 Bad Request\n"]
+
+    @pytest.mark.parametrize("harm", ["a directory", "a dangling link", "a loop", "withdrawn", "not readable"])
+    def test_what_cannot_be_read_keeps_nobody_waiting(
+        self, keeper: Keeper, share: tuple[Path, Path], harm: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outbox, inbox = share
+        odd, request = outbox / ("0" * 64 + ".request"), outbox / ("a" * 64 + ".request")
+        request.write_bytes(asked(0, 7))
+        if harm == "a directory":
+            odd.mkdir()
+        elif harm in {"a dangling link", "a loop"}:
+            odd.symlink_to(odd if harm == "a loop" else outbox / "nothing")
+        else:
+            error = FileNotFoundError if harm == "withdrawn" else PermissionError
+            odd.write_bytes(b"")
+
+            def opened(path: Path, *given: int, open_: Callable[..., int] = os.open) -> int:
+                if path == odd:
+                    raise error
+                return open_(path, *given)
+
+            monkeypatch.setattr("vaultfs_tools.witnessing.share.os.open", opened)
+        before = os.listdir("/proc/self/fd")
+        *others, last = answer_all(keeper, outbox, inbox)
+        assert len(signatures_in(last)) == 2
+        assert others == ([b"400 Bad Request\n"] if harm == "a directory" else [])
+        assert (inbox / (sha256(logs.ORIGIN.encode()).hexdigest() + ".checkpoint")).exists()
+        assert os.listdir("/proc/self/fd") == before
+
+    def test_what_was_answered_or_cannot_be_read_takes_no_place_of_others(
+        self, keeper: Keeper, share: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outbox, inbox = share
+        monkeypatch.setattr("vaultfs_tools.witnessing.share.MAX_REQUESTS", 1)
+        (outbox / ("0" * 64 + ".request")).symlink_to(outbox / "nothing")
+        for name in "ab":
+            (outbox / (name * 64 + ".request")).write_bytes(asked(0, 7) if name == "a" else asked(7, 9))
+        for _ in range(2):
+            (answered,) = answer_all(keeper, outbox, inbox)
+            assert len(signatures_in(answered)) == 2
+        assert not list(answer_all(keeper, outbox, inbox))
+
+    def test_an_answer_that_another_pass_has_removed_is_gone(
+        self, keeper: Keeper, share: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outbox, inbox = share
+        found, gone = Path.glob, inbox / ("a" * 64 + ".response")
+        monkeypatch.setattr(Path, "glob", lambda path, name: [gone] if path == inbox else found(path, name))
+        assert not list(answer_all(keeper, outbox, inbox))
 
     def test_a_checkpoint_that_is_not_one_is_written_again(self, keeper: Keeper, share: tuple[Path, Path]) -> None:
         outbox, inbox = share

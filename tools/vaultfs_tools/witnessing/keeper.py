@@ -17,6 +17,7 @@ from pathlib import Path
 from vaultfs_format.errors import FieldInvalid
 from vaultfs_format.tlog.keys import VerifierKey
 from vaultfs_format.tlog.note import Note, NoteSignature, encode_signatures
+from vaultfs_format.tlog.policy import NONE
 from vaultfs_format.tlog.refusals import LogUnknown, WitnessRefused
 
 from vaultfs_tools.keyless.durable import make_directory, write
@@ -66,8 +67,10 @@ class Keeper:
         FileExistsError
             There is one already.
         FieldInvalid
-            No key can have the name.
+            No key can have the name, or it says in a policy that nobody is asked.
         """
+        if name == NONE.decode():
+            raise FieldInvalid
         keys = draw_keys(name)
         if (path / _KEY).exists():
             raise FileExistsError
@@ -86,7 +89,7 @@ class Keeper:
         Raises
         ------
         FieldInvalid
-            They are of more than one log, or no keys of a log.
+            They are of more than one log, or no keys of a log, or one is of a signer that another one has followed.
         """
         if not keys:
             raise FieldInvalid

@@ -27,9 +27,13 @@ from vaultfs_tools.witnessing.errors import Part, WitnessDamaged
 MAX_SIGNERS = 64
 """Most signers of a log that a witness keeps."""
 
-MAX_STATE = 2 * MAX_NOTE + 4 * MAX_SIGNERS * KIB
+MAX_DROPPED = 1024
+"""Most keys of signers that others have followed that a witness knows again; the oldest are forgotten."""
+
+MAX_STATE = 2 * MAX_NOTE + 4 * MAX_SIGNERS * KIB + 128 * MAX_DROPPED
 _FIRST = "vaultfs-witness-log@v1"
 _SIGNER = "signer "
+_DROPPED = "dropped "
 _DIGEST = 65
 
 Signers = tuple[tuple[VerifierKey, ...], ...]
@@ -45,10 +49,13 @@ class WitnessedLog:
         Keys of the log, by signer, the newest last: each key of one of them must have signed a checkpoint.
     last
         The checkpoint that was cosigned last, with the signatures of the log; None where there is none.
+    dropped
+        SHA-256 of the keys of signers that do not count any more, the newest last.
     """
 
     signers: Signers
     last: Note | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -63,10 +70,19 @@ class WitnessedLog:
     def with_signer(self, keys: Sequence[VerifierKey]) -> WitnessedLog:
         """Return the log with the keys of a further signer.
 
-        Earlier ones count until a checkpoint is cosigned that a later one has signed.
+        Earlier ones count until a checkpoint is cosigned that a later one has signed, and then never again.
+
+        Raises
+        ------
+        FieldInvalid
+            They are no keys of the log, or one is of a signer that another one has followed.
         """
         signer = tuple(dict.fromkeys(keys))
-        return self if signer in self.signers else replace(self, signers=_checked((*self.signers, signer)))
+        if set(signer) in map(set, self.signers):
+            return self
+        if not set(self.dropped).isdisjoint(map(_fingerprint, signer)):
+            raise FieldInvalid
+        return replace(self, signers=_checked((*self.signers, signer)))
 
     def judged(self, request: AddCheckpoint) -> WitnessedLog:
         """Return the log with the checkpoint of a request as the last one.
@@ -84,7 +100,9 @@ class WitnessedLog:
             request.check(known.root)
         except ProofInvalid:
             raise LogInconsistent from None
-        return WitnessedLog(self.signers[first:], _of_signer(request.note, self.signers[first]))
+        followed = [_fingerprint(key) for signer in self.signers[:first] for key in signer]
+        dropped = (*self.dropped, *followed)[-MAX_DROPPED:]
+        return WitnessedLog(self.signers[first:], _of_signer(request.note, self.signers[first]), dropped)
 
     def _signer_of(self, note: Note) -> int:
         for number in reversed(range(len(self.signers))):
@@ -98,9 +116,11 @@ class WitnessedLog:
     def encode(self) -> bytes:
         """Return the bytes of the file that a witness keeps.
 
-        The SHA-256 of what follows, signers, an empty line, and the last checkpoint if there is one.
+        The SHA-256 of what follows, signers, keys that were dropped, an empty line, and the last checkpoint if there
+        is one.
         """
         lines = [_FIRST, *(_SIGNER + " ".join(key.encode() for key in keys) for keys in self.signers)]
+        lines += [_DROPPED + one for one in self.dropped]
         rest = "".join(f"{line}\n" for line in (*lines, "")).encode() + (self.last.encode() if self.last else b"")
         return _digest(rest) + rest
 
@@ -124,14 +144,20 @@ class WitnessedLog:
             raise FieldInvalid
         start, empty, note = rest.partition(b"\n\n")
         first, *lines = start.decode().split("\n")
+        dropped = tuple(line.removeprefix(_DROPPED) for line in lines if line.startswith(_DROPPED))
+        lines = lines[: len(lines) - len(dropped)]
         if first != _FIRST or not empty or not all(line.startswith(_SIGNER) for line in lines):
             raise FieldInvalid
         words = [line.removeprefix(_SIGNER).split(" ") for line in lines]
         signers = _checked(tuple(tuple(VerifierKey.decode(word) for word in keys) for keys in words))
-        found = cls(signers, Note.decode(note) if note else None)
+        found = cls(signers, Note.decode(note) if note else None, dropped)
         if found.head.origin != found.origin:
             raise FieldInvalid
         return found
+
+
+def _fingerprint(key: VerifierKey) -> str:
+    return sha256(key.encode().encode()).hexdigest()
 
 
 def _digest(rest: bytes) -> bytes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from vaultfs_format.errors import FormatError
@@ -23,7 +24,7 @@ from vaultfs_tools.witnessing.keeper import Keeper
 
 MAX_REQUEST = MAX_NOTE + 8 * KIB
 MAX_REQUESTS = 1000
-"""Most requests that one pass looks at."""
+"""Most requests that one pass answers."""
 
 _REQUEST = re.compile(r"[0-9a-f]{64}\.request")
 _RESPONSE = ".response"
@@ -38,7 +39,10 @@ def answer(keeper: Keeper, request: Path, response: Path) -> bytes:
     ------
     WitnessDamaged, AlgorithmMissing
     """
-    data = read_bounded(request, MAX_REQUEST)
+    return _answer(keeper, read_bounded(request, MAX_REQUEST), response)
+
+
+def _answer(keeper: Keeper, data: bytes | None, response: Path) -> bytes:
     answered = RequestMalformed().answer() if data is None else keeper.answer(data)
     publish(response, answered)
     return answered
@@ -47,7 +51,8 @@ def answer(keeper: Keeper, request: Path, response: Path) -> bytes:
 def answer_all(keeper: Keeper, outbox: Path, inbox: Path) -> Iterator[bytes]:
     """Answer the requests in a directory that have no answer yet, once; yield the answers.
 
-    Answers to requests that are gone are removed, and the last checkpoint of each log is put beside them.
+    Answers to requests that are gone are removed, and the last checkpoint of each log is put beside them: an inbox is
+    of one outbox alone. What cannot be read is passed over.
 
     Raises
     ------
@@ -57,13 +62,21 @@ def answer_all(keeper: Keeper, outbox: Path, inbox: Path) -> Iterator[bytes]:
     stems = {name.partition(".")[0] for name in names}
     for path in inbox.glob(f"*{_RESPONSE}"):
         if path.stem not in stems:
-            path.unlink()
-    for name in names[:MAX_REQUESTS]:
-        response = (inbox / name).with_suffix(_RESPONSE)
-        if not response.exists():
-            yield answer(keeper, outbox / name, response)
+            path.unlink(missing_ok=True)
+    yield from islice(_answers(keeper, outbox, inbox, names), MAX_REQUESTS)
     for log in keeper.logs():
         _show(keeper, log.origin, inbox)
+
+
+def _answers(keeper: Keeper, outbox: Path, inbox: Path, names: Iterable[str]) -> Iterator[bytes]:
+    for name in names:
+        response = (inbox / name).with_suffix(_RESPONSE)
+        if not response.exists():
+            try:
+                data = read_bounded(outbox / name, MAX_REQUEST)
+            except OSError:  # withdrawn meanwhile, or never there: who waits for the others waits on
+                continue
+            yield _answer(keeper, data, response)
 
 
 def _show(keeper: Keeper, origin: str, inbox: Path) -> None:
@@ -86,11 +99,13 @@ def _shown(path: Path) -> Checkpoint | None:
 def read_bounded(path: Path, most: int) -> bytes | None:
     """Return what is in a regular file that somebody else may have made; None where it is none, or larger."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_size > most:
             return None
-        return file.read(most)
+        return os.read(descriptor, most)
+    finally:
+        os.close(descriptor)
 
 
 def publish(path: Path, data: bytes) -> None:

@@ -13,11 +13,11 @@ from vaultfs_format.head import Head
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.exporting.errors import DeliveryOvertaken
 from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.moving import MOVED
 from vaultfs.audit.view import origin_of
 from vaultfs.engine.leaves import Leaf, leaves, leaves_before
-from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import VaultDamaged, VaultMissing
+from vaultfs.errors import VaultDamaged
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def settled(vault: Vault, first: int, end: int) -> Iterator[Leaf]:
             for leaf in _consecutive(vault, head, index, end):
                 index = leaf.index + 1
                 yield leaf
-        except _MOVED:
+        except MOVED:
             head = _moved(vault, head)
 
 
@@ -58,10 +58,6 @@ def check_kept(head: Head, index: int) -> None:
     """
     if index < head.first_leaf:
         raise DeliveryOvertaken(first=head.first_leaf, size=index)
-
-
-_MOVED = (*DAMAGE, VaultMissing)
-"""What reading by a head may raise when the segments that it names were merged into others."""
 
 
 def head_of(vault: Vault) -> Head:
@@ -78,7 +74,7 @@ def steadily(vault: Vault, read: Callable[[Head], T]) -> T:
     while True:
         try:
             return read(head)
-        except _MOVED:
+        except MOVED:
             head = _moved(vault, head)
 
 
