@@ -15,6 +15,7 @@ from tests.vaultfs import softhsm
 from tests.vaultfs_tools import vaults
 from vaultfs.engine.opening import default_store
 from vaultfs.errors import EpochSecretMissing
+from vaultfs.keys.stores import EpochStore
 
 COMMANDS: dict[str, Callable[[Path, list[str]], int]] = {
     "import": lambda vault, more: import_.main([str(vault), "--redrive", *more]),
@@ -81,7 +82,8 @@ def test_a_vault_is_made_with_its_secret_in_every_store_that_is_named(
     made = tmp_path / "made"
     assert import_.main([str(made), "--create", *secret, *named, "--epoch-token", *words]) == 0
     assert f"Its epoch secret is in {stores[0]}, {stores[1]}, the token {token.label}: keep" in capsys.readouterr().out
-    for store in (*map(vaultfs.DirectoryStore, stores), opening.token_store(words)):
+    made_in: list[EpochStore] = [*map(vaultfs.DirectoryStore, stores), opening.token_store(words)]
+    for store in made_in:
         vaultfs.open(made, unlock=vaults.unlocking(), epoch_stores=[store]).close()
     with pytest.raises(EpochSecretMissing):
         vaultfs.open(made, unlock=vaults.unlocking())
