@@ -100,7 +100,7 @@ def find_footer(read: Read, size: int, right: Right = lambda _: True) -> Segment
         newer, damaged = error, False
     for at in chain(_likely(read, size), occurrences(read, FOOTER_MAGIC, 0, size)):
         try:
-            footer = _footer_at(read, at)
+            footer = footer_at(read, at)
         except Unsupported as error:
             newer = error if damaged else newer
             continue
@@ -121,7 +121,7 @@ def _likely(read: Read, size: int) -> Iterator[int]:
         yield from footer_offsets(covered)
 
 
-def _footer_at(read: Read, at: int) -> SegmentFooter | None:
+def footer_at(read: Read, at: int) -> SegmentFooter | None:
     """Return the footer at an offset, if there is a good one that belongs there."""
     try:
         footer = SegmentFooter.decode(read(at, FOOTER_SIZE))

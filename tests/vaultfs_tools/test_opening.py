@@ -82,8 +82,8 @@ def test_a_vault_is_made_with_its_secret_in_every_store_that_is_named(
     made = tmp_path / "made"
     assert import_.main([str(made), "--create", *secret, *named, "--epoch-token", *words]) == 0
     assert f"Its epoch secret is in {stores[0]}, {stores[1]}, the token {token.label}: keep" in capsys.readouterr().out
-    each: list[EpochStore] = [*map(vaultfs.DirectoryStore, stores), opening.token_store(words)]
-    for store in each:
+    made_in: list[EpochStore] = [*map(vaultfs.DirectoryStore, stores), opening.token_store(words)]
+    for store in made_in:
         vaultfs.open(made, unlock=vaults.unlocking(), epoch_stores=[store]).close()
     with pytest.raises(EpochSecretMissing):
         vaultfs.open(made, unlock=vaults.unlocking())

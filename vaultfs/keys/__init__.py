@@ -1,8 +1,8 @@
 """Keys: the way from a recipient and an epoch secret to the keys of every file, and the stores of epoch secrets.
 
 A *recipient* is whoever a vault is sealed for, an *unlocker* what opens it; most are both. Promises: no key in a repr,
-log or error; costs bounded before they run; comparisons in constant time. May import `vaultfs_format` and
-`vaultfs.vfs`; what only some recipients take is imported when it is used.
+log or error; costs bounded before they run; comparisons in constant time. May import `vaultfs_format`, `vaultfs.model`,
+`vaultfs.errors` and `vaultfs.vfs`; what only some recipients take is imported when it is used.
 """
 
 from vaultfs_format.undumpable import undumpable

@@ -1,7 +1,7 @@
 """What hosts need to test their own use of VaultFS: inputs, ways to make it fail on purpose, and a search for leaks.
 
 ============  ==========================================================================================
-`synthetic`   Invented patients and their exports, in FHIR and HL7v2, from a seed.
+`synthetic`   Invented patients and their exports, in FHIR, HL7v2, DICOM and C-CDA, from a seed.
 `strategies`  Hypothesis strategies for whatever a host hands to a vault; needs ``vaultfs[testing]``.
 `programs`    Transactions as values, and what a vault holds after they were run.
 `vfs`         Files that fail when they are told to: broken devices, writes half done.

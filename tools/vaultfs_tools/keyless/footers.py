@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vaultfs_format.errors import FormatError, VaultError
+from vaultfs_format.errors import VaultError
 from vaultfs_format.head import SegmentRow
-from vaultfs_format.healing import find_footer
+from vaultfs_format.healing import find_footer, footer_at
 from vaultfs_format.searching import Read, occurrences
-from vaultfs_format.segment import FOOTER_MAGIC, FOOTER_SIZE, SegmentFooter
+from vaultfs_format.segment import FOOTER_MAGIC, SegmentFooter
 from vaultfs_format.superblock import Superblock
 
 from vaultfs_tools.keyless.errors import Property
@@ -106,22 +106,14 @@ def _footers(read: Read, size: int) -> Iterator[SegmentFooter]:
     if first is not None:
         yield first
         for at in occurrences(read, FOOTER_MAGIC, 0, size):
-            footer = _footer_at(read, at)
+            footer = footer_at(read, at)
             if footer is not None and footer != first:
                 yield footer
 
 
-def _footer_at(read: Read, at: int) -> SegmentFooter | None:
-    try:
-        footer = SegmentFooter.decode(read(at, FOOTER_SIZE))
-    except FormatError:
-        return None
-    return footer if at in footer.footer_offsets else None
-
-
 def _unrivalled(sides: Sequence[Side], footer: SegmentFooter) -> bool:
     """Return whether every good footer says the same: without signers, nothing tells which of two is right."""
-    found = [_footer_at(read, at) for read, _ in sides for at in footer.footer_offsets]
+    found = [footer_at(read, at) for read, _ in sides for at in footer.footer_offsets]
     found += [find_footer(read, size) for read, size in sides]
     return all(one is None or one == footer for one in found)
 

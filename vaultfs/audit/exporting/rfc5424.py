@@ -10,6 +10,7 @@ from vaultfs_format.layout import Buffer
 from vaultfs_format.limits import MIB
 
 from vaultfs.audit.exporting.errors import MessageInvalid
+from vaultfs.model import decoded
 
 NIL = "-"
 MAX_MESSAGE = 1 * MIB
@@ -112,16 +113,9 @@ def _elements(raw: bytes, at: int) -> tuple[tuple[Element, ...], int]:
 def _params(raw: bytes, at: int) -> tuple[tuple[Param, ...], int]:
     params = []
     while (found := _PARAM.match(raw, at)) is not None:
-        value = _text(_ESCAPED.sub(rb"\1", found[2]))
+        value = decoded(_ESCAPED.sub(rb"\1", found[2]))
         if value is None:
             raise MessageInvalid(offset=at)
         params.append((found[1].decode("ascii"), value))
         at = found.end()
     return tuple(params), at
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
