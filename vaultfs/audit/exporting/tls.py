@@ -1,13 +1,13 @@
 """Syslog over TLS (RFC 5425): each batch on a connection of its own, which both sides close in order.
 
 RFC 5425 has no acknowledgement. What a receiver was sent counts as taken when it has answered our close_notify with its
-own, as section 4.4 asks it to: then it has read all that came before. A connection that ends in any other way proves
-nothing. Waiting for the answer also reads the session tickets of the receiver: unread, they would make the system
-reset the connection, and receivers lose what they had not read yet.
+own, as section 4.4 asks it to, and then has ended the connection with all bytes acknowledged and without a reset. A
+close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies unread. But a Linux peer
+resets a connection that it ends with bytes unread. Waiting for the answer also reads the session tickets of the
+receiver: unread, they would make our system reset the connection, and receivers lose what they had not read yet.
 
 Some receivers never answer, rsyslog with GnuTLS among them, and only end the connection. Where the host says that its
-receiver is one of these, the end counts if all bytes were acknowledged by then and no reset came: a Linux peer resets
-a connection that it ends with bytes unread.
+receiver is one of these, such an end alone counts.
 """
 
 from __future__ import annotations
@@ -160,8 +160,11 @@ class SyslogSink:
         try:
             secured.close(end)
         except ssl.SSLError as error:
-            if not _is_end(error) or self.answers or not _has_all(plain, end):
+            if not _is_end(error) or self.answers:
                 raise
+        secured.ended(end)
+        if not _has_all(plain, end):
+            raise ConnectionResetError
 
 
 _IGNORED_END = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
@@ -238,6 +241,12 @@ class _Secured:
                 return
             except ssl.SSLWantReadError:
                 self._receive(end)
+
+    def ended(self, end: _Deadline) -> None:
+        """Return when the peer has ended the connection, too."""
+        self._plain.settimeout(end.left())
+        while self._plain.recv(_PIECE):
+            self._plain.settimeout(end.left())
 
     def _flush(self, end: _Deadline) -> None:
         self._plain.settimeout(end.left())
