@@ -14,7 +14,7 @@ from tests.vaultfs.audit.deliveries.receivers import HOST, free_port, server, si
 from tests.vaultfs.errors.world import PLANTED, World, fill, reaches
 from vaultfs.audit.exporting.cursors import alone
 from vaultfs.audit.exporting.delivering import Delivery
-from vaultfs.audit.exporting.spool import FileSink
+from vaultfs.audit.exporting.spool import FileSink, drain
 from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
 from vaultfs.vfs import Vfs
@@ -91,6 +91,11 @@ def a_cursor_is_overwritten(world: World) -> None:
         _delivery(vault, world).run()
         (_cursors(world) / "siem.cursor").write_bytes(SECRET)
         _delivery(vault, world).run()
+
+
+@reaches("SpoolMissing")
+def a_spool_is_not_there(world: World) -> None:
+    drain(world.hidden / "spool", "siem", FileSink(world.hidden / "sent"), _cursors(world))
 
 
 @reaches("DeliveryBusy")

@@ -39,7 +39,11 @@ def add_drain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spool", metavar="DIR", type=Path, help="the directory that `send --to-directory` writes")
     parser.add_argument("--syslog", metavar="HOST[:PORT]", type=_address, required=True, help="a receiver of RFC 5425")
     _add_delivery(parser)
-    parser.add_argument("--remove", action="store_true", help="remove files that were sent, but for the newest")
+    parser.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove files that were sent, but for the newest; only where one drains them",
+    )
 
 
 def _add_delivery(parser: argparse.ArgumentParser) -> None:

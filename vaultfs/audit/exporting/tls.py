@@ -2,7 +2,7 @@
 
 RFC 5425 has no acknowledgement. What a receiver was sent counts as taken when it has answered our close_notify with its
 own, as section 4.4 asks it to, and then has ended the connection with all bytes acknowledged and without a reset. A
-close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies unread. But a Linux peer
+close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies unread. A Linux peer
 resets a connection that it ends with bytes unread. Waiting for the answer also reads the session tickets of the
 receiver: unread, they would make our system reset the connection, and receivers lose what they had not read yet.
 
