@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import resource
 import subprocess
 import sys
 from contextlib import closing
@@ -320,6 +322,39 @@ class TestReceivers:
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, len(found["missing"]), found["unread"]) == (1, 1, 1)
 
+    def test_what_is_missed_is_told_by_the_cursor_of_the_delivery_that_is_meant(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Not by one of another delivery that is behind, nor by none."""
+        words = ("--cursors", tmp_path / "c")
+        run("send", path, "--to-directory", tmp_path / "behind", "--name", "behind", *words)
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", *words)
+        (file,) = (tmp_path / "out").glob("*.log")
+        assert run("reconcile", path, file, *words, "--name", "siem")[0] == 0
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-2]))
+        code, found = run("reconcile", path, file, *words, "--name", "siem")
+        assert (code, len(found["missing"])) == (1, 1)
+        assert run("reconcile", path, file, *words, "--name", "behind")[0] == 0
+        for wrong in (["--cursors", tmp_path / "none"], [*words, "--name", "sime"]):
+            code, found = run("reconcile", path, file, *wrong)
+            assert (code, found["error"]["code"]) == (8, 2614)
+        for usage in (words, ["--name", "siem"]):
+            with pytest.raises(SystemExit) as told:
+                run("reconcile", path, file, *usage)
+            assert told.value.code == 16
+            assert "--name" in capsys.readouterr().err
+
+    def test_many_files_are_compared_one_after_the_other(self, run: Run, path: Path, tmp_path: Path) -> None:
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        (file,) = (tmp_path / "out").glob("*.log")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, before[1]))
+        try:
+            code, found = run("reconcile", path, *[file] * 100)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert (code, found["doubled"]) == (0, found["events"])
+
     def test_json_lines_are_sent_and_compared_too(self, run: Run, path: Path, tmp_path: Path) -> None:
         more = ("--name", "siem", "--cursors", tmp_path / "c", "--format", "json")
         code, shown = run("send", path, "--to-directory", tmp_path / "out", *more)
@@ -379,7 +414,7 @@ class TestReceivers:
             assert code == 8
             assert shown["error"]["code"] in range(2600, 2606)
             rsyslog.wait_for(sent["events"] + directly["events"] + 2)
-        code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c")
+        code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c", "--name", "b")
         assert (code, found["doubled"], found["missing"]) == (0, sent["events"], [])
 
     @pytest.mark.parametrize(

@@ -93,6 +93,14 @@ def a_cursor_is_overwritten(world: World) -> None:
         _delivery(vault, world).run()
 
 
+@reaches("CursorMissing")
+def nothing_was_delivered_from_where_it_is_said(world: World) -> set[int]:
+    with world.opened() as vault:
+        _delivery(vault, world).run()
+    (sent,) = (world.hidden / "sent").glob("*.log")
+    return world.audit("reconcile", world.path, sent, "--cursors", world.hidden / PLANTED.plain("path"))
+
+
 @reaches("SpoolMissing")
 def a_spool_is_not_there(world: World) -> None:
     drain(world.hidden / "spool", "siem", FileSink(world.hidden / "sent"), _cursors(world))

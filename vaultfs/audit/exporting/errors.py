@@ -99,6 +99,13 @@ class MessageInvalid(VaultError, ValueError):
     advice = "Look at what has kept it: it was cut, changed or made by another program. Send the event again."
 
 
+class CursorMissing(VaultError, FileNotFoundError):
+    """No delivery of this log has left its cursor where it was looked for."""
+
+    code = 2614
+    advice = "Check the directory of cursors, the name of the delivery, and that the medium is mounted."
+
+
 class SpoolMissing(VaultError, FileNotFoundError):
     """There is no directory of messages at this place."""
 
