@@ -89,8 +89,8 @@ class Deployment:
 class AuditEvents:
     """Writes FHIR AuditEvents, each a JSON object in ASCII.
 
-    An event that is sent twice has the same id, made from origin, index and leaf hash: `PUT` it, or let `bundle` say so.
-    Another event in its place, as of a vault that was put back, has another id, and both stay.
+    An event that is sent twice has the same id, made from origin, index and leaf hash: `PUT` it, or let `bundle` say
+    so. Another event in its place, as of a vault that was put back, has another id, and both stay.
 
     Parameters
     ----------

@@ -98,9 +98,18 @@ def test_what_the_patterns_are_for_follows_them() -> None:
         EventType.SUBJECTS_LISTED: "Query",
         EventType.STATE_SET: "Update",
         EventType.STATE_READ: "Read",
-        EventType.SUBJECT_EXPORTED: "PrivacyDisclosure.Source",
-        EventType.SUBJECT_DISCLOSED: "PrivacyDisclosure.Source",
     }
+
+
+@pytest.mark.parametrize("kind", [EventType.SUBJECT_EXPORTED, EventType.SUBJECT_DISCLOSED])
+def test_nobody_passes_for_the_recipient_of_a_disclosure(kind: EventType) -> None:
+    """The log has it sealed: neither the host's application nor who acts is the one."""
+    resource = written(logged(EXAMPLES[kind]))
+    assert problems(resource) == []
+    assert profile_of(resource) is None
+    roles = [one["type"]["coding"][0]["code"] for one in resource["agent"]]
+    assert "110153" in roles
+    assert not {"110152", "IRCP"} & set(roles)
 
 
 def test_what_was_not_done_or_is_not_known_follows_no_pattern() -> None:
