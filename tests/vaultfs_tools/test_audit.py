@@ -20,7 +20,7 @@ from vaultfs_tools.auditing import sending
 
 import vaultfs
 from tests.vaultfs.audit.deliveries.authority import NAME, Authority
-from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog
+from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog, silent_server
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
 from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
@@ -361,8 +361,36 @@ class TestReceivers:
         (file,) = (tmp_path / "out").glob("*.log")
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, found["received"], found["checkpoints"], found["unread"]) == (0, shown["events"], 1, 0)
-        code, shown = run("send", path, "--syslog", "host", *more)
-        assert (code, shown["error"]["code"]) == (8, 2001)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *(["--format", "json"], ["--largest", "10"], ["--largest", "65537"], ["--largest", "x"]),
+            *(["--enterprise", "0"], ["--batch", "0"], ["--batch", "-1"], ["--timeout", "0"], ["--timeout", "1e3"]),
+        ],
+    )
+    def test_options_that_are_wrong_are_named(
+        self, run: Run, path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as told:
+            run("send", path, "--syslog", "host", "--name", "siem", "--cursors", "c", *words)
+        assert told.value.code == 16
+        assert words[0] in capsys.readouterr().err.splitlines()[-1]
+
+    def test_a_receiver_is_given_as_long_as_is_said(self, run: Run, path: Path, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        words = ["--ca", authority.certificate, "--name", "siem", "--cursors", tmp_path / "c", "--timeout", "1"]
+        with silent_server() as port:
+            code, shown = run("send", path, "--syslog", f"{HOST}:{port}", *words)
+        assert (code, shown["error"]["code"]) == (8, 2602)
+
+    def test_a_spool_of_json_is_not_for_a_receiver_of_syslog(self, run: Run, path: Path, tmp_path: Path) -> None:
+        more = ("--name", "siem", "--cursors", tmp_path / "c")
+        run("send", path, "--to-directory", tmp_path / "out", "--format", "json", "--batch", "2", *more)
+        authority = Authority(tmp_path)
+        to = ("--syslog", HOST, "--ca", authority.certificate, "--batch", "2")
+        code, shown = run("drain", tmp_path / "out", *to, *more, unlock=False)
+        assert (code, shown["error"]["code"]) == (8, 2613)
 
     def test_a_leaf_that_was_changed_is_damage(self, run: Run, path: Path, tmp_path: Path) -> None:
         run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")

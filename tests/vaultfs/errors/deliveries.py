@@ -19,7 +19,7 @@ from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
 from vaultfs.vfs import Vfs
 
-SECRET = PLANTED.text("message").encode()
+SECRET = b"<110>1 - - - - - - " + PLANTED.text("message").encode()
 
 
 def _served(world: World, act: str) -> None:
@@ -124,4 +124,4 @@ def the_log_is_pruned_beyond_what_was_delivered(world: World) -> None:
 
 @reaches("MessageInvalid")
 def a_line_is_of_another_program(world: World) -> None:
-    decode(b"<110>1 - - - - - " + SECRET)
+    decode(SECRET)

@@ -13,6 +13,7 @@ receiver is one of these, such an end alone counts.
 from __future__ import annotations
 
 import fcntl
+import re
 import socket
 import ssl
 import struct
@@ -26,6 +27,7 @@ from typing import TypeVar
 
 from vaultfs.audit.exporting.errors import (
     CredentialsUnusable,
+    MessageInvalid,
     ReceiverFailed,
     ReceiverLost,
     ReceiverNotTrusted,
@@ -42,6 +44,7 @@ _CLOSE_WAIT = 8
 """State of a TCP connection that the peer has ended and not reset (linux/tcp_states.h)."""
 
 _INTERVAL = 0.005
+_MESSAGE = re.compile(rb"<(?:0|[1-9][0-9]{0,2})>1 ")
 T = TypeVar("T")
 
 
@@ -141,8 +144,12 @@ class SyslogSink:
 
         Raises
         ------
+        MessageInvalid
+            One does not begin as a message of RFC 5424: nothing was sent.
         ReceiverUnreachable, ReceiverNotTrusted, ReceiverRefused, ReceiverLost, ReceiverTooSlow
         """
+        if not all(map(_MESSAGE.match, messages)):
+            raise MessageInvalid
         frames = b"".join(b"%d %b" % (len(message), message) for message in messages)
         plain = _told(self._connected, ReceiverUnreachable)
         with plain:
