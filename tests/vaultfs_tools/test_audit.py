@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from vaultfs_tools.auditing import sending
 
 import vaultfs
 from tests.vaultfs.audit.deliveries.authority import NAME, Authority
-from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog
+from tests.vaultfs.audit.deliveries.receivers import HOST, Rsyslog, silent_server
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, crashed, create, put, reopen
 from tests.vaultfs_tools.vaults import Run, keys_file, secret_file
 from vaultfs.audit.events import EventType
@@ -407,14 +409,75 @@ class TestReceivers:
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, len(found["missing"]), found["unread"]) == (1, 1, 1)
 
+    def test_what_is_missed_is_told_by_the_cursor_of_the_delivery_that_is_meant(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Not by one of another delivery that is behind, nor by none."""
+        words = ("--cursors", tmp_path / "c")
+        run("send", path, "--to-directory", tmp_path / "behind", "--name", "behind", *words)
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", *words)
+        (file,) = (tmp_path / "out").glob("*.log")
+        assert run("reconcile", path, file, *words, "--name", "siem")[0] == 0
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-2]))
+        code, found = run("reconcile", path, file, *words, "--name", "siem")
+        assert (code, len(found["missing"])) == (1, 1)
+        assert run("reconcile", path, file, *words, "--name", "behind")[0] == 0
+        for wrong in (["--cursors", tmp_path / "none"], [*words, "--name", "sime"]):
+            code, found = run("reconcile", path, file, *wrong)
+            assert (code, found["error"]["code"]) == (8, 2614)
+        for usage in (words, ["--name", "siem"]):
+            with pytest.raises(SystemExit) as told:
+                run("reconcile", path, file, *usage)
+            assert told.value.code == 16
+            assert "--name" in capsys.readouterr().err
+
+    def test_many_files_are_compared_one_after_the_other(self, run: Run, path: Path, tmp_path: Path) -> None:
+        run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
+        (file,) = (tmp_path / "out").glob("*.log")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, before[1]))
+        try:
+            code, found = run("reconcile", path, *[file] * 100)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert (code, found["doubled"]) == (0, found["events"])
+
     def test_json_lines_are_sent_and_compared_too(self, run: Run, path: Path, tmp_path: Path) -> None:
         more = ("--name", "siem", "--cursors", tmp_path / "c", "--format", "json")
         code, shown = run("send", path, "--to-directory", tmp_path / "out", *more)
         (file,) = (tmp_path / "out").glob("*.log")
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, found["received"], found["checkpoints"], found["unread"]) == (0, shown["events"], 1, 0)
-        code, shown = run("send", path, "--syslog", "host", *more)
-        assert (code, shown["error"]["code"]) == (8, 2001)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *(["--format", "json"], ["--largest", "10"], ["--largest", "65537"], ["--largest", "x"]),
+            *(["--enterprise", "0"], ["--batch", "0"], ["--batch", "-1"], ["--timeout", "0"], ["--timeout", "1e3"]),
+        ],
+    )
+    def test_options_that_are_wrong_are_named(
+        self, run: Run, path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as told:
+            run("send", path, "--syslog", "host", "--name", "siem", "--cursors", "c", *words)
+        assert told.value.code == 16
+        assert words[0] in capsys.readouterr().err.splitlines()[-1]
+
+    def test_a_receiver_is_given_as_long_as_is_said(self, run: Run, path: Path, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        words = ["--ca", authority.certificate, "--name", "siem", "--cursors", tmp_path / "c", "--timeout", "1"]
+        with silent_server() as port:
+            code, shown = run("send", path, "--syslog", f"{HOST}:{port}", *words)
+        assert (code, shown["error"]["code"]) == (8, 2602)
+
+    def test_a_spool_of_json_is_not_for_a_receiver_of_syslog(self, run: Run, path: Path, tmp_path: Path) -> None:
+        more = ("--name", "siem", "--cursors", tmp_path / "c")
+        run("send", path, "--to-directory", tmp_path / "out", "--format", "json", "--batch", "2", *more)
+        authority = Authority(tmp_path)
+        to = ("--syslog", HOST, "--ca", authority.certificate, "--batch", "2")
+        code, shown = run("drain", tmp_path / "out", *to, *more, unlock=False)
+        assert (code, shown["error"]["code"]) == (8, 2613)
 
     def test_a_leaf_that_was_changed_is_damage(self, run: Run, path: Path, tmp_path: Path) -> None:
         run("send", path, "--to-directory", tmp_path / "out", "--name", "siem", "--cursors", tmp_path / "c")
@@ -466,7 +529,7 @@ class TestReceivers:
             assert code == 8
             assert shown["error"]["code"] in range(2600, 2606)
             rsyslog.wait_for(sent["events"] + directly["events"] + 2)
-        code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c")
+        code, found = run("reconcile", path, rsyslog.output, "--cursors", tmp_path / "c", "--name", "b")
         assert (code, found["doubled"], found["missing"]) == (0, sent["events"], [])
 
     @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ NAMES = {
     2611: "DeliveryBusy",
     2612: "DeliveryOvertaken",
     2613: "MessageInvalid",
+    2614: "CursorMissing",
+    2615: "SpoolMissing",
     2640: "LineInvalid",
     2650: "DisclosureInvalid",
     2651: "SuspensionInvalid",

@@ -14,12 +14,12 @@ from tests.vaultfs.audit.deliveries.receivers import HOST, free_port, server, si
 from tests.vaultfs.errors.world import PLANTED, World, fill, reaches
 from vaultfs.audit.exporting.cursors import alone
 from vaultfs.audit.exporting.delivering import Delivery
-from vaultfs.audit.exporting.spool import FileSink
+from vaultfs.audit.exporting.spool import FileSink, drain
 from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
 from vaultfs.vfs import Vfs
 
-SECRET = PLANTED.text("message").encode()
+SECRET = b"<110>1 - - - - - - " + PLANTED.text("message").encode()
 
 
 def _served(world: World, act: str) -> None:
@@ -93,6 +93,19 @@ def a_cursor_is_overwritten(world: World) -> None:
         _delivery(vault, world).run()
 
 
+@reaches("CursorMissing")
+def nothing_was_delivered_from_where_it_is_said(world: World) -> set[int]:
+    with world.opened() as vault:
+        _delivery(vault, world).run()
+    (sent,) = (world.hidden / "sent").glob("*.log")
+    return world.audit("reconcile", world.path, sent, "--cursors", world.hidden / PLANTED.plain("path"))
+
+
+@reaches("SpoolMissing")
+def a_spool_is_not_there(world: World) -> None:
+    drain(world.hidden / "spool", "siem", FileSink(world.hidden / "sent"), _cursors(world))
+
+
 @reaches("DeliveryBusy")
 def two_deliver_under_one_name(world: World) -> None:
     with world.opened() as vault, alone(Vfs(), _cursors(world) / "siem.cursor.lock"):
@@ -111,4 +124,4 @@ def the_log_is_pruned_beyond_what_was_delivered(world: World) -> None:
 
 @reaches("MessageInvalid")
 def a_line_is_of_another_program(world: World) -> None:
-    decode(b"<110>1 - - - - - " + SECRET)
+    decode(SECRET)

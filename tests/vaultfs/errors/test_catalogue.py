@@ -95,6 +95,8 @@ def test_a_host_may_catch_what_python_has_a_name_for() -> None:
         "ReceiverNotTrusted": {"OSError"},
         "ReceiverRefused": {"OSError"},
         "CredentialsUnusable": {"ValueError"},
+        "CursorMissing": {"FileNotFoundError", "OSError"},
+        "SpoolMissing": {"FileNotFoundError", "OSError"},
         "MessageInvalid": {"ValueError"},
         "SourceUnreadable": {"OSError"},
         "DestinationNotEmpty": {"FileExistsError", "OSError"},

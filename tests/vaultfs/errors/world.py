@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultfs_format.stanza import Argon2Cost
-from vaultfs_tools import backup, dump, fsck, import_, keys, rescue
+from vaultfs_tools import audit, backup, dump, fsck, import_, keys, rescue
 
 import vaultfs
 from vaultfs.migrate.importer import Importer, ImportOptions
@@ -191,6 +191,10 @@ class World:
     def keys(self, *words: object) -> set[int]:
         """Run a command of keys; return the codes of errors."""
         return self._codes(keys.main, *words, *self.passphrase())
+
+    def audit(self, *words: object) -> set[int]:
+        """Run a command of the log; return the codes of errors."""
+        return self._codes(audit.main, *words, *self.passphrase())
 
     def import_command(self, *options: object) -> set[int]:
         """Run the import with its command; return the codes of errors."""

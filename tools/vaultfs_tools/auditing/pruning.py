@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
+from vaultfs_tools.auditing import delivered
 from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:
@@ -75,10 +76,7 @@ def run(opened: Callable[[argparse.Namespace], vaultfs.Vault], args: argparse.Na
 
 def _needed(vault: vaultfs.Vault, args: argparse.Namespace) -> int | None:
     """Return the first entry that somebody still needs."""
-    from vaultfs.audit.exporting.cursors import lowest
-    from vaultfs.audit.view import origin_of
-
-    sent = None if args.cursors is None else lowest(args.cursors, origin_of(vault.id))
+    sent = None if args.cursors is None else min(delivered.sizes(vault, args.cursors).values())
     return min((one for one in (args.keep_from, sent) if one is not None), default=None)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultfs_tools import cli
+from vaultfs_tools.auditing import delivered
 
 if TYPE_CHECKING:
     import vaultfs
@@ -20,31 +20,47 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `reconcile`."""
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="what the receiver has kept, in lines")
     parser.add_argument(
-        "--cursors", metavar="DIR", type=Path, help="miss only what was sent, by the lowest cursor here"
+        "--cursors", metavar="DIR", type=Path, help="miss only what was sent, by the cursor of the delivery here"
     )
+    parser.add_argument("--name", help="name of the delivery to this receiver, where --cursors has several")
+    parser.set_defaults(wrong=parser.error)
 
 
 def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs.Vault]) -> int:
     """Compare; print what is missing and what differs."""
-    from vaultfs.audit.exporting.cursors import lowest
     from vaultfs.audit.exporting.reconciling import reconcile
-    from vaultfs.audit.view import origin_of
 
+    if args.name is not None and args.cursors is None:
+        args.wrong("--name goes with --cursors")
     with opened(args) as vault:
-        size = None if args.cursors is None else lowest(args.cursors, origin_of(vault.id)) or 0
-        found = reconcile(vault, _received(args.files), size=size)
+        found = reconcile(vault, _received(args.files), size=_size(vault, args))
     cli.emit(args, _facts(found), _lines(found))
     if not found.agrees:
         return cli.Exit.DAMAGED
     return cli.Exit.DONE if found.complete else cli.Exit.ATTENTION
 
 
+def _size(vault: vaultfs.Vault, args: argparse.Namespace) -> int | None:
+    """Return up to where the receiver was sent the log; None where all that is settled is to be there."""
+    from vaultfs.audit.exporting.errors import CursorMissing
+
+    if args.cursors is None:
+        return None
+    found = delivered.sizes(vault, args.cursors)
+    if args.name is None and len(found) > 1:
+        args.wrong("--cursors has several deliveries of this log: --name is needed")
+    size = found.get(args.name) if args.name is not None else min(found.values())
+    if size is None:
+        raise CursorMissing
+    return size
+
+
 def _received(paths: Sequence[Path]) -> Iterator[Shown | None]:
     from vaultfs.audit.exporting.received import lines_of, shown_in
 
-    with ExitStack() as stack:
-        for path in paths:
-            yield from shown_in(lines_of(stack.enter_context(path.open("rb"))))
+    for path in paths:
+        with path.open("rb") as file:
+            yield from shown_in(lines_of(file))
 
 
 def _facts(found: Reconciled) -> dict[str, object]:

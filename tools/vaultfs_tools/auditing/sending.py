@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ FORMATS = ("syslog", "json")
 """Forms in which messages are sent."""
 
 _PORT = 6514
+_DIGITS = re.compile("[0-9]{1,10}")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +32,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0], help="form of the messages; a receiver of syslog takes syslog"
     )
-    parser.add_argument("--enterprise", metavar="NUMBER", type=int, default=32473, help="your enterprise number (IANA)")
-    parser.add_argument("--largest", metavar="BYTES", type=int, default=8192, help="largest message; default: 8192")
+    parser.add_argument(
+        "--enterprise",
+        metavar="NUMBER",
+        type=_number(1, (1 << 32) - 1),
+        default=32473,
+        help="your enterprise number (IANA)",
+    )
+    parser.add_argument(
+        "--largest",
+        metavar="BYTES",
+        type=_number(1024, 65_536),
+        default=8192,
+        help="largest message, 1024 to 65536; default: 8192",
+    )
+    parser.set_defaults(wrong=parser.error)
 
 
 def add_drain_options(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +54,19 @@ def add_drain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spool", metavar="DIR", type=Path, help="the directory that `send --to-directory` writes")
     parser.add_argument("--syslog", metavar="HOST[:PORT]", type=_address, required=True, help="a receiver of RFC 5425")
     _add_delivery(parser)
-    parser.add_argument("--remove", action="store_true", help="remove files that were sent, but for the newest")
+    parser.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove files that were sent, but for the newest; only where one drains them",
+    )
 
 
 def _add_delivery(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of this delivery, by which its cursor is kept")
     parser.add_argument("--cursors", metavar="DIR", type=Path, required=True, help="directory of the cursors")
+    parser.add_argument(
+        "--batch", metavar="NUMBER", type=_number(1, 1_000_000), default=1000, help="sent at once; default: 1000"
+    )
     group = parser.add_argument_group("with --syslog")
     group.add_argument("--ca", metavar="FILE", type=Path, help="certificates of who vouches for the receiver (PEM)")
     group.add_argument("--cert", metavar="FILE", type=Path, help="your certificate, for mutual TLS (PEM)")
@@ -53,6 +75,21 @@ def _add_delivery(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--unanswered", action="store_true", help="the receiver only ends connections, as rsyslog with GnuTLS does"
     )
+    group.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_number(1, 86_400),
+        help="for the receiver to connect, to take a batch, and to close; default: 10, 60 and 30",
+    )
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
+        return int(text)
+
+    return number
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -67,9 +104,11 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
     """Send what the log has that was not sent yet."""
     from vaultfs.audit.exporting.delivering import Delivery
 
+    if args.format == "json" and args.syslog is not None:
+        args.wrong("--format json goes with --to-directory: a receiver of syslog takes syslog")
     encoder, sink = _encoder(args), _sink(args)
     with opened(args) as vault:
-        done = Delivery(vault, args.name, encoder, sink, args.cursors).run()
+        done = Delivery(vault, args.name, encoder, sink, args.cursors, batch=args.batch).run()
     facts = {"events": done.events, "size": done.size}
     cli.emit(args, facts, [f"{done.events:,} events sent; {done.size:,} leaves of the log are delivered"])
     return cli.Exit.DONE
@@ -78,11 +117,8 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
 def _encoder(args: argparse.Namespace) -> Encoder:
     from vaultfs.audit.exporting.jsonlines import JsonLines
     from vaultfs.audit.exporting.syslog import Syslog
-    from vaultfs.errors import ArgumentInvalid
 
     if args.format == "json":
-        if args.syslog is not None:
-            raise ArgumentInvalid
         return JsonLines()
     return Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
 
@@ -91,7 +127,7 @@ def run_drain(args: argparse.Namespace) -> int:
     """Send what a spool has that was not sent yet."""
     from vaultfs.audit.exporting.spool import drain
 
-    sent = drain(args.spool, args.name, _sink(args), args.cursors, remove=args.remove)
+    sent = drain(args.spool, args.name, _sink(args), args.cursors, batch=args.batch, remove=args.remove)
     cli.emit(args, {"lines": sent}, [f"{sent:,} lines sent"])
     return cli.Exit.DONE
 
@@ -99,7 +135,7 @@ def run_drain(args: argparse.Namespace) -> int:
 def _sink(args: argparse.Namespace) -> Sink:
     from vaultfs.audit.exporting.errors import CredentialsUnusable
     from vaultfs.audit.exporting.spool import FileSink
-    from vaultfs.audit.exporting.tls import Credentials, SyslogSink
+    from vaultfs.audit.exporting.tls import Credentials, Patience, SyslogSink
 
     if args.syslog is None:
         return FileSink(args.to_directory)
@@ -107,4 +143,5 @@ def _sink(args: argparse.Namespace) -> Sink:
         raise CredentialsUnusable
     credentials = Credentials(args.ca, args.cert, args.cert_key, args.server_name)
     host, port = args.syslog
-    return SyslogSink(host, credentials, port, answers=not args.unanswered)
+    patience = Patience() if args.timeout is None else Patience(args.timeout, args.timeout, args.timeout)
+    return SyslogSink(host, credentials, port, patience, answers=not args.unanswered)

@@ -59,7 +59,12 @@ class Pattern(Enum):
         _AUTHOR,
         ("Delete", "PatientDelete"),
     )
-    DISCLOSURE = (_DESTINATION, _SOURCE, _RECIPIENT, (None, "PrivacyDisclosure.Source"))
+    DISCLOSURE = (
+        Coding(DCM, "110150", "Application"),
+        _SOURCE,
+        Coding(PARTICIPATION, "PPRF", "primary performer"),
+        (None, None),  # PrivacyDisclosure.Source names the recipient, who stands only in the sealed statement
+    )
     OTHER = (
         Coding(DCM, "110151", "Application Launcher"),
         Coding(DCM, "110150", "Application"),

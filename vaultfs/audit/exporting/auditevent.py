@@ -11,8 +11,11 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+from vaultfs_format import sha2
 from vaultfs_format.events.base import NOBODYS_SESSION, Outcome
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.schemes import ML_DSA_44
@@ -30,7 +33,6 @@ from vaultfs.audit.exporting.auditentities import (
     entry_of,
     fit,
     patient_of,
-    uuid_of,
 )
 from vaultfs.audit.exporting.facts import Fact, context_of, time_text
 from vaultfs.audit.exporting.logged import Logged
@@ -87,7 +89,8 @@ class Deployment:
 class AuditEvents:
     """Writes FHIR AuditEvents, each a JSON object in ASCII.
 
-    An event that is sent twice has the same id, made from log and index: `PUT` it, or let `bundle` say so.
+    An event that is sent twice has the same id, made from origin, index and leaf hash: `PUT` it, or let `bundle` say
+    so. Another event in its place, as of a vault that was put back, has another id, and both stay.
 
     Parameters
     ----------
@@ -106,7 +109,10 @@ class AuditEvents:
         session: dict[str, Fact] = {} if opened is None else context_of(opened)
         pattern = UNKNOWN.pattern if row is None else row.pattern
         patient, data = patient_of(logged), data_of(logged, pattern)
-        resource: Json = {"resourceType": "AuditEvent", "id": f"{uuid_of(logged.origin).hex}-{logged.index}"}
+        resource: Json = {
+            "resourceType": "AuditEvent",
+            "id": _id_of(logged.origin, str(logged.index), logged.leaf.hex()),
+        }
         if row is not None and (profile := _profile(row, event.outcome, patient, data)):
             resource["meta"] = {"profile": [PROFILE + profile]}
         resource |= _kind(row)
@@ -128,7 +134,7 @@ class AuditEvents:
         return ascii_json(
             {
                 "resourceType": "AuditEvent",
-                "id": f"{uuid_of(origin).hex}-c{size}",
+                "id": _id_of(origin, f"c{size}", note.text),
                 **_kind(CHECKPOINT),
                 **_recorded(_signed_at(origin, note)),
                 "outcome": "0",
@@ -167,6 +173,11 @@ def _purpose(purpose: str) -> Json:
     return concept(Coding(SYSTEM, purpose)) if purpose in PURPOSES else {"text": fit(purpose)}
 
 
+def _id_of(origin: str, place: str, content: str) -> str:
+    """Return the id of a resource: 64 hexadecimal digits, which is as long as an id may be."""
+    return sha2.digest(f"{origin}\n{place}\n{content}".encode("utf-8", "surrogatepass")).hex()
+
+
 def _kind(row: Row | None) -> Json:
     """Return what was done; of what is not known, that something was."""
     if row is None:
@@ -196,11 +207,11 @@ def _profile(row: Row, outcome: Outcome | None, patient: Json | None, data: Json
     return row.pattern.profiles[patient is not None]
 
 
-class _Sent(msgspec.Struct):
-    id: str
+class _Sent(msgspec.Struct, tag_field="resourceType", tag="AuditEvent"):
+    id: Annotated[str, Meta(pattern="^[A-Za-z0-9.-]{1,64}$")]
 
 
-_id = msgspec.json.Decoder(_Sent)
+_sent = msgspec.json.Decoder(_Sent)
 
 
 def bundle(messages: Sequence[bytes]) -> bytes:
@@ -209,13 +220,25 @@ def bundle(messages: Sequence[bytes]) -> bytes:
     Parameters
     ----------
     messages
-        What `AuditEvents` has written.
+        What `AuditEvents` has written; one at least.
+
+    Raises
+    ------
+    ArgumentInvalid
+        There is none, or one is no AuditEvent.
     """
+    if not messages:
+        raise ArgumentInvalid
     entries = [
-        {
-            "resource": msgspec.Raw(message),
-            "request": {"method": "PUT", "url": f"AuditEvent/{_id.decode(message).id}"},
-        }
+        {"resource": msgspec.Raw(message), "request": {"method": "PUT", "url": f"AuditEvent/{_id_in(message)}"}}
         for message in messages
     ]
     return ascii_json({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+
+
+def _id_in(message: bytes) -> str:
+    try:
+        return _sent.decode(message).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    raise ArgumentInvalid  # here, where no error that holds data is its context

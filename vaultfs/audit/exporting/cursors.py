@@ -109,10 +109,21 @@ def lowest(directory: Path | str, origin: str, vfs: Vfs | None = None) -> int | 
     CursorDamaged
         A cursor cannot be read: how low it is nobody knows.
     """
+    return min(sizes(directory, origin, vfs).values(), default=None)
+
+
+def sizes(directory: Path | str, origin: str, vfs: Vfs | None = None) -> dict[str, int]:
+    """Return up to which leaf each delivery has brought a log, by the name of the delivery.
+
+    Raises
+    ------
+    CursorDamaged
+        A cursor cannot be read: of which log it is nobody knows.
+    """
     files, place = vfs or Vfs(), absolute(directory)
     names = (name for name in files.names(place) if name.endswith(SUFFIX))
-    found = (read_cursor(files, place / name) for name in names)
-    return min((one.size for one in found if one is not None and one.origin == origin), default=None)
+    found = ((name.removesuffix(SUFFIX), read_cursor(files, place / name)) for name in names)
+    return {name: one.size for name, one in found if one is not None and one.origin == origin}
 
 
 @contextmanager

@@ -28,13 +28,36 @@ from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import origin_of, signed_head
 from vaultfs.engine.leaves import Leaf
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import CommitmentMismatch, LogDiverged, Structure
+from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, LogDiverged, Structure, VaultMissing
 from vaultfs.vfs import Vfs, absolute
 
 _OF_A_RUN = 2
 """Events that a run leaves itself before it sends: what it is about to send, and the settling."""
 
+_RECORD = ".record"
+"""What follows the name of a cursor in that of the file which tells the record under which is sent."""
+
+_MAX_RECORD = 64
 _TREE = frozenset({Structure.HEAD, Structure.SIGNER})
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What there is behind a tree.
+
+    Parameters
+    ----------
+    events
+        How many events.
+    news
+        Whether any is not of a delivery.
+    recorded
+        How many of them a run has recorded and settled and not sent to the end, where there was no news since; else 0.
+    """
+
+    events: int
+    news: bool
+    recorded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +107,25 @@ class Delivery:
         vfs: Vfs | None = None,
     ) -> None:
         check_name(name)
+        if batch < 1:
+            raise ArgumentInvalid
         self._vault = vault
         self._encoder = encoder
         self._sink = sink
         self._batch = batch
         self._vfs = vfs or Vfs()
         self._path = absolute(cursors) / f"{name}{SUFFIX}"
+        self._record_path = self._path.with_name(self._path.name + _RECORD)
         self._origin = origin_of(vault.id)
         self._nodes = merkle.audit_nodes(vault.engine.suite)
+        self._openings = Openings(vault)
 
     def run(self) -> Delivered:
         """Send what was settled since the last run, and a signed checkpoint; that it is sent is recorded first.
 
         Where nothing has happened since but deliveries, nothing is sent and nothing recorded. What is recorded while
         it runs is left to the next run. After an error the next run goes on behind the last batch that was taken; what
-        was sent after it is sent again, in the same bytes.
+        was sent after it is sent again, in the same bytes, and under the same record where nothing has happened since.
 
         Raises
         ------
@@ -116,14 +143,17 @@ class Delivery:
         with self._alone():
             tree = self._delivered()
             vault.merge_access_logs()
-            waiting, news = self._waiting(tree)
-            if not news:
+            waiting = self._waiting(tree)
+            if not waiting.news and not waiting.recorded:
                 return Delivered(0, tree.size)
-            waiting += _OF_A_RUN
-            self._record(waiting)
-            vault.settle()
-            self._send(tree, waiting)
-            return Delivered(waiting, tree.size)
+            count = waiting.recorded
+            if not count:
+                count = waiting.events + _OF_A_RUN
+                recorded = self._record(count)
+                vault.settle()
+                self._vfs.replace(self._record_path, _told_of(recorded))
+            self._send(tree, count)
+            return Delivered(count, tree.size)
 
     def resend(self, missing: Iterable[range]) -> int:
         """Send events again that a receiver has lost (`reconcile` says which); return how many there were.
@@ -169,8 +199,8 @@ class Delivery:
         check_kept(head, cursor.size)
         return cursor.tree(self._nodes)
 
-    def _waiting(self, tree: CompactRange) -> tuple[int, bool]:
-        """Return how many events there are behind a tree, and whether any is not of a delivery.
+    def _waiting(self, tree: CompactRange) -> _Waiting:
+        """Return what there is behind a tree.
 
         Raises
         ------
@@ -179,22 +209,41 @@ class Delivery:
         """
         return steadily(self._vault, lambda head: self._counted(head, tree))
 
-    def _counted(self, head: Head, tree: CompactRange) -> tuple[int, bool]:
+    def _counted(self, head: Head, tree: CompactRange) -> _Waiting:
         check_kept(head, tree.size)
-        events, news = 0, False
+        record = self._last_record()
+        events, news, own, recorded = 0, False, False, 0
         try:
             for leaf in read_leaves(self._vault, tree):
                 events += leaf.event is not None
-                news |= leaf.event is not None and not isinstance(leaf.event, LogExported | Settled)
+                match leaf.event:
+                    case None:
+                        pass
+                    case LogExported() as event:
+                        own |= _told_of(event) == record
+                    case Settled():
+                        if own and not recorded and leaf.index < head.tree_size:
+                            recorded = events
+                    case _:
+                        news, own, recorded = True, False, 0
         except CommitmentMismatch as error:
             if error.facts.get("structure") in _TREE:
                 raise LogDiverged(size=tree.size) from None
             raise
-        return events, news
+        return _Waiting(events, news, recorded)
 
-    def _record(self, events: int) -> None:
+    def _last_record(self) -> bytes:
+        """Return what tells the last record of a run; nothing where there was none."""
+        try:
+            return self._vfs.read(self._record_path, _MAX_RECORD)
+        except VaultMissing:
+            return b""
+
+    def _record(self, events: int) -> LogExported:
         engine = self._vault.engine
-        self._vault.record([LogExported(engine.options.clock(), NOBODYS_SESSION, 0, events)], durable=True)
+        event = LogExported(engine.options.clock(), NOBODYS_SESSION, 0, events)
+        self._vault.record([event], durable=True)
+        return event
 
     def _send(self, tree: CompactRange, count: int) -> None:
         """Send so many events behind a tree, which grows with what was taken, and the checkpoint of the head."""
@@ -202,7 +251,8 @@ class Delivery:
         with engine.lock:
             engine.check_writable()
             size, note = engine.head.tree_size, signed_head(engine)
-        openings, messages = Openings(self._vault), list[bytes]()
+        openings, messages = self._openings, list[bytes]()
+        self._openings = Openings(self._vault)  # after an error it begins further back than these have come
         for leaves in _batches(_first_events(settled(self._vault, tree.size, size), count), self._batch):
             if messages:
                 self._take(messages, tree)
@@ -210,6 +260,7 @@ class Delivery:
             messages = [self._encoder.event(one) for one in logged]
             tree.extend(merkle.audit_leaves(engine.suite, (leaf.entry.encode() for leaf in leaves)))
         self._take([*messages, self._checkpoint(size, note)], tree)
+        self._openings = openings
 
     def _checkpoint(self, size: int, note: Note) -> bytes:
         return self._encoder.checkpoint(self._origin, size, note)
@@ -222,6 +273,11 @@ class Delivery:
     def _between(self, wanted: Sequence[range]) -> Iterator[Leaf]:
         """Return the leaves from the first to the last that is wanted."""
         return settled(self._vault, wanted[0].start, wanted[-1].stop) if wanted else iter(())
+
+
+def _told_of(event: LogExported) -> bytes:
+    """Return by what a record of a run is known again."""
+    return b"%d %d" % (event.at, event.events)
 
 
 def _batches(leaves: Iterator[Leaf], size: int) -> Iterator[list[Leaf]]:

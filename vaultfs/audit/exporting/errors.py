@@ -65,7 +65,7 @@ class CredentialsUnusable(VaultError, ValueError):
 
 
 class CursorDamaged(VaultError):
-    """The file that says up to where the log was delivered is not one."""
+    """The file that says up to where was delivered is not one, or what follows from there on is not there."""
 
     code = 2610
     advice = (
@@ -97,6 +97,20 @@ class MessageInvalid(VaultError, ValueError):
 
     code = 2613
     advice = "Look at what has kept it: it was cut, changed or made by another program. Send the event again."
+
+
+class CursorMissing(VaultError, FileNotFoundError):
+    """No delivery of this log has left its cursor where it was looked for."""
+
+    code = 2614
+    advice = "Check the directory of cursors, the name of the delivery, and that the medium is mounted."
+
+
+class SpoolMissing(VaultError, FileNotFoundError):
+    """There is no directory of messages at this place."""
+
+    code = 2615
+    advice = "Check the path, and that the medium is mounted."
 
 
 class LineInvalid(VaultError, ValueError):

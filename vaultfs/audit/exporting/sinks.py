@@ -12,7 +12,8 @@ class Sink(Protocol):
     def send(self, messages: Sequence[bytes]) -> None:
         """Return once the receiver has taken all of them, as far as that can be told.
 
-        What was sent before an error counts as not taken, and is sent again: doubles are told by origin and index.
+        What was sent before an error counts as not taken, and is sent again: doubles are told by origin, index and
+        leaf.
 
         Raises
         ------

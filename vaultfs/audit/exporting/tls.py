@@ -1,18 +1,19 @@
 """Syslog over TLS (RFC 5425): each batch on a connection of its own, which both sides close in order.
 
 RFC 5425 has no acknowledgement. What a receiver was sent counts as taken when it has answered our close_notify with its
-own, as section 4.4 asks it to: then it has read all that came before. A connection that ends in any other way proves
-nothing. Waiting for the answer also reads the session tickets of the receiver: unread, they would make the system
-reset the connection, and receivers lose what they had not read yet.
+own, as section 4.4 asks it to, and then has ended the connection with all bytes acknowledged and without a reset. A
+close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies unread. A Linux peer
+resets a connection that it ends with bytes unread. Waiting for the answer also reads the session tickets of the
+receiver: unread, they would make our system reset the connection, and receivers lose what they had not read yet.
 
 Some receivers never answer, rsyslog with GnuTLS among them, and only end the connection. Where the host says that its
-receiver is one of these, the end counts if all bytes were acknowledged by then and no reset came: a Linux peer resets
-a connection that it ends with bytes unread.
+receiver is one of these, such an end alone counts.
 """
 
 from __future__ import annotations
 
 import fcntl
+import re
 import socket
 import ssl
 import struct
@@ -26,6 +27,7 @@ from typing import TypeVar
 
 from vaultfs.audit.exporting.errors import (
     CredentialsUnusable,
+    MessageInvalid,
     ReceiverFailed,
     ReceiverLost,
     ReceiverNotTrusted,
@@ -42,6 +44,7 @@ _CLOSE_WAIT = 8
 """State of a TCP connection that the peer has ended and not reset (linux/tcp_states.h)."""
 
 _INTERVAL = 0.005
+_MESSAGE = re.compile(rb"<(?:0|[1-9][0-9]{0,2})>1 ")
 T = TypeVar("T")
 
 
@@ -141,8 +144,12 @@ class SyslogSink:
 
         Raises
         ------
+        MessageInvalid
+            One does not begin as a message of RFC 5424: nothing was sent.
         ReceiverUnreachable, ReceiverNotTrusted, ReceiverRefused, ReceiverLost, ReceiverTooSlow
         """
+        if not all(map(_MESSAGE.match, messages)):
+            raise MessageInvalid
         frames = b"".join(b"%d %b" % (len(message), message) for message in messages)
         plain = _told(self._connected, ReceiverUnreachable)
         with plain:
@@ -160,8 +167,11 @@ class SyslogSink:
         try:
             secured.close(end)
         except ssl.SSLError as error:
-            if not _is_end(error) or self.answers or not _has_all(plain, end):
+            if not _is_end(error) or self.answers:
                 raise
+        secured.ended(end)
+        if not _has_all(plain, end):
+            raise ConnectionResetError
 
 
 _IGNORED_END = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
@@ -238,6 +248,12 @@ class _Secured:
                 return
             except ssl.SSLWantReadError:
                 self._receive(end)
+
+    def ended(self, end: _Deadline) -> None:
+        """Return when the peer has ended the connection, too."""
+        self._plain.settimeout(end.left())
+        while self._plain.recv(_PIECE):
+            self._plain.settimeout(end.left())
 
     def _flush(self, end: _Deadline) -> None:
         self._plain.settimeout(end.left())

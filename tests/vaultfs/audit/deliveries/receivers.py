@@ -209,7 +209,27 @@ def stalled(pair: Pair, ended: threading.Event) -> Callable[[socket.socket], Non
     return act
 
 
-def _agreed(pair: Pair, one: socket.socket) -> ssl.SSLSocket:
+def leaving(pair: Pair, size: int, version: ssl.TLSVersion) -> Callable[[socket.socket], None]:
+    """Return what says by itself that nothing follows, while so many bytes lie unread, and then ends the connection."""
+
+    def act(one: socket.socket) -> None:
+        with _agreed(pair, one, version) as secured:
+            while len(_unread(secured, size)) < size:
+                time.sleep(0.01)
+            with suppress(OSError):
+                secured.unwrap()  # after close_notify it looks for another, and finds the first of what is unread
+            time.sleep(0.2)
+
+    return act
+
+
+def _unread(secured: ssl.SSLSocket, size: int) -> bytes:
+    """Return what lies in the socket, which stays there."""
+    return socket.socket.recv(secured, size, socket.MSG_PEEK)
+
+
+def _agreed(pair: Pair, one: socket.socket, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = version
     context.load_cert_chain(pair.certificate, pair.key)
     return context.wrap_socket(one, server_side=True)

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from vaultfs_format import merkle
 from vaultfs_format.events.records import RecordRead
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.events.vault import LogExported, VaultClosed
+from vaultfs_format.head import Head
 from vaultfs_format.tlog.keys import open_checkpoint
 
 import vaultfs
@@ -31,6 +33,8 @@ from vaultfs.audit.exporting.spool import FileSink
 from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.log import read_events
 from vaultfs.audit.view import LogView, origin_of
+from vaultfs.engine.engine import Engine
+from vaultfs.engine.leaves import Leaf, leaves_before
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, LogDiverged, StorageFailed, StorageFull, VaultDamaged
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
@@ -179,6 +183,10 @@ class TestRuns:
         with pytest.raises(ArgumentInvalid):
             delivery(vault, kept, tmp_path, "../siem")
 
+    def test_a_batch_has_a_leaf_at_least(self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path) -> None:
+        with pytest.raises(ArgumentInvalid):
+            delivery(vault, kept, tmp_path, batch=0)
+
     def test_one_delivers_at_a_time(self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path) -> None:
         with alone(vault.engine.vfs, tmp_path / "siem.cursor.lock"), pytest.raises(DeliveryBusy):
             delivery(vault, kept, tmp_path).run()
@@ -210,6 +218,29 @@ class TestSessions:
             message for message in kept.messages if Message.decode(message).type != "CHECKPOINT"
         ]
 
+    def test_an_opening_is_looked_for_once(
+        self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What one run has found the next one knows, and those after a run that has failed."""
+        searched: list[int] = []
+
+        def watched(engine: Engine, head: Head, index: int) -> Iterator[Leaf]:
+            searched.append(index)
+            return leaves_before(engine, head, index)
+
+        monkeypatch.setattr(reading, "leaves_before", watched)
+        record, one = put(vault), delivery(vault, kept, tmp_path)
+        session = vault.session(WHO, "TREAT")
+        one.run()
+        for kept.away in (False, False, True, False):
+            session.get(record)
+            with suppress(ReceiverLost):
+                one.run()
+        assert len(searched) == 1
+        reads = [message for message in kept.messages if Message.decode(message).type == "RECORD_READ"]
+        assert len(reads) == 5
+        assert all(b'principal="dr-who"' in read for read in reads)
+
     def test_an_opening_that_is_not_in_the_log_is_not_known(self, vault: vaultfs.Vault) -> None:
         vault.record([RecordRead(1, b"?" * 16, None, 0, None, 0, vaultfs.Outcome.DONE)], durable=True)
         vault.settle()
@@ -234,6 +265,61 @@ class TestFailures:
         again = kept.batches[2]
         assert again[: len(kept.batches[0])] == kept.batches[0]
         assert leaves(again) == event_indexes(vault)
+
+    def test_runs_that_fail_do_not_make_the_log_grow(self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path) -> None:
+        """They go on under the record that there is, up to the checkpoint; with news, there is another one."""
+        put(vault)
+        kept.away = True
+        sizes = set()
+        for _ in range(5):
+            with pytest.raises(ReceiverLost):
+                delivery(vault, kept, tmp_path, batch=3).run()
+            sizes.add(vault.engine.leaves)
+        assert len(sizes) == 1
+        assert len(events_of(vault, LogExported)) == 1
+        put(vault)
+        with pytest.raises(ReceiverLost):
+            delivery(vault, kept, tmp_path).run()
+        assert len(events_of(vault, LogExported)) == 2
+
+        class Last(Kept):
+            def send(self, messages: Sequence[bytes]) -> None:
+                self.away = leaves(messages[:1]) == [own]
+                super().send(messages)
+
+        own = [index for index, event in read_events(vault) if isinstance(event, LogExported)][-1]
+        last, after = Last(), Kept()
+        for _ in range(2):
+            with pytest.raises(ReceiverLost):
+                delivery(vault, last, tmp_path, batch=1).run()
+        done = delivery(vault, after, tmp_path).run()
+        assert len(events_of(vault, LogExported)) == 2
+        assert sorted({*leaves(last.messages), *leaves(after.messages)}) == event_indexes(vault)
+        assert isinstance(decode(after.messages[-1]), ShownCheckpoint)
+        assert done.size == vault.engine.head.tree_size
+        assert delivery(vault, after, tmp_path).run().events == 0
+
+    def test_nothing_is_sent_under_the_record_of_another_delivery(
+        self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path
+    ) -> None:
+        put(vault)
+        delivery(vault, Kept(), tmp_path, "other").run()
+        delivery(vault, kept, tmp_path).run()
+        assert len(events_of(vault, LogExported)) == 2
+        assert events_of(vault, LogExported)[-1].events == len(leaves(kept.messages))
+
+    def test_what_others_have_recorded_since_is_left_to_the_next_run(
+        self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path
+    ) -> None:
+        put(vault)
+        kept.away = True
+        with pytest.raises(ReceiverLost):
+            delivery(vault, kept, tmp_path).run()
+        delivery(vault, Kept(), tmp_path, "other").run()
+        again = Kept()
+        done = delivery(vault, again, tmp_path).run()
+        assert done.events == len(leaves(again.messages)) == events_of(vault, LogExported)[0].events
+        assert delivery(vault, again, tmp_path).run().events == 0
 
     def test_the_cursor_moves_with_each_batch_that_is_taken(self, vault: vaultfs.Vault, tmp_path: Path) -> None:
         class Third(Kept):
@@ -264,10 +350,11 @@ class TestFailures:
         self, vault: vaultfs.Vault, kept: Kept, tmp_path: Path
     ) -> None:
         vfs = FaultyVfs(durable=False)
-        vfs.fail(Operation.MOVE, error=errno.EIO)
+        vfs.fail(Operation.MOVE, error=errno.EIO, number=2)
         with pytest.raises(StorageFailed):
             delivery(vault, kept, tmp_path, vfs=vfs).run()
         first = leaves(kept.messages)
+        assert first
         put(vault)
         delivery(vault, kept, tmp_path, vfs=vfs).run()
         assert leaves(kept.messages) == first + event_indexes(vault)

@@ -10,11 +10,11 @@ import pytest
 
 from vaultfs.audit.exporting import spool
 from vaultfs.audit.exporting.cursors import LOCK, alone
-from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost
+from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost, SpoolMissing
 from vaultfs.audit.exporting.spool import FileSink, drain
 from vaultfs.errors import ArgumentInvalid, StorageFailed, StorageFull
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
-from vaultfs.vfs import Vfs
+from vaultfs.vfs import File, Vfs
 
 
 class Kept:
@@ -114,6 +114,16 @@ class TestWriting:
             sink.send([b"one"])
         assert content(tmp_path) == b"before\n"
 
+    def test_a_file_whose_name_is_not_durable_is_closed(self, tmp_path: Path) -> None:
+        vfs = FaultyVfs(durable=False)
+        sink = FileSink(tmp_path, largest=1, vfs=vfs)
+        sink.send([b"before"])
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        vfs.fail(Operation.SYNC_DIRECTORY, error=errno.EIO)
+        with pytest.raises(StorageFailed):
+            sink.send([b"one"])
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
     def test_one_writes_at_a_time(self, tmp_path: Path) -> None:
         with alone(Vfs(), tmp_path / LOCK), pytest.raises(DeliveryBusy):
             FileSink(tmp_path).send([b"one"])
@@ -156,6 +166,99 @@ class TestDraining:
         drain(place, "siem", kept, tmp_path / "c", remove=True)
         assert kept.messages == [*(b"line %d" % number for number in range(9)), b"new"]
 
+    def test_what_another_draining_has_removed_is_told(self, place: Path, tmp_path: Path) -> None:
+        class Once(Kept):
+            def send(self, messages: Sequence[bytes]) -> None:
+                self.away = bool(self.batches)
+                super().send(messages)
+
+        second = Once()
+        with pytest.raises(ReceiverLost):
+            drain(place, "second", second, tmp_path / "c", batch=2)
+        drain(place, "first", Kept(), tmp_path / "c", remove=True)
+        with pytest.raises(CursorDamaged):
+            drain(place, "second", second, tmp_path / "c")
+        assert len(second.batches) == 2
+
+    def test_a_file_that_is_gone_from_between_is_told(self, place: Path, tmp_path: Path) -> None:
+        drain(place, "siem", Kept(), tmp_path / "c")
+        for number in range(9):
+            FileSink(place, largest=20).send([b"more %d" % number])
+        files(place)[-2].unlink()
+        kept = Kept()
+        with pytest.raises(CursorDamaged):
+            drain(place, "siem", kept, tmp_path / "c")
+        assert kept.batches == []
+
+    @pytest.mark.parametrize("left", [True, False], ids=["the directory stays", "another directory"])
+    def test_a_spool_that_was_emptied_and_begun_anew_is_another_one(
+        self, place: Path, tmp_path: Path, left: bool
+    ) -> None:
+        drain(place, "siem", Kept(), tmp_path / "c")
+        if left:
+            for path in files(place):
+                path.unlink()
+        else:
+            place.rename(tmp_path / "before")
+        with pytest.raises(CursorDamaged if left else SpoolMissing):
+            drain(place, "siem", Kept(), tmp_path / "c")
+        for number in range(100, 120):
+            FileSink(place, largest=20).send([b"another %d" % number])
+        kept = Kept()
+        with pytest.raises(CursorDamaged):
+            drain(place, "siem", kept, tmp_path / "c")
+        assert kept.batches == []
+        (tmp_path / "c" / "siem.drained").unlink()
+        assert drain(place, "siem", kept, tmp_path / "c") == 20
+
+    def test_a_file_is_removed_once_the_cursor_is_behind_it(self, place: Path, tmp_path: Path) -> None:
+        """Who is killed in between goes on, and removes it later."""
+        kept, count = Kept(), len(files(place))
+
+        class Killed(Vfs):
+            def unlink(self, path: Path) -> None:
+                if path.suffix == ".log":
+                    raise KeyboardInterrupt
+                super().unlink(path)
+
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                drain(place, "siem", kept, tmp_path / "c", remove=True, vfs=Killed())
+        assert len(files(place)) == count
+        drain(place, "siem", kept, tmp_path / "c", remove=True)
+        assert kept.messages == [b"line %d" % number for number in range(9)]
+        assert len(files(place)) == 1
+
+    def test_a_directory_without_an_id_is_drained_too(self, place: Path, tmp_path: Path) -> None:
+        (place / spool.ID).unlink()
+        assert drain(place, "siem", Kept(), tmp_path / "c") == 9
+        assert drain(place, "siem", Kept(), tmp_path / "c") == 0
+
+    def test_lines_are_durable_before_they_are_sent(self, place: Path, tmp_path: Path) -> None:
+        """Those, too, that come while others are sent."""
+        synced: list[int] = []
+
+        class Watched(File):
+            def sync(self) -> None:
+                synced.append(self.size())
+                super().sync()
+
+        class Watching(Vfs):
+            def file(self, descriptor: int, path: Path) -> File:
+                return (Watched if path.suffix == ".log" else File)(descriptor)
+
+        class Adding(Kept):
+            def send(self, messages: Sequence[bytes]) -> None:
+                super().send(messages)
+                if len(self.batches) == count:
+                    with newest.open("ab") as file:
+                        file.write(b"late\n")
+
+        count, kept, newest = len(files(place)), Adding(), files(place)[-1]
+        drain(place, "siem", kept, tmp_path / "c", vfs=Watching())
+        assert kept.messages[-1] == b"late"
+        assert synced[-1] == newest.stat().st_size
+
     def test_a_torn_line_waits(self, place: Path, tmp_path: Path) -> None:
         kept, newest = Kept(), files(place)[-1]
         newest.write_bytes(newest.read_bytes() + b"torn")
@@ -164,8 +267,11 @@ class TestDraining:
         assert drain(place, "siem", kept, tmp_path / "c") == 1
         assert kept.messages[-1] == b"whole"
 
-    def test_a_spool_that_does_not_exist_has_no_lines(self, tmp_path: Path) -> None:
-        assert drain(tmp_path / "none", "siem", Kept(), tmp_path / "c") == 0
+    def test_a_spool_that_does_not_exist_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(SpoolMissing):
+            drain(tmp_path / "none", "siem", Kept(), tmp_path / "c")
+        (tmp_path / "empty").mkdir()
+        assert drain(tmp_path / "empty", "siem", Kept(), tmp_path / "c") == 0
 
     @pytest.mark.parametrize("text", [b"", b"{}", b"\xff", b'{"format":"other","file":1,"offset":0}'])
     def test_a_cursor_that_is_none_is_refused(self, place: Path, tmp_path: Path, text: bytes) -> None:
@@ -183,6 +289,10 @@ class TestDraining:
         newest.write_bytes(b"")
         with pytest.raises(CursorDamaged):
             drain(place, "siem", Kept(), tmp_path / "c")
+
+    def test_a_batch_has_a_line_at_least(self, place: Path, tmp_path: Path) -> None:
+        with pytest.raises(ArgumentInvalid):
+            drain(place, "siem", Kept(), tmp_path / "c", batch=0)
 
     def test_one_drains_at_a_time(self, place: Path, tmp_path: Path) -> None:
         with alone(Vfs(), tmp_path / "c" / "siem.drained.lock"), pytest.raises(DeliveryBusy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -22,6 +23,7 @@ from tests.vaultfs.audit.deliveries.receivers import (
     Proxy,
     Rsyslog,
     free_port,
+    leaving,
     seeded_cuts,
     server,
     silent_server,
@@ -33,6 +35,7 @@ from tests.vaultfs.support import MRN, create, session
 from vaultfs.audit.exporting.cursors import lowest
 from vaultfs.audit.exporting.errors import (
     CredentialsUnusable,
+    MessageInvalid,
     ReceiverFailed,
     ReceiverLost,
     ReceiverNotTrusted,
@@ -165,6 +168,24 @@ class TestWithoutPeer:
             SyslogSink(HOST, site.credentials, port, PATIENCE).send(MESSAGES)
         assert b"".join(received) == b"".join(b"%d %b" % (len(one), one) for one in MESSAGES)
 
+    @pytest.mark.parametrize(
+        "line", [b"", b'{"record":"event"}', b"<110>2 - - - - - -", b"<1000>1 - - - - - -", b"110>1 -"]
+    )
+    def test_what_is_no_message_of_syslog_is_not_sent(self, site: Site, line: bytes) -> None:
+        with pytest.raises(MessageInvalid):
+            SyslogSink(HOST, site.credentials, free_port()).send([*MESSAGES, line])
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_a_receiver_that_goes_with_messages_unread_has_taken_nothing(
+        self, site: Site, version: ssl.TLSVersion, answers: bool
+    ) -> None:
+        """It says close_notify by itself: that it is one does not make it an answer."""
+        sink = SyslogSink(HOST, site.credentials, free_port(), PATIENCE, answers=answers)
+        act = leaving(site.server, 100_000, version)
+        with server(act) as port, pytest.raises(ReceiverLost):
+            replace(sink, port=port).send([MESSAGES[0] + b"x" * 1000] * 100)
+
     @pytest.mark.parametrize("late", ["connect", "send", "close"])
     def test_no_time_is_too_slow(self, site: Site, late: str) -> None:
         with server(talking(site.server, [])) as port, pytest.raises(ReceiverTooSlow):
@@ -182,7 +203,7 @@ class TestWithoutPeer:
 
             class Large:
                 def send(self, messages: Sequence[bytes]) -> None:
-                    sink.send([*messages, b"x" * size])
+                    sink.send([*messages, MESSAGES[0] + b"x" * size])
 
             with pytest.raises(ReceiverTooSlow):
                 delivery(vault, Large(), tmp_path / "c").run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -97,9 +98,18 @@ def test_what_the_patterns_are_for_follows_them() -> None:
         EventType.SUBJECTS_LISTED: "Query",
         EventType.STATE_SET: "Update",
         EventType.STATE_READ: "Read",
-        EventType.SUBJECT_EXPORTED: "PrivacyDisclosure.Source",
-        EventType.SUBJECT_DISCLOSED: "PrivacyDisclosure.Source",
     }
+
+
+@pytest.mark.parametrize("kind", [EventType.SUBJECT_EXPORTED, EventType.SUBJECT_DISCLOSED])
+def test_nobody_passes_for_the_recipient_of_a_disclosure(kind: EventType) -> None:
+    """The log has it sealed: neither the host's application nor who acts is the one."""
+    resource = written(logged(EXAMPLES[kind]))
+    assert problems(resource) == []
+    assert profile_of(resource) is None
+    roles = [one["type"]["coding"][0]["code"] for one in resource["agent"]]
+    assert "110153" in roles
+    assert not {"110152", "IRCP"} & set(roles)
 
 
 def test_what_was_not_done_or_is_not_known_follows_no_pattern() -> None:
@@ -261,11 +271,17 @@ def test_the_same_event_has_the_same_id_and_another_has_another() -> None:
         written(logged(READ, index=index, origin=origin))["id"]
         for index, origin in [(7, ORIGIN), (7, ORIGIN), (8, ORIGIN), (7, "example.com/log"), (7, "vaultfs/short")]
     ]
-    assert ids[0] == ids[1] == f"{ORIGIN.removeprefix('vaultfs/')}-7"
+    assert ids[0] == ids[1]
     assert len(set(ids)) == 4
-    longest = written(logged(READ, index=(1 << 63) - 1))["id"]
-    assert len(longest) <= 64
     assert uuid_of("example.com/log") == uuid_of("example.com/log")
+
+
+def test_another_event_in_the_same_place_has_another_id() -> None:
+    """A vault that was put back goes on with the same indexes: what it sends overwrites no evidence."""
+    before = logged(READ)
+    assert written(before)["id"] != written(replace(before, leaf=bytes(32)))["id"]
+    notes = [Note(Checkpoint(ORIGIN, 15, root).encode(), ()) for root in (bytes(32), b"r" * 32)]
+    assert len({json.loads(WRITER.checkpoint(ORIGIN, 15, note))["id"] for note in notes}) == 2
 
 
 def test_a_checkpoint_is_recorded_when_the_log_has_signed_it() -> None:
@@ -282,7 +298,6 @@ def test_a_checkpoint_is_recorded_when_the_log_has_signed_it() -> None:
         details = {one["type"]: one["valueString"] for one in of_type(resource, "AuditEvent")["detail"]}
         assert details["size"] == "15"
         assert Note.decode(base64.b64decode(details["note"])) == note
-    assert resource["id"] == f"{uuid_of(ORIGIN).hex}-c15"
     assert [one["requestor"] for one in resource["agent"]] == [False, True]
 
 
@@ -293,6 +308,15 @@ def test_a_bundle_puts_each_resource_at_its_id() -> None:
     for entry, message in zip(found["entry"], messages, strict=True):
         resource = json.loads(message)
         assert entry == {"resource": resource, "request": {"method": "PUT", "url": f"AuditEvent/{resource['id']}"}}
+
+
+@pytest.mark.parametrize(
+    "messages", [[], [b"junk"], [b"\xff"], [b"{}"], [b'{"resourceType":"Patient","id":"1"}'], [b"[" * 100_000]]
+)
+def test_a_bundle_is_of_audit_events(messages: list[bytes]) -> None:
+    with pytest.raises(ArgumentInvalid) as told:
+        bundle([*([WRITER.event(logged(READ))] if messages else []), *messages])
+    assert told.value.__context__ is None
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "2001:db8::1", "archive.example.org"])

@@ -15,6 +15,9 @@ from vaultfs_format.events.codec import CLASSES
 from tests.vaultfs.audit.exporting import balp, r4
 from tests.vaultfs.audit.exporting.events import logged
 from tests.vaultfs.audit.exporting.resources import READ, Json, done, profile_of, written
+from vaultfs.audit.exporting.auditcodes import DCM, Coding
+from vaultfs.audit.exporting.auditentities import concept
+from vaultfs.audit.exporting.auditevent import PROFILE
 
 
 def changes(resource: Json) -> Iterator[tuple[str, Json]]:
@@ -99,6 +102,11 @@ def test_the_rules_of_a_profile_refuse_what_breaks_them(kind: EventType) -> None
 
 def test_the_rules_of_balp_know_the_observer_and_the_patient() -> None:
     exported = done(EventType.SUBJECT_EXPORTED)
+    exported["meta"] = {"profile": [PROFILE + "PrivacyDisclosure.Source"]}
+    recipient = concept(Coding(DCM, "110152", "Destination Role ID"))
+    agents = [one for one in exported["agent"] if "network" in one]
+    exported["agent"] = [agents[1], {**agents[0], "type": recipient}]
+    assert list(balp.broken(exported)) == []
     other = {**exported, "source": {"observer": {"display": "other"}}}
     assert "agent: val-audit-source" in list(balp.broken(other))
     exported["entity"][0]["what"]["type"] = "Group"
