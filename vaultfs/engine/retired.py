@@ -15,7 +15,7 @@ from vaultfs_format.keytable import KeyTable
 
 from vaultfs.engine.copies import known_copies
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import drop_copy, heal_pair, read_pair, spare, write_pair
+from vaultfs.engine.pairs import drop_copy, heal_pair, keep_pair, read_pair, spare
 from vaultfs.errors import FormatError, VaultDamaged, VaultError, VaultMissing
 
 
@@ -112,8 +112,8 @@ def read_retired(engine: Engine, retired: Retired) -> KeyTable | None:
 
 
 def write_retired(engine: Engine, retired: Retired, epoch: int, data: bytes) -> None:
-    """Write the table of another epoch beside one that was put away."""
-    write_pair(engine.vfs, engine.layout, retired.renewed(epoch), data, engine.metrics)
+    """Write the table of another epoch beside one that was put away, and read it back."""
+    keep_pair(engine.vfs, engine.layout, retired.renewed(epoch), data, engine.metrics)
 
 
 def sweep_retired(engine: Engine, needed_since: int | None) -> int:
