@@ -112,6 +112,12 @@ def pending(engine: Engine) -> int:
     return _count(_outdated(engine, dict(enumerate(engine.stores, 1)))) if engine.chain.turn.time else 0
 
 
+def may_be_kept(engine: Engine, epoch: int) -> bool:
+    """Return whether a store has the secret of an earlier epoch, or cannot be asked."""
+    left = _outdated(engine, dict(enumerate(engine.stores, 1))).values()
+    return any(epochs is None or epoch in epochs for epochs in left)
+
+
 def oldest_copy(engine: Engine) -> int | None:
     """Return when the copy of the vault that is most behind was brought up to date; None where none is known."""
     return min((copy.made for copy in known_copies(engine).values()), default=None)
