@@ -34,6 +34,7 @@ from vaultfs_format.suite import DIGEST, KEY
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
+from vaultfs.engine.copies import after, known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
 from vaultfs.engine.grouping import audit_frames
@@ -193,7 +194,7 @@ def _new_chain(
 ) -> tuple[KeyChain, bytes]:
     """Write the keyring of the new epoch, and read it back; return the keys that follow from it, and its digest."""
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
-    began = Turn(engine.options.clock(), engine.chain.turn.disposed + disposed)
+    began = Turn(after(known_copies(engine), engine.options.clock()), engine.chain.turn.disposed + disposed)
     keyring = turned_keyring(ring, engine.chain.epoch_root, epoch, top, tables.kept, began, signer)
     data = keyring.encode()
     path = engine.layout.keyring(epoch)

@@ -206,7 +206,7 @@ def test_what_is_disposed_of_later_is_gone_from_old_copies_too(tmp_path: Path) -
         dispose(vault)
         (copy,) = copies_of(vault)
         assert backup.main(["bundle", str(path), str(place / "bundle")]) == 0
-        confirm_keys(vault, copy)
+        confirm_keys(vault, copy, vault.engine.head.epoch)
         assert DirectoryStore(store).epochs(vault.id) == [2]
     rescued = rescued_from(place, store, tmp_path / "out")
     assert rescued.keys() == data.keys() - gone
