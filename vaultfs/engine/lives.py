@@ -22,12 +22,16 @@ from vaultfs.engine.grouping import Intent
 from vaultfs.engine.index import Stamp
 from vaultfs.engine.state import State
 from vaultfs.errors import ArgumentInvalid, IndexDamaged, KeyExpired, KeyNotUsable, NoRecipientMatches, StorageFull
+from vaultfs.keys.errors import KeyServiceFailed, ShareInvalid, SharesMissing, TokenKeyMissing
 from vaultfs.keys.lifecycle import NEVER, Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason, Use
 from vaultfs.keys.listing import RecipientInfo
 from vaultfs.keys.recipients import Unlocker
 
 NAMESPACE = "vaultfs.keys"
 _PERIOD = b"cryptoperiod"
+
+_OPENS_NONE = (NoRecipientMatches, KeyServiceFailed, ShareInvalid, SharesMissing, TokenKeyMissing)
+"""What unlocking ends in by what opens none of these stanzas, but maybe another one."""
 
 ReadState = Callable[[str, bytes], State]
 
@@ -137,9 +141,9 @@ class Lives:
         permitted = [stanza for number, stanza in enumerate(superblock.stanzas) if number not in barred]
         try:
             return unlock.unlock(replace(superblock, stanzas=permitted))
-        except NoRecipientMatches:
+        except _OPENS_NONE:
             for number, why in barred.items():
-                with suppress(NoRecipientMatches):
+                with suppress(*_OPENS_NONE):
                     unlock.unlock(replace(superblock, stanzas=[superblock.stanzas[number]]))
                     raise why from None
             raise
