@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from vaultfs_format.act import Act, ActKind
 from vaultfs_format.epoch import EpochSecret
-from vaultfs_format.events.keys import RecipientAdded
 from vaultfs_format.suite import DEFAULT
 from vaultfs_tools import backup, fsck, rescue
 
@@ -24,7 +21,6 @@ from tests.vaultfs.support import (
     WHO,
     answers,
     create,
-    events_of,
     flipped,
     get,
     index_content,
@@ -32,12 +28,10 @@ from tests.vaultfs.support import (
     read_only,
     reopen,
 )
-from vaultfs.audit.events import Outcome
 from vaultfs.engine.epochs import Destruction
 from vaultfs.engine.index import HANDLE
 from vaultfs.engine.subjects import encode_identifier
 from vaultfs.errors import (
-    ArgumentInvalid,
     EpochSecretMissing,
     NoRecipientMatches,
     NotFound,
@@ -46,7 +40,6 @@ from vaultfs.errors import (
 )
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
-from vaultfs.vfs import Vfs
 
 PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for number in range(12)]
 GONE = PATIENTS[2:5]
@@ -446,50 +439,6 @@ def test_a_copy_that_is_given_up_keeps_nothing(tmp_path: Path) -> None:
         assert vault.maintenance.health().secrets_pending == 0
 
 
-def test_a_bundle_of_the_epoch_before_confirms_nothing(tmp_path: Path) -> None:
-    path, store = tmp_path / "v", DirectoryStore(tmp_path / "v.epoch")
-    create(path).close()
-    assert backup.main(["copy", str(path), str(tmp_path / "copy")]) == 0
-    with reopen(path) as vault:
-        (copy,) = copies_of(vault)
-        vault.keys.turn(PASSPHRASE)
-        for epoch in (1, 3):
-            with pytest.raises(ArgumentInvalid):
-                confirm_keys(vault, copy, epoch)
-        assert store.epochs(vault.id) == [1, 2]
-        confirm_keys(vault, copy, 2)
-        assert store.epochs(vault.id) == [2]
-
-
-def test_a_clock_that_was_ahead_once_makes_no_copy_newer_than_an_epoch(tmp_path: Path) -> None:
-    """What the copy needs stays: the secret, and the key tables of segments that were merged."""
-    path, store, year = tmp_path / "v", DirectoryStore(tmp_path / "v.epoch"), 365 * 86_400_000_000
-    now = time.time_ns() // 1000
-    with create(path) as vault:
-        data = fill(vault, PATIENTS[:1])
-    act = Act(DEFAULT, ActKind.COPIED, now + year, vault.id, os.urandom(16), os.urandom(16), 1)
-    (path / "acts").mkdir(exist_ok=True)
-    (path / "acts" / f"{act.act_id.hex()}.vact").write_bytes(act.encode())
-    shutil.copytree(path, tmp_path / "copy")
-    reopen(path, options=vaultfs.Options(clock=lambda: now + year)).close()
-    with reopen(path, options=vaultfs.Options(clock=lambda: now)) as vault:
-        for number in range(40):
-            put(vault, b"later %d" % number)
-            vault.settle()
-        assert (path / "retired").is_dir()
-        vault.retire()
-        assert [*(path / "retired").iterdir()]
-        vault.keys.turn(PASSPHRASE)
-        assert vault.retire() == Destruction((), 1, 1)
-        assert store.epochs(vault.id) == [1, 2]
-        (copy,) = copies_of(vault)
-        confirm_keys(vault, copy, 2)
-        assert store.epochs(vault.id) == [2]
-        assert vault.keys.turn(PASSPHRASE).epoch == 3
-        assert store.epochs(vault.id) == [2, 3]
-        assert {record: get(vault, record) for record in data} == data
-
-
 def test_an_index_of_an_earlier_epoch_confirms_nobody(tmp_path: Path) -> None:
     """Whoever kept the pages of an old index, and has all keys of today, cannot try an identifier against it."""
     with create(tmp_path / "v") as vault:
@@ -508,74 +457,3 @@ def guesses(vault: vaultfs.Vault) -> list[bytes]:
     chain = vault.engine.chain
     tokens = [chain.identifier_token(encode_identifier(patient)) for patient in PATIENTS[:4]]
     return [one for pair in zip(chain.alias_keys(tokens), tokens, strict=True) for one in pair]
-
-
-class Forgetful(Vfs):
-    """A disk that keeps other bytes of some files than it was given: of those whose names it forgets, or of none.
-
-    Parameters
-    ----------
-    copies
-        Whether it forgets the second copies only, or the first ones.
-    """
-
-    def __init__(self, *, copies: bool = False) -> None:
-        super().__init__()
-        self.forgets = ""
-        self._copies = copies
-
-    def replace(self, path: Path, data: bytes) -> None:
-        broken = self.forgets and self.forgets in str(path) and self._copies == ("copies" in path.parts)
-        super().replace(path, data[:-1] + bytes([data[-1] ^ 1]) if broken else data)
-
-
-@pytest.mark.parametrize("copies", [False, True], ids=["first", "second"])
-@pytest.mark.parametrize("forgotten", ["keyring.", ".vkey.2", "VAULT."])
-def test_a_file_that_is_not_what_was_written_keeps_an_epoch_from_ending(
-    tmp_path: Path, forgotten: str, copies: bool
-) -> None:
-    disk = Forgetful(copies=copies)
-    with create(tmp_path / "v", vfs=disk) as vault:
-        data = fill(vault)
-        subjects = [subject_of(vault, patient) for patient in GONE]
-        disk.forgets = forgotten
-        with pytest.raises(VaultDamaged):
-            vault.keys.rekey(unlock=PASSPHRASE, dispose=subjects)
-        disk.forgets = ""
-        assert vault.engine.head.epoch == 1
-        assert {record: get(vault, record) for record in data} == data
-        vault.keys.rekey(unlock=PASSPHRASE, dispose=subjects)
-    assert fsck.main([str(tmp_path / "v"), "--check-only"]) == 0
-    reopen(tmp_path / "v").close()
-
-
-@pytest.mark.parametrize("copies", [False, True], ids=["first", "second"])
-def test_a_table_put_away_that_is_not_what_was_written_keeps_an_epoch_from_ending(tmp_path: Path, copies: bool) -> None:
-    path, disk = tmp_path / "v", Forgetful(copies=copies)
-    copied(path, tmp_path / "place")
-    with reopen(path, vfs=disk) as vault:
-        for number in range(40):
-            put(vault, b"later %d" % number, subject=LEFT[0])
-            vault.settle()
-        disk.forgets = "/retired/"
-        with pytest.raises(VaultDamaged):
-            dispose(vault)
-        disk.forgets = ""
-        assert vault.engine.head.epoch == 1
-        dispose(vault)
-    assert fsck.main([str(path), "--check-only"]) == 0
-
-
-@pytest.mark.parametrize("copies", [False, True], ids=["first", "second"])
-def test_a_vault_file_that_is_not_what_was_written_lets_nobody_in(tmp_path: Path, copies: bool) -> None:
-    disk, added = Forgetful(copies=copies), replace(PASSPHRASE, secret=b"another one")
-    with create(tmp_path / "v", vfs=disk) as vault:
-        disk.forgets = "VAULT."
-        with pytest.raises(VaultDamaged):
-            vault.keys.add(added, unlock=PASSPHRASE)
-        disk.forgets = ""
-        assert len(vault.keys.recipients()) == 1
-        assert [one.outcome for one in events_of(vault, RecipientAdded)][-2:] == [Outcome.DONE, Outcome.FAILED]
-        assert not [*(tmp_path / "v").rglob("VAULT.2*")]
-        vault.keys.add(added, unlock=PASSPHRASE)
-    reopen(tmp_path / "v", unlock=added).close()
