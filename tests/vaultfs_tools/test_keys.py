@@ -264,10 +264,33 @@ class TestEpochs:
         assert [one["waits"] for one in run("sheet", path)[1]["copies"]] == [True, True]
         code, shown = run("copies", path)
         one, two = (each["id"] for each in shown["copies"])
-        assert run("copies", path, "--confirm", one)[0] == 1
+        bundle = tmp_path / "bundle"
+        assert backup.main(["bundle", str(path), str(bundle)]) == 0
+        assert run("copies", path, "--confirm", one, "--bundle", bundle)[0] == 1
         code, shown = run("copies", path, "--give-up", two)
         assert (code, shown["secrets_pending"], len(shown["copies"])) == (0, 0, 1)
         assert failed(run, "copies", path, "--give-up", two) == 2101
+
+    def test_a_bundle_of_an_earlier_epoch_or_of_something_else_confirms_nothing(
+        self, run: Run, path: Path, tmp_path: Path
+    ) -> None:
+        bundle, nothing, other = tmp_path / "bundle", tmp_path / "nothing", tmp_path / "other"
+        for words in (["copy", str(path), str(tmp_path / "one")], ["bundle", str(path), str(bundle)]):
+            assert backup.main(words) == 0
+        create(other).close()
+        assert run("epoch", "turn", path)[0] == 1
+        copy = run("copies", path)[1]["copies"][0]["id"]
+        assert failed(run, "copies", path, "--confirm", copy, "--bundle", bundle) == 2001
+        assert failed(run, "copies", path, "--confirm", copy, "--bundle", nothing) == 2202
+        assert failed(run, "copies", path, "--confirm", copy, "--bundle", other) == 2202
+        assert failed(run, "copies", path, "--confirm", copy) == 2001
+        assert failed(run, "copies", path, "--bundle", bundle) == 2001
+        assert backup.main(["bundle", str(path), str(bundle)]) == 0
+        for keyring in bundle.rglob("keyring.2"):
+            keyring.unlink()
+        assert run("copies", path, "--confirm", copy, "--bundle", bundle)[0] == 4
+        assert backup.main(["bundle", str(path), str(bundle)]) == 0
+        assert run("copies", path, "--confirm", copy, "--bundle", bundle)[0] == 0
 
     def test_people_are_told_in_words(
         self, path: Path, tmp_path: Path, given: Path, capsys: pytest.CaptureFixture[str]

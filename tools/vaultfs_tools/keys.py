@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 from vaultfs_format.stanza import StanzaType
 
 import vaultfs
-from vaultfs.engine.heads import read_heads
+from vaultfs.engine.heads import read_heads, read_keyring
+from vaultfs.engine.paths import Layout
 from vaultfs.engine.turning import Turned
-from vaultfs.errors import ArgumentInvalid, FormatError, NotFound, VaultError
+from vaultfs.errors import ArgumentInvalid, FormatError, NotFound, VaultError, VaultMissing
 from vaultfs.keys import Escrow, PrivateKey, RecipientInfo
 from vaultfs.keys.lifecycle import NEVER, KeyRef
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
@@ -150,16 +152,35 @@ def _run_keep(args: argparse.Namespace) -> int:
 
 
 def _run_copies(args: argparse.Namespace) -> int:
+    if (args.confirm is None) != (args.bundle is None):
+        raise ArgumentInvalid(given=1, needed=2)
     vault, _ = opened(args)
     with vault:
         if args.confirm:
-            confirm_keys(vault, id_of(args.confirm))
+            confirm_keys(vault, id_of(args.confirm), _epoch_of(vault, args.bundle))
         elif args.give_up:
             give_up(vault, id_of(args.give_up))
         copies, left = copies_of(vault), left_in(vault)
     shown = {"copies": [{"id": copy, "made": made} for copy, made in copies.items()], **left}
     cli.emit(args, shown, [*(f"{copy.hex()}: {time_text(made)}" for copy, made in copies.items()), *waiting(left)])
     return exit_code(left)
+
+
+def _epoch_of(vault: vaultfs.Vault, bundle: Path) -> int:
+    """Return the epoch of a key bundle.
+
+    Raises
+    ------
+    VaultMissing
+        It is none, or of another vault.
+    VaultDamaged, StorageFailed
+    """
+    layout, vfs = Layout(bundle.absolute()), vault.engine.vfs
+    head, _ = read_heads(vfs, layout)[0]
+    if head.vault_id != vault.id:
+        raise VaultMissing
+    read_keyring(vfs, layout, head)  # it is there, and whole
+    return head.epoch
 
 
 # Escrow, and key pairs. --------------------------------------------------------------------------------------------

@@ -59,3 +59,11 @@ def known_copies(engine: View) -> Mapping[bytes, KnownCopy]:
     """
     found = {copy: KnownCopy.decode(value) for copy, value in states_of(engine, NAMESPACE).items()}
     return {copy: known for copy, known in found.items() if known is not None}
+
+
+def after(known: Mapping[bytes, KnownCopy], now: int) -> int:
+    """Return the time now, or one after those of all these copies, where the clock was ahead once.
+
+    What begins then is in no copy until this is brought up to date.
+    """
+    return max([now, *(1 + copy.opens for copy in known.values())])

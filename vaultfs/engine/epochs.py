@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +51,7 @@ class Destruction:
     Parameters
     ----------
     receipts
-        Those that were destroyed just now.
+        Those that were destroyed just now, or before, and are not logged yet.
     pending
         How many are left; a store that cannot be asked counts as one.
     waiting
@@ -63,7 +63,12 @@ class Destruction:
     waiting: int
 
 
-def retire(engine: Engine, further: EpochStore | None = None) -> Destruction:
+def retire(
+    engine: Engine,
+    further: EpochStore | None = None,
+    begun: Iterable[Receipt] = (),
+    begin: Callable[[Collection[Receipt]], bool] = lambda _: True,
+) -> Destruction:
     """Destroy the secrets of earlier epochs, unless a copy of the vault still needs the keys of the present one.
 
     Call at any time: what is done is not done again.
@@ -72,25 +77,30 @@ def retire(engine: Engine, further: EpochStore | None = None) -> Destruction:
     ----------
     further
         Another store than those of the vault, in which it is done instead.
+    begun
+        What earlier calls have begun to destroy, and nobody has logged: what is gone of it has a receipt, too.
+    begin
+        Told what is about to be destroyed; returns whether it may be.
     """
     stores = dict(enumerate(engine.stores, 1)) if further is None else {FURTHER: further}
     old = _outdated(engine, stores)
     waiting = lagging(engine) if any(old.values()) or None in old.values() else 0
-    if waiting:
-        return Destruction((), _count(old), waiting)
-    for number, epochs in old.items():
-        for epoch in epochs or ():
+    chosen = [] if waiting else [Receipt(number, epoch) for number, epochs in old.items() for epoch in epochs or ()]
+    left = old
+    if chosen and begin(chosen):
+        for one in chosen:
             with suppress(Exception):  # of a host's own store; it is asked again
-                stores[number].destroy(engine.vault_id, epoch)
-    left = _outdated(engine, stores)
-    return Destruction(tuple(_receipts(old, left)), _count(left), 0)
+                stores[one.store].destroy(engine.vault_id, one.epoch)
+        left = _outdated(engine, stores)
+    return Destruction(tuple(_gone([*begun, *chosen], left)), _count(left), waiting)
 
 
-def _receipts(old: _Outdated, left: _Outdated) -> Iterable[Receipt]:
-    for number, epochs in old.items():
-        kept = left[number]
-        if kept is not None:
-            yield from (Receipt(number, epoch) for epoch in epochs or () if epoch not in kept)
+def _gone(begun: Iterable[Receipt], left: _Outdated) -> Iterable[Receipt]:
+    """Return what the stores do not list any more, of those that can be asked."""
+    for one in sorted({*begun}, key=lambda one: (one.store, one.epoch)):
+        kept = left.get(one.store)
+        if kept is not None and one.epoch not in kept:
+            yield one
 
 
 def _outdated(engine: Engine, stores: Mapping[int, EpochStore]) -> _Outdated:
@@ -110,6 +120,12 @@ def _count(old: _Outdated) -> int:
 def pending(engine: Engine) -> int:
     """Return how many secrets of earlier epochs are left; a store that cannot be asked counts as one, after a turn."""
     return _count(_outdated(engine, dict(enumerate(engine.stores, 1)))) if engine.chain.turn.time else 0
+
+
+def may_be_kept(engine: Engine, epoch: int) -> bool:
+    """Return whether a store has the secret of an earlier epoch, or cannot be asked."""
+    left = _outdated(engine, dict(enumerate(engine.stores, 1))).values()
+    return any(epochs is None or epoch in epochs for epochs in left)
 
 
 def oldest_copy(engine: Engine) -> int | None:

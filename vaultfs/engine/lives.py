@@ -32,7 +32,7 @@ from vaultfs.errors import (
     StorageFull,
     TransitionInvalid,
 )
-from vaultfs.keys.errors import StanzaName
+from vaultfs.keys.errors import KeyServiceFailed, ShareInvalid, SharesMissing, StanzaName, TokenKeyMissing
 from vaultfs.keys.lifecycle import (
     FOLLOWING,
     NEVER,
@@ -50,6 +50,9 @@ from vaultfs.keys.recipients import Unlocker
 
 NAMESPACE = "vaultfs.keys"
 _PERIOD = b"cryptoperiod"
+
+_OPENS_NONE = (NoRecipientMatches, KeyServiceFailed, ShareInvalid, SharesMissing, TokenKeyMissing)
+"""What unlocking ends in by what opens none of these stanzas, but maybe another one."""
 
 ReadState = Callable[[str, bytes], State]
 
@@ -154,9 +157,9 @@ class Lives:
         permitted = [stanza for number, stanza in enumerate(superblock.stanzas) if number not in barred]
         try:
             return unlock.unlock(replace(superblock, stanzas=permitted))
-        except NoRecipientMatches:
+        except _OPENS_NONE:
             for number, why in barred.items():
-                with suppress(NoRecipientMatches):
+                with suppress(*_OPENS_NONE):
                     unlock.unlock(replace(superblock, stanzas=[superblock.stanzas[number]]))
                     raise why from None
             raise

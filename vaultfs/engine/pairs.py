@@ -63,6 +63,15 @@ def write_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metri
     vfs.replace(path, data)
 
 
+def keep_pair(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metrics) -> None:
+    """Write `data` to `path` and to its copy, and read both back: for what takes the place of the only other one.
+
+    Errors are those of `write_pair` and `read_back`.
+    """
+    write_pair(vfs, layout, path, data, metrics)
+    read_back(vfs, layout, path, data, metrics)
+
+
 def read_back(vfs: Vfs, layout: Layout, path: Path, data: bytes, metrics: Metrics) -> None:
     """Check that a file and its copy hold `data`.
 

@@ -2,7 +2,8 @@
 
 To *rewrap* is to seal the root key for one more recipient, to *re-key* to turn the epoch: neither changes the keys of
 frames. This does. It goes on segment by segment, each step a head of its own. What is left to do is told by the files
-themselves and by one control state, the generation of the head with which it began: what was written before is due.
+themselves and by one control state, generation and epoch of the head with which it began: what was written before is
+due, and once that is done nothing is under the keys of epochs before.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
 from vaultfs.engine.compaction import UNREADABLE, open_signed
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.engine import Engine
+from vaultfs.engine.epochs import may_be_kept
 from vaultfs.engine.lives import NAMESPACE
 from vaultfs.engine.renewal import Renewal
 from vaultfs.engine.retired import put_away_tables
@@ -67,20 +69,36 @@ def resume(vault: Vault) -> None:
         vault.engine.renewal = Renewal.decode(value)
 
 
-def owed(vault: Vault) -> list[KeyRef]:
-    """Return the epochs before this one whose keys were compromised, and whose data is not sealed anew yet."""
+def _compromised(vault: Vault) -> list[KeyRef]:
+    """Return the epochs before this one whose keys were compromised, and are not destroyed yet."""
     engine, found = vault.engine, []
     for key, value in states_of(engine, NAMESPACE).items():
         if key[:1] == bytes([KeyKind.EPOCH]) and Life.decode(value).state is KeyState.COMPROMISED:
             ref = KeyRef(KeyKind.EPOCH, key[1:])
-            if int.from_bytes(ref.id, "little") < engine.head.epoch:
+            if ref.number < engine.head.epoch:
                 found.append(ref)
     return found
 
 
+def _owed(vault: Vault) -> bool:
+    """Return whether the keys of an earlier epoch were compromised, and its data is not sealed anew yet."""
+    done = vault.engine.renewal
+    return any(done.before or ref.number >= done.epoch for ref in _compromised(vault))
+
+
+def close(vault: Vault) -> None:
+    """Say of compromised keys that they are destroyed: nothing is under them, and no store has the secret any more."""
+    engine = vault.engine
+    with engine.lock:
+        for ref in _compromised(vault):
+            done = not engine.renewal.before and ref.number < engine.renewal.epoch
+            if done and not may_be_kept(engine, ref.number):
+                vault.lives.set_state(ref, KeyState.DESTROYED)
+
+
 def is_due(vault: Vault) -> bool:
     """Return whether a re-encryption was begun, or should be."""
-    return bool(vault.engine.renewal.before or owed(vault))
+    return bool(vault.engine.renewal.before or _owed(vault))
 
 
 def reencrypt(vault: Vault, renew: Renew, seconds: float | None = None) -> Reencrypted:
@@ -96,26 +114,36 @@ def reencrypt(vault: Vault, renew: Renew, seconds: float | None = None) -> Reenc
     Raises
     ------
     KeyExpired, KeyNotUsable
-        The key of the present epoch may not protect anything: turn the epoch first.
+        A key that is in force may not protect anything, at the beginning or by now: turn the epoch first.
     StorageFull, StorageFailed, VaultDamaged, WriterPoisoned
         What was done before counts.
     """
     engine, done = vault.engine, Reencrypted()
     until = None if seconds is None else time.monotonic() + seconds
     with engine.maintained():
-        vault.lives.check_protect()
-        if not engine.renewal.before:
-            _begin(vault)
-        due = list(_due(engine))
-        while due and (until is None or time.monotonic() < until):
-            chosen = _portion(due)
-            _step(vault, renew, {row.segment_id for row in chosen}, done)
-            del due[: len(chosen)]
-        left = list(_due(engine))
-        done.left, done.damaged = len(left), sum(row.segment_id in engine.store.damaged for row in left)
-        if not left:
-            _finish(vault)
+        if engine.renewal.before:
+            _go_on(vault, renew, until, done)
+            if done.left or not _owed(vault):
+                return done
+        _begin(vault)
+        _go_on(vault, renew, until, done)
     return done
+
+
+def _go_on(vault: Vault, renew: Renew, until: float | None, done: Reencrypted) -> None:
+    """Seal anew what is due, and end it when nothing is left."""
+    engine = vault.engine
+    due = list(_due(engine))
+    while due and (until is None or time.monotonic() < until):
+        chosen = _portion(due)
+        _step(vault, renew, {row.segment_id for row in chosen}, done)
+        del due[: len(chosen)]
+    left = list(_due(engine))
+    done.left, done.damaged = len(left), sum(row.segment_id in engine.store.damaged for row in left)
+    if not left:
+        with engine.lock:
+            _commit(vault, replace(engine.renewal, before=0), ReencryptionEnded)
+        close(vault)
 
 
 def _begin(vault: Vault) -> None:
@@ -124,23 +152,24 @@ def _begin(vault: Vault) -> None:
     with engine.lock:
         vault.settle()
         before = engine.renewal.secrets if put_away_tables(engine) else ()
-        renewal = Renewal(engine.head.generation, (*before, os.urandom(KEY)))
-        _commit(vault, renewal, ReencryptionBegun)
+        renewal = Renewal(engine.head.generation, (*before, os.urandom(KEY)), engine.head.epoch)
+        _commit(vault, renewal, ReencryptionBegun, protects=True)
 
 
-def _finish(vault: Vault) -> None:
-    """Say that it is complete, and of compromised keys that nothing is under them any more."""
-    with vault.engine.lock:
-        for ref in owed(vault):
-            vault.lives.set_state(ref, KeyState.DESTROYED)
-        _commit(vault, replace(vault.engine.renewal, before=0), ReencryptionEnded)
+def _commit(vault: Vault, renewal: Renewal, kind: Callable[..., Event], *about: int, protects: bool = False) -> None:
+    """Commit how far it has come, with an event.
 
-
-def _commit(vault: Vault, renewal: Renewal, kind: Callable[[int, bytes], Event]) -> None:
+    Parameters
+    ----------
+    protects
+        Whether data is to be sealed: the keys that are in force must permit it, as for what a host stores.
+    """
     engine = vault.engine
-    events = encoded(engine.suite, kind(engine.options.clock(), NOBODYS_SESSION))
+    events = encoded(engine.suite, kind(engine.options.clock(), NOBODYS_SESSION, *about))
     version = vault.state(NAMESPACE, _BEGAN).version
-    vault.commit(control_intent(engine, NAMESPACE, _BEGAN, renewal.encode(), version, events))
+    intent = control_intent(engine, NAMESPACE, _BEGAN, renewal.encode(), version, events)
+    intent.protects = protects
+    vault.commit(intent)
     engine.renewal = renewal
 
 
@@ -172,8 +201,8 @@ def _portion(due: list[SegmentRow]) -> list[SegmentRow]:
 def _step(vault: Vault, renew: Renew, segment_ids: set[bytes], done: Reencrypted) -> None:
     engine = vault.engine
     with engine.lock:
+        _commit(vault, engine.renewal, SegmentsReencrypted, len(segment_ids), protects=True)
         wanted = [row for row in engine.head.segments if row.segment_id in segment_ids]
-        vault.note(SegmentsReencrypted, len(wanted))
         renew(wanted)
         kept = {row.segment_id for row in engine.head.segments}
     for row in wanted:

@@ -40,7 +40,7 @@ from vaultfs.engine.engine import Engine
 from vaultfs.engine.epochs import Destruction, present_secret, retire
 from vaultfs.engine.heads import read_superblock, witness
 from vaultfs.engine.litter import sweep
-from vaultfs.engine.pairs import drop_copy, write_pair
+from vaultfs.engine.pairs import drop_copy, keep_pair
 from vaultfs.engine.reencrypting import Reencrypted, reencrypt
 from vaultfs.engine.settle import as_it_is
 from vaultfs.engine.turning import Replacement, Turned, turn
@@ -52,7 +52,9 @@ from vaultfs.errors import (
     LimitExceeded,
     StorageFull,
     Structure,
+    VaultDamaged,
     VaultError,
+    VaultMissing,
 )
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.lifecycle import KeyKind, KeyRef
@@ -115,6 +117,8 @@ class Keys:
             There are as many recipients as a vault can have.
         StorageFull
             All is as it was.
+        VaultDamaged, VaultMissing
+            The new VAULT is not what was written: all is as it was.
         StorageFailed, WriterPoisoned, Closed, VaultError
             What sealing for the recipient raises, or unlocking.
         """
@@ -131,7 +135,7 @@ class Keys:
                 self._record(_added(added, self._now()))
                 try:
                     self._replace(new, root_key)
-                except StorageFull:
+                except (StorageFull, VaultDamaged, VaultMissing):
                     if not engine.poisoned:  # else a head may be there that names it
                         _remove(engine, new.generation)
                         with suppress(VaultError):
@@ -364,7 +368,7 @@ class Keys:
         """Put another VAULT in force."""
         engine = self._engine
         data = new.encode(root_key)
-        write_pair(engine.vfs, engine.layout, engine.layout.superblock(new.generation), data, engine.metrics)
+        keep_pair(engine.vfs, engine.layout, engine.layout.superblock(new.generation), data, engine.metrics)
         digest = new.suite.digest(data)
         self._settle(lambda head: replace(head, superblock_generation=new.generation, superblock_digest=digest))
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from vaultfs_format.keytable import KeyTable
 
-from vaultfs.engine.copies import known_copies
+from vaultfs.engine.copies import after, known_copies
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import drop_copy, heal_pair, read_pair, spare, write_pair
+from vaultfs.engine.pairs import drop_copy, heal_pair, keep_pair, read_pair, spare
 from vaultfs.errors import FormatError, VaultDamaged, VaultError, VaultMissing
 
 
@@ -53,21 +53,24 @@ def put_away(engine: Engine, table: Path) -> None:
     The one that is left where this is cut off is given its copy when the vault is opened.
     """
     vfs, layout = engine.vfs, engine.layout
-    if not _needed(engine):
+    since = _since(engine)
+    if since is None:
         return
-    target = layout.retired / f"{table.name}.{engine.options.clock()}"
+    target = layout.retired / f"{table.name}.{since}"
     for source, name in ((layout.copy_of(table), layout.copy_of(target)), (table, target)):
         with spare(vfs, layout, engine.metrics if name != target else None), suppress(VaultMissing):
             vfs.make_directory(name.parent)
             vfs.rename(source, name)
 
 
-def _needed(engine: Engine) -> bool:
-    """Return whether a copy of the vault is known, or may be."""
+def _since(engine: Engine) -> int | None:
+    """Return from when on a copy of the vault does without what is put away now; None where no copy is known."""
+    now = engine.options.clock()
     try:
-        return bool(known_copies(engine))
-    except VaultError:
-        return True
+        known = known_copies(engine)
+    except VaultError:  # there may be one
+        return now
+    return after(known, now) if known else None
 
 
 def mend_retired(engine: Engine) -> int:
@@ -112,8 +115,8 @@ def read_retired(engine: Engine, retired: Retired) -> KeyTable | None:
 
 
 def write_retired(engine: Engine, retired: Retired, epoch: int, data: bytes) -> None:
-    """Write the table of another epoch beside one that was put away."""
-    write_pair(engine.vfs, engine.layout, retired.renewed(epoch), data, engine.metrics)
+    """Write the table of another epoch beside one that was put away, and read it back."""
+    keep_pair(engine.vfs, engine.layout, retired.renewed(epoch), data, engine.metrics)
 
 
 def sweep_retired(engine: Engine, needed_since: int | None) -> int:

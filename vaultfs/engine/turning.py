@@ -34,16 +34,17 @@ from vaultfs_format.suite import DIGEST, KEY
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.audit.events import Sealable
+from vaultfs.engine.copies import after, known_copies
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.erasing import Erased, erase, erased_slots, frames_of, rekey_aliases
 from vaultfs.engine.grouping import audit_frames
 from vaultfs.engine.heads import read_keyring, stage_head, witness
 from vaultfs.engine.index import Container, ContainerKind, Stamp
 from vaultfs.engine.packing import NONE
-from vaultfs.engine.pairs import read_back, write_pair
+from vaultfs.engine.pairs import keep_pair
 from vaultfs.engine.retired import Retired, put_away_tables, read_retired, write_retired
 from vaultfs.engine.seen import next_generation
-from vaultfs.engine.segments import Placed, Written, write_segment
+from vaultfs.engine.segments import Placed, Written, take_back, write_segment
 from vaultfs.engine.store import TableReader, load_table
 from vaultfs.errors import IndexDamaged, NotAuthentic
 from vaultfs.keys.chain import KeyChain, turned_keyring
@@ -116,7 +117,7 @@ def turn(
     EpochSecretMissing
         A store does not give back what was put into it.
     VaultDamaged, FormatError, NotAuthentic
-        A key table is damaged: what it holds would be lost.
+        A key table is damaged: what it holds would be lost; or a file is not what was written.
     StorageFull, StorageReadOnly, StorageFailed
         The old epoch is in force; the writer is poisoned if that is in doubt.
     """
@@ -134,10 +135,14 @@ def turn(
     if signer is not None:
         coming.signing = SigningKeys(engine.suite, *signer)
     log = _log(coming, events)
-    old = engine.head if replacement is None else _replaced(engine, replacement.superblock, root_key)
-    old = replace(old, epoch=secret.epoch, keyring_digest=keyring_digest, signer=coming.signing.signer.number)
-    coming.head = _next_head(engine, old, [*tables.rows, log.row], events)
-    staged = stage_head(engine.vfs, engine.layout, coming.head, top, coming.signing, engine.metrics)
+    try:
+        old = engine.head if replacement is None else _replaced(engine, replacement.superblock, root_key)
+        old = replace(old, epoch=secret.epoch, keyring_digest=keyring_digest, signer=coming.signing.signer.number)
+        coming.head = _next_head(engine, old, [*tables.rows, log.row], events)
+        staged = stage_head(engine.vfs, engine.layout, coming.head, top, coming.signing, engine.metrics)
+    except BaseException:  # once there is a later epoch nothing would tell it from a segment that was lost
+        take_back(coming, engine.layout.segment(log.row).with_suffix(".tmp"))
+        raise
     try:
         coming.head = staged.publish(engine.vfs, engine.layout, engine.metrics)
         _take_over(engine, coming, log.row, frames)
@@ -190,12 +195,11 @@ def _new_chain(
 ) -> tuple[KeyChain, bytes]:
     """Write the keyring of the new epoch, and read it back; return the keys that follow from it, and its digest."""
     ring = read_keyring(engine.vfs, engine.layout, engine.head)
-    began = Turn(engine.options.clock(), engine.chain.turn.disposed + disposed)
+    began = Turn(after(known_copies(engine), engine.options.clock()), engine.chain.turn.disposed + disposed)
     keyring = turned_keyring(ring, engine.chain.epoch_root, epoch, top, tables.kept, began, signer)
     data = keyring.encode()
     path = engine.layout.keyring(epoch)
-    write_pair(engine.vfs, engine.layout, path, data, engine.metrics)
-    read_back(engine.vfs, engine.layout, path, data, engine.metrics)
+    keep_pair(engine.vfs, engine.layout, path, data, engine.metrics)
     return KeyChain(engine.suite, epoch, top, Keyring.decode(data)), engine.suite.digest(data)
 
 
@@ -237,7 +241,7 @@ class _Tables:
         left = [DISPOSED if slot in slots else key for slot, key in enumerate(keys)]
         made = self._sealed(row.segment_id, left)
         renewed = row._replace(table_epoch=self._epoch, table_digest=made[-DIGEST:])
-        write_pair(engine.vfs, engine.layout, engine.layout.key_table(renewed), made, engine.metrics)
+        keep_pair(engine.vfs, engine.layout, engine.layout.key_table(renewed), made, engine.metrics)
         return renewed
 
     def _put_away(self, retired: Retired) -> None:
@@ -269,9 +273,9 @@ class _Tables:
 
 
 def _replaced(engine: Engine, superblock: Superblock, root_key: Buffer) -> Head:
-    """Write another VAULT, and return the head that is in force as it would name it."""
+    """Write another VAULT, and read it back; return the head that is in force as it would name it."""
     data, generation = superblock.encode(root_key), superblock.generation
-    write_pair(engine.vfs, engine.layout, engine.layout.superblock(generation), data, engine.metrics)
+    keep_pair(engine.vfs, engine.layout, engine.layout.superblock(generation), data, engine.metrics)
     return replace(engine.head, superblock_generation=generation, superblock_digest=engine.suite.digest(data))
 
 

@@ -18,8 +18,9 @@ from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
 from vaultfs.engine import rebuild
 from vaultfs.engine.attesting import tokens_of
 from vaultfs.engine.committer import Committer
+from vaultfs.engine.destroying import destroy_outdated
 from vaultfs.engine.engine import Condition, Engine, Options
-from vaultfs.engine.epochs import Destruction, oldest_copy, retire
+from vaultfs.engine.epochs import Destruction, oldest_copy
 from vaultfs.engine.grouping import Intent
 from vaultfs.engine.guarding import Guard
 from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
@@ -260,11 +261,8 @@ class Vault:
         """Destroy what no copy of the vault that is known needs: secrets of earlier epochs, and tables put away."""
         with self.engine.lock:
             self.engine.check_writable()
-            retired = retire(self.engine)
+            retired = destroy_outdated(self)
             sweep_retired(self.engine, oldest_copy(self.engine))
-            if retired.receipts:
-                now = self.engine.options.clock()
-                self.record([receipt.event(now) for receipt in retired.receipts], durable=True)
             return retired
 
     def _settle_grown(self) -> None:

@@ -16,7 +16,7 @@ from vaultfs_format.stanza import Stanza, StanzaType, place_of, seal_root
 from vaultfs_format.suite import KEY, Suite
 from vaultfs_format.superblock import Superblock
 
-from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NoRecipientMatches
+from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NoRecipientMatches, VaultError
 from vaultfs.keys.errors import KeyServiceFailed
 
 
@@ -70,8 +70,11 @@ class HostKey:
 
         Raises
         ------
-        NoRecipientMatches, KeyServiceFailed
+        NoRecipientMatches
+        KeyServiceFailed
+            The service has unwrapped nothing that opens it, and failed at something.
         """
+        failure: VaultError = NoRecipientMatches()
         suite, vault_id = superblock.suite, superblock.vault_id
         for stanza in superblock.stanzas:
             if stanza.kind != StanzaType.HOST:
@@ -79,10 +82,13 @@ class HostKey:
             found = HostStanza.decode(stanza.body)
             if found.name == self.name:
                 bound = place_of(StanzaType.HOST, vault_id, found.seal.salt)
-                secret = self._unwrapped(found.blob, bound)
-                with suppress(CommitmentMismatch):
-                    return found.open(suite, vault_id, secret)
-        raise NoRecipientMatches
+                try:
+                    return found.open(suite, vault_id, self._unwrapped(found.blob, bound))
+                except CommitmentMismatch:
+                    continue
+                except KeyServiceFailed as error:  # what another service has wrapped may have the same name
+                    failure = error
+        raise failure
 
     def _unwrapped(self, blob: bytes, bound: bytes) -> bytes:
         secret = _called(lambda: self.service.unwrap(blob, bound))

@@ -20,6 +20,8 @@ from vaultfs.vfs import Vfs, absolute
 T = TypeVar("T")
 
 _FILE = "secret."
+_UNFINISHED = ".tmp"
+"""What the name of a file ends with that is being written."""
 
 _DIGITS = 10
 """Most digits of an epoch."""
@@ -198,6 +200,10 @@ class DirectoryAnchor:
         return self.path / vault_id.hex() / "seen"
 
 
+def _unfinished(file: Path) -> Path:
+    return file.with_name(file.name + _UNFINISHED)
+
+
 class DirectoryStore(DirectoryAnchor):
     """Epoch secrets as files in a directory, which belongs on another medium than the vault and its backups.
 
@@ -211,6 +217,7 @@ class DirectoryStore(DirectoryAnchor):
         """Keep `secret`, durably."""
         file = self._file(secret.vault_id, secret.epoch)
         self._vfs.make_directory(file.parent)
+        self._wipe(_unfinished(file))
         self._vfs.replace(file, secret.encode())
 
     def get(self, vault_id: bytes, epoch: int) -> EpochSecret:
@@ -222,12 +229,17 @@ class DirectoryStore(DirectoryAnchor):
         return secret_in(data, vault_id, epoch)
 
     def epochs(self, vault_id: bytes) -> list[int]:
-        """Return the epochs whose secrets are kept, in order."""
-        return epochs_in(self._vfs.names(self.path / vault_id.hex()), _FILE)
+        """Return the epochs whose secrets are kept, in order, those included of which a file was never finished."""
+        names = self._vfs.names(self.path / vault_id.hex())
+        return epochs_in({name.removesuffix(_UNFINISHED) for name in names}, _FILE)
 
     def destroy(self, vault_id: bytes, epoch: int) -> None:
-        """Write zeros over the file of a secret, and remove it, durably."""
+        """Write zeros over the file of a secret, and over one that was never finished; remove them, durably."""
         file = self._file(vault_id, epoch)
+        self._wipe(_unfinished(file))
+        self._wipe(file)
+
+    def _wipe(self, file: Path) -> None:
         try:
             opened = self._vfs.open(file, writable=True)
         except VaultMissing:

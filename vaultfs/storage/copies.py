@@ -11,7 +11,7 @@ from vaultfs.engine import copies
 from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy, known_copies
 from vaultfs.engine.vault import Vault
-from vaultfs.errors import NotFound
+from vaultfs.errors import ArgumentInvalid, NotFound
 
 
 def copies_of(vault: Vault) -> Mapping[bytes, int]:
@@ -31,17 +31,27 @@ def copies_of(vault: Vault) -> Mapping[bytes, int]:
     return {copy: known.made for copy, known in known_copies(vault.engine).items()}
 
 
-def confirm_keys(vault: Vault, copy: bytes) -> None:
-    """Say that a key bundle made now lies with a copy that is not brought up to date any more.
+def confirm_keys(vault: Vault, copy: bytes, epoch: int) -> None:
+    """Say that a key bundle of this epoch lies with a copy that is not brought up to date any more.
 
     Then nothing that is needed to open the copy goes with the secrets of earlier epochs.
+
+    Parameters
+    ----------
+    epoch
+        The one that the bundle is of: a turn may have begun another one since it was made.
 
     Raises
     ------
     NotFound
         There is no such copy.
+    ArgumentInvalid
+        Another epoch is in force: make a bundle now, and put it beside the copy.
     """
-    _set(vault, copy, CopyKeysConfirmed, forget=False)
+    with vault.engine.lock:
+        if epoch != vault.engine.head.epoch:
+            raise ArgumentInvalid(epoch=epoch)
+        _set(vault, copy, CopyKeysConfirmed, forget=False)
 
 
 def give_up(vault: Vault, copy: bytes) -> None:
@@ -63,7 +73,8 @@ def _set(vault: Vault, copy: bytes, kind: Callable[[int, bytes, bytes], Event], 
         if known is None:
             raise NotFound
         now = engine.options.clock()
-        value = b"" if forget else known._replace(keys=now).encode()
+        keys = max(now, engine.chain.turn.time + 1)  # the clock may have been set back since
+        value = b"" if forget else known._replace(keys=keys).encode()
         events = encoded(engine.suite, kind(now, NOBODYS_SESSION, copy))
         vault.commit(control_intent(engine, copies.NAMESPACE, copy, value, state.version, events))
         vault.retire()

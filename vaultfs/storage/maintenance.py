@@ -15,7 +15,7 @@ from enum import StrEnum
 from vaultfs.engine.essentials import restore_essentials
 from vaultfs.engine.heads import heal_metadata, witness
 from vaultfs.engine.pruning import MINIMUM_AGE, Pruned, prune_log
-from vaultfs.engine.reencrypting import Reencrypted, is_due
+from vaultfs.engine.reencrypting import Reencrypted, close, is_due
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
 from vaultfs.storage.health import Concern, Health, Thresholds, health
@@ -167,6 +167,7 @@ class _Run:
 
     def _retire(self) -> None:
         self.done.secrets = len(self.vault.retire().receipts)
+        close(self.vault)
 
     def _anchor(self) -> None:
         engine = self.vault.engine

@@ -247,7 +247,7 @@ FAILED: dict[str, Scene] = {
     "audit.cosign": lambda s: anchoring.cosign(s.vault, [], SOMEBODY_WITNESSES),
     "audit.report": lambda s: report.report(s.vault, 1, 0),
     "audit.Delivery.run": lambda s: _delivery(s, failing=True).run(),
-    "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16)),
+    "storage.copies.confirm_keys": lambda s: copies.confirm_keys(s.vault, bytes(16), s.vault.engine.head.epoch),
     "storage.copies.give_up": lambda s: copies.give_up(s.vault, bytes(16)),
 }
 APART = {
@@ -417,7 +417,7 @@ def test_copies_leave_word_and_are_given_up(stage: Stage) -> None:
         copy = _claimed(s)
 
     assert _left(stage, copied) == ["VAULT_CLOSED", "VAULT_OPENED", *CALLS["vaultfs_tools.backup.main"].done]
-    confirmed = _left(stage, lambda s: copies.confirm_keys(s.vault, copy))
+    confirmed = _left(stage, lambda s: copies.confirm_keys(s.vault, copy, s.vault.engine.head.epoch))
     assert confirmed == list(CALLS["storage.copies.confirm_keys"].done)
     assert _left(stage, lambda s: copies.give_up(s.vault, copy)) == list(CALLS["storage.copies.give_up"].done)
 

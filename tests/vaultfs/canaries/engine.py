@@ -180,7 +180,7 @@ def _turned(watch: Watch, vault: vaultfs.Vault, session: vaultfs.Session) -> Non
         events = sealable(vault.engine.suite, [])
         vault.commit(control_intent(vault.engine, "vaultfs.copies", copy, KnownCopy(1).encode(), 0, events))
     watch.said(vault.keys.turn(SECRET, session.subjects(gone)), vault.retire())
-    confirm_keys(vault, b"1" * 16)
+    confirm_keys(vault, b"1" * 16, vault.engine.head.epoch)
     give_up(vault, b"2" * 16)
     vault.lives.set_period(Cryptoperiod(1))
     with watch.failing(), session.transaction() as txn:

@@ -168,7 +168,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
             vault.keys.turn(PASSPHRASE, subjects)
     with reopen(path, epoch_stores=stores) as vault:
         (copy,) = copies_of(vault)
-        confirm_keys(vault, copy)
+        confirm_keys(vault, copy, vault.engine.head.epoch)
         vault.retire()
     return Scene(path, copies, stores, people, str(sources))
 

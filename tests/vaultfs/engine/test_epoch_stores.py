@@ -11,10 +11,11 @@ from vaultfs_format.events.keys import SecretsDestroyed
 
 import vaultfs
 from tests.vaultfs.engine.test_unlocking import FailingStore
-from tests.vaultfs.support import PASSPHRASE, create, event_types, events_of, get, put, reopen
+from tests.vaultfs.support import PASSPHRASE, crashed, create, event_types, events_of, get, put, reopen
 from vaultfs.audit.events import EventType
+from vaultfs.engine import reserve
 from vaultfs.engine.epochs import FURTHER, Destruction, Receipt
-from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, StorageFailed, VaultError
+from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, StorageFailed, StorageFull, VaultError
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.health import Concern
 
@@ -108,6 +109,73 @@ def test_a_store_that_cannot_be_reached_is_pending_until_it_can(tmp_path: Path, 
         assert receipts(vault)[2:] == [Receipt(2, 1)]
         assert Concern.SECRETS_PENDING not in vault.maintenance.health().concerns
     assert one.epochs(vault.id) == [2]
+
+
+class Stopped(BaseException):
+    """The process has ended."""
+
+
+class Stopping(DirectoryStore):
+    """A store in which a secret is destroyed, and then the process ends."""
+
+    stopping = True
+
+    def destroy(self, vault_id: bytes, epoch: int) -> None:
+        super().destroy(vault_id, epoch)
+        if self.stopping:
+            raise Stopped
+
+
+def test_what_was_destroyed_before_it_was_cut_off_is_logged_by_who_opens_the_vault(tmp_path: Path) -> None:
+    store, other = Stopping(tmp_path / "v.epoch"), Switched(tmp_path / "other")
+    with create(tmp_path / "v", epoch_stores=[store, other]) as vault:
+        put(vault)
+        with pytest.raises(Stopped):
+            vault.keys.turn(PASSPHRASE)
+        cut = crashed(tmp_path / "v", tmp_path / "cut")
+        store.stopping = False
+    stores = [DirectoryStore(tmp_path / "cut/v.epoch"), other]
+    other.away = True
+    with reopen(cut, epoch_stores=stores) as vault:
+        assert receipts(vault) == [Receipt(1, 1)]
+    other.away = False
+    for _ in range(2):
+        with reopen(cut, epoch_stores=stores) as vault:
+            assert receipts(vault) == [Receipt(1, 1), Receipt(2, 1)]
+            assert vault.state("vaultfs.keys", b"destroying").value == b""
+
+
+def test_without_space_to_say_so_nothing_is_destroyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DirectoryStore(tmp_path / "v.epoch")
+    with create(tmp_path / "v", epoch_stores=[store]) as vault:
+        with monkeypatch.context() as patched:
+            patched.setattr(reserve, "refuse_writes", _full)
+            vault.keys.turn(PASSPHRASE)
+            assert store.epochs(vault.id) == [1, 2]
+        destroyed = vault.retire()
+        assert (destroyed, store.epochs(vault.id)) == (Destruction((Receipt(1, 1),), 0, 0), [2])
+        assert receipts(vault) == [Receipt(1, 1)]
+
+
+def test_without_space_to_log_it_what_was_destroyed_is_logged_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Last(DirectoryStore):
+        def destroy(self, vault_id: bytes, epoch: int) -> None:
+            super().destroy(vault_id, epoch)
+            monkeypatch.setattr(reserve, "refuse_writes", _full)
+
+    with create(tmp_path / "v", epoch_stores=[Last(tmp_path / "store")]) as vault:
+        vault.keys.turn(PASSPHRASE)
+        assert receipts(vault) == []
+        monkeypatch.undo()
+        assert vault.retire() == Destruction((Receipt(1, 1),), 0, 0)
+        assert vault.retire() == Destruction((), 0, 0)
+        assert receipts(vault) == [Receipt(1, 1)]
+
+
+def _full(_: object) -> None:
+    raise StorageFull
 
 
 def test_there_is_no_receipt_of_what_a_store_still_lists(tmp_path: Path) -> None:

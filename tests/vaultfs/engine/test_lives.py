@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vaultfs_format.events.keys import KeyRefused, KeyStatePassed, SignerAdded
 from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_tools import fsck
 
 import vaultfs
+from tests.vaultfs import softhsm
 from tests.vaultfs.support import (
     PASSPHRASE,
     answers,
@@ -38,7 +42,7 @@ from vaultfs.errors import (
     NotFound,
     TransitionInvalid,
 )
-from vaultfs.keys import PrivateKey
+from vaultfs.keys import Escrow, HostKey, PrivateKey, Recipient, Shares, Unlocker
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life, OnExpiry, Reason
 from vaultfs.testing.quota import QuotaVfs
 
@@ -407,6 +411,57 @@ def test_a_recipient_that_may_not_be_used_opens_nothing(tmp_path: Path, state: K
         assert RISK not in event_types(vault)  # this one is no risk
     with reopen(tmp_path / "v", unlock=key, accept_risk=True) as vault:
         assert RISK in event_types(vault)
+
+
+def escrows() -> list[tuple[Recipient, Unlocker]]:
+    drawn = [Escrow.draw([(2, 3)], iteration_exponent=0) for _ in range(2)]
+    return [(one, Shares(one.groups[0][1:])) for one in drawn]
+
+
+def escrows_and_a_misspelt_share() -> list[tuple[Recipient, Unlocker]]:
+    return [(one, Shares([*one.groups[0][1:], "misspelt"])) for one, _ in escrows() if isinstance(one, Escrow)]
+
+
+def tokens() -> list[tuple[Recipient, Unlocker]]:
+    made = [replace(softhsm.new_token(key=False), key_id=key_id) for key_id in (b"one", b"two")]
+    for one in made:
+        one.make_key()
+    return [(one, one) for one in made]
+
+
+class Kms:
+    """A key service of the host, with a key of its own."""
+
+    def __init__(self) -> None:
+        self._key = AESGCM(os.urandom(32))
+
+    def wrap(self, secret: bytes, bound: bytes) -> bytes:
+        return self._key.encrypt(bytes(12), secret, bound)
+
+    def unwrap(self, blob: bytes, bound: bytes) -> bytes:
+        return self._key.decrypt(bytes(12), blob, bound)
+
+
+def services() -> list[tuple[Recipient, Unlocker]]:
+    return [(one, one) for one in (HostKey("records", Kms()), HostKey("records", Kms()))]
+
+
+@pytest.mark.parametrize("kind", [escrows, escrows_and_a_misspelt_share, tokens, services])
+def test_one_of_two_of_a_kind_that_may_not_be_used_opens_nothing_but_at_risk(
+    tmp_path: Path, kind: Callable[[], list[tuple[Recipient, Unlocker]]]
+) -> None:
+    (barred, unlock), (other, _) = kind()
+    with create(tmp_path / "v") as vault:
+        added = vault.keys.add(barred, unlock=PASSPHRASE)
+        vault.keys.add(other, unlock=PASSPHRASE)
+        vault.lives.set_state(KeyRef.recipient(added.id), KeyState.SUSPENDED)
+    for opening in (reopen, read_only):
+        with pytest.raises(KeyNotUsable):
+            opening(tmp_path / "v", unlock=unlock)
+        opening(tmp_path / "v", unlock=unlock, accept_risk=True).close()
+    with reopen(tmp_path / "v") as vault:
+        assert refusals(vault) == [KeyKind.RECIPIENT] * 2
+        assert event_types(vault).count(RISK) == 2
 
 
 def test_a_recipient_is_used_until_its_date(tmp_path: Path) -> None:

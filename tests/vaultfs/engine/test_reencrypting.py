@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vaultfs_format.frame import FrameClass
@@ -13,6 +15,7 @@ from vaultfs_format.keytable import DISPOSED
 from vaultfs_tools import backup
 
 import vaultfs
+from tests.vaultfs.engine.test_lives import DAY, Clock
 from tests.vaultfs.engine.test_turning import LEFT, copied, dispose, rescued_from
 from tests.vaultfs.support import (
     PASSPHRASE,
@@ -27,9 +30,13 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
+from vaultfs.audit.events import NOTHING
+from vaultfs.engine import reencrypting
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.renewal import Renewal
 from vaultfs.engine.store import read_table
-from vaultfs.errors import KeyNotUsable, StorageFull, WriterPoisoned
-from vaultfs.keys.lifecycle import KeyRef, KeyState, Reason
+from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, StorageFull, WriterPoisoned
+from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState, OnExpiry, Reason
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of
 from vaultfs.storage.health import Concern
@@ -199,8 +206,138 @@ def test_what_is_disposed_of_later_is_gone_from_old_copies_too(tmp_path: Path) -
         dispose(vault)
         (copy,) = copies_of(vault)
         assert backup.main(["bundle", str(path), str(place / "bundle")]) == 0
-        confirm_keys(vault, copy)
+        confirm_keys(vault, copy, vault.engine.head.epoch)
         assert DirectoryStore(store).epochs(vault.id) == [2]
     rescued = rescued_from(place, store, tmp_path / "out")
     assert rescued.keys() == data.keys() - gone
     assert all(content in rescued[record] for record, content in data.items() if record not in gone)
+
+
+def compromised(vault: vaultfs.Vault) -> KeyRef:
+    """Say that the key of the epoch is compromised, and turn to another one; return which it was."""
+    ref = KeyRef.epoch(vault.engine.head.epoch)
+    vault.lives.set_state(ref, KeyState.COMPROMISED, Reason.KEY_COMPROMISE)
+    vault.keys.turn(PASSPHRASE)
+    return ref
+
+
+def states(vault: vaultfs.Vault, *refs: KeyRef) -> list[KeyState]:
+    return [vault.lives.life(ref).state for ref in refs]
+
+
+def test_an_epoch_that_is_compromised_while_it_goes_on_is_sealed_anew_as_well(tmp_path: Path) -> None:
+    with filled(tmp_path / "v") as vault:
+        first = compromised(vault)
+        assert vault.keys.reencrypt(0).left > 0
+        put(vault, os.urandom(2_000_000))
+        vault.settle()
+        second, old = compromised(vault), frame_keys(vault)
+        assert vault.keys.reencrypt(0).left > 0
+        assert states(vault, first, second) == [KeyState.COMPROMISED] * 2
+    with reopen(tmp_path / "v") as vault:
+        assert vault.keys.reencrypt().left == 0
+        assert not old & frame_keys(vault)
+        assert {row.table_epoch for row in vault.engine.head.segments} == {3}
+        assert states(vault, first, second) == [KeyState.DESTROYED] * 2
+        assert not vault.maintenance.health().reencryption_due
+
+
+def test_one_that_does_not_say_for_which_epochs_is_followed_by_another(tmp_path: Path) -> None:
+    """It was begun by a program that did not keep that."""
+    path = tmp_path / "v"
+    with filled(path) as vault:
+        first = compromised(vault)
+        vault.keys.reencrypt(0)
+        kept = vault.state("vaultfs.keys", b"re-encryption")
+        assert kept.value is not None
+        value = kept.value[:8] + kept.value[12:]
+        vault.commit(control_intent(vault.engine, "vaultfs.keys", b"re-encryption", value, kept.version, NOTHING))
+    with reopen(path) as vault:
+        assert vault.maintenance.health().reencryption_due
+        assert vault.keys.reencrypt().left == 0
+        assert states(vault, first) == [KeyState.DESTROYED]
+        assert event_types(vault).count(vaultfs.EventType.REENCRYPTION_BEGUN) == 2
+        assert event_types(vault).count(vaultfs.EventType.REENCRYPTION_ENDED) == 2
+
+
+class Keeping(DirectoryStore):
+    """A store that destroys nothing until it is told to."""
+
+    keeps = True
+
+    def destroy(self, vault_id: bytes, epoch: int) -> None:
+        if not self.keeps:
+            super().destroy(vault_id, epoch)
+
+
+def test_a_key_whose_secret_a_store_keeps_is_not_destroyed(tmp_path: Path) -> None:
+    store = Keeping(tmp_path / "store")
+    with filled(tmp_path / "v", epoch_stores=[store]) as vault:
+        first = compromised(vault)
+        assert vault.keys.reencrypt().left == 0
+        assert states(vault, first) == [KeyState.COMPROMISED]
+        assert not vault.maintenance.health().reencryption_due
+        assert vault.maintenance.run(10).reencrypted is None
+        assert states(vault, first) == [KeyState.COMPROMISED]
+        store.keeps = False
+        assert vault.maintenance.run(10).secrets == 1
+        assert states(vault, first) == [KeyState.DESTROYED]
+
+
+def after_a_step(patched: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen after the first step of a re-encryption, which is of one segment."""
+    real, steps = reencrypting._step, []
+
+    def step(*words: Any) -> None:
+        real(*words)
+        steps.append(1)
+        if len(steps) == 1:
+            act()
+
+    patched.setattr(reencrypting, "_step", step)
+    patched.setattr(reencrypting, "_STEP", 1)
+
+
+def test_it_halts_at_the_step_before_which_a_key_was_suspended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with filled(tmp_path / "v") as vault:
+        there = answers(vault)
+        after_a_step(monkeypatch, lambda: vault.lives.set_state(FIRST, KeyState.SUSPENDED))
+        with pytest.raises(KeyNotUsable):
+            vault.keys.reencrypt()
+        types = event_types(vault)
+        assert types.count(vaultfs.EventType.SEGMENTS_REENCRYPTED) == 1
+        assert types[-1] is vaultfs.EventType.KEY_REFUSED
+        vault.lives.set_state(FIRST, KeyState.ACTIVE)
+        assert vault.keys.reencrypt().left == 0
+        assert answers(vault) == there
+
+
+@pytest.mark.parametrize("then", OnExpiry)
+def test_it_halts_or_turns_when_the_period_of_a_key_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: OnExpiry
+) -> None:
+    clock = Clock()
+    filled(tmp_path / "v", options=vaultfs.Options(clock=clock)).close()
+    with reopen(tmp_path / "v", options=vaultfs.Options(clock=clock), rotation=PASSPHRASE) as vault:
+        there = answers(vault)
+        vault.lives.set_period(Cryptoperiod(DAY, then))
+
+        def pass_on() -> None:
+            clock.now += DAY
+
+        after_a_step(monkeypatch, pass_on)
+        if then is OnExpiry.HALT:
+            with pytest.raises(KeyExpired):
+                vault.keys.reencrypt()
+            assert event_types(vault)[-1] is vaultfs.EventType.KEY_REFUSED
+            assert vault.engine.head.epoch == 1
+        else:
+            assert vault.keys.reencrypt().left == 0
+            assert vault.engine.head.epoch == 2
+        assert answers(vault) == there
+
+
+@pytest.mark.parametrize("value", [b"", bytes(7), bytes(11), bytes(13), bytes(39), bytes(45)])
+def test_what_is_kept_of_it_has_one_length_or_another(value: bytes) -> None:
+    with pytest.raises(FieldInvalid):
+        Renewal.decode(value)

@@ -58,6 +58,24 @@ def test_the_service_is_told_which_stanza_of_which_vault_it_is() -> None:
         HostKey("one", kms).unlock(replace(superblock, vault_id=bytes(16)))
 
 
+class Other(Kms):
+    """A service with another key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._key = AESGCM(b"k" * 32)
+
+
+def test_what_another_service_of_the_name_has_wrapped_is_passed_over() -> None:
+    one, other = HostKey("key", Kms()), HostKey("key", Other())
+    superblock = sealed(one, other)
+    assert one.unlock(superblock) == other.unlock(superblock) == ROOT
+    for failing in (superblock, sealed(other, HostKey("key", Odd(lambda: bytes(32))))):
+        with pytest.raises(KeyServiceFailed) as failed:
+            HostKey("key", Odd(lambda: b"")).unlock(failing)
+        assert failed.value.__context__ is None
+
+
 def test_another_name_is_another_recipient() -> None:
     with pytest.raises(NoRecipientMatches):
         HostKey("two", Kms()).unlock(sealed(HostKey("one", Kms())))

@@ -373,7 +373,7 @@ class TestDisks:
                 vault.keys.turn(PASSPHRASE, subjects)
             (copy,) = copies_of(vault)
             assert run(backup.main, "bundle", world.path, place / "bundle") == 0
-            confirm_keys(vault, copy)
+            confirm_keys(vault, copy, vault.engine.head.epoch)
             assert world.stores[0].epochs(vault.id) == [4]
         shutil.rmtree(world.path)
         assert run(backup.main, "restore", place / "copy", restored) == 0

@@ -14,6 +14,7 @@ from vaultfs_format.suite import DEFAULT
 from vaultfs.errors import EpochSecretMissing, StorageFailed, StorageFull, VaultError
 from vaultfs.keys.stores import DirectoryStore, put_new
 from vaultfs.testing.vfs import FaultyVfs, Operation
+from vaultfs.vfs import Vfs
 
 VAULT = os.urandom(16)
 SECRET = EpochSecret(DEFAULT, VAULT, 1, os.urandom(32))
@@ -101,6 +102,44 @@ def test_a_new_secret_is_in_every_store_or_in_none(
 def test_files_of_others_are_no_secrets(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     store.put(SECRET)
-    for name in ("secret.x", "secret.2.tmp", "3", f"secret.{'9' * 30}", "seen"):
+    for name in ("secret.x", "secret.x.tmp", "2.tmp", "3", f"secret.{'9' * 30}", "seen"):
         (tmp_path / VAULT.hex() / name).write_bytes(b"")
     assert store.epochs(VAULT) == [1]
+
+
+class Stopped(BaseException):
+    """The process has ended."""
+
+
+class Stopping(Vfs):
+    """A disk whose process ends before a file that was written has its name."""
+
+    stopping = True
+
+    def rename(self, source: Path, target: Path) -> None:
+        if self.stopping:
+            raise Stopped
+        super().rename(source, target)
+
+
+def test_what_was_never_finished_is_destroyed_with_its_secret(tmp_path: Path) -> None:
+    vfs = Stopping()
+    store, place = DirectoryStore(tmp_path, vfs), tmp_path / VAULT.hex()
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            store.put(SECRET)
+        (left,) = place.iterdir()
+        os.link(left, tmp_path / f"{left.name}.link")
+        assert bytes(SECRET.secret) in left.read_bytes()
+        assert store.epochs(VAULT) == [1]
+        with pytest.raises(EpochSecretMissing):
+            store.get(VAULT, 1)
+        store.destroy(VAULT, 1)
+        assert not [*place.iterdir()]
+        assert not any((tmp_path / f"{left.name}.link").read_bytes())
+        (tmp_path / f"{left.name}.link").unlink()
+    with pytest.raises(Stopped):
+        store.put(SECRET)
+    vfs.stopping = False
+    store.put(SECRET)
+    assert [one.name for one in place.iterdir()] == ["secret.1"]

@@ -83,8 +83,11 @@ def copies(parser: argparse.ArgumentParser) -> None:
     """Add those of `copies`."""
     add_vault(parser)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--confirm", metavar="ID", help="say that today's key bundle lies with this copy")
+    group.add_argument("--confirm", metavar="ID", help="say that the bundle lies with this copy")
     group.add_argument("--give-up", metavar="ID", help="wait for this copy no more: it will not be opened again")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="with --confirm: the key bundle, which must be of the present epoch"
+    )
 
 
 def making(parser: argparse.ArgumentParser) -> None:
