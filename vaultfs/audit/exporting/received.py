@@ -1,7 +1,6 @@
 """What a receiver has kept, line by line: messages that tell of leaves and checkpoints, among lines of anybody.
 
-Messages of syslog and lines of JSON are read. FHIR AuditEvents are not: a repository gives them out in another form
-than they came in, and to each the line of it that was kept shows nothing.
+Messages of syslog and lines of JSON are read. FHIR AuditEvents are not: a repository does not keep lines.
 """
 
 from __future__ import annotations
