@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,7 +152,7 @@ def test_a_period_beyond_the_last_date_of_a_key_ends_with_that(tmp_path: Path, r
     options = vaultfs.Options(clock=clock)
     with create(tmp_path / "v", options=options) as vault:
         record, until = put(vault), clock.now + DAY
-        acts = [
+        acts: list[Callable[[], object]] = [
             lambda: vault.lives.set_period(Cryptoperiod(2 * DAY), ref.kind),
             lambda: vault.lives.set_dates(ref, process_until=until),
         ]
