@@ -142,6 +142,7 @@ CALLS: Mapping[str, Row] = {
     "Lives.expired_signer": _KEYS,
     "Lives.check_process": _PARTS,
     "Lives.check_protect": _PARTS,
+    "Lives.check_staying": _PARTS,
     "Lives.record_passed": Row(why="KEY_STATE_PASSED for each key whose state a date has changed"),
     "Lives.record_passed_in_use": Row(why="KEY_STATE_PASSED for each key whose state a date has changed"),
     "Lives.inherit": _PARTS,

@@ -17,11 +17,12 @@ import vaultfs
 from vaultfs.audit.log import read_events
 from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
 from vaultfs.errors import Deleted, NotFound
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 Opened = vaultfs.Vault | vaultfs.Reader
 
-PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
+PASSPHRASE = _AtAnyCost(b"correct horse battery staple", Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
 MRN = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")
 OTHER = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.6", "12345")

@@ -24,6 +24,7 @@ import vaultfs.engine.paths
 from vaultfs.engine.opening import Opener
 from vaultfs.engine.paths import Layout
 from vaultfs.keys.chain import open_signing
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.vfs import Vfs
 
 SECRET = b"correct horse battery"
@@ -33,7 +34,7 @@ PATIENT = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")
 
 def unlocking() -> vaultfs.Passphrase:
     """Return the passphrase of every vault here, at the least cost."""
-    return vaultfs.Passphrase(SECRET, Argon2Cost(64, 1, 1))
+    return _AtAnyCost(SECRET, Argon2Cost(64, 1, 1))
 
 
 def secret_file(path: Path, data: bytes | bytearray) -> Path:

@@ -12,9 +12,10 @@ from vaultfs_format.stanza import Argon2Cost
 import vaultfs
 from crash.ledger import Ledger
 from crash.model import NAMESPACE, PEOPLE, Effect, content
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.vfs import Vfs, converted
 
-PASSPHRASE = vaultfs.Passphrase(b"correct horse battery staple", Argon2Cost(64, 1, 1))
+PASSPHRASE = _AtAnyCost(b"correct horse battery staple", Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal("dr-who", frozenset({"physician"}))
 OPTIONS = vaultfs.Options(sync_bound=3600.0)
 """No timer: buffered events become durable when the scenario says so."""

@@ -25,11 +25,12 @@ from vaultfs_format.suite import DEFAULT, SUITES, Suite
 from vectors.drawn import Drawn
 
 import vaultfs
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.testing.vfs import FaultyVfs
 from vaultfs.vfs import Vfs
 
 PASSPHRASE = b"correct horse battery staple"
-UNLOCK = vaultfs.Passphrase(PASSPHRASE, Argon2Cost(64, 1, 1))
+UNLOCK = _AtAnyCost(PASSPHRASE, Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal("golden")
 ONE = vaultfs.Identifier("urn:oid:2.999.1", "A-17")
 TWO = vaultfs.Identifier("urn:oid:2.999.1", "B-18")

@@ -22,6 +22,7 @@ from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from vaultfs.engine.opening import default_store
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.testing.vfs import FaultyVfs
 from vectors.world import DRAWN, PASSPHRASE
 
@@ -48,7 +49,7 @@ def _repeatable() -> Iterator[vaultfs.Options]:
 def written(suite: str = "default") -> tuple[dict[str, bytes], bytes]:
     """Return the files of a vault, and its epoch secret. That of suite 1 has a blob, too, which makes it large."""
     with TemporaryDirectory(dir=memory()) as place, _repeatable() as options:
-        path, unlock = Path(place) / "vault", vaultfs.Passphrase(PASSPHRASE, Argon2Cost(64, 1, 1))
+        path, unlock = Path(place) / "vault", _AtAnyCost(PASSPHRASE, Argon2Cost(64, 1, 1))
         policy, quick = vaultfs.PermitAll(), FaultyVfs(durable=False)
         with vaultfs.create(
             path, recipients=[unlock], policy=policy, kinds=["local.note"], suite=suite, options=options, vfs=quick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from vaultfs_format import limits
 from vaultfs_format.layout import Buffer
@@ -18,6 +18,9 @@ from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches, S
 
 MIN_PASSPHRASE = 8
 """Fewest bytes of a passphrase that a vault is created with (NIST SP 800-63B section 5.1.1.1)."""
+
+MIN_ARGON_MEMORY, MIN_ARGON_WORK = 19_456, 38_912
+"""Least memory in KiB, and least product of it and the passes, of a new stanza (OWASP Password Storage Cheat Sheet)."""
 
 
 @runtime_checkable
@@ -82,7 +85,8 @@ class Passphrase:
     secret
         The passphrase in bytes, as read from a prompt or file; no line end.
     cost
-        Cost of Argon2id for a new stanza; a stanza that exists states its own.
+        Cost of Argon2id for a new stanza, of 19 MiB and two passes at least or as much work; a stanza that exists
+        states its own.
     pbkdf2
         The same for a vault of suite fips, whose stanzas are made by PBKDF2.
     """
@@ -90,12 +94,23 @@ class Passphrase:
     secret: bytes | bytearray = field(repr=False)
     cost: Argon2Cost = field(default_factory=Argon2Cost)
     pbkdf2: Pbkdf2Cost = field(default_factory=Pbkdf2Cost)
+    _at_any_cost: ClassVar[bool] = False
 
     def stanza(self, suite: Suite, vault_id: bytes, root_key: Buffer, salt: bytes) -> Stanza:
-        """Return the stanza that lets this passphrase open `root_key`."""
+        """Return the stanza that lets this passphrase open `root_key`.
+
+        Raises
+        ------
+        ArgumentInvalid
+            The passphrase is too short, or its cost too low.
+        """
         if len(self.secret) < MIN_PASSPHRASE:
             raise ArgumentInvalid(length=len(self.secret))
         cost = self.pbkdf2 if suite is FIPS else self.cost
+        if isinstance(cost, Argon2Cost) and not self._at_any_cost:
+            memory, passes = cost.memory_kib, cost.passes
+            if memory < MIN_ARGON_MEMORY or memory * passes < MIN_ARGON_WORK:
+                raise ArgumentInvalid(memory=memory, passes=passes)
         return Stanza(cost.kind, seal_passphrase(suite, vault_id, root_key, self.secret, salt, cost).encode())
 
     def unlock(self, superblock: Superblock) -> Secret:
@@ -106,3 +121,9 @@ class Passphrase:
         NoRecipientMatches
         """
         return by_passphrase(superblock, self.secret)
+
+
+class _AtAnyCost(Passphrase):
+    """A passphrase whose cost may be as low as the format allows: for tests and measurements alone."""
+
+    _at_any_cost = True

@@ -1,8 +1,8 @@
 """Recipients under another root key: who stays, who goes, who is new, and that nobody is lost by accident.
 
 Nothing but a recipient itself, or its public key, makes its stanza. So whoever stays is given again, and proves of
-which old stanza it is: it opens it, or is the public key of its fingerprint. The new stanza is as the old one was: at
-the same cost, by the same key of a token, for the same shares.
+which old stanza it is: it opens it, or is the public key of its fingerprint. The new stanza is as the old one was: by
+the same key of a token, for the same shares, at the same cost unless the one that is given is dearer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vaultfs.keys.errors import RecipientsUnheld, SharesMissing, TokenKeyMissing
 from vaultfs.keys.escrow import Shares
 from vaultfs.keys.listing import RecipientInfo, listed
 from vaultfs.keys.publickeys import RecipientKey
-from vaultfs.keys.recipients import Passphrase, Recipient, Unlocker, sealed_for
+from vaultfs.keys.recipients import MIN_ARGON_MEMORY, Passphrase, Recipient, Unlocker, sealed_for
 from vaultfs.keys.tokens import Token
 
 Given = Recipient | Unlocker
@@ -161,8 +161,14 @@ def _as_it_was(one: Recipient, stanza: Stanza) -> Recipient:
     match one:
         case Passphrase():
             cost = stanza.passphrase().cost
-            return replace(one, cost=cost) if isinstance(cost, Argon2Cost) else replace(one, pbkdf2=cost)
+            if isinstance(cost, Argon2Cost):
+                return replace(one, cost=max(cost, one.cost, key=_dearness))
+            return replace(one, pbkdf2=max(cost, one.pbkdf2, key=lambda each: each.iterations))
         case Token():
             return replace(one, key_id=TokenStanza.decode(stanza.body).key_id)
         case _:
             return one
+
+
+def _dearness(cost: Argon2Cost) -> tuple[bool, int]:
+    return cost.memory_kib >= MIN_ARGON_MEMORY, cost.memory_kib * cost.passes

@@ -9,6 +9,7 @@ from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from vaultfs.errors import StorageFull
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.metrics import Gauge, Tally
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.quota import QuotaVfs
@@ -16,7 +17,7 @@ from vaultfs.testing.watch import Watch
 
 PLANTED = Canaries(5)
 TEXT = PLANTED.text
-SECRET = vaultfs.Passphrase(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
+SECRET = _AtAnyCost(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal(TEXT("principal"), frozenset({TEXT("role")}))
 NAME = vaultfs.Identifier(TEXT("system"), TEXT("value"))
 SPACE, KEY = TEXT("namespace"), TEXT("key").encode()

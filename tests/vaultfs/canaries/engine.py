@@ -32,7 +32,7 @@ from vaultfs.engine.control import control_intent
 from vaultfs.engine.copies import KnownCopy
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares, TokenStore
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
-from vaultfs.keys.recipients import Known
+from vaultfs.keys.recipients import Known, _AtAnyCost
 from vaultfs.metrics import Counter, Tally
 from vaultfs.storage.copies import confirm_keys, copies_of, give_up
 from vaultfs.storage.health import health
@@ -47,7 +47,7 @@ from vaultfs.testing.watch import Watch
 
 PLANTED = Canaries(2)
 TEXT = PLANTED.text
-SECRET = vaultfs.Passphrase(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
+SECRET = _AtAnyCost(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal(TEXT("principal"), frozenset({TEXT("role")}))
 NAME = vaultfs.Identifier(TEXT("system"), TEXT("value"))
 ALIAS = vaultfs.Identifier(TEXT("system2"), TEXT("value2"))

@@ -13,6 +13,7 @@ from vaultfs_format.stanza import Argon2Cost
 import vaultfs
 from tests.vaultfs.support import files_of, flipped
 from vaultfs.audit.log import read_events
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.metrics import Counter, Tally
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
@@ -20,7 +21,7 @@ from vaultfs.testing.watch import Watch
 
 PLANTED = Canaries(4)
 TEXT = PLANTED.text
-SECRET = vaultfs.Passphrase(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
+SECRET = _AtAnyCost(TEXT("passphrase").encode(), Argon2Cost(64, 1, 1))
 WRITER = vaultfs.Principal(TEXT("writer"))
 WHO = vaultfs.Principal(TEXT("reader"), frozenset({TEXT("role")}))
 NAME = vaultfs.Identifier(TEXT("system"), TEXT("value"))

@@ -16,12 +16,13 @@ from vaultfs_format.stanza import Argon2Cost
 from vaultfs_tools import audit, backup, dump, fsck, import_, keys, rescue
 
 import vaultfs
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.migrate.importer import Importer, ImportOptions
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.watch import Watch
 
 PLANTED = Canaries(1)
-SECRET = vaultfs.Passphrase(PLANTED.text("passphrase").encode(), Argon2Cost(64, 1, 1))
+SECRET = _AtAnyCost(PLANTED.text("passphrase").encode(), Argon2Cost(64, 1, 1))
 WHO = vaultfs.Principal(PLANTED.text("principal"), frozenset({PLANTED.text("role")}))
 PATIENT = vaultfs.Identifier(PLANTED.text("system"), PLANTED.text("value"))
 OTHER = vaultfs.Identifier(PLANTED.text("system2"), PLANTED.text("value"))

@@ -14,6 +14,7 @@ from tests.vaultfs import softhsm
 from tests.vaultfs.keys.support import Kms
 from vaultfs.errors import MacMismatch, VaultError
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Token, Unlocker
+from vaultfs.keys.recipients import _AtAnyCost
 
 VAULT, ROOT = os.urandom(16), os.urandom(32)
 
@@ -22,7 +23,7 @@ def recipients(suite: Suite = DEFAULT) -> list[Passphrase | PrivateKey | Escrow 
     token = softhsm.new_token()
     escrow = Escrow.draw([(2, 3), (1, 1)], iteration_exponent=0)
     return [
-        Passphrase(b"a passphrase", Argon2Cost(8, 1, 1)),
+        _AtAnyCost(b"a passphrase", Argon2Cost(8, 1, 1)),
         PrivateKey.generate(suite=suite.name),
         escrow,
         HostKey("key", Kms()),
@@ -64,7 +65,7 @@ def test_every_changed_byte_of_every_stanza_is_refused(suite: Suite, step: int) 
 
 
 def test_who_is_not_concerned_refuses_it_by_the_mac() -> None:
-    first, second = Passphrase(b"the first one", Argon2Cost(8, 1, 1)), PrivateKey.generate()
+    first, second = _AtAnyCost(b"the first one", Argon2Cost(8, 1, 1)), PrivateKey.generate()
     stanzas = [one.stanza(DEFAULT, VAULT, ROOT, os.urandom(32)) for one in (first, second)]
     data = Superblock(DEFAULT, VAULT, 1, stanzas, ()).encode(ROOT)
     at = HEADER.size + ITEM.size

@@ -10,8 +10,9 @@ from vaultfs_format.suite import DEFAULT
 
 from tests.vaultfs import softhsm
 from tests.vaultfs.keys.support import ROOT, VAULT
-from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Recipient
+from vaultfs.keys import Escrow, HostKey, PrivateKey, Recipient
 from vaultfs.keys.listing import listed
+from vaultfs.keys.recipients import _AtAnyCost
 
 
 class _Service:
@@ -29,7 +30,7 @@ _KEY = PrivateKey.generate()
 @pytest.mark.parametrize(
     ("recipient", "kind", "names"),
     [
-        (Passphrase(b"a passphrase", Argon2Cost(64, 1, 1)), StanzaType.PASSPHRASE, {"memory_kib", "passes", "lanes"}),
+        (_AtAnyCost(b"a passphrase", Argon2Cost(64, 1, 1)), StanzaType.PASSPHRASE, {"memory_kib", "passes", "lanes"}),
         (_KEY, StanzaType.PUBLIC_KEY, {"fingerprint"}),
         (_ESCROW, StanzaType.ESCROW, {"identifier", "group_threshold", "groups"}),
         (HostKey("kms/records", _Service()), StanzaType.HOST, {"name"}),

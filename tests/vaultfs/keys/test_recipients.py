@@ -12,11 +12,11 @@ from vaultfs_format.suite import DEFAULT, Suite
 from vaultfs_format.superblock import Superblock
 
 from vaultfs.errors import ArgumentInvalid, LimitExceeded, NoRecipientMatches
-from vaultfs.keys.recipients import MIN_PASSPHRASE, Passphrase, sealed_for
+from vaultfs.keys.recipients import MIN_ARGON_MEMORY, MIN_ARGON_WORK, MIN_PASSPHRASE, Passphrase, _AtAnyCost, sealed_for
 
 CHEAP = Argon2Cost(64, 1, 1)
 VAULT, ROOT = os.urandom(16), os.urandom(32)
-ONE, TWO = Passphrase(b"first passphrase", CHEAP), Passphrase(b"second passphrase", Argon2Cost(128, 2, 2))
+ONE, TWO = _AtAnyCost(b"first passphrase", CHEAP), _AtAnyCost(b"second passphrase", Argon2Cost(128, 2, 2))
 
 
 def _superblock(*stanzas: Stanza) -> Superblock:
@@ -46,9 +46,9 @@ def test_a_wrong_passphrase_opens_nothing() -> None:
 
 
 def test_a_short_passphrase_is_refused_for_a_new_vault() -> None:
-    _stanza(Passphrase(b"x" * MIN_PASSPHRASE, CHEAP))
+    _stanza(_AtAnyCost(b"x" * MIN_PASSPHRASE, CHEAP))
     with pytest.raises(ArgumentInvalid) as caught:
-        _stanza(Passphrase(b"x" * (MIN_PASSPHRASE - 1), CHEAP))
+        _stanza(_AtAnyCost(b"x" * (MIN_PASSPHRASE - 1), CHEAP))
     assert caught.value.facts == {"length": MIN_PASSPHRASE - 1}
 
 
@@ -83,3 +83,16 @@ def test_a_recipient_that_cannot_open_its_own_stanza_is_refused() -> None:
 def test_a_stanza_that_no_vault_can_hold_is_refused() -> None:
     with pytest.raises(LimitExceeded):
         sealed_for(_Made(limits.MAX_STANZA + 1, ROOT), DEFAULT, VAULT, ROOT)
+
+
+@pytest.mark.parametrize(
+    "cost", [Argon2Cost(8, 1, 1), Argon2Cost(MIN_ARGON_MEMORY - 8, 9, 1), Argon2Cost(38_911, 1, 1)]
+)
+def test_a_cost_that_is_too_low_makes_no_stanza(cost: Argon2Cost) -> None:
+    with pytest.raises(ArgumentInvalid):
+        _stanza(Passphrase(b"long enough", cost))
+
+
+def test_the_lowest_costs_that_make_a_stanza() -> None:
+    for cost in (Argon2Cost(MIN_ARGON_MEMORY, 2, 1), Argon2Cost(MIN_ARGON_WORK, 1, 1)):
+        assert _stanza(Passphrase(b"long enough", cost)).passphrase().cost == cost

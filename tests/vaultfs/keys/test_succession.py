@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from vaultfs_format import limits
@@ -22,7 +23,8 @@ from vaultfs.engine.heads import read_superblock
 from vaultfs.errors import ArgumentInvalid, MacMismatch, NoRecipientMatches, NotFound
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Recipient, Shares, Token, Unlocker
 from vaultfs.keys.errors import PinWrong, RecipientsUnheld
-from vaultfs.keys.recipients import Known
+from vaultfs.keys.listing import RecipientInfo
+from vaultfs.keys.recipients import MIN_ARGON_MEMORY, Known, _AtAnyCost
 from vaultfs.keys.succession import Changes, Given, succession
 
 KEY, OTHER_KEY = PrivateKey.generate(), PrivateKey.generate()
@@ -50,7 +52,7 @@ def token() -> tuple[Recipient, Given, Unlocker]:
 
 
 def passphrase() -> tuple[Recipient, Given, Unlocker]:
-    one = Passphrase(b"another passphrase", CHEAP)
+    one = _AtAnyCost(b"another passphrase", CHEAP)
     return one, one, one
 
 
@@ -174,12 +176,27 @@ def test_a_recipient_that_was_given_twice_stays_once(opened: Open) -> None:
     assert len(after) == 2
 
 
-def test_one_passphrase_stands_for_all_of_its_stanzas_each_at_its_own_cost(opened: Open) -> None:
-    dear = Passphrase(PASSPHRASE.secret, Argon2Cost(128, 2, 1))
+def costs(found: list[RecipientInfo]) -> list[tuple[object, object]]:
+    return [(one.about["memory_kib"], one.about["passes"]) for one in found]
+
+
+def test_one_passphrase_stands_for_all_of_its_stanzas_each_at_its_own_cost_or_a_dearer_one(opened: Open) -> None:
+    dear = _AtAnyCost(PASSPHRASE.secret, Argon2Cost(128, 2, 1))
     vault = opened(recipients=[PASSPHRASE, dear])
     before = [one.about for one in vault.keys.recipients()]
-    after, _ = vault.keys.rekey(unlock=Passphrase(PASSPHRASE.secret))
+    after, _ = vault.keys.rekey(unlock=PASSPHRASE)
     assert [one.about for one in after] == before
+    after, _ = vault.keys.rekey(unlock=replace(PASSPHRASE, cost=Argon2Cost(100, 2, 1)))
+    assert costs(after) == [(100, 2), (128, 2)]
+    after, _ = vault.keys.rekey(unlock=Passphrase(PASSPHRASE.secret, Argon2Cost(MIN_ARGON_MEMORY, 2, 1)))
+    assert costs(after) == [(MIN_ARGON_MEMORY, 2)] * 2
+
+
+def test_a_cost_that_is_dear_by_its_passes_alone_gives_way() -> None:
+    many = _AtAnyCost(PASSPHRASE.secret, Argon2Cost(5_000, 8, 1))
+    least = Passphrase(PASSPHRASE.secret, Argon2Cost(MIN_ARGON_MEMORY, 2, 1))
+    made = succession(sealed(many), many.unlock(sealed(many)), b"K" * 32, Changes(least))
+    assert costs([one for one, _ in made.renewed]) == [(MIN_ARGON_MEMORY, 2)]
 
 
 def test_a_passphrase_of_suite_fips_keeps_its_cost() -> None:
