@@ -80,6 +80,9 @@ class Sealable(NamedTuple):
     chunks: list[bytes]
     commitments: list[bytes]
 
+    def __repr__(self) -> str:
+        return "<Sealable>"
+
 
 NOTHING = Sealable([], [])
 

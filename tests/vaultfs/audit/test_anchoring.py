@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ from vaultfs_tools.witnessing.keys import policy_of
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, create, events_of, put, read_only, reopen
 from vaultfs.audit.anchoring import CheckpointAnchor, CheckpointDirectory, check, cosign, join
-from vaultfs.audit.errors import LogPrunedBefore, LogStillNeeded
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView, origin_of, prove
 from vaultfs.audit.witnesses import CallbackWitness
@@ -250,47 +248,6 @@ class TestGoingBack:
                 with pytest.raises(LogDiverged):
                     cosign(vault, witnesses, policy_of(other.keys), [hosts.kept])
             assert hosts.kept.read(origin_of(vault.id)) == kept
-
-
-class TestPruned:
-    """A log that was pruned, and a witness that has seen less of it."""
-
-    def test_a_log_that_was_pruned_beyond_what_was_witnessed_is_refused_and_not_called_older(
-        self, hosts: Hosts
-    ) -> None:
-        with reopen(hosts.path) as vault:
-            known = hosts.keeper.log(origin_of(vault.id)).head.size
-            put(vault)
-            vault.settle()
-            with pytest.raises(LogStillNeeded):
-                _prune(vault, keep_from=known)
-            first = _prune(vault)
-            with pytest.raises(LogPrunedBefore):
-                hosts.cosign(vault)
-        for make in (reopen, read_only):
-            with pytest.raises(LogPrunedBefore) as told:
-                make(hosts.path, anchors=[hosts.word])
-            assert told.value.facts == {"size": known, "first": first}
-        other = Keeper.create(hosts.place / "two" / "another", "witness.example")
-        with reopen(hosts.path) as vault:
-            other.add_log(LogView(vault).keys)
-            cosign(vault, [CallbackWitness(other.answer)], policy_of(other.keys), [hosts.kept])
-        reopen(hosts.path, anchors=[CheckpointAnchor(hosts.kept.read, policy_of(other.keys))]).close()
-
-    def test_one_that_was_pruned_as_far_as_the_witness_has_come_goes_on(self, hosts: Hosts) -> None:
-        with reopen(hosts.path) as vault:
-            put(vault)
-            hosts.cosign(vault)
-            assert _prune(vault, keep_from=hosts.keeper.log(origin_of(vault.id)).head.size) > 0
-        for _ in range(2):
-            with reopen(hosts.path, anchors=[hosts.word]) as vault:
-                put(vault)
-                hosts.cosign(vault)
-
-
-def _prune(vault: vaultfs.Vault, keep_from: int | None = None) -> int:
-    """Prune all that can be; return the first leaf that is kept."""
-    return vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0), keep_from=keep_from).first
 
 
 class TestAnchor:
