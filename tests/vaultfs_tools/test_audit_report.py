@@ -139,4 +139,4 @@ def test_a_time_that_no_calendar_has_is_a_number() -> None:
 def test_a_report_of_the_library_has_the_forms_of_the_command(tmp_path: Path) -> None:
     with create(tmp_path / "v") as vault:
         found = report(vault, 0, 1 << 62)
-    assert json.loads(as_json(found))["events"] == found.events == 3
+    assert json.loads(as_json(found))["events"] == found.events == 4

@@ -432,7 +432,7 @@ class TestNothingIsHalfDone:
     def test_shares_stay_if_nothing_can_tell_whether_they_are_in_force(
         self, run: Run, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        opened = failing_open(FaultyVfs(), *Operation, error=errno.EIO, number=20, lasting=True)
+        opened = failing_open(FaultyVfs(), *Operation, error=errno.EIO, number=24, lasting=True)
         with monkeypatch.context() as patched:
             patched.setattr(vaultfs, "open", opened)
             assert failed(run, "escrow", "split", path, tmp_path / "out", "--group", "1/1") == 9020

@@ -20,6 +20,7 @@ from vaultfs_tools.keyless.files import VaultFiles
 import vaultfs
 from tests.vaultfs.migrate.support import MRN, ndjson, observation, patient
 from tests.vaultfs_tools import vaults
+from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.migrate.importer import Importer
 from vaultfs.testing.canary import Canaries
 from vaultfs.testing.watch import Watch
@@ -287,7 +288,7 @@ def test_special_files_do_not_hang_it(run: Run, vault: Path, tmp_path: Path) -> 
 
 def test_nothing_of_a_patient_is_in_names_or_in_what_it_says(tmp_path: Path) -> None:
     planted = Canaries(77)
-    secret = vaultfs.Passphrase(planted.text("passphrase").encode(), vaults.unlocking().cost)
+    secret = _AtAnyCost(planted.text("passphrase").encode(), vaults.unlocking().cost)
     who = vaultfs.Identifier(planted.text("system"), planted.text("value"))
     with vaultfs.create(
         tmp_path / "v", recipients=[secret], policy=vaultfs.PermitAll()

@@ -20,7 +20,7 @@ from vaultfs_format.tlog.keys import VerifierKey
 import vaultfs
 from tests.vaultfs.engine.years import kept_apart
 from tests.vaultfs.support import PASSPHRASE, WHO, create, put, reopen
-from vaultfs.audit import view
+from vaultfs.audit import moving, view
 from vaultfs.audit.accounting import Accounting, account
 from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
@@ -278,7 +278,8 @@ class _Meanwhile:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> None:
         self.acts, self.left, self.reads = acts, list(acts), 0
-        monkeypatch.setattr(view, "leaves", self)
+        for module in (view, moving):
+            monkeypatch.setattr(module, "leaves", self)
 
     def __call__(self, *args: Any) -> Iterator[Leaf]:
         self.reads += 1

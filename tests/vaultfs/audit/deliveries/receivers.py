@@ -87,9 +87,9 @@ ruleset(name="all") {{
         """End it, if it runs."""
         self.stop()
 
-    def wait_for(self, lines: int) -> None:
-        """Return when it has written so many lines."""
-        end = time.monotonic() + _PATIENCE
+    def wait_for(self, lines: int, patience: float = _PATIENCE) -> None:
+        """Return when it has written so many lines, or after so many seconds."""
+        end = time.monotonic() + patience
         while len(self.lines()) < lines and time.monotonic() < end:
             time.sleep(0.02)
 
