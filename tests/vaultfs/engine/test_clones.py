@@ -18,6 +18,7 @@ from tests.vaultfs.engine.children import child
 from tests.vaultfs.engine.sealings import Sealings
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, delete, put, read_only, reopen, session
 from vaultfs.keys import PrivateKey
+from vaultfs.keys.recipients import _AtAnyCost
 
 FUTURE = """
 def future(vault, txn):
@@ -40,7 +41,6 @@ import hashlib, shutil, warnings
 from tests.vaultfs.engine.sealings import record
 from tests.vaultfs.support import OTHER, PASSPHRASE
 from vaultfs import processes
-from vaultfs.keys.recipients import _AtAnyCost
 warnings.simplefilter("ignore")
 
 def kept(root):

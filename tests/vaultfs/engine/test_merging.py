@@ -73,7 +73,7 @@ def test_a_daily_feed_keeps_few_segments_and_changes_no_answer(opened: Open) -> 
     assert fsck.main([str(vault.path)]) == 0
 
 
-@pytest.mark.parametrize("stride", [8, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_a_merging_that_is_cut_short_anywhere_is_finished_or_forgotten(
     opened: Open, tmp_path: Path, stride: int
 ) -> None:

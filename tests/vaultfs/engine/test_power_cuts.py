@@ -58,7 +58,7 @@ def test_what_a_killed_process_left_in_the_cache_alone_is_secured(
     _kill(life, in_memory, [moment for moment in moments(life)[:-1] if life.vfs.log[moment - 1].kind is kind][::9])
 
 
-@pytest.mark.parametrize("step", [2, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_journal_whose_process_died_as_it_began_is_built_on_safely(
     life: Recording, in_memory: Path, number: int, step: int
@@ -85,7 +85,7 @@ def test_cuts_anywhere_in_a_turn_leave_the_old_epoch_or_the_new_one(life: Record
     assert len(sweep.seen) > 60
 
 
-@pytest.mark.parametrize("step", [19, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.long)])
 def test_cuts_anywhere_in_a_turn_keep_the_tables_that_a_copy_needs(in_memory: Path, step: int) -> None:
     """Segments have been merged since the copy was made; it is given up at the end. Every change in a long run."""
     root = in_memory / "recorded"
@@ -97,13 +97,13 @@ def test_cuts_anywhere_in_a_turn_keep_the_tables_that_a_copy_needs(in_memory: Pa
     assert len(sweep.seen) > 20
 
 
-@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [23, pytest.param(1, marks=pytest.mark.long)])
 def test_a_process_may_be_killed_in_the_middle_of_a_turn(life: Recording, in_memory: Path, step: int) -> None:
     """After every change in a long run."""
     _kill(life, in_memory, [moment for moment in moments(life) if moment in turning(life)][::step])
 
 
-@pytest.mark.parametrize("step", [31, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("step", [61, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_cuts_while_everything_is_sealed_anew_keep_all_of_it(in_memory: Path, step: int) -> None:
     """Every change in a long run."""
     recording = recorded(in_memory, play=reencryption)
@@ -122,7 +122,7 @@ def test_cuts_while_the_log_is_pruned_leave_it_as_it_was_or_pruned(in_memory: Pa
     assert len(sweep.seen) > 6
 
 
-@pytest.mark.parametrize("step", [300, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("step", [500, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_a_process_may_be_killed_while_everything_is_sealed_anew(in_memory: Path, step: int) -> None:
     recording = recorded(in_memory, play=reencryption)
     for number in moments(recording)[:-1][::step]:
