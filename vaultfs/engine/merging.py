@@ -140,9 +140,14 @@ class Merger:
                             found.append((directory / name, journal, alone and journal.file.lock()))
             for path, journal, abandoned in found:
                 until = None if seconds is None else time.monotonic() + seconds / len(found)
-                if self._merge(journal, merged, until, abandoned=abandoned) and abandoned:
-                    vfs.unlink(path)
-                    merged.removed += 1
+                try:
+                    done = self._merge(journal, merged, until, abandoned=abandoned)
+                except FieldInvalid:
+                    merged.kept += 1  # nothing tells where to go on
+                else:
+                    if done and abandoned:
+                        vfs.unlink(path)
+                        merged.removed += 1
         return merged
 
     def _opened(self, path: Path, merged: Merged, *, removable: bool) -> JournalFile | None:
@@ -216,6 +221,8 @@ class Merger:
             if done and abandoned:  # while somebody writes, the end is unfinished at any time
                 journal.check_tail(journal.durable)
         except (VaultDamaged, FormatError, NotAuthentic, StorageFailed):
+            if self._engine.poisoned:  # it is the vault's own disk that fails
+                raise
             good = False
             merged.kept += 1
         if batch.chunks:

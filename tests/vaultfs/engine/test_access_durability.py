@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.vaultfs.support import (
     put,
     read_only,
 )
+from vaultfs.engine.reader import Reader
 from vaultfs.errors import StorageFailed, StorageFull, VaultError, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation, When
 from vaultfs.vfs import File
@@ -94,6 +96,29 @@ def test_a_log_that_cannot_be_made_durable_ends_all_reading(vault: vaultfs.Vault
     reader.close()
 
 
+@pytest.mark.parametrize("reader", [False, True])
+def test_where_no_thread_can_be_begun_what_was_read_is_durable_at_once(
+    vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch, *, reader: bool
+) -> None:
+    """There may be as many as there can be, or the interpreter ends."""
+    record = put(vault)
+    vault.settle()
+    with ExitStack() as stack:
+        opened = stack.enter_context(read_only(vault.path)) if reader else vault
+        s = opened.session(WHO, "TREAT")
+
+        def none_left(_: threading.Thread) -> None:
+            raise RuntimeError
+
+        time.sleep(2 * vaultfs.Options().sync_bound)  # until nothing is waited for any more
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+        assert s.get(record).data == b"data"
+        journal = opened._log._journal if isinstance(opened, Reader) else opened.engine.writer().journal
+        assert journal is not None
+        assert journal.durable == journal.last_group
+        monkeypatch.undo()
+
+
 def test_two_reads_whose_sync_fails_are_both_kept_back(vault: vaultfs.Vault) -> None:
     """The system tells of a failed sync once: the next one would seem to have made both durable."""
     record, begun, go_on = put(vault), threading.Event(), threading.Event()
@@ -115,7 +140,7 @@ def test_two_reads_whose_sync_fails_are_both_kept_back(vault: vaultfs.Vault) -> 
                     raise StorageFailed(errno=errno.EIO)
                 sync()
 
-            file.sync = failing  # type: ignore[method-assign]
+            file.sync = failing  # type: ignore[method-assign] # of this file alone
             return file
 
     vfs = Failing()

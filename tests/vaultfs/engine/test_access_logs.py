@@ -38,7 +38,10 @@ from tests.vaultfs.support import (
     reopen,
 )
 from vaultfs import EventType
+from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_leaves
+from vaultfs.engine.control import control_intent
+from vaultfs.engine.merging import NAMESPACE
 from vaultfs.engine.opening import Opener
 from vaultfs.errors import Closed, StorageFailed, StorageReadOnly, VaultMissing, WriterPoisoned
 from vaultfs.vfs import File, Vfs
@@ -411,6 +414,20 @@ def test_a_log_that_another_account_keeps_to_itself_stops_nothing(opened: Open, 
     with reopen(path, vfs=Other()) as again:
         assert again.merge_access_logs().kept == 1
         again.settle()
+
+
+def test_a_mark_that_is_none_keeps_the_log_and_stops_nothing(opened: Open) -> None:
+    vault = opened()
+    record = put(vault)
+    with read_only(vault.path) as reader:
+        get(reader, record)
+        (log,) = logs(vault.path / "journal")
+        events = sealable(vault.engine.suite, [])
+        vault.commit(control_intent(vault.engine, NAMESPACE, bytes.fromhex(log.stem), bytes(8), 0, events))
+        assert vault.merge_access_logs().kept == 1
+    vault.close()
+    assert get(opened(), record) == b"data"
+    assert log.exists()
 
 
 def test_merging_needs_an_open_vault(opened: Open) -> None:

@@ -157,7 +157,7 @@ class TestCommit:
                 real.release()
 
             def _is_owned(self) -> bool:
-                return bool(real._is_owned())  # type: ignore[attr-defined]
+                return bool(real._is_owned())  # type: ignore[attr-defined] # as the engine asks
 
             def __enter__(self) -> bool:
                 return self.acquire()
