@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from vaultfs_tools import audit
 
+import vaultfs
 from tests.vaultfs.support import MRN, WHO, put, reopen
 from tests.vaultfs_tools.vaults import Run, keys_file
+
+
+def pruned(path: Path) -> tuple[vaultfs.SubjectId, int]:
+    """Prune the log of a vault as far as can be; return the subject, and which leaf is the first then."""
+    with reopen(path) as vault:
+        with vault.session(WHO, "TREAT") as session:
+            (subject,) = session.subjects(MRN)
+        return subject, vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
 
 
 class TestPrune:
@@ -53,10 +62,7 @@ class TestPrune:
     def test_an_accounting_of_disclosures_and_its_proof_say_so_too(
         self, run_audit: Run, logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with reopen(logged) as vault:
-            with vault.session(WHO, "TREAT") as session:
-                (subject,) = session.subjects(MRN)
-            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+        subject, first = pruned(logged)
         keys, out, words = (
             keys_file(run_audit, logged, tmp_path),
             tmp_path / "proof",
@@ -79,10 +85,7 @@ class TestPrune:
     def test_an_accounting_says_from_when_on_it_is_complete(
         self, run_audit: Run, logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with reopen(logged) as vault:
-            with vault.session(WHO, "TREAT") as session:
-                (subject,) = session.subjects(MRN)
-            first = vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).first
+        subject, first = pruned(logged)
         code, shown = run_audit("accounting", logged, bytes(subject).hex())
         assert (code, shown["first"]) == (0, first)
         given = f"--passphrase-file={tmp_path / 'passphrase'}"

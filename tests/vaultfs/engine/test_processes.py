@@ -202,9 +202,8 @@ say("ready")
             assert one.end() == ""
 
 
-INTERRUPTED = """
-import itertools, signal
-options = vaultfs.Options(settle_bytes=40_000)
+INTERRUPTIBLE = """
+import signal
 armed = False
 def interrupt(*_):
     global armed
@@ -212,6 +211,12 @@ def interrupt(*_):
         armed = False
         raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, interrupt)
+"""
+"""Once it is armed, a program is interrupted by the next alarm."""
+
+INTERRUPTED = """
+import itertools
+options = vaultfs.Options(settle_bytes=40_000)
 vault = reopen(path, options=options)
 known = {}
 def attempt(number):
@@ -246,15 +251,8 @@ say("end")
 
 
 INTERRUPTED_AMONG_OTHERS = """
-import signal, threading
+import threading
 from vaultfs_format.events.vault import VaultOpened
-armed = False
-def interrupt(*_):
-    global armed
-    if armed:
-        armed = False
-        raise KeyboardInterrupt
-signal.signal(signal.SIGALRM, interrupt)
 def attempt(record):
     global armed
     try:
@@ -298,7 +296,7 @@ class TestInterrupts:
         vault = opened()
         path = vault.path
         vault.close()
-        with child(INTERRUPTED_AMONG_OTHERS, path, 4, interrupted=True) as one:
+        with child(INTERRUPTIBLE + INTERRUPTED_AMONG_OTHERS, path, 4, interrupted=True) as one:
             assert one.hear(60) == "trials"
             one.end()
 
@@ -307,7 +305,7 @@ class TestInterrupts:
         vault = opened()
         path = vault.path
         vault.close()
-        with child(INTERRUPTED, path, 6, interrupted=True) as one:
+        with child(INTERRUPTIBLE + INTERRUPTED, path, 6, interrupted=True) as one:
             known: dict[int, str] = {}
             while (line := one.hear()) != "end":
                 number, what = line.split()
