@@ -1,10 +1,11 @@
 """Syslog over TLS (RFC 5425): each batch on a connection of its own, which both sides close in order.
 
 RFC 5425 has no acknowledgement. What a receiver was sent counts as taken when it has answered our close_notify with its
-own, as section 4.4 asks it to, and then has ended the connection with all bytes acknowledged and without a reset. A
-close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies unread. A Linux peer
-resets a connection that it ends with bytes unread. Waiting for the answer also reads the session tickets of the
-receiver: unread, they would make our system reset the connection, and receivers lose what they had not read yet.
+own, as section 4.4 asks it to, and then has ended the connection, without a word more, with all bytes acknowledged and
+without a reset. A close_notify alone proves nothing: a receiver that is stopped sends one by itself, whatever lies
+unread. A Linux peer resets a connection that it ends with bytes unread. Waiting for the answer also reads the session
+tickets of the receiver: unread, they would make our system reset the connection, and receivers lose what they had not
+read yet.
 
 Some receivers never answer, rsyslog with GnuTLS among them, and only end the connection. Where the host says that its
 receiver is one of these, such an end alone counts.
@@ -250,10 +251,16 @@ class _Secured:
                 self._receive(end)
 
     def ended(self, end: _Deadline) -> None:
-        """Return when the peer has ended the connection, too."""
+        """Return when the peer has ended the connection, too, and said no more.
+
+        Raises
+        ------
+        ConnectionError
+            It has said something since.
+        """
         self._plain.settimeout(end.left())
-        while self._plain.recv(_PIECE):
-            self._plain.settimeout(end.left())
+        if self._incoming.pending or self._plain.recv(1):
+            raise ConnectionError
 
     def _flush(self, end: _Deadline) -> None:
         self._plain.settimeout(end.left())

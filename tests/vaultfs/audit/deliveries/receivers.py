@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import select
 import shutil
 import socket
@@ -24,18 +25,24 @@ HOST = "127.0.0.1"
 DRIVERS = ("gtls", "ossl")
 _MODULES = Path("/usr/lib")
 _PATIENCE = 60.0
+_FIRST = b"<110>1 - - receiver - FIRST -\n"
+"""Comes by UDP, so that the file is open before any connection is closed."""
 
 
-def free_port() -> int:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """Return a port that nobody listens to."""
-    with socket.socket() as one:
+    with socket.socket(type=kind) as one:
         one.bind((HOST, 0))
         port: int = one.getsockname()[1]
         return port
 
 
 class Rsyslog:
-    """An rsyslog that takes RFC 5425 from clients with a certificate, and writes each message on a line as it came."""
+    """An rsyslog that takes RFC 5425 from clients with a certificate, and writes each message on a line as it came.
+
+    By OpenSSL, versions of before 2026 close the descriptor of a connection twice (rsyslog pull request 6375): a file
+    that another thread opens in between is lost, with all messages that are for it.
+    """
 
     def __init__(self, place: Path, driver: str, authority: Authority, server: Pair, permitted: str) -> None:
         if shutil.which("rsyslogd") is None or not list(_MODULES.glob(f"*/rsyslog/lmnsd_{driver}.so")):
@@ -45,6 +52,7 @@ class Rsyslog:
         """Whether it answers close_notify: by GnuTLS it only ends the connection."""
         place.mkdir()
         self.port = free_port()
+        self._first = free_port(socket.SOCK_DGRAM)
         self.output = place / "received.log"
         self._process: subprocess.Popen[bytes] | None = None
         (place / "rsyslog.conf").write_text(
@@ -55,7 +63,9 @@ global(workDirectory="{place}" maxMessageSize="64k"
        defaultNetstreamDriverKeyFile="{server.key}")
 module(load="imtcp" streamDriver.name="{driver}" streamDriver.mode="1" streamDriver.authMode="x509/name"
        permittedPeer=["{permitted}"])
+module(load="imudp")
 template(name="raw" type="string" string="%rawmsg%\\n")
+input(type="imudp" port="{self._first}" address="{HOST}" ruleset="all")
 input(type="imtcp" port="{self.port}" address="{HOST}" ruleset="all")
 ruleset(name="all") {{
     action(type="omfile" file="{self.output}" template="raw" asyncWriting="off" ioBufferSize="64k")
@@ -69,12 +79,13 @@ ruleset(name="all") {{
         with (self._place / "own.log").open("ab") as own:
             self._process = subprocess.Popen(words, cwd=self._place, stdout=own, stderr=own, close_fds=True)
         end = time.monotonic() + _PATIENCE
-        while True:
-            with suppress(OSError), socket.create_connection((HOST, self.port), 1):
-                return
-            assert self._process.poll() is None, (self._place / "own.log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        before = self._written().count(_FIRST)
+        with socket.socket(type=socket.SOCK_DGRAM) as first:
+            while self._written().count(_FIRST) == before or not _is_listened_to(self.port):
+                first.sendto(_FIRST.rstrip(), (HOST, self._first))
+                assert self._process.poll() is None, (self._place / "own.log").read_text()
+                assert time.monotonic() < end
+                time.sleep(0.02)
 
     def stop(self, *, kill: bool = False) -> None:
         """End it: in order, so that it writes what it has, or at once."""
@@ -87,15 +98,23 @@ ruleset(name="all") {{
         """End it, if it runs."""
         self.stop()
 
-    def wait_for(self, lines: int, patience: float = _PATIENCE) -> None:
-        """Return when it has written so many lines, or after so many seconds."""
-        end = time.monotonic() + patience
+    def wait_for(self, lines: int) -> None:
+        """Return when it has written so many lines, or after a minute."""
+        end = time.monotonic() + _PATIENCE
         while len(self.lines()) < lines and time.monotonic() < end:
             time.sleep(0.02)
 
     def lines(self) -> list[bytes]:
-        """Return what it has written so far."""
+        """Return what it has written so far of what was sent to it."""
+        return [line for line in self._written() if line != _FIRST]
+
+    def _written(self) -> list[bytes]:
         return self.output.read_bytes().splitlines(keepends=True) if self.output.exists() else []
+
+
+def _is_listened_to(port: int) -> bool:
+    """Return whether a port is listened to, without connecting to it."""
+    return re.search(rf":{port:04X} 00000000:0000 0A ", Path("/proc/net/tcp").read_text()) is not None
 
 
 class Proxy:
@@ -195,6 +214,20 @@ def talking(pair: Pair, received: list[bytes]) -> Callable[[socket.socket], None
                 received.append(data)
             secured.sendall(b"bye")
             secured.unwrap()
+
+    return act
+
+
+def rambling(pair: Pair, rest: bytes) -> Callable[[socket.socket], None]:
+    """Return what answers that nothing follows, and then sends the rest all the same."""
+
+    def act(one: socket.socket) -> None:
+        with _agreed(pair, one) as secured:
+            while secured.recv(1 << 14):
+                pass
+            plain = secured.unwrap()
+            plain.sendall(rest)
+            plain.close()
 
     return act
 

@@ -24,6 +24,7 @@ from tests.vaultfs.audit.deliveries.receivers import (
     Rsyslog,
     free_port,
     leaving,
+    rambling,
     seeded_cuts,
     server,
     silent_server,
@@ -185,6 +186,13 @@ class TestWithoutPeer:
         act = leaving(site.server, 100_000, version)
         with server(act) as port, pytest.raises(ReceiverLost):
             replace(sink, port=port).send([MESSAGES[0] + b"x" * 1000] * 100)
+
+    def test_a_receiver_that_says_more_after_its_answer_has_taken_nothing(self, site: Site) -> None:
+        """Such an end is not in order: an rsyslog that confuses its files has written messages into the connection."""
+        with server(rambling(site.server, MESSAGES[0])) as port, pytest.raises(ReceiverLost):
+            SyslogSink(HOST, site.credentials, port, PATIENCE).send(MESSAGES)
+        with server(rambling(site.server, b"")) as port:
+            SyslogSink(HOST, site.credentials, port, PATIENCE).send(MESSAGES)
 
     @pytest.mark.parametrize("late", ["connect", "send", "close"])
     def test_no_time_is_too_slow(self, site: Site, late: str) -> None:
