@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from vaultfs_format.head import Head
 from vaultfs_format.limits import MAX_NUMBER
 
+from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.leaves import Leaf, leaves
 from vaultfs.engine.mirrors import DAMAGE
 from vaultfs.errors import VaultDamaged, VaultMissing
 
-MOVED = (*DAMAGE, VaultMissing)
-"""What reading by a head may raise when the segments that it names were merged into others."""
+MOVED = (*DAMAGE, VaultMissing, LogPrunedBefore)
+"""What reading by a head may raise when the segments that it names were merged into others, or pruned."""
 
 
 def leaves_between(engine: Engine, head: Head, journals: Sequence[LiveJournal], first: int, end: int) -> Iterator[Leaf]:
@@ -32,6 +33,8 @@ def leaves_between(engine: Engine, head: Head, journals: Sequence[LiveJournal], 
     ------
     CommitmentMismatch, VaultDamaged
         As `leaves` does; the latter for leaves that are missing, too.
+    LogPrunedBefore
+        The next leaf was pruned meanwhile.
     """
     index, stop = first, MAX_NUMBER  # of this head it is to be seen if there is more than there should be
     while True:
@@ -43,6 +46,8 @@ def leaves_between(engine: Engine, head: Head, journals: Sequence[LiveJournal], 
             if engine.head is head:
                 raise
             head, journals, stop = engine.head, (), end
+            if index < head.first_leaf:
+                raise LogPrunedBefore(size=index, first=head.first_leaf) from None
         else:
             return
 

@@ -29,7 +29,7 @@ from tests.vaultfs.support import events_of, get, put, reopen, session
 from tests.vaultfs_format.textbook import Logged, heads_of, root_of, rows_of
 from vaultfs.audit.accounting import account
 from vaultfs.audit.checking import Checking
-from vaultfs.audit.errors import LogStillNeeded, LogTooYoung
+from vaultfs.audit.errors import LogPrunedBefore, LogStillNeeded, LogTooYoung
 from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import check_log, verify
@@ -227,6 +227,18 @@ def test_who_came_after_the_pruning_and_who_is_not_known_are_accounted_for_too(s
     for one in (vaultfs.SubjectId(b"x" * 16), surrogate(site.vault, PATIENTS[0])):
         found = account(site.vault, one)
         found.proof.verify(LogView(site.vault).keys)
+
+
+def test_who_reads_what_is_pruned_meanwhile_is_told_so(site: Site) -> None:
+    view, reading = LogView(site.vault), read_leaves(site.vault)
+    assert next(reading).index == 0
+    with kept_apart():  # else what is left is merged with what goes
+        done = site.prune()
+    for left in (view.leaves(), reading):
+        with pytest.raises(LogPrunedBefore) as told:
+            list(left)
+        assert told.value.facts["first"] == done.first
+    assert [leaf.index for leaf in view.leaves(done.first)] == list(range(done.first, view.size - 1))
 
 
 # Refusals.
