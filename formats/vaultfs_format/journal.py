@@ -162,8 +162,8 @@ class JournalHeader:
     def _check(self) -> None:
         require(self.epoch > 0 and self.generation > 0, Structure.JOURNAL_HEADER, 5)
         if self.role == JournalRole.READER:
-            alone = self.predecessor == NO_JOURNAL and self.first_leaf == 0
-            require(alone and self.first_number == self.last_number == 0, Structure.JOURNAL_HEADER, 8)
+            none = self.first_number == self.last_number == self.first_leaf == 0
+            require(none, Structure.JOURNAL_HEADER, 8)
         else:
             require(0 < self.first_number <= self.last_number, Structure.JOURNAL_HEADER, 4)
         if self.predecessor == NO_JOURNAL:

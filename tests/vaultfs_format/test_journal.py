@@ -168,7 +168,7 @@ def test_a_broken_rule_of_a_header_is_named(changes: dict[str, Any], rule: int) 
         ({"first_number": 1}, 8),
         ({"last_number": 1}, 8),
         ({"first_leaf": 1}, 8),
-        ({"predecessor": b"x" * 16, "predecessor_end": 4096}, 8),
+        ({"predecessor": b"x" * 16, "predecessor_end": 4097}, 7),
         ({"predecessor_chain": b"x" * 32}, 6),
     ],
 )

@@ -247,9 +247,9 @@ def journal_header(name: str = "journal", **changes: Any) -> JournalHeader:
 JOURNAL_KEY = seeded("journal key", 32)
 
 
-def access_header(name: str = "access", journal_key: bytes = JOURNAL_KEY) -> JournalHeader:
+def access_header(name: str = "access", journal_key: bytes = JOURNAL_KEY, **changes: Any) -> JournalHeader:
     """Return the header of an access journal; what was drawn to seal its key is kept."""
-    blank = journal_header(name, role=JournalRole.READER, first_number=0, last_number=0)
+    blank = journal_header(name, role=JournalRole.READER, first_number=0, last_number=0, **changes)
     sealed = DRAWN.get(
         f"sealed key of {name} {journal_key.hex()[:8]}",
         lambda: seal_access(blank, INBOX_PUBLIC.value, journal_key).sealed_key,

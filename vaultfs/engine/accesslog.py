@@ -82,6 +82,8 @@ class AccessLog:
         self._commit = 0
         self._left: list[JournalFile] = []
         """Journals that are written to no more, and may not be durable."""
+        self._before = (NO_JOURNAL, 0, 0, bytes(32))
+        """Id of the journal that was written to last, the number of its last group, its end, and its chain value."""
         self._failed = self._closed = False
         self._timer: threading.Timer | None = None
         try:
@@ -100,10 +102,7 @@ class AccessLog:
             head.vault_id,
             os.urandom(16),
             os.urandom(32),
-            NO_JOURNAL,
-            0,
-            0,
-            bytes(32),
+            *self._before,
             head.generation,
             head.incarnation,
             0,
@@ -196,8 +195,10 @@ class AccessLog:
 
     def _leave(self) -> None:
         """Write no more to the present journal. Call under `_lock`."""
-        if self._journal is not None:
-            self._left.append(self._journal)
+        journal = self._journal
+        if journal is not None:
+            self._left.append(journal)
+            self._before = journal.header.journal_id, journal.last_group, journal.end, journal.chain
             self._journal = None
 
     def _end_left(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from vaultfs_format import limits
@@ -92,6 +93,40 @@ class _Batch:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An access journal of the vault.
+
+    Parameters
+    ----------
+    abandoned
+        Whether nobody writes to it any more: it is this program's now.
+    """
+
+    path: Path
+    journal: JournalFile
+    abandoned: bool
+
+    @property
+    def id(self) -> bytes:
+        """Id of the journal."""
+        return self.journal.header.journal_id
+
+    @property
+    def before(self) -> bytes:
+        """Id of the journal that its reader wrote to before."""
+        return self.journal.header.predecessor
+
+
+class _Done(Enum):
+    """How far merging has come with a journal."""
+
+    PARTLY = 0
+    SO_FAR = 1
+    """All is merged that can be: it is damaged, or somebody writes to it."""
+    WITH = 2
+
+
 class Merger:
     """Merges access journals. Call under the engine's lock.
 
@@ -128,27 +163,31 @@ class Merger:
         StorageFailed, StorageFull, CommitUnknown
         """
         merged = Merged()
-        vfs = self._engine.vfs
         with ExitStack() as stack:
-            found: list[tuple[Path, JournalFile, bool]] = []
-            with path_lock(directory, exclusive=True, wait=_PATIENCE) as alone:
-                for name in vfs.names(directory):
-                    if name.endswith(SUFFIX):
-                        journal = self._opened(directory / name, merged, removable=alone)
-                        if journal is not None:
-                            stack.callback(journal.close)
-                            found.append((directory / name, journal, alone and journal.file.lock()))
-            for path, journal, abandoned in found:
+            found = self._found(directory, stack, merged)
+            ends = {one.before: one.journal.header.predecessor_group for one in found}
+            done: dict[bytes, _Done] = {}
+            for one in _in_order(found):
                 until = None if seconds is None else time.monotonic() + seconds / len(found)
-                try:
-                    done = self._merge(journal, merged, until, abandoned=abandoned)
-                except FieldInvalid:
-                    merged.kept += 1  # nothing tells where to go on
-                else:
-                    if done and abandoned:
-                        vfs.unlink(path)
-                        merged.removed += 1
+                before = done.get(one.before, _Done.WITH)
+                now = before if before is _Done.PARTLY else self._merge(one, ends.get(one.id, 0), until, merged)
+                if before is now is _Done.WITH:  # it says how far the one before should go, as long as that one is here
+                    self._engine.vfs.unlink(one.path)
+                    merged.removed += 1
+                done[one.id] = now
         return merged
+
+    def _found(self, directory: Path, stack: ExitStack, merged: Merged) -> list[_Found]:
+        """Return the access journals of this vault in a directory, which the stack closes."""
+        found = []
+        with path_lock(directory, exclusive=True, wait=_PATIENCE) as alone:
+            for name in self._engine.vfs.names(directory):
+                if name.endswith(SUFFIX):
+                    journal = self._opened(directory / name, merged, removable=alone)
+                    if journal is not None:
+                        stack.callback(journal.close)
+                        found.append(_Found(directory / name, journal, alone and journal.file.lock()))
+        return found
 
     def _opened(self, path: Path, merged: Merged, *, removable: bool) -> JournalFile | None:
         """Return a journal of this vault, None for what is none or cannot be read."""
@@ -190,21 +229,25 @@ class Merger:
             raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
         return open_access(header, self._inbox, self._engine.chain.access_key)
 
-    def _merge(self, journal: JournalFile, merged: Merged, until: float | None, *, abandoned: bool) -> bool:
-        """Merge what a journal has beyond its mark; return whether all was merged, and good to its end.
+    def _merge(self, found: _Found, last: int, until: float | None, merged: Merged) -> _Done:
+        """Merge what a journal has beyond its mark.
 
         Its end is where it was at the beginning: its reader may write to it as fast as it is read.
+
+        Parameters
+        ----------
+        last
+            Number of the group that its reader wrote last before it went on in another journal; 0 if it has not.
         """
-        key = journal.header.journal_id
-        state = self._states.read(NAMESPACE, key)
-        mark, version = _marked(state.value), state.version
-        good = done = True
+        try:
+            mark, version = self._mark(found.id)
+        except FieldInvalid:  # nothing tells where to go on
+            merged.kept += 1
+            return _Done.SO_FAR
+        key, journal, abandoned = found.id, found.journal, found.abandoned
+        done = _Done.WITH if abandoned else _Done.SO_FAR
         batch = _Batch(mark)
-        place = self._places.pop(key, None)
-        if place is not None and place[0] == mark[0]:
-            journal.go_on(place)
-        elif mark[0]:
-            journal.go_on((*mark, mark[0], False))
+        self._go_on(journal, mark)
         try:
             for scanned in journal.scan(stop=journal.file.size()):
                 for chunk, commitments in self._events(journal, scanned):
@@ -216,20 +259,42 @@ class Merger:
                     version = self._write(key, version, batch, merged)
                     batch = _Batch(batch.mark)
                 if batch.chunks and until is not None and time.monotonic() >= until:
-                    done = False
+                    done = _Done.PARTLY
                     break
-            if done and abandoned:  # while somebody writes, the end is unfinished at any time
-                journal.check_tail(journal.durable)
+            if done is _Done.WITH:  # while somebody writes, the end is unfinished at any time
+                journal.check_tail(max(journal.durable, last))
+            else:
+                self._places[key] = journal.place()
         except (VaultDamaged, FormatError, NotAuthentic, StorageFailed):
             if self._engine.poisoned:  # it is the vault's own disk that fails
                 raise
-            good = False
+            done = _Done.SO_FAR
             merged.kept += 1
         if batch.chunks:
             self._write(key, version, batch, merged)
-        if good and not (done and abandoned):
-            self._places[key] = journal.place()
-        return good and done
+        return done
+
+    def _mark(self, key: bytes) -> tuple[tuple[int, int, bytes], int]:
+        """Return the last group of a journal that was merged, as in `_MARK`, and the version of the control state.
+
+        Raises
+        ------
+        FieldInvalid
+        """
+        state = self._states.read(NAMESPACE, key)
+        if state.value is None:
+            return (0, HEADER_SIZE, b""), state.version
+        if len(state.value) != _MARK.size:
+            raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
+        return _MARK.unpack(state.value), state.version
+
+    def _go_on(self, journal: JournalFile, mark: tuple[int, int, bytes]) -> None:
+        """Scan a journal from its mark on, or from where it was left if that is known of the same mark."""
+        place = self._places.pop(journal.header.journal_id, None)
+        if place is not None and place[0] == mark[0]:
+            journal.go_on(place)
+        elif mark[0]:
+            journal.go_on((*mark, mark[0], False))
 
     def _events(self, journal: JournalFile, scanned: Scanned) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield the events of a group as they were written, with their commitments, which its entries must state."""
@@ -265,16 +330,11 @@ class Merger:
         return version + 1
 
 
-def _marked(value: bytes | None) -> tuple[int, int, bytes]:
-    """Return the last group of a journal that was merged, from a control state.
-
-    Raises
-    ------
-    FieldInvalid
-    """
-    if value is None:
-        return 0, HEADER_SIZE, b""
-    if len(value) != _MARK.size:
-        raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
-    number, end, chain = _MARK.unpack(value)
-    return number, end, chain
+def _in_order(found: Sequence[_Found]) -> Iterator[_Found]:
+    """Yield journals, each behind the one that its reader wrote to before."""
+    left = list(found)
+    while left:
+        ids = {one.id for one in left}
+        ready = [one for one in left if one.before not in ids] or left  # no reader makes a circle
+        yield from ready
+        left = [one for one in left if one not in ready]

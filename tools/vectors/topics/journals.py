@@ -154,6 +154,16 @@ def header_cases() -> list[Case]:
         data=access,
         **given,
     )
+    before = world.ACCESS.journal_id
+    later = world.access_header("later", predecessor=before, predecessor_end=5000, predecessor_group=2)
+    topic.good(
+        "access-after-another",
+        "The header of an access journal in which a reader goes on that has written two groups to another.",
+        "access-header",
+        "JNL-7 JNL-8",
+        data=later.encode(access_keys(later, world.JOURNAL_KEY, world.ACCESS_KEY)),
+        **given,
+    )
     short = world.access_header("short", world.JOURNAL_KEY[:31])
     topic.bad(
         "access-key-of-31",
@@ -250,10 +260,10 @@ def _bad_headers(topic: Topic, data: bytes) -> None:
     )
     sealed: dict[str, Any] = {**reader, "sealed_key": bytes(40)}
     bad(
-        "reader-with-predecessor",
-        "An access journal with a predecessor.",
-        8,
-        made(**sealed, predecessor=before, predecessor_end=4096),
+        "group-of-no-predecessor-of-a-reader",
+        "An access journal with the number of a last group, and no predecessor.",
+        6,
+        made(**sealed, predecessor_group=1),
     )
     bad(
         "reader-with-numbers",
