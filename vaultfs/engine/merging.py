@@ -118,13 +118,15 @@ class _Found:
         return self.journal.header.predecessor
 
 
-class _Done(Enum):
+class _State(Enum):
     """How far merging has come with a journal."""
 
-    PARTLY = 0
-    SO_FAR = 1
-    """All is merged that can be: it is damaged, or somebody writes to it."""
-    WITH = 2
+    PARTIAL = 0
+    """The time was over."""
+    MERGED = 1
+    """All is merged that can be, and the journal stays: it is damaged, or somebody writes to it."""
+    FINISHED = 2
+    """Nobody needs it any more."""
 
 
 class Merger:
@@ -166,15 +168,15 @@ class Merger:
         with ExitStack() as stack:
             found = self._found(directory, stack, merged)
             ends = {one.before: one.journal.header.predecessor_group for one in found}
-            done: dict[bytes, _Done] = {}
+            states: dict[bytes, _State] = {}
             for one in _in_order(found):
                 until = None if seconds is None else time.monotonic() + seconds / len(found)
-                before = done.get(one.before, _Done.WITH)
-                now = before if before is _Done.PARTLY else self._merge(one, ends.get(one.id, 0), until, merged)
-                if before is now is _Done.WITH:  # it says how far the one before should go, as long as that one is here
+                before = states.get(one.before, _State.FINISHED)
+                state = before if before is _State.PARTIAL else self._merge(one, ends.get(one.id, 0), until, merged)
+                if before is state is _State.FINISHED:  # it says how far the one before goes, as long as that stays
                     self._engine.vfs.unlink(one.path)
                     merged.removed += 1
-                done[one.id] = now
+                states[one.id] = state
         return merged
 
     def _found(self, directory: Path, stack: ExitStack, merged: Merged) -> list[_Found]:
@@ -229,7 +231,7 @@ class Merger:
             raise FieldInvalid(structure=Structure.JOURNAL_HEADER)
         return open_access(header, self._inbox, self._engine.chain.access_key)
 
-    def _merge(self, found: _Found, last: int, until: float | None, merged: Merged) -> _Done:
+    def _merge(self, found: _Found, last: int, until: float | None, merged: Merged) -> _State:
         """Merge what a journal has beyond its mark.
 
         Its end is where it was at the beginning: its reader may write to it as fast as it is read.
@@ -243,9 +245,9 @@ class Merger:
             mark, version = self._mark(found.id)
         except FieldInvalid:  # nothing tells where to go on
             merged.kept += 1
-            return _Done.SO_FAR
+            return _State.MERGED
         key, journal, abandoned = found.id, found.journal, found.abandoned
-        done = _Done.WITH if abandoned else _Done.SO_FAR
+        reached = _State.FINISHED if abandoned else _State.MERGED
         batch = _Batch(mark)
         self._go_on(journal, mark)
         try:
@@ -259,20 +261,20 @@ class Merger:
                     version = self._write(key, version, batch, merged)
                     batch = _Batch(batch.mark)
                 if batch.chunks and until is not None and time.monotonic() >= until:
-                    done = _Done.PARTLY
+                    reached = _State.PARTIAL
                     break
-            if done is _Done.WITH:  # while somebody writes, the end is unfinished at any time
+            if reached is _State.FINISHED:  # while somebody writes, the end is unfinished at any time
                 journal.check_tail(max(journal.durable, last))
             else:
                 self._places[key] = journal.place()
         except (VaultDamaged, FormatError, NotAuthentic, StorageFailed):
             if self._engine.poisoned:  # it is the vault's own disk that fails
                 raise
-            done = _Done.SO_FAR
+            reached = _State.MERGED
             merged.kept += 1
         if batch.chunks:
             self._write(key, version, batch, merged)
-        return done
+        return reached
 
     def _mark(self, key: bytes) -> tuple[tuple[int, int, bytes], int]:
         """Return the last group of a journal that was merged, as in `_MARK`, and the version of the control state.
