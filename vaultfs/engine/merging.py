@@ -337,6 +337,6 @@ def _in_order(found: Sequence[_Found]) -> Iterator[_Found]:
     left = list(found)
     while left:
         ids = {one.id for one in left}
-        ready = [one for one in left if one.before not in ids] or left  # no reader makes a circle
-        yield from ready
-        left = [one for one in left if one not in ready]
+        ready = [one for one in left if one.before not in ids]
+        yield from ready or left  # no reader makes a circle
+        left = [one for one in left if ready and one.before in ids]
