@@ -20,7 +20,7 @@ from vaultfs_format.segment import SUPERBLOCK_SIZE
 from vaultfs.audit.events import subjects_in
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.catalogue import Listed, listed
-from vaultfs.engine.compaction import Merged
+from vaultfs.engine.compaction import MERGE_LIMIT, Merged
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.harvest import Harvest, opened
 from vaultfs.engine.index import PLACE
@@ -221,13 +221,16 @@ def write_blobs(
     Returns
     -------
     bool
-        Whether the file itself became the segment: it does unless others still write to it, or most of it is void.
+        Whether the file itself became the segment: it does unless others still write to it, or too much of it is void:
+        more than half, or anything at all of one that will be merged.
     """
     found = [(listed(row), harvest) for harvest in harvests for row in harvest.catalogue.blobs.get(segment_id, ())]
+    found.sort(key=lambda one: one[0].body_offset)
     years = span([frame for frame, _ in found])
     live = sum(frame.body_length for frame, _ in found)
     end = max(frame.body_offset + frame.body_length for frame, _ in found)
-    in_place = not busy and 2 * live >= end - SUPERBLOCK_SIZE
+    void = end - SUPERBLOCK_SIZE - live
+    in_place = not busy and (void == 0 or (end >= MERGE_LIMIT and void <= live))
     frames: list[_Frame] = []
     size = 0
     part = open_part(engine.vfs, engine.layout, segment_id, writable=True)

@@ -41,30 +41,42 @@ UNREADABLE = (*DAMAGE, Unsupported)
 
 
 class _Source(NamedTuple):
-    """A segment that is taken in: its row, its footer, what slices cover of it, and the keys of its frames."""
+    """A segment that is taken in: its footer, its frames in directory order, and its clear audit entries."""
 
-    row: SegmentRow
     footer: SegmentFooter
-    data: memoryview
-    keys: list[bytes]
+    frames: list[Placed]
+    audit: bytes
 
     def __repr__(self) -> str:
         return "<_Source>"
 
-    def frames(self) -> list[Placed]:
-        """Return the frames, in directory order."""
-        footer = self.footer
-        directory = bytes(self.data[footer.directory_offset : footer.directory_offset + footer.directory_length])
-        placed = []
-        for row, key in zip(split_rows(directory, footer.frames), self.keys, strict=True):
-            at, length = body_span(row)
-            placed.append(Placed(row, self.data[at : at + length], key))
-        return placed
+    @classmethod
+    def read(cls, segment: SealedSegment, keys: Iterable[bytes]) -> _Source:
+        """Read a segment whole.
 
-    @property
-    def audit(self) -> bytes:
-        """The clear audit entries."""
-        return bytes(self.data[self.footer.audit_offset : self.footer.leaves_offset])
+        Parameters
+        ----------
+        keys
+            Those of its frames, as many as there are.
+        """
+        footer = segment.footer
+        data = memoryview(segment.read(0, footer.leaves_offset))
+        directory = bytes(data[footer.directory_offset : footer.directory_offset + footer.directory_length])
+        frames = []
+        for row, key in zip(split_rows(directory, footer.frames), keys, strict=True):
+            at, length = body_span(row)
+            frames.append(Placed(row, data[at : at + length], key))
+        return cls(footer, frames, bytes(data[footer.audit_offset :]))
+
+    def is_dense(self) -> bool:
+        """Whether bodies follow each other in the order of their rows without a gap: those of blobs need not."""
+        following = SUPERBLOCK_SIZE
+        for frame in self.frames:
+            at, length = body_span(frame.row)
+            if at != following:
+                return False
+            following += length
+        return following == self.footer.directory_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,8 @@ class Merged:
 def merge_small(engine: Engine, rows: Iterable[SegmentRow]) -> Iterator[Merged]:
     """Merge what there is to merge among the segments of a coming head; yield each merging when it is written.
 
-    A segment that cannot be read whole is left out, and noted as damaged.
+    A segment that cannot be read whole is left out, and noted as damaged. One of blobs that lie in another order than
+    their rows, or have gaps between them, is left out as well: its places would not move all by as much.
 
     Raises
     ------
@@ -170,17 +183,19 @@ class _Candidates:
         return self._first_leaves[row]
 
     def source(self, row: SegmentRow) -> _Source | None:
-        """Return a segment, read whole as it was written; None if it cannot be."""
+        """Return a segment, read whole as it was written; None if it cannot be, or cannot be merged."""
         engine = self._engine
         try:
             with closing(open_signed(engine, row)) as segment:
-                footer = segment.footer
-                data = segment.read(0, footer.leaves_offset)
-            table = read_table(engine.vfs, engine.layout, engine.chain, row)
-            return _Source(row, footer, memoryview(data), list(table.keys()))
+                table = read_table(engine.vfs, engine.layout, engine.chain, row)
+                source = _Source.read(segment, table.keys_of(row.frames))
         except UNREADABLE:
             self._leave(row)
             return None
+        if not source.is_dense():
+            self.drop([row])
+            return None
+        return source
 
     def _leave(self, row: SegmentRow) -> None:
         self.drop([row])
@@ -203,7 +218,7 @@ def open_signed(engine: Engine, row: SegmentRow) -> SealedSegment:
 
 def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Source]) -> Merged:
     """Write one segment with all that is in `rows`; the bodies and the frame rows of each stay together."""
-    frames = [frame for source in sources for frame in source.frames()]
+    frames = [frame for source in sources for frame in source.frames]
     first = rows[0]
     years = (min(row.first_year for row in rows), max(row.last_year for row in rows))
     audit = b"".join([source.audit for source in sources])
@@ -211,8 +226,7 @@ def _merged(engine: Engine, rows: Sequence[SegmentRow], sources: Sequence[_Sourc
     shifts, position = [], 0
     for source in sources:
         row_offset, _, body_offset = written.slots[position]
-        old_row, old_body = source.footer.directory_offset, body_span(source.frames()[0].row)[0]
-        shifts.append((row_offset - old_row, body_offset - old_body, position))
+        shifts.append((row_offset - source.footer.directory_offset, body_offset - SUPERBLOCK_SIZE, position))
         position += source.footer.frames
     return Merged(written.row, rows, shifts)
 

@@ -23,7 +23,7 @@ from vaultfs.engine.environments import Mode
 from vaultfs.engine.facts import Holding
 from vaultfs.errors import IndexDamaged, StorageFailed, StorageFull, StorageReadOnly, VaultError
 
-SCHEMA = 4
+SCHEMA = 5
 
 _SYSTEM = (lmdb.LockError, lmdb.MemoryError, lmdb.ReadersFullError, lmdb.TlsFullError)
 """Errors that tell of the process and its surroundings, and nothing of the pages."""

@@ -23,7 +23,9 @@ from tests.vaultfs.support import MRN, answers, crashed, get, index_content, put
 from vaultfs.audit import view as views
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
+from vaultfs.engine import carrying
 from vaultfs.engine.compaction import FAN
+from vaultfs.engine.compare import index_differences
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.starting import MAX_LIVE_JOURNALS
 from vaultfs.errors import VaultDamaged, VaultError
@@ -130,6 +132,46 @@ def test_a_source_that_could_not_be_removed_is_removed_when_the_vault_is_opened(
     vault = opened(fresh=True)
     assert {path.stem for path in _segments(vault)} == {row.segment_id.hex() for row in vault.engine.head.segments}
     assert said.keys() <= answers(vault).keys()
+
+
+def _put_across(vault: vaultfs.Vault, number: int) -> dict[vaultfs.RecordId, bytes]:
+    """Store large records whose commits come in another order than their bodies, often after a void; settle."""
+    one, two, three = (vaultfs.Identifier("urn:oid:2.999", f"{number} {letter}") for letter in "abc")
+    data = [os.urandom(length) for length in (70_000, 80_000, 90_000)]
+    with session(vault) as s:
+        lost, late, early = s.transaction(), s.transaction(), s.transaction()
+        if number % 3:
+            lost.put(os.urandom(100_000), kind="Binary", subject=one)
+        first = late.put(data[0], kind="Binary", subject=two)
+        second = early.put(data[1], kind="Binary", subject=three)
+        early.commit()
+        lost.rollback()
+        third = late.put(data[2], kind="Binary", subject=two)
+        late.commit()
+    vault.settle()
+    return dict(zip((first, second, third), data, strict=True))
+
+
+def _blobs(vault: vaultfs.Vault) -> int:
+    return sum(row.frame_class is FrameClass.BLOB for row in vault.engine.head.segments)
+
+
+@pytest.mark.parametrize("before", [0, FAN])
+def test_large_records_are_read_after_merging_though_their_commits_came_in_another_order(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """So do those of segments as SEG-26 lets others write them, in any order and with gaps: nobody merges these."""
+    vault = opened(vfs=FaultyVfs(durable=False))
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "MERGE_LIMIT", 0)
+        data = [_put_across(vault, number) for number in range(before)]
+    assert _blobs(vault) == before
+    data += [_put_across(vault, number) for number in range(before, before + FAN + 1)]
+    assert _blobs(vault) == before + 2
+    for record, expected in [item for part in data for item in part.items()]:
+        assert get(vault, record) == expected
+    assert index_differences(vault.engine, tmp_path / "other") == {}
+    assert before or vault.space().bodies < 1.1 * sum(len(one) for part in data for one in part.values())
 
 
 @pytest.mark.parametrize("frame_class", ["RECORD", "AUDIT"])
