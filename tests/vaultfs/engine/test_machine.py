@@ -19,6 +19,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 import vaultfs
 from tests.vaultfs.support import crashed, create, index_content, memory, reopen, session
 from vaultfs.audit.log import read_leaves
+from vaultfs.engine.compaction import FAN
 from vaultfs.errors import Deleted, NotFound, SubjectAmbiguous, TransactionConflict
 from vaultfs.testing import strategies
 from vaultfs.testing.vfs import FaultyVfs
@@ -28,6 +29,7 @@ KINDS = ["Observation", "Condition", "Binary"]
 
 sizes = strategies.sizes()
 dates = st.one_of(st.none(), strategies.clinical_dates(min_value=datetime(1950, 1, 1), max_value=datetime(2032, 1, 1)))
+DAYS = st.sampled_from([1, 1, 1, FAN])
 names = st.one_of(st.none(), st.sampled_from(NAMES))
 
 
@@ -205,6 +207,32 @@ class VaultMachine(RuleBasedStateMachine):
             txn.put(bytes(1_200_000), kind="Binary", subject=name)
             txn.put(b"small", kind="Binary", subject=name)
             txn.rollback()
+
+    @rule(target=records, turns=st.permutations(range(3)), lost=st.booleans(), settled=st.booleans(), days=DAYS)
+    def put_at_once(self, turns: list[int], lost: bool, settled: bool, days: int) -> MultipleResults[vaultfs.RecordId]:
+        """Put large records in transactions that are open together and end in turns; settle after each day of it."""
+        made: list[vaultfs.RecordId] = []
+        for _ in range(days):
+            with session(self.vault) as s:
+                open_ones = [s.transaction() for _ in turns]
+                contents = [os.urandom(66_000 + 16 * turn) for turn in turns]
+                ids = [
+                    txn.put(content, kind="Binary", subject=None)
+                    for txn, content in zip(open_ones, contents, strict=True)
+                ]
+                for turn in turns:
+                    if lost and turn == 0:
+                        open_ones[turn].rollback()
+                        continue
+                    open_ones[turn].commit()
+                    self.lines[ids[turn]] = Line({1: Version(contents[turn], "Binary", vaultfs.NOBODY, None)}, 1)
+                    made.append(ids[turn])
+                    if settled:
+                        self.vault.settle()
+            self.vault.settle()
+        for record in made:
+            self.get(record)
+        return multiple(*made)
 
     # Bad days.
 
