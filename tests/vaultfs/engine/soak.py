@@ -22,6 +22,7 @@ from vaultfs_format.events.records import RecordRead
 import vaultfs
 from tests.vaultfs.engine.children import Child
 from tests.vaultfs.support import MRN, events, get, put, reopen, session
+from vaultfs.engine.compare import frame_errors, index_differences
 from vaultfs.errors import Deleted
 
 READER = """
@@ -65,7 +66,7 @@ with open(board, "rb") as feed:
 
 def content(number: int) -> bytes:
     """Return what record `number` holds: now and then a large one."""
-    return hashlib.shake_256(b"%d" % number).digest(90_000 if number % 17 == 0 else 400 + number % 50)
+    return hashlib.shake_256(b"%d" % number).digest(70_000 + number % 50 if number % 7 == 0 else 400 + number % 50)
 
 
 Act = Callable[[vaultfs.Vault, random.Random], None]
@@ -136,7 +137,12 @@ class Soak:
     def _write(self, vault: vaultfs.Vault, chance: random.Random) -> None:
         with self._lock:
             number = self._number = self._number + 1
-        record = put(vault, content(number), subject=MRN if number % 2 else None)
+        with session(vault) as s:
+            given_up = s.transaction()
+            if number % 5 == 0:
+                given_up.put(bytes(66_000), kind="Binary", subject=None)
+            record = put(vault, content(number), subject=MRN if number % 2 else None)
+            given_up.rollback()
         self._announce(b"put", number, record)
         with self._lock:
             self._alive.append(record)
@@ -223,5 +229,7 @@ class Soak:
                 )
             self.accesses = sum(self.got.values()) + sum(self.loose.values())
             assert not list((self.path / "journal").glob("*.vacc"))
+            assert index_differences(vault.engine, self.work / "other") == {}
+            assert list(frame_errors(vault.engine, lambda _: None)) == []
             used = vault.engine.index.used()
             assert self.largest <= max(64_000_000, 8 * used), "the index has grown"
