@@ -24,7 +24,7 @@ _UNREADABLE = (*DAMAGE, StorageReadOnly, Unsupported, VaultMissing)
 
 
 def sweep(engine: Engine) -> int:
-    """Remove unfinished files under ``segments`` and their copies; return how many. Call before anything is written.
+    """Remove unfinished files under ``segments`` and their copies; return how many. Call under the lock.
 
     A segment that the head does not name is litter if it was written under this head, whose journals still hold its
     frames, if a segment that the head names has taken its frames in, or if it is a part of the log that was pruned; any
@@ -41,7 +41,8 @@ class _Sweeping:
         self._named = {layout.segment(row) for row in engine.head.segments}
         self._tables = {layout.key_table(row) for row in engine.head.segments}
         self._ids = {row.segment_id.hex() for row in engine.head.segments}
-        self._parts = {layout.part(segment_id) for live in engine.live for segment_id in live.parts}
+        parts = engine.parts.open_ids().union(*(live.parts for live in engine.live))
+        self._parts = {layout.part(segment_id) for segment_id in parts}
         self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
         self._removed = 0
 

@@ -180,6 +180,11 @@ class PartFiles:
                 self._parts.pop(segment_id).close()
             return idle, set(self._parts)
 
+    def open_ids(self) -> set[bytes]:
+        """Return the ids of the files that transactions write to, or may still name in a group."""
+        with self._lock:
+            return set(self._parts)
+
     def close(self) -> None:
         """Close all part files, and begin no other."""
         with self._lock:

@@ -6,20 +6,49 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vaultfs_tools import fsck
 
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.test_concurrency import at_once
-from tests.vaultfs.support import MRN, OTHER, get, put, session
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, get, put, session
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 ROOT = Path(__file__).parents[3]
 MIB = 1024 * 1024
+
+
+def _disposed(vault: vaultfs.Vault) -> None:
+    """Dispose of a patient who is nobody's business otherwise."""
+    with session(vault) as s:
+        info = s.info(put(vault, os.urandom(200_000), subject=vaultfs.Identifier("urn:oid:2.999", "gone")))
+    assert vault.keys.turn(PASSPHRASE, [info.subject]).frames
+
+
+def _pruned(vault: vaultfs.Vault) -> None:
+    """Remove all of the log that can go."""
+    vault.settle()
+    assert vault.maintenance.prune_log(datetime.now(UTC), minimum_age=timedelta(0)).leaves
+
+
+ACTS: dict[str, Callable[[vaultfs.Vault], object]] = {
+    "settling": lambda vault: vault.settle(),
+    "turn": lambda vault: vault.keys.turn(PASSPHRASE),
+    "new signer": lambda vault: vault.keys.turn(PASSPHRASE, new_signer=True),
+    "rekeying": lambda vault: vault.keys.rekey(unlock=PASSPHRASE),
+    "disposal": _disposed,
+    "re-encryption": lambda vault: vault.keys.reencrypt(),
+    "rebuilding": lambda vault: vault.rebuild_index(),
+    "maintenance": lambda vault: vault.maintenance.run(0),
+    "mirroring": lambda vault: vault.maintenance.mirror_segments(on=True),
+    "pruning": _pruned,
+}
 
 
 class TestSteadiness:
@@ -98,6 +127,33 @@ class TestSteadiness:
             assert get(vault, record) == data
         assert not list(vault.path.rglob("*.part"))
         assert vault.space().bodies < sum(map(len, expected.values())) + MIB
+
+    @pytest.mark.parametrize("act", ACTS)
+    def test_a_transaction_may_be_open_while_the_vault_is_cared_for(self, opened: Open, act: str) -> None:
+        """What it has put is there once it commits, before and after reopening, large and small, and so is the rest."""
+        vault = opened()
+        data = {put(vault, one): one for one in (os.urandom(300), os.urandom(100_000), os.urandom(2 * MIB))}
+        early = [os.urandom(3 * MIB), os.urandom(70_000), b"small"]
+        with session(vault) as s:
+            txn = s.transaction()
+            ids = [txn.put(one, kind="Binary", subject=subject) for one in early for subject in (MRN, OTHER, None)]
+            expected = [one for one in early for _ in range(3)]
+            ACTS[act](vault)
+            late = os.urandom(1 * MIB)
+            data[txn.put(late, kind="Binary", subject=MRN)] = late
+            txn.commit()
+            data |= dict(zip(ids, expected, strict=True))
+        for _ in range(2):
+            for record, content in data.items():
+                assert get(vault, record) == content
+            vault.settle()
+        vault = opened(fresh=True)
+        vault.rebuild_index()
+        for record, content in data.items():
+            assert get(vault, record) == content
+        assert not list(vault.path.rglob("*.part"))
+        vault.close()
+        assert fsck.main([str(vault.path)]) == 0
 
     def test_a_transaction_with_a_blob_may_roll_back_after_settling(self, vault: vaultfs.Vault) -> None:
         with session(vault) as s:
