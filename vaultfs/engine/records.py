@@ -155,16 +155,10 @@ def read_record(engine: View, located: Located) -> Record:
     return Record(info_of(engine, located), data, before, content.read(end, end + entry.after))
 
 
-def relocate(engine: View, located: Located) -> Located:
-    """Return a version where it lies now: settling moves frames."""
-    try:
-        return stored_version(engine, located.number, located.entry.version)
-    except NotFound:
-        raise IndexDamaged from None
-
-
 class RecordFile(io.RawIOBase):
     """A record as a read-only, seekable binary file. Only the frames that are read are opened.
+
+    Reading raises `NotFound` once the record was disposed of.
 
     Parameters
     ----------
@@ -218,8 +212,8 @@ class RecordFile(io.RawIOBase):
         start = self._located.entry.before + self._position
         try:
             self._content.read_into(start, view)
-        except (IndexDamaged, FormatError, NotAuthentic):  # another index may number the files otherwise
-            self._located = relocate(self._engine, self._located)
+        except (IndexDamaged, FormatError, NotAuthentic):  # frames have moved, or another index numbers the files
+            self._located = stored_version(self._engine, self._located.number, self._located.entry.version)
             self._content = Content(self._engine, self._located.frame, self._located.entry)
             self._content.read_into(start, view)
 

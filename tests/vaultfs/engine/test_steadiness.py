@@ -17,7 +17,8 @@ from vaultfs_tools import fsck
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.test_concurrency import at_once
-from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, get, put, session
+from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, Opened, get, put, read_only, session
+from vaultfs.errors import NotFound
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
 ROOT = Path(__file__).parents[3]
@@ -134,11 +135,14 @@ class TestSteadiness:
         vault = opened()
         data = {put(vault, one): one for one in (os.urandom(300), os.urandom(100_000), os.urandom(2 * MIB))}
         early = [os.urandom(3 * MIB), os.urandom(70_000), b"small"]
-        with session(vault) as s:
+        record, content = list(data.items())[-1]
+        with session(vault) as s, s.open(record) as file:
+            assert file.read(MIB) == content[:MIB]
             txn = s.transaction()
             ids = [txn.put(one, kind="Binary", subject=subject) for one in early for subject in (MRN, OTHER, None)]
             expected = [one for one in early for _ in range(3)]
             ACTS[act](vault)
+            assert file.read() == content[MIB:]
             late = os.urandom(1 * MIB)
             data[txn.put(late, kind="Binary", subject=MRN)] = late
             txn.commit()
@@ -154,6 +158,23 @@ class TestSteadiness:
         assert not list(vault.path.rglob("*.part"))
         vault.close()
         assert fsck.main([str(vault.path)]) == 0
+
+    @pytest.mark.parametrize("by", ["writer", "reader"])
+    def test_a_record_that_is_disposed_of_while_it_is_read_is_not_found(self, vault: vaultfs.Vault, by: str) -> None:
+        """And no index is made anew for it: nothing is damaged."""
+        record = put(vault, os.urandom(9 * MIB), subject=OTHER)
+        with read_only(vault.path) as reader:
+            opened: Opened = vault if by == "writer" else reader
+            with opened.session(WHO, "TREAT") as s, s.open(record) as file:
+                file.read(MIB)
+                subject = s.info(record).subject
+                before = os.stat(vault.path / "index" / "data.mdb").st_ino
+                vault.keys.turn(PASSPHRASE, [subject])
+                with pytest.raises(NotFound):
+                    file.read()
+                with pytest.raises(NotFound):
+                    s.get(record)
+        assert os.stat(vault.path / "index" / "data.mdb").st_ino == before
 
     def test_a_transaction_with_a_blob_may_roll_back_after_settling(self, vault: vaultfs.Vault) -> None:
         with session(vault) as s:
