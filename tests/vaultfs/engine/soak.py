@@ -1,4 +1,4 @@
-"""A soak: reader processes that are killed now and then, beside threads that write, read, settle and rebuild.
+"""A soak: reader processes that are killed now and then, beside threads that write, read and care for the vault.
 
 Every reader writes down, in a file of its own, each access before it asks and after it has got an answer; afterwards
 those notes are compared with the vault's log, event by event.
@@ -21,7 +21,7 @@ from vaultfs_format.events.records import RecordRead
 
 import vaultfs
 from tests.vaultfs.engine.children import Child
-from tests.vaultfs.support import MRN, events, get, put, reopen, session
+from tests.vaultfs.support import MRN, PASSPHRASE, events, get, put, reopen, session
 from vaultfs.engine.compare import frame_errors, index_differences
 from vaultfs.errors import Deleted
 
@@ -173,7 +173,14 @@ class Soak:
 
     def _disturb(self, vault: vaultfs.Vault, chance: random.Random) -> None:
         time.sleep(0.5 + chance.random())
-        disturb: list[Callable[[], object]] = [vault.settle, vault.rebuild_index, vault.merge_access_logs]
+        disturb: list[Callable[[], object]] = [
+            vault.settle,
+            vault.rebuild_index,
+            vault.merge_access_logs,
+            lambda: vault.keys.turn(PASSPHRASE),
+            lambda: vault.keys.reencrypt(1),
+            lambda: vault.maintenance.run(0.5),
+        ]
         chance.choice(disturb)()
         self.largest = max(self.largest, os.stat(self.path / "index" / "data.mdb").st_size)
 
