@@ -41,8 +41,7 @@ class _Sweeping:
         self._named = {layout.segment(row) for row in engine.head.segments}
         self._tables = {layout.key_table(row) for row in engine.head.segments}
         self._ids = {row.segment_id.hex() for row in engine.head.segments}
-        parts = engine.parts.open_ids().union(*(live.parts for live in engine.live))
-        self._parts = {layout.part(segment_id) for segment_id in parts}
+        self._named_parts = {layout.part(segment_id) for live in engine.live for segment_id in live.parts}
         self._taken: dict[tuple[FrameClass, bool], set[bytes]] = {}
         self._removed = 0
 
@@ -52,7 +51,7 @@ class _Sweeping:
         litter = {_stem(path) for path in unnamed}
         if not self._engine.live:
             self._put_away(litter - {_stem(path) for path in unnamed if self._is_pruned(path)})
-        self._remove_tables(litter | {_stem(part) for part in self._parts})
+        self._remove_tables(litter | {_stem(part) for part in self._named_parts})
         for path in unnamed:
             if path.suffix == ".vseg":
                 drop_copy(self._engine.vfs, layout, path, self._engine.metrics)
@@ -112,10 +111,14 @@ class _Sweeping:
     def _is_litter(self, path: Path, original: Path) -> bool:
         """Return whether a file, which is `original` or its copy, is unfinished, or was made for nothing."""
         if path.suffix == ".part":
-            return original not in self._parts
+            return original not in self._named_parts and not self._is_open(original)
         if path.suffix == ".vseg":
             return original not in self._named and self._is_superseded(path)
         return path.suffix == _UNFINISHED
+
+    def _is_open(self, part: Path) -> bool:
+        """Return whether transactions write to a part file now: they may have begun it since files were listed."""
+        return _stem(part) in {segment_id.hex() for segment_id in self._engine.parts.open_ids()}
 
     def _is_loose(self, table: Path, litter: set[str]) -> bool:
         """Return whether a file is a key table of litter, or of a segment that was never named."""

@@ -18,6 +18,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.test_concurrency import at_once
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, Opened, get, put, read_only, session
+from vaultfs.engine import litter
 from vaultfs.errors import NotFound
 from vaultfs.testing.vfs import FaultyVfs, Operation
 
@@ -158,6 +159,22 @@ class TestSteadiness:
         assert not list(vault.path.rglob("*.part"))
         vault.close()
         assert fsck.main([str(vault.path)]) == 0
+
+    def test_a_record_that_is_put_while_a_turn_ends_is_kept(
+        self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its file is begun when the turn looks for what it has left, which no other test comes upon but by chance."""
+        data, files, done = os.urandom(100_000), litter._files, list[vaultfs.RecordId]()
+        with session(vault) as s, s.transaction() as txn:
+
+            def listed(root: Path) -> list[Path]:
+                if not done:
+                    done.append(txn.put(data, kind="Binary", subject=None))
+                return files(root)
+
+            monkeypatch.setattr(litter, "_files", listed)
+            vault.keys.turn(PASSPHRASE)
+        assert get(vault, done[0]) == data
 
     @pytest.mark.parametrize("by", ["writer", "reader"])
     def test_a_record_that_is_disposed_of_while_it_is_read_is_not_found(self, vault: vaultfs.Vault, by: str) -> None:
