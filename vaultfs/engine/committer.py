@@ -19,14 +19,16 @@ from vaultfs_format import limits
 from vaultfs.engine import reserve
 from vaultfs.engine.batch import Batch
 from vaultfs.engine.engine import Condition, Engine, LiveJournal
-from vaultfs.engine.grouping import GroupBuilder, Intent
+from vaultfs.engine.grouping import GroupBuilder, Intent, Room
 from vaultfs.engine.index import Container, ContainerKind, Stamp
-from vaultfs.errors import CommitUnknown, StorageFull, TransactionConflict, VaultError
+from vaultfs.errors import CommitUnknown, StorageFull, TooLarge, TransactionConflict, VaultError
 from vaultfs.metrics import Counter, Gauge, Timing, timed
 
-MAX_BATCH = 256 * limits.MIB
-"""Sealed bytes after which a group takes in no further commit."""
+MAX_TRANSACTION = 512 * limits.MIB
+"""Largest commit, in bytes that go through the journal; the content of blobs does not count."""
 
+MAX_BATCH = 256 * limits.MIB
+"""Bytes after which a group takes in no further commit."""
 
 MAX_PATIENCE = 0.0005
 """Seconds that a group waits for more commits, at most."""
@@ -113,6 +115,8 @@ class Committer:
         ------
         TransactionConflict
             Something it relied on has changed; nothing was written.
+        TooLarge
+            No group can hold it; nothing was written.
         CommitUnknown
             The sync or the index failed: after reopening the commit is there as a whole or not at all.
         StorageFull, StorageFailed, WriterPoisoned, Closed, Forked
@@ -233,12 +237,13 @@ class Committer:
             self._grown()
 
     def _take(self, taken: list[_Ticket]) -> None:
-        weight = 0
+        room = Room(MAX_BATCH)
         with self._mutex:
-            while self._queue and (not taken or weight + self._queue[0].intent.weight <= MAX_BATCH):
+            while self._queue:
                 ticket = self._queue[0]
                 if not ticket.done:  # else an interrupt came between the next two steps
-                    weight += ticket.intent.weight
+                    if not room.take(ticket.intent) and taken:
+                        return
                     taken.append(ticket)
                 self._queue.popleft()
 
@@ -258,6 +263,8 @@ class Committer:
 
     def _check(self, intent: Intent, overlay: _Overlay) -> None:
         self._engine.check_writable()
+        if not Room(MAX_TRANSACTION).take(intent):
+            raise TooLarge(frames=len(intent.frames), events=intent.leaves)
         if intent.frames:
             self._check_frames(intent)
         for token, expected in intent.guards.items():

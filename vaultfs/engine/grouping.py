@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import lmdb
 from vaultfs_format import limits
-from vaultfs_format.audit import encode_events
+from vaultfs_format.audit import ENTRY, SALT, encode_events
 from vaultfs_format.directory import HERE, encode_row
 from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
@@ -21,6 +21,9 @@ from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.index import PLACE, Container, ContainerKind
 from vaultfs.engine.units import Drafted, Gathered, Unit, role_entry, seal_all
 from vaultfs.model import NOBODY
+
+_LEAF = ENTRY.size + SALT + 4
+"""Bytes that an event takes beside its own: its clear entry, its salt and its length."""
 
 
 @dataclass(slots=True, repr=False)
@@ -55,7 +58,11 @@ class Intent:
     Attributes
     ----------
     weight
-        Sealed bytes that go into the group.
+        Bytes that go into the group, but for what each frame adds to them.
+    leaves
+        How many events there are.
+    homes
+        The part files that bodies lie in.
     """
 
     frames: list[Drafted]
@@ -72,6 +79,8 @@ class Intent:
     durable: bool = True
     protects: bool = False
     weight: int = field(init=False)
+    leaves: int = field(init=False)
+    homes: frozenset[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         self.carry(self.frames, self.events)
@@ -83,7 +92,35 @@ class Intent:
     def carry(self, frames: list[Drafted], events: Sealable) -> None:
         """State what is to be written."""
         self.frames, self.events = frames, events
-        self.weight = sum([len(frame.sealed.entries) + len(frame.sealed.body) for frame in frames])
+        self.leaves = len(events.commitments) + len(self.unsalted)
+        self.weight = sum(map(len, events.chunks)) + sum(map(len, self.unsalted)) + _LEAF * self.leaves
+        self.weight += sum([len(frame.sealed.entries) + len(frame.sealed.body) for frame in frames])
+        self.homes = frozenset([frame.landed.segment_id for frame in frames if frame.landed])
+
+
+class Room:
+    """What a group may hold, so that it stays within what the format permits.
+
+    Parameters
+    ----------
+    weight
+        Most bytes, as intents state them: at most half of a group, for what frames add to them.
+    """
+
+    def __init__(self, weight: int) -> None:
+        self._weight = weight
+        self._frames = limits.MAX_GROUP_FRAMES // 2  # the rest is for those of events
+        self._leaves = limits.MAX_GROUP_AUDIT // 2
+        self._homes: frozenset[bytes] = frozenset()
+
+    def take(self, intent: Intent) -> bool:
+        """Take in an intent, and return whether there was room for it."""
+        self._weight -= intent.weight
+        self._frames -= len(intent.frames)
+        self._leaves -= intent.leaves
+        if intent.homes:
+            self._homes |= intent.homes
+        return min(self._weight, self._frames, self._leaves) >= 0 and len(self._homes) <= limits.MAX_GROUP_PARTS
 
 
 class GroupBuilder:

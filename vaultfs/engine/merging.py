@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vaultfs_format import limits
 from vaultfs_format.access import check_access_group, open_access
+from vaultfs_format.audit import ENTRY
 from vaultfs_format.entries import Role
 from vaultfs_format.events.vault import AccessMerged
 from vaultfs_format.frame import open_body, open_entries
@@ -46,6 +47,9 @@ from vaultfs.vfs import File, path_lock
 
 NAMESPACE = "vaultfs.access"
 """Control states: journal id to the last group that is merged, as `_MARK`."""
+
+_MOST = 256 * limits.MIB
+"""Most bytes of events in a group of a reader."""
 
 _BATCH = 4 * limits.MIB
 """Bytes of events after which a commit is made of them."""
@@ -257,7 +261,7 @@ class Merger:
                     batch.commitments += commitments
                     batch.size += len(chunk)
                 batch.mark = scanned.group.number, journal.end, journal.chain
-                if batch.size >= _BATCH:
+                if batch.size >= _BATCH or len(batch.commitments) >= limits.MAX_GROUP_AUDIT // 4:
                     version = self._write(key, version, batch, merged)
                     batch = _Batch(batch.mark)
                 if batch.chunks and until is not None and time.monotonic() >= until:
@@ -302,6 +306,11 @@ class Merger:
         """Yield the events of a group as they were written, with their commitments, which its entries must state."""
         group, suite = scanned.group, journal.header.suite
         check_access_group(group)
+        if (
+            len(group.audit) // ENTRY.size > limits.MAX_GROUP_AUDIT // 4
+            or sum(row.header.body_plain for row in group.rows) > _MOST
+        ):
+            raise VaultDamaged(group=group.number)  # no commit can take it in
         stated = [entry.commitment for entry in group.audit_entries()]
         found: list[tuple[bytes, list[bytes]]] = []
         for row, key in zip(group.rows, self._frame_keys(journal, group), strict=True):

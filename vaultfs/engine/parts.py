@@ -22,6 +22,9 @@ from vaultfs.vfs import File, Vfs
 MAX_PART_FILE = 4 * limits.GIB
 """A part file is given up for a new one at this size."""
 
+MAX_BUSY = 64
+"""Part files with bodies that no group names yet, from which on settling begins no other one for bodies that come."""
+
 WRITE_BEHIND = 8 * limits.MIB
 """Bytes after which the disk begins to work, beside those who go on sealing: so little is left to do for a sync.
 
@@ -168,16 +171,19 @@ class PartFiles:
     def detach(self) -> tuple[set[bytes], set[bytes]]:
         """Begin no more bodies in the present files, and let go of those without pinned bodies.
 
+        Where a transaction is open for so long that it writes to more and more files, the present one goes on.
+
         Returns
         -------
         tuple
             Ids of the files that were let go of, and of those that still have pinned bodies.
         """
         with self._lock:
-            self._open = None
             idle = {segment_id for segment_id, part in self._parts.items() if not part.pinned}
             for segment_id in idle:
                 self._parts.pop(segment_id).close()
+            if len(self._parts) < MAX_BUSY or self._open is None or self._open.segment_id in idle:
+                self._open = None
             return idle, set(self._parts)
 
     def open_ids(self) -> set[bytes]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
+from vaultfs_format import limits
 from vaultfs_format.entries import Role
 from vaultfs_format.events.records import AccessDenied as DeniedEvent
 from vaultfs_format.events.records import (
@@ -419,8 +420,9 @@ class Session:
         return 0
 
     def _note(self, events: list[Event]) -> None:
-        if events:
-            self._host.record(events, durable=self.strict)
+        most = limits.MAX_GROUP_AUDIT // 4  # of whatever size they are, a group holds them
+        for first in range(0, len(events), most):
+            self._host.record(events[first : first + most], durable=self.strict)
 
     def check(self) -> None:
         """Refuse a closed session, and one of a vault whose key may not be used."""

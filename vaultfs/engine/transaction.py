@@ -9,7 +9,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from vaultfs_format import limits
 from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND, digest_of
 from vaultfs_format.entries import Role
 from vaultfs_format.events.base import Event, Outcome
@@ -25,15 +24,12 @@ from vaultfs.engine.pending import Pending
 from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Unit, role_entry
-from vaultfs.errors import ArgumentInvalid, NotFound, TooLarge, TransactionConflict, TransactionEnded, VaultError
+from vaultfs.errors import ArgumentInvalid, NotFound, TransactionConflict, TransactionEnded, VaultError
 from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
 if TYPE_CHECKING:
     from vaultfs.engine.writing import WritingSession
-
-MAX_TRANSACTION = 512 * limits.MIB
-"""Largest transaction, in sealed bytes that go through the journal; blobs do not count."""
 
 _TOMORROW = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
@@ -326,8 +322,6 @@ class Transaction:
             if not intent.frames and not intent.guards:
                 self._session.note(self._pending.told)
                 return
-            if intent.weight > MAX_TRANSACTION or len(intent.frames) > limits.MAX_GROUP_FRAMES // 2:
-                raise TooLarge(frames=len(intent.frames))
             self.commit_number = self._session.commit(intent)
             self._engine.metrics.add(Counter.RECORDS_PUT, self._records.count)
         except BaseException:
