@@ -5,6 +5,7 @@ The job is of as many commits as are said; its key expires after 40 in 100 of th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ class Clock:
         return self.now
 
 
+def content(number: int) -> bytes:
+    """Return what record `number` holds: it is large where the period ends, and elsewhere now and then."""
+    return hashlib.shake_256(b"%d" % number).digest(70_000 if number % 4 == 0 else 20)
+
+
 class Job:
-    """Commits of small records of a few patients, and now and then a settling. It goes on where it stopped."""
+    """Commits of records of a few patients, and now and then a settling. It goes on where it stopped."""
 
     def __init__(self, vault: vaultfs.Vault, commits: int) -> None:
         self.vault = vault
@@ -44,7 +50,7 @@ class Job:
     def run(self) -> Iterator[int]:
         """Commit records one by one; yield how many are there."""
         for number in range(len(self.done), self.commits):
-            self.done.append(put(self.vault, b"record %d" % number, subject=PATIENTS[number % 7]))
+            self.done.append(put(self.vault, content(number), subject=PATIENTS[number % 7]))
             if number % 30 == 29:
                 self.vault.settle()
             yield number + 1
@@ -133,7 +139,7 @@ def test_a_job_stops_at_the_end_of_a_period_and_resumes_after_a_turn(tmp_path: P
         with pytest.raises(KeyExpired):
             next(job.run())
         assert len(job.done) == 4 * commits // 10
-        assert [get(vault, one) for one in job.done] == [b"record %d" % number for number in range(len(job.done))]
+        assert [get(vault, one) for one in job.done] == [content(number) for number in range(len(job.done))]
         vault.keys.turn(PASSPHRASE)
         assert epochs_of_commits(vault)[2][1] <= expired
         for _ in job.run():
