@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
 from vaultfs_tools import audit
 from vaultfs_tools.auditing import sending
 
@@ -19,6 +21,8 @@ from tests.vaultfs_tools import test_audit
 from tests.vaultfs_tools.vaults import Run, secret_file
 
 path, run = test_audit.path, test_audit.run
+
+LATER = "2026-11-14T22:13:20Z"
 
 
 class TestReceivers:
@@ -75,10 +79,33 @@ class TestReceivers:
         code, found = run("reconcile", path, file, "--cursors", tmp_path / "c")
         assert (code, found["received"], found["checkpoints"], found["unread"]) == (0, shown["events"], 1, 0)
 
+    def test_audit_events_are_compared_as_a_repository_gives_them_out(
+        self, run: Run, path: Path, tmp_path: Path
+    ) -> None:
+        """Each with an id, a version and a time of its own, and in another order (NDJSON of Bulk Data Access)."""
+        more = ("--name", "fhir", "--cursors", tmp_path / "c", "--format", "fhir")
+        about = ("--application", "emr", "--address", "archive.example.org", "--site", "north")
+        code, shown = run("send", path, "--to-directory", tmp_path / "out", *more, *about)
+        (file,) = (tmp_path / "out").glob("*.log")
+        kept = [json.loads(line) for line in file.read_bytes().splitlines()]
+        assert (code, len(kept)) == (0, shown["events"] + 1)
+        for number, one in enumerate(kept):
+            assert one["source"]["site"] == "north"
+            one["id"], one["meta"] = str(number), {**one.get("meta", {}), "versionId": "1", "lastUpdated": LATER}
+        lines = [json.dumps(AuditEvent.model_validate(one).model_dump(mode="json"), sort_keys=True) for one in kept]
+        given = tmp_path / "AuditEvent.ndjson"
+        given.write_text("\n".join(reversed(lines)))
+        code, found = run("reconcile", path, given, "--cursors", tmp_path / "c")
+        assert (code, found["received"], found["checkpoints"], found["unread"]) == (0, shown["events"], 1, 0)
+        given.write_text("\n".join(lines[:3] + lines[4:]))
+        code, found = run("reconcile", path, given, "--cursors", tmp_path / "c")
+        assert (code, len(found["missing"])) == (1, 1)
+
     @pytest.mark.parametrize(
         "words",
         [
-            *(["--format", "json"], ["--largest", "10"], ["--largest", "65537"], ["--largest", "x"]),
+            *(["--format", "json"], ["--format", "fhir", "--application", "emr", "--address", "host"]),
+            *(["--largest", "10"], ["--largest", "65537"], ["--largest", "x"]),
             *(["--enterprise", "0"], ["--batch", "0"], ["--batch", "-1"], ["--timeout", "0"], ["--timeout", "1e3"]),
         ],
     )
@@ -89,6 +116,16 @@ class TestReceivers:
             run("send", path, "--syslog", "host", "--name", "siem", "--cursors", "c", *words)
         assert told.value.code == 16
         assert words[0] in capsys.readouterr().err.splitlines()[-1]
+
+    @pytest.mark.parametrize("words", [[], ["--application", "emr"], ["--address", "host"]])
+    def test_audit_events_say_where_the_vault_is_used(
+        self, run: Run, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    ) -> None:
+        more = ("--name", "siem", "--cursors", tmp_path / "c", "--format", "fhir")
+        with pytest.raises(SystemExit) as told:
+            run("send", path, "--to-directory", tmp_path / "out", *more, *words)
+        assert told.value.code == 16
+        assert "--application and --address" in capsys.readouterr().err
 
     def test_a_receiver_is_given_as_long_as_is_said(self, run: Run, path: Path, tmp_path: Path) -> None:
         authority = Authority(tmp_path)

@@ -11,6 +11,7 @@ from vaultfs_format.events.session import SessionOpened
 import vaultfs
 from vaultfs.audit.accounting import Accounting
 from vaultfs.audit.disclosures import disclosures
+from vaultfs.audit.exporting import auditevent
 from vaultfs.audit.exporting.auditevent import AuditEvents, Deployment, bundle
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.exporting.logged import Logged
@@ -34,11 +35,14 @@ def exported(watch: Watch, view: LogView, planted: Callable[[str], str]) -> None
         one = Logged(view.origin, leaf.index, bytes(32), leaf.event, opened.get(leaf.event.session))
         watch.said(one, decode(lines.event(one)))
         bundle([resources.event(one)])
+        watch.said(auditevent.decode(resources.event(one)))
     note = view.checkpoint()
     watch.said(decode(lines.checkpoint(view.origin, view.size, note)))
-    resources.checkpoint(view.origin, view.size, note)
+    watch.said(auditevent.decode(resources.checkpoint(view.origin, view.size, note)))
     with watch.failing():
         decode(planted("line").encode())
+    with watch.failing():
+        auditevent.decode(planted("resource").encode())
     with watch.failing():
         Deployment(planted("application") + "\0", planted("address"))
     with watch.failing():

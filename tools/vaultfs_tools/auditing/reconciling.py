@@ -12,8 +12,8 @@ from vaultfs_tools.auditing import delivered
 
 if TYPE_CHECKING:
     import vaultfs
-    from vaultfs.audit.exporting.logged import Shown
     from vaultfs.audit.exporting.reconciling import Reconciled
+    from vaultfs.audit.exporting.shown import Shown
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

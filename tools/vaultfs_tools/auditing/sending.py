@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vaultfs.audit.exporting.logged import Encoder
     from vaultfs.audit.exporting.sinks import Sink
 
-FORMATS = ("syslog", "json")
+FORMATS = ("syslog", "json", "fhir")
 """Forms in which messages are sent."""
 
 _PORT = 6514
@@ -46,6 +46,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=8192,
         help="largest message, 1024 to 65536; default: 8192",
     )
+    stated = parser.add_argument_group("with --format fhir", "what AuditEvents state and the log does not know")
+    stated.add_argument("--application", metavar="NAME", help="what your application is known by")
+    stated.add_argument("--address", metavar="HOST", help="name or IP address of its machine")
+    stated.add_argument("--site", metavar="NAME", help="where that is, if there are several")
     parser.set_defaults(wrong=parser.error)
 
 
@@ -104,8 +108,10 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
     """Send what the log has that was not sent yet."""
     from vaultfs.audit.exporting.delivering import Delivery
 
-    if args.format == "json" and args.syslog is not None:
-        args.wrong("--format json goes with --to-directory: a receiver of syslog takes syslog")
+    if args.format != "syslog" and args.syslog is not None:
+        args.wrong(f"--format {args.format} goes with --to-directory: a receiver of syslog takes syslog")
+    if args.format == "fhir" and None in {args.application, args.address}:
+        args.wrong("--format fhir goes with --application and --address")
     encoder, sink = _encoder(args), _sink(args)
     with opened(args) as vault:
         done = Delivery(vault, args.name, encoder, sink, args.cursors, batch=args.batch).run()
@@ -115,12 +121,17 @@ def run(args: argparse.Namespace, opened: Callable[[argparse.Namespace], vaultfs
 
 
 def _encoder(args: argparse.Namespace) -> Encoder:
+    from vaultfs.audit.exporting.auditevent import AuditEvents, Deployment
     from vaultfs.audit.exporting.jsonlines import JsonLines
     from vaultfs.audit.exporting.syslog import Syslog
 
-    if args.format == "json":
-        return JsonLines()
-    return Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
+    match args.format:
+        case "json":
+            return JsonLines()
+        case "fhir":
+            return AuditEvents(Deployment(args.application, args.address, args.site))
+        case _:
+            return Syslog(host=socket.gethostname() or "-", enterprise=args.enterprise, limit=args.largest)
 
 
 def run_drain(args: argparse.Namespace) -> int:

@@ -32,6 +32,8 @@ _PATIENT = Coding(_ROLE, "1", "Patient")
 _RESOURCE = Coding(_ROLE, "4", "Domain Resource")
 _SECURITY = Coding(_ROLE, "13", "Security Resource")
 _QUERY = Coding(_ROLE, "24", "Query")
+ENTRY = Coding(RESOURCES, "AuditEvent", "AuditEvent")
+"""Type of the entity that is the entry of the log."""
 
 _KINDS = NAMES["kind"]
 _RESOURCES = frozenset(FHIR)
@@ -161,8 +163,9 @@ def entry_of(logged: Logged, session: Mapping[str, Fact]) -> Json:
 def entry(origin: str, value: str, facts: Mapping[str, Fact]) -> Json:
     """Return the entity of something that the log has, with facts as details; those that are None are left out."""
     what = identified(origin, value, "AuditEvent")
-    details = [{"type": key, "valueString": _text(fact)} for key, fact in facts.items() if fact is not None]
-    return _entity(Coding(RESOURCES, "AuditEvent", "AuditEvent"), _SECURITY, what, detail=details)
+    told = {"origin": fit(origin), **facts}
+    details = [{"type": key, "valueString": _text(fact)} for key, fact in told.items() if fact is not None]
+    return _entity(ENTRY, _SECURITY, what, detail=details)
 
 
 def _text(fact: Fact) -> str:

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 from vaultfs_format import sha2
 from vaultfs_format.events.base import NOBODYS_SESSION, Outcome
 from vaultfs_format.events.session import SessionOpened
+from vaultfs_format.layout import Buffer
+from vaultfs_format.limits import MAX_KEY_NAME
 from vaultfs_format.schemes import ML_DSA_44
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.ascii import ascii_json
 from vaultfs.audit.exporting.auditcodes import CHECKPOINT, THO, UNKNOWN, Coding, Pattern, Row, row_of
 from vaultfs.audit.exporting.auditentities import (
+    ENTRY,
     Json,
     coded,
     concept,
@@ -33,10 +37,13 @@ from vaultfs.audit.exporting.auditentities import (
     entry_of,
     fit,
     patient_of,
+    uuid_of,
 )
+from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, time_text
 from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.exporting.purposes import PURPOSES, SYSTEM
+from vaultfs.audit.exporting.shown import MAX_LINE, Shown, checkpoint_in, leaf_in, number_in
 from vaultfs.errors import ArgumentInvalid
 
 PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
@@ -46,6 +53,8 @@ MAX_WORD = 1024
 
 _SOURCE = Coding(THO + "security-source-type", "5", "Database Server")
 _SECOND = 1_000_000
+_CHECKPOINT = "c"
+"""What the entry of a checkpoint has before its size, as that of an event has its index alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +143,13 @@ class AuditEvents:
         return ascii_json(
             {
                 "resourceType": "AuditEvent",
-                "id": _id_of(origin, f"c{size}", note.text),
+                "id": _id_of(origin, f"{_CHECKPOINT}{size}", note.text),
                 **_kind(CHECKPOINT),
                 **_recorded(_signed_at(origin, note)),
                 "outcome": "0",
                 "agent": self._programs(CHECKPOINT.pattern, origin, itself=True),
                 "source": self._source(origin),
-                "entity": [entry(origin, f"c{size}", facts)],
+                "entity": [entry(origin, f"{_CHECKPOINT}{size}", facts)],
             }
         )
 
@@ -242,3 +251,73 @@ def _id_in(message: bytes) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     raise ArgumentInvalid  # here, where no error that holds data is its context
+
+
+class _Coding(msgspec.Struct):
+    system: str = ""
+    code: str = ""
+
+
+class _Identifier(msgspec.Struct):
+    system: str = ""
+    value: str = ""
+
+
+class _Reference(msgspec.Struct):
+    identifier: _Identifier = field(default_factory=_Identifier)
+
+
+class _Detail(msgspec.Struct):
+    type: str = ""
+    text: str = field(name="valueString", default="")
+
+
+class _Entity(msgspec.Struct):
+    what: _Reference = field(default_factory=_Reference)
+    type: _Coding = field(default_factory=_Coding)
+    detail: list[_Detail] = []
+
+
+class _Kept(msgspec.Struct, tag_field="resourceType", tag="AuditEvent"):
+    entity: list[_Entity] = []
+
+
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def decode(line: Buffer) -> Shown:
+    """Parse a resource as a repository gives it back, for who compares it with the log.
+
+    The repository may have given it another id, have added to it, and have its members in another order.
+
+    Raises
+    ------
+    LineInvalid
+    """
+    size = memoryview(line).nbytes
+    found = None
+    if size <= MAX_LINE:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = _shown(_kept.decode(line))
+    if found is None:
+        raise LineInvalid(size=size)  # here, where no error that holds data is its context
+    return found
+
+
+def _shown(resource: _Kept) -> Shown | None:
+    """Return what the one entity for the entry of the log shows; None where it says nothing, or two things."""
+    entries = [one for one in resource.entity if (one.type.system, one.type.code) == (ENTRY.system, ENTRY.code)]
+    if len(entries) != 1:
+        return None
+    (of,) = entries
+    details = [(one.type, one.text) for one in of.detail if one.type in {"origin", "leaf", "note"}]
+    told, place = dict(details), of.what.identifier
+    origin = told.get("origin", "")
+    if len(told) != len(details) or len(origin) > MAX_KEY_NAME or place.system != uuid_of(origin).urn:
+        return None
+    if not place.value.startswith(_CHECKPOINT):
+        return leaf_in(origin, place.value, told.get("leaf", ""))
+    with suppress(ValueError):
+        note = base64.b64decode(told.get("note", ""), validate=True)
+        return checkpoint_in(origin, number_in(place.value.removeprefix(_CHECKPOINT)), note)
+    return None

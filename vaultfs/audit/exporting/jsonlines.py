@@ -14,21 +14,17 @@ from msgspec import Meta
 from vaultfs_format.events.base import NOBODYS_SESSION, Event
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.layout import Buffer
-from vaultfs_format.limits import MAX_NOTE, MAX_NUMBER, MIB
-from vaultfs_format.tlog.checkpoint import Checkpoint
+from vaultfs_format.limits import MAX_NOTE, MAX_NUMBER
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.ascii import ascii_json
 from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, facts_of, outcome_of, time_text, type_of
-from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
-from vaultfs.errors import FormatError
+from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.exporting.shown import MAX_LINE, Shown, ShownLeaf, checkpoint_in
 
 EVENT, CHECKPOINT = "event", "checkpoint"
 """What a line is of: its member ``record``."""
-
-MAX_LINE = 4 * MIB
-"""Largest line that is read: a note in escapes, or the longest names and roles."""
 
 
 class JsonLines:
@@ -109,7 +105,7 @@ def decode(line: Buffer) -> Shown:
     size = memoryview(line).nbytes
     found = None
     if size <= MAX_LINE:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError, FormatError):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             found = _shown(_line.decode(line))
     if found is None:
         raise LineInvalid(size=size)  # here, where no error that holds data is its context
@@ -119,7 +115,4 @@ def decode(line: Buffer) -> Shown:
 def _shown(line: _EventLine | _CheckpointLine) -> Shown | None:
     if isinstance(line, _EventLine):
         return ShownLeaf(line.origin, line.index, bytes.fromhex(line.leaf))
-    note = Note.decode(line.note.encode())
-    head = Checkpoint.decode(note.text)
-    stated = (head.origin, head.size) == (line.origin, line.size)
-    return ShownCheckpoint(line.origin, line.size, note) if stated else None
+    return checkpoint_in(line.origin, line.size, line.note.encode())

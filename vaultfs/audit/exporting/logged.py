@@ -33,34 +33,6 @@ class Logged:
     session: SessionOpened | None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ShownLeaf:
-    """What a message shows of the tree: the hash of the leaf of an event, and its place."""
-
-    origin: str
-    index: int
-    leaf: bytes
-
-    def __repr__(self) -> str:
-        return f"<ShownLeaf {self.index}>"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ShownCheckpoint:
-    """A checkpoint that a message shows. Nothing here says who has signed it: that is `open_checkpoint`'s to say."""
-
-    origin: str
-    size: int
-    note: Note
-
-    def __repr__(self) -> str:
-        return f"<ShownCheckpoint {self.size}>"
-
-
-Shown = ShownLeaf | ShownCheckpoint
-"""What is read back of a message, to compare it with the log."""
-
-
 class Encoder(Protocol):
     """Writes what is exported in one format: one message an event or checkpoint, pure, the same bytes every time."""
 

@@ -1,21 +1,24 @@
 """What a receiver has kept, line by line: messages that tell of leaves and checkpoints, among lines of anybody.
 
-Messages of syslog and lines of JSON are read. FHIR AuditEvents are not: a repository does not keep lines.
+Messages of syslog, lines of JSON, and FHIR AuditEvents are read: a repository gives these out in lines, as NDJSON (Bulk
+Data Access).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
-from vaultfs.audit.exporting import jsonlines, syslog
-from vaultfs.audit.exporting.jsonlines import MAX_LINE
-from vaultfs.audit.exporting.logged import Shown
+from vaultfs.audit.exporting import auditevent, jsonlines, syslog
+from vaultfs.audit.exporting.shown import MAX_LINE, Shown
 from vaultfs.errors import VaultError
 
-DECODERS: Mapping[bytes, Callable[[bytes], Shown]] = {b"<": syslog.decode, b"{": jsonlines.decode}
-"""What parses a line, by its first byte."""
+DECODERS: Mapping[bytes, Sequence[Callable[[bytes], Shown]]] = {
+    b"<": (syslog.decode,),
+    b"{": (jsonlines.decode, auditevent.decode),
+}
+"""What may parse a line, by its first byte."""
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
@@ -30,9 +33,11 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
 def shown_in(lines: Iterable[bytes]) -> Iterator[Shown | None]:
     """Yield what lines show of the log; None for each that shows nothing of it, or cannot be read."""
     for line in lines:
-        found = None
-        decode = DECODERS.get(line[:1])
-        if decode is not None and len(line) <= MAX_LINE:
-            with suppress(VaultError):
-                found = decode(line)
-        yield found
+        yield _shown(line) if len(line) <= MAX_LINE else None
+
+
+def _shown(line: bytes) -> Shown | None:
+    for decode in DECODERS.get(line[:1], ()):
+        with suppress(VaultError):
+            return decode(line)
+    return None

@@ -15,7 +15,7 @@ from vaultfs_format.audit import AuditEntry, LeafKind
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.keys import VerifierKey, signed_by, verifier_keys
 
-from vaultfs.audit.exporting.logged import Shown, ShownCheckpoint, ShownLeaf
+from vaultfs.audit.exporting.shown import Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.view import LogView
 from vaultfs.engine.heads import read_superblock
 from vaultfs.engine.vault import Vault

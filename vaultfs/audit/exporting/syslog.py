@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, IntEnum
 from types import MappingProxyType
@@ -20,15 +21,14 @@ import msgspec
 from vaultfs_format.events.base import Event, EventType, Outcome
 from vaultfs_format.events.session import SessionOpened
 from vaultfs_format.layout import Buffer
-from vaultfs_format.limits import MAX_NUMBER
-from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.errors import MessageInvalid
 from vaultfs.audit.exporting.facts import time_text
-from vaultfs.audit.exporting.logged import Logged, Shown, ShownCheckpoint, ShownLeaf
+from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.exporting.rfc5424 import NIL, Element, Message, Param
-from vaultfs.errors import ArgumentInvalid, FormatError
+from vaultfs.audit.exporting.shown import Shown, ShownCheckpoint, ShownLeaf, checkpoint_in, leaf_in, number_in
+from vaultfs.errors import ArgumentInvalid
 
 DOCUMENTATION = 32473
 """The private enterprise number for documentation (RFC 5612): a site that has its own gives that."""
@@ -52,8 +52,6 @@ _FIXED = 5
 _HOST = re.compile("[!-~]{1,255}")
 _HIDDEN = re.compile("[%\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SHOWN = re.compile(b"%([0-9A-F]{2})")
-_NUMBER = re.compile("0|[1-9][0-9]{0,18}")
-_LEAF = re.compile("[0-9a-f]{64}")
 
 
 class Facility(IntEnum):
@@ -232,22 +230,10 @@ _OF_CHECKPOINT = ("origin", "size", "note")
 
 
 def _leaf(origin: str, index: str, leaf: str) -> ShownLeaf | None:
-    number = _number(index)
-    if number is None or not _LEAF.fullmatch(leaf):
-        return None
-    return ShownLeaf(shown_text(origin), number, bytes.fromhex(leaf))
+    return leaf_in(shown_text(origin), index, leaf)
 
 
 def _checkpoint(origin: str, size: str, note: str) -> ShownCheckpoint | None:
-    try:
-        signed = Note.decode(base64.b64decode(note, validate=True))
-        head = Checkpoint.decode(signed.text)
-    except (FormatError, ValueError):
-        return None
-    stated = (head.origin, head.size) == (shown_text(origin), _number(size))
-    return ShownCheckpoint(head.origin, head.size, signed) if stated else None
-
-
-def _number(text: str) -> int | None:
-    found = int(text) if _NUMBER.fullmatch(text) else -1
-    return found if 0 <= found <= MAX_NUMBER else None
+    with suppress(ValueError):
+        return checkpoint_in(shown_text(origin), number_in(size), base64.b64decode(note, validate=True))
+    return None

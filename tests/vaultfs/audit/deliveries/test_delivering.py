@@ -23,8 +23,8 @@ from vaultfs.audit.exporting import reading
 from vaultfs.audit.exporting.cursors import alone, lowest
 from vaultfs.audit.exporting.delivering import Delivered, Delivery
 from vaultfs.audit.exporting.errors import CursorDamaged, DeliveryBusy, ReceiverLost
-from vaultfs.audit.exporting.logged import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.rfc5424 import Message
+from vaultfs.audit.exporting.shown import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.spool import FileSink
 from vaultfs.audit.exporting.syslog import Syslog, decode
 from vaultfs.audit.log import read_events

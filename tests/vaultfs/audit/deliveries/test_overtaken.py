@@ -16,8 +16,8 @@ from tests.vaultfs.support import create, put
 from vaultfs.audit.errors import LogStillNeeded
 from vaultfs.audit.exporting.cursors import lowest
 from vaultfs.audit.exporting.errors import DeliveryOvertaken
-from vaultfs.audit.exporting.logged import ShownLeaf
 from vaultfs.audit.exporting.reconciling import reconcile
+from vaultfs.audit.exporting.shown import ShownLeaf
 from vaultfs.audit.exporting.syslog import decode
 from vaultfs.audit.view import origin_of
 

@@ -16,9 +16,9 @@ from tests.vaultfs.audit.deliveries.test_delivering import delivery, event_index
 from tests.vaultfs.audit.deliveries.test_spool import Kept
 from tests.vaultfs.support import PASSPHRASE, crashed, create, put, reopen
 from vaultfs.audit.exporting import received
-from vaultfs.audit.exporting.logged import Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.received import lines_of, shown_in
 from vaultfs.audit.exporting.reconciling import Reconciled, reconcile
+from vaultfs.audit.exporting.shown import Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.syslog import decode
 
 

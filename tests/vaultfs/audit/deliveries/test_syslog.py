@@ -21,8 +21,9 @@ from vaultfs_format.tlog.note import Note, NoteSignature
 from tests.vaultfs.audit.deliveries.grammar import follows
 from tests.vaultfs_format.test_events import EVENTS
 from vaultfs.audit.exporting.errors import MessageInvalid
-from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
+from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.exporting.rfc5424 import MAX_MESSAGE, Message
+from vaultfs.audit.exporting.shown import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.exporting.syslog import LEAST, MOST, Facility, Syslog, decode, shown_text
 from vaultfs.errors import ArgumentInvalid
 

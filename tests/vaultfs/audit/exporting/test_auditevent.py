@@ -35,9 +35,10 @@ from tests.vaultfs.audit.exporting.resources import (
 from vaultfs.access.policy import Action
 from vaultfs.audit.exporting import auditcodes
 from vaultfs.audit.exporting.auditentities import uuid_of
-from vaultfs.audit.exporting.auditevent import MAX_WORD, AuditEvents, Deployment, bundle
+from vaultfs.audit.exporting.auditevent import MAX_WORD, AuditEvents, Deployment, bundle, decode
 from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.exporting.purposes import PURPOSES
+from vaultfs.audit.exporting.shown import ShownLeaf
 from vaultfs.errors import ArgumentInvalid
 
 
@@ -69,6 +70,7 @@ def test_any_event_is_valid_and_the_same_every_time(one: Logged) -> None:
     assert b"\n" not in message
     assert AuditEvents(Deployment("emr", "archive.example.org", "north")).event(one) == message
     assert problems(json.loads(message)) == []
+    assert decode(message) == ShownLeaf(one.origin, one.index, one.leaf)
 
 
 @pytest.mark.long

@@ -26,8 +26,9 @@ from vaultfs_format.tlog.note import Note, NoteSignature
 from tests.vaultfs.audit.exporting.events import EXAMPLES, LATER, LOGGED, OPENED, ORIGIN, logged
 from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import plain
-from vaultfs.audit.exporting.jsonlines import MAX_LINE, JsonLines, decode
-from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
+from vaultfs.audit.exporting.jsonlines import JsonLines, decode
+from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.exporting.shown import MAX_LINE, ShownCheckpoint, ShownLeaf
 from vaultfs.errors import ArgumentInvalid
 
 LINES = JsonLines()

@@ -17,9 +17,11 @@ import vaultfs
 from tests.vaultfs.audit.exporting import balp, r4
 from tests.vaultfs.support import PASSPHRASE
 from vaultfs.audit.accounting import account
+from vaultfs.audit.exporting import auditevent
 from vaultfs.audit.exporting.auditevent import AuditEvents, Deployment, bundle
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
-from vaultfs.audit.exporting.logged import Logged, ShownCheckpoint, ShownLeaf
+from vaultfs.audit.exporting.logged import Logged
+from vaultfs.audit.exporting.shown import ShownCheckpoint, ShownLeaf
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
 from vaultfs.testing.canary import Canaries
@@ -89,11 +91,14 @@ def test_whoever_keeps_the_lines_is_a_witness_of_the_tree(vault: vaultfs.Vault, 
     for one in log:
         shown = decode(JsonLines().event(one))
         assert isinstance(shown, ShownLeaf)
+        assert auditevent.decode(FHIR.event(one)) == shown
         if shown.index < view.size:
             assert shown.leaf == merkle.audit_leaf(vault.engine.suite, view.entry(shown.index))
     line = JsonLines().checkpoint(view.origin, view.size, view.checkpoint())
     assert decode(line) == ShownCheckpoint(view.origin, view.size, view.checkpoint())
-    resource = json.loads(FHIR.checkpoint(view.origin, view.size, view.checkpoint()))
+    message = FHIR.checkpoint(view.origin, view.size, view.checkpoint())
+    assert auditevent.decode(message) == decode(line)
+    resource = json.loads(message)
     assert [*r4.broken(resource), *balp.broken(resource)] == []
     assert resource["recorded"].startswith("20")
 
