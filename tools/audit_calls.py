@@ -39,6 +39,8 @@ _LOG = Row(why="the keeper's own look at the log; what is given out of it is rec
 _PARTS = Row(why="for the parts of the library, which give it the events that it writes", internal=True)
 _PENDING = "with the commit; a transaction that is rolled back has changed nothing, and told nothing"
 _TOLD = "once in a transaction, with its end, whatever that is; in a strict session at once"
+_SEVERAL = "SUBJECT_SEARCHED, failed, where several have the identifier"
+_COMPARED = ("SUBJECTS_COMPARED", "SUBJECTS_COMPARED")
 _TURNED = ("EPOCH_TURNING", "SETTLED", "EPOCH_TURNED", "SECRETS_DESTROYED")
 
 CALLS: Mapping[str, Row] = {
@@ -85,8 +87,8 @@ CALLS: Mapping[str, Row] = {
     "Session.find": Row(("RECORDS_SEARCHED",), DENIED, ("RECORDS_SEARCHED",), "for each of linked subjects"),
     "Session.subjects": Row(("SUBJECT_SEARCHED",), DENIED, ("SUBJECT_SEARCHED",), "for each subject; one for none"),
     "Session.identifiers": Row(("IDENTIFIERS_LISTED",), DENIED, ("IDENTIFIERS_LISTED",)),
-    "Session.all_subjects": Row(("SUBJECTS_LISTED",), DENIED),
-    "Session.state": Row(("STATE_READ",), DENIED),
+    "Session.all_subjects": Row(("SUBJECTS_LISTED",), DENIED, ("SUBJECTS_LISTED",)),
+    "Session.state": Row(("STATE_READ",), DENIED, ("STATE_READ",)),
     "Session.disclose": Row(("SUBJECT_EXPORTED",), DENIED),
     "Session.compared": Row(("SOURCE_COMPARED",)),
     "Session.transaction": Row(why="what is done in it has events; of a reader there is none"),
@@ -96,13 +98,18 @@ CALLS: Mapping[str, Row] = {
     "Session.commit": _PARTS,
     "Session.event": _PARTS,
     "Session.note": _PARTS,
+    "Session.noting": _PARTS,
     "Session.noting_absence": _PARTS,
     "Session.steady": _PARTS,
-    "Transaction.put": Row(("SUBJECT_CREATED", "RECORD_PUT"), DENIED, ("RECORD_PUT",), _PENDING),
-    "Transaction.put_many": Row(("SUBJECT_CREATED", "RECORD_PUT", "RECORD_PUT"), DENIED, ("RECORD_PUT",), _PENDING),
+    "Transaction.put": Row(("SUBJECT_CREATED", "RECORD_PUT"), DENIED, ("RECORD_PUT",), f"{_PENDING}; {_SEVERAL}"),
+    "Transaction.put_many": Row(
+        ("SUBJECT_CREATED", "RECORD_PUT", "RECORD_PUT"), DENIED, ("RECORD_PUT",), f"{_PENDING}; {_SEVERAL}"
+    ),
     "Transaction.delete": Row(("RECORD_DELETED",), DENIED, ("RECORD_DELETED",), _PENDING),
     "Transaction.undelete": Row(("RECORD_UNDELETED",), DENIED, ("RECORD_UNDELETED",), _PENDING),
-    "Transaction.subject": Row(("SUBJECT_CREATED",), DENIED, why=f"SUBJECT_SEARCHED where it is there, {_TOLD}"),
+    "Transaction.subject": Row(
+        ("SUBJECT_CREATED",), DENIED, ("SUBJECT_SEARCHED",), f"SUBJECT_SEARCHED where it is there, {_TOLD}"
+    ),
     "Transaction.new_subject": Row(("SUBJECT_CREATED",), DENIED, why=_PENDING),
     "Transaction.identify": Row(("IDENTIFIER_ASSERTED",), DENIED, (), _PENDING),
     "Transaction.link": Row(("SUBJECTS_LINKED", "SUBJECTS_LINKED"), DENIED, (), "for each of the two"),
@@ -110,11 +117,11 @@ CALLS: Mapping[str, Row] = {
     "Transaction.claimants": Row(
         ("SUBJECT_SEARCHED",), failed=("SUBJECT_SEARCHED",), why=f"for each subject, one for none; {_TOLD}"
     ),
-    "Transaction.linked": Row(("SUBJECTS_COMPARED", "SUBJECTS_COMPARED"), why=f"for each of the two; {_TOLD}"),
-    "Transaction.disclose": Row(("RECORD_PUT", "SUBJECT_DISCLOSED"), DENIED, (), _PENDING),
-    "Transaction.suspend": Row(("RECORD_PUT",), DENIED, (), _PENDING),
+    "Transaction.linked": Row(_COMPARED, failed=_COMPARED, why=f"for each of the two; {_TOLD}"),
+    "Transaction.disclose": Row(("RECORD_PUT", "SUBJECT_DISCLOSED"), DENIED, ("SUBJECT_SEARCHED",), _PENDING),
+    "Transaction.suspend": Row(("RECORD_PUT",), DENIED, ("SUBJECT_SEARCHED",), _PENDING),
     "Transaction.identifiers": Row(("IDENTIFIERS_LISTED",), DENIED, ("IDENTIFIERS_LISTED",)),
-    "Transaction.state": Row(("STATE_READ",), DENIED),
+    "Transaction.state": Row(("STATE_READ",), DENIED, ("STATE_READ",)),
     "Transaction.guard": Row(why="relies on a version that the caller has read"),
     "Transaction.set_state": Row(("STATE_SET",), DENIED, why=_PENDING),
     "Transaction.commit": Row(("STATE_SET",), failed=(), why="those of what it commits; a conflict changes nothing"),

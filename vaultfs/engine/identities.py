@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 from vaultfs_format.entries import WEAK, Role, pack_row
-from vaultfs_format.events.base import Event
+from vaultfs_format.events.base import Event, Outcome
 from vaultfs_format.events.records import (
     IdentifierAsserted,
     SubjectsCompared,
@@ -24,7 +25,7 @@ from vaultfs.engine.claims import Claims
 from vaultfs.engine.pending import Pending
 from vaultfs.engine.subjects import content_key, one_subject
 from vaultfs.engine.units import DateFields, Gathered, Unit, date_fields, role_entry
-from vaultfs.errors import ArgumentInvalid
+from vaultfs.errors import ArgumentInvalid, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
 
 if TYPE_CHECKING:
@@ -110,9 +111,46 @@ class Identities:
             return claimants[0] if claimants else None
         return self._session.steady(lambda: one_subject(self._engine, claimants))
 
+    def permitted(self, subject: Identifier | SubjectId, action: Action, kind: str | None = None) -> SubjectId | None:
+        """Return the subject that is meant, None for an identifier that nobody has claimed, if the policy permits it.
+
+        Raises
+        ------
+        AccessDenied, SubjectAmbiguous
+        """
+        with self._answering(action, kind):
+            known = self.known(subject)
+        self._session.authorize(action, kind, known)
+        return known
+
+    def required(self, subject: Identifier | SubjectId, action: Action) -> SubjectId:
+        """Return the subject that is meant, of an identifier that somebody must have claimed, if the policy permits it.
+
+        Raises
+        ------
+        AccessDenied, NotFound, SubjectAmbiguous
+        """
+        with self._answering(action, None):
+            known = self.known(subject)
+            if known is None:
+                raise NotFound
+        self._session.authorize(action, None, known)
+        return known
+
+    @contextmanager
+    def _answering(self, action: Action, kind: str | None) -> Iterator[None]:
+        """Record that no subject was found; who may not do what is to be done is not told why."""
+        with self._session.noting_absence(SubjectSearched, None):
+            try:
+                yield
+            except (NotFound, SubjectAmbiguous):
+                self._session.authorize(action, kind, None)
+                raise
+
     def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Return the subject of an identifier, created if nobody has claimed it."""
-        known = self.known(identifier)
+        with self._session.noting_absence(SubjectSearched, None):
+            known = self.known(identifier)
         if known is None:
             return self.created(identifier, date)
         self._tell(SubjectSearched, known)
@@ -120,16 +158,20 @@ class Identities:
 
     def claimants(self, identifier: Identifier) -> list[SubjectId]:
         """Return the subjects for which an identifier is asserted."""
-        found = list(self.claims.claimants(identifier))
+        with self._session.noting_absence(SubjectSearched, None):
+            found = list(self.claims.claimants(identifier))
         for one in found or (None,):
             self._tell(SubjectSearched, one)
         return found
 
     def linked(self, one: SubjectId, other: SubjectId) -> bool:
         """Return whether two subjects are stated to be one person."""
-        for pair in ((one, other), (other, one)):
+        pairs = (one, other), (other, one)
+        with self._session.noting(SubjectsCompared, pairs):
+            found = self.claims.linked(one, other)
+        for pair in pairs:
             self._tell(SubjectsCompared, *pair)
-        return self.claims.linked(one, other)
+        return found
 
     def _tell(self, kind: Callable[..., Event], subject: SubjectId | None, *about: object) -> None:
         """Take down, once, what somebody is told before the end; in a strict session it is written at once.
@@ -140,7 +182,7 @@ class Identities:
         if subject in self._created or told in self._told:
             return
         self._told.add(told)
-        event = self._session.event(kind, subject, *about)
+        event = self._session.event(kind, subject, *about, Outcome.DONE)
         if self._session.strict:
             self._session.note([event])
         else:
@@ -247,4 +289,5 @@ class Identities:
 
     def look_up(self, identifiers: Iterable[Identifier]) -> None:
         """Find out together who is known by each of many identifiers."""
-        self.claims.look_up(identifiers)
+        with self._session.noting_absence(SubjectSearched, None):
+            self.claims.look_up(identifiers)

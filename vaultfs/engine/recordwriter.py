@@ -151,15 +151,15 @@ class RecordWriter:
             The subject, None where it must be created, and the number of the kind.
         """
         number = self._engine.kinds.number(kind)
-        known = self._identities.known(NOBODY if subject is None else subject)
-        self._session.authorize(Action.WRITE, kind, known)
+        known = self._identities.permitted(NOBODY if subject is None else subject, Action.WRITE, kind)
         return known, number
 
     def _shelf(self, kind: int, subject: Identifier | SubjectId | None, known: SubjectId | None, at: int) -> _Shelf:
         """Return where to put records of a kind for a subject, which is created where it is not known."""
         if known is None:
             known = self._identities.created(subject) if isinstance(subject, Identifier) else NOBODY
-        holder = self._identities.holder(known)
+        with self._session.noting_absence(RecordPut, known, kind, None, 0):
+            holder = self._identities.holder(known)
         return _Shelf(holder, kind, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id, kind))
 
     def _source(self, record: NewRecord) -> _Source:

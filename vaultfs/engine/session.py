@@ -189,11 +189,12 @@ class Session:
         asked
             What the event has of that beside time, session and outcome.
         """
-        with self._noting(kind, [asked]):
+        with self.noting(kind, [asked]):
             yield
 
     @contextmanager
-    def _noting(self, kind: Callable[..., Event], asked: Sequence[tuple[object, ...]]) -> Iterator[None]:
+    def noting(self, kind: Callable[..., Event], asked: Sequence[tuple[object, ...]]) -> Iterator[None]:
+        """Record the same, by several events."""
         try:
             yield
         except _FAILURES:
@@ -289,7 +290,7 @@ class Session:
         with self.noting_absence(RecordsSearched, None, number or 0, 0):
             try:
                 subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
-            except NotFound:
+            except (NotFound, SubjectAmbiguous):
                 self.authorize(Action.SEARCH, kind, None)  # who may not search is not told who is unknown
                 raise
         for one in subjects:
@@ -299,7 +300,7 @@ class Session:
             with self.engine.index.snapshot():
                 return [info for one in subjects for info in records_of(self.engine, one, number, lower, upper)]
 
-        failing = self._noting(RecordsSearched, [(one, number or 0, 0) for one in subjects])
+        failing = self.noting(RecordsSearched, [(one, number or 0, 0) for one in subjects])
         with failing, timed(self.engine.metrics, Timing.SEARCH):
             found = self._host.steady(read)
         found.sort(key=lambda info: (info.commit, self.engine.chain.number_of(info.id)))
@@ -311,8 +312,9 @@ class Session:
         """Return every subject for which an identifier is asserted."""
         self.check()
         self.authorize(Action.SEARCH, None, None)
-        found = self._host.steady(lambda: subjects_of(self.engine, identifier))
-        self._note([self.event(SubjectSearched, one) for one in found] or [self.event(SubjectSearched, None)])
+        with self.noting_absence(SubjectSearched, None):
+            found = self._host.steady(lambda: subjects_of(self.engine, identifier))
+        self._note([self.event(SubjectSearched, one, Outcome.DONE) for one in found or (None,)])
         return found
 
     def identifiers(self, subject: SubjectId) -> list[Identifier]:
@@ -328,8 +330,9 @@ class Session:
         """Yield every subject of the vault, `NOBODY` first; the list is taken when the iteration begins."""
         self.check()
         self.authorize(Action.SEARCH, None, None)
-        units = self._host.steady(self._units)
-        self._note([self.event(SubjectsListed, len(units))])
+        with self.noting_absence(SubjectsListed, 0):
+            units = self._host.steady(self._units)
+        self._note([self.event(SubjectsListed, len(units), Outcome.DONE)])
         yield NOBODY
         for unit in units:
             yield SubjectId(unit)
@@ -349,8 +352,10 @@ class Session:
         """
         self.check()
         self.authorize(Action.READ_STATE, None, None)
-        found = self._host.steady(lambda: self.states.read(namespace, key))
-        self._note([self.event(StateRead, self.engine.chain.event_state_token(namespace, key), found.version)])
+        token = self.engine.chain.event_state_token(namespace, key)
+        with self.noting_absence(StateRead, token, 0):
+            found = self._host.steady(lambda: self.states.read(namespace, key))
+        self._note([self.event(StateRead, token, found.version, Outcome.DONE)])
         return found
 
     def transaction(self) -> Transaction:

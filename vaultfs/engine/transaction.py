@@ -24,7 +24,7 @@ from vaultfs.engine.pending import Pending
 from vaultfs.engine.recordwriter import RecordWriter
 from vaultfs.engine.state import State, encode_state
 from vaultfs.engine.units import Unit, role_entry
-from vaultfs.errors import ArgumentInvalid, NotFound, TransactionConflict, TransactionEnded, VaultError
+from vaultfs.errors import ArgumentInvalid, TransactionConflict, TransactionEnded, VaultError
 from vaultfs.metrics import Counter
 from vaultfs.model import NOBODY, Date, Identifier, NewRecord, PixelData, RecordId, SubjectId
 
@@ -203,12 +203,12 @@ class Transaction:
             It is about nobody, or its date is to come: no accounting would have it.
         NotFound, SubjectAmbiguous, AccessDenied
         """
-        known = self._person(subject)
-        if records < 0:
+        self._check()
+        if subject == NOBODY or records < 0:
             raise ArgumentInvalid(records=records)
         if disclosure.date is not None and disclosure.date > _latest_day(self._engine.options.clock()):
             raise ArgumentInvalid
-        self._session.authorize(Action.EXPORT, None, known)
+        known = self._identities.required(subject, Action.EXPORT)
         data = disclosure.statement(os.urandom(16))
         record = self.put(data, kind=DISCLOSURE_KIND, subject=known)
         self._pending.note(SubjectDisclosed, known, record, digest_of(data), records, disclosure.basis)
@@ -223,19 +223,12 @@ class Transaction:
         SuspensionInvalid
             It ends before it begins, or is longer than an oral one may be.
         """
-        known = self._person(subject)
-        self._session.authorize(Action.ADMINISTER, None, known)
+        self._check()
+        if subject == NOBODY:
+            raise ArgumentInvalid
+        known = self._identities.required(subject, Action.ADMINISTER)
         data = suspension.statement(self._engine.options.clock())
         return self.put(data, kind=SUSPENSION_KIND, subject=known)
-
-    def _person(self, subject: Identifier | SubjectId) -> SubjectId:
-        self._check()
-        known = self._identities.known(subject)
-        if known is None:
-            raise NotFound
-        if known == NOBODY:
-            raise ArgumentInvalid
-        return known
 
     # Control state.
 

@@ -139,9 +139,13 @@ class SubjectSearched(Event, frozen=True, tag=EventType.SUBJECT_SEARCHED.value):
     ----------
     subject
         Surrogate of the subject; nil where none was found.
+    outcome
+        Failed where nobody has the identifier, or several who are not linked, and one was to be found; or where it
+        could not be read.
     """
 
     subject: Id | None
+    outcome: Outcome
 
 
 class IdentifiersListed(Event, frozen=True, tag=EventType.IDENTIFIERS_LISTED.value):
@@ -169,9 +173,12 @@ class SubjectsListed(Event, frozen=True, tag=EventType.SUBJECTS_LISTED.value):
     ----------
     subjects
         How many there are.
+    outcome
+        Failed where they could not be read.
     """
 
     subjects: Count
+    outcome: Outcome
 
 
 class IdentifierAsserted(Event, frozen=True, tag=EventType.IDENTIFIER_ASSERTED.value):
@@ -211,7 +218,15 @@ class SubjectsUnlinked(_Link, frozen=True, tag=EventType.SUBJECTS_UNLINKED.value
 
 
 class SubjectsCompared(_Link, frozen=True, tag=EventType.SUBJECTS_COMPARED.value):
-    """It was asked whether two subjects are stated to be one person."""
+    """It was asked whether two subjects are stated to be one person.
+
+    Parameters
+    ----------
+    outcome
+        Failed where it could not be read.
+    """
+
+    outcome: Outcome
 
 
 class _State(Event, frozen=True):
@@ -234,7 +249,15 @@ class StateSet(_State, frozen=True, tag=EventType.STATE_SET.value):
 
 
 class StateRead(_State, frozen=True, tag=EventType.STATE_READ.value):
-    """A control state was given out."""
+    """A control state was given out.
+
+    Parameters
+    ----------
+    outcome
+        Failed where it could not be read.
+    """
+
+    outcome: Outcome
 
 
 class SubjectExported(Event, frozen=True, tag=EventType.SUBJECT_EXPORTED.value):

@@ -134,10 +134,10 @@ def test_every_access_leaves_its_event(vault: vaultfs.Vault) -> None:
         lambda s: s.versions(record): [(VersionsListed, one, kind, record, 1, d)],
         lambda s: s.find(subject=MRN): [(RecordsSearched, one, 0, 1, d)],
         lambda s: s.find(subject=MRN, kind="Patient"): [(RecordsSearched, one, other, 0, d)],
-        lambda s: s.subjects(MRN): [(SubjectSearched, one)],
+        lambda s: s.subjects(MRN): [(SubjectSearched, one, d)],
         lambda s: s.identifiers(one): [(IdentifiersListed, one, 1, d)],
-        lambda s: list(s.all_subjects()): [(SubjectsListed, 2)],
-        lambda s: s.state("ns", b"k"): [(StateRead, beside, 0)],
+        lambda s: list(s.all_subjects()): [(SubjectsListed, 2, d)],
+        lambda s: s.state("ns", b"k"): [(StateRead, beside, 0, d)],
         lambda s: s.disclose(one, 3): [(SubjectExported, one, 3)],
         relate: [
             (SubjectsLinked, one, two),
@@ -396,7 +396,7 @@ def test_events_whose_subjects_cannot_be_told_are_told_by_a_code(body: bytes) ->
 
 def test_the_subjects_of_events_are_those_that_they_decode_to() -> None:
     about = [None, bytes(16), b"s" * 16]
-    made: list[Event] = [SubjectSearched(at, bytes(16), subject) for at, subject in enumerate(about)]
+    made: list[Event] = [SubjectSearched(at, bytes(16), subject, Outcome.DONE) for at, subject in enumerate(about)]
     made += [Settled(4, bytes(16)), AccessMerged(5, bytes(16), b"j" * 16, 1)]
     (body,) = sealable(DEFAULT, [encode_event(one) for one in made]).chunks
     assert list(subjects_in(body)) == [subject_of(one) for one in made] == [b"", bytes(16), b"s" * 16, b"", b""]

@@ -350,7 +350,7 @@ def test_what_was_disclosed_with_a_statement_is_a_disclosure_and_an_access() -> 
 def test_who_is_not_known_and_what_is_about_nobody_is_counted_all_the_same() -> None:
     found = tallied(
         AccessDenied(1, ID, None, 0, 200),
-        SubjectsListed(2, ID, 5),
+        SubjectsListed(2, ID, 5, Outcome.DONE),
         SubjectExported(3, ID, bytes(16), 2),
         SubjectDisposed(4, ID, b"s" * 16),
         EpochTurned(5, ID, 1),
@@ -363,7 +363,7 @@ def test_who_is_not_known_and_what_is_about_nobody_is_counted_all_the_same() -> 
 
 
 def test_where_the_clock_goes_back_is_listed() -> None:
-    seen = [SubjectsListed(at, ID, 1) for at in (10_000_000, 9_999_999, 5_000_000, 6_000_000, 2_500_000)]
+    seen = [SubjectsListed(at, ID, 1, Outcome.DONE) for at in (10_000_000, 9_999_999, 5_000_000, 6_000_000, 2_500_000)]
     tally = Tally(0, ALWAYS)
     for index, event in enumerate(seen):
         tally.see(index, event)
@@ -376,15 +376,19 @@ def test_where_the_clock_goes_back_is_listed() -> None:
 
 def test_what_was_merged_has_a_time_of_its_own() -> None:
     late, early = START, START - HOUR
-    seen = [SubjectsListed(late, ID, 1), AccessMerged(late, ID, ID, 2), *[SubjectsListed(early, ID, 1)] * 2]
+    seen = [
+        SubjectsListed(late, ID, 1, Outcome.DONE),
+        AccessMerged(late, ID, ID, 2),
+        *[SubjectsListed(early, ID, 1, Outcome.DONE)] * 2,
+    ]
     tally = Tally(0, ALWAYS)
-    for index, event in enumerate([*seen, SubjectsListed(late, ID, 1)]):
+    for index, event in enumerate([*seen, SubjectsListed(late, ID, 1, Outcome.DONE)]):
         tally.see(index, event)
     assert tally.steps == 0
-    tally.see(9, SubjectsListed(early, ID, 1))
+    tally.see(9, SubjectsListed(early, ID, 1, Outcome.DONE))
     assert tally.steps == 1
 
 
 def test_no_more_steps_are_listed_than_a_person_reads() -> None:
-    seen = [SubjectsListed(START + HOUR * (index % 2), ID, 1) for index in range(2 * LISTED + 100)]
+    seen = [SubjectsListed(START + HOUR * (index % 2), ID, 1, Outcome.DONE) for index in range(2 * LISTED + 100)]
     assert len(tallied(*seen)[Table.CLOCK_STEPS]) == LISTED

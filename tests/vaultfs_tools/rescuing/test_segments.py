@@ -193,8 +193,11 @@ def test_a_frame_whose_header_is_damaged_is_listed_and_those_behind_it_come_out(
 
 
 def test_a_frame_whose_entries_are_damaged_is_listed_with_their_number(archive: Archive) -> None:
+    """One of records of one version each: nothing else tells of them."""
     path = segments_of(archive)[0]
-    at, versions = list(_offsets(archive, path).items())[9]
+    offsets = _offsets(archive, path).items()
+    crowd = [one for one in offsets if all(archive.put.get(held, b"").startswith(b"crowd") for held in one[1])]
+    at, versions = crowd[9]
     vaults.flip(path, at + PLACE.size + HEADER.size + 12 + 20)
     _without_parity(path)
     found = rescued(archive.path)
