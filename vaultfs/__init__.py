@@ -10,13 +10,13 @@ from vaultfs.access.policy import Action, PermitAll, Policy, Request
 from vaultfs.audit.events import Event, EventType, Outcome
 from vaultfs.context import CareSetting, Context, PersonSignature, SignatureScheme, statement_of
 from vaultfs.disclosing import Basis, Disclosure, Suspension
+from vaultfs.engine.committing.transaction import Transaction
 from vaultfs.engine.engine import Condition, Options
-from vaultfs.engine.front import create, open
-from vaultfs.engine.merging import Merged
-from vaultfs.engine.records import Record, RecordInfo
-from vaultfs.engine.session import Session
-from vaultfs.engine.state import State
-from vaultfs.engine.transaction import Transaction
+from vaultfs.engine.log.merging import Merged
+from vaultfs.engine.opening.front import create, open
+from vaultfs.engine.reading.records import Record, RecordInfo
+from vaultfs.engine.reading.session import Session
+from vaultfs.engine.reading.state import State
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import VaultError
 from vaultfs.keys.recipients import Passphrase

@@ -15,7 +15,7 @@ from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
 from vaultfs.audit.log import read_events
-from vaultfs.engine.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
+from vaultfs.engine.indexing.index import HANDLE, LINK, RECORD, STATE, YEARS, Container, Place
 from vaultfs.errors import Deleted, NotFound
 from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.testing.vfs import FaultyVfs, Operation

@@ -13,8 +13,8 @@ from vaultfs_format.registry import HOST_FIRST, MAX_HOST_NAMES
 
 import vaultfs
 from vaultfs import ClinicalDate, Precision
-from vaultfs.engine.facts import year_of
-from vaultfs.engine.units import date_fields, date_of
+from vaultfs.engine.committing.units import date_fields, date_of
+from vaultfs.engine.indexing.facts import year_of
 from vaultfs.errors import ArgumentInvalid, KindUnknown
 from vaultfs.kinds import builtin_kinds, builtin_media_types, decode_names, encode_names
 from vaultfs.testing import strategies

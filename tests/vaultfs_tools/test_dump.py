@@ -13,7 +13,7 @@ from vaultfs_format.superblock import Superblock
 from vaultfs_tools import dump
 
 from tests.vaultfs_tools import vaults
-from vaultfs.engine.opening import default_store
+from vaultfs.engine.opening.unlocking import default_store
 
 
 def _json(capsys: pytest.CaptureFixture[str], path: Path) -> tuple[int, dict[str, object]]:

@@ -21,9 +21,9 @@ from vaultfs_tools.keyless import files
 
 import vaultfs
 from tests.vaultfs_tools import vaults
-from vaultfs.engine import compare
-from vaultfs.engine.leaves import segment_at
-from vaultfs.engine.opening import default_store
+from vaultfs.engine.log.leaves import segment_at
+from vaultfs.engine.opening.unlocking import default_store
+from vaultfs.engine.reading import compare
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def test_the_installed_command_runs(vault: Path) -> None:
 
 
 def test_the_keyless_names_are_those_of_the_engine(vault: Path) -> None:
-    layout = vaultfs.engine.paths.Layout(vault)
+    layout = vaultfs.engine.files.paths.Layout(vault)
     for row in vaults.head_of(vault).segments:
         assert vault / files.segment_name(row) == layout.segment(row)
         assert vault / files.table_name(row) == layout.key_table(row)
@@ -447,7 +447,7 @@ def test_heads_of_subjects_that_the_events_do_not_give_are_found_with_keys(
     vault: Path, secret: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with vaults.opened(vault) as opened, monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.subjectheads.root", lambda *_: bytes(32))
+        patched.setattr("vaultfs.engine.log.subjectheads.root", lambda *_: bytes(32))
         opened.settle()
         leaf = opened.engine.head.tree_size - 2
         row = segment_at(opened.engine, opened.engine.head, leaf)

@@ -13,7 +13,7 @@ from vaultfs_tools import audit, export, fsck, import_, keys, maintain, opening
 import vaultfs
 from tests.vaultfs import softhsm
 from tests.vaultfs_tools import vaults
-from vaultfs.engine.opening import default_store
+from vaultfs.engine.opening.unlocking import default_store
 from vaultfs.errors import EpochSecretMissing
 from vaultfs.keys.stores import EpochStore
 

@@ -20,9 +20,9 @@ from vaultfs_format.stanza import Argon2Cost
 from vaultfs_tools.keyless import Finding, Report, VaultFiles, check
 
 import vaultfs
-import vaultfs.engine.paths
-from vaultfs.engine.opening import Opener
-from vaultfs.engine.paths import Layout
+import vaultfs.engine.files.paths
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener
 from vaultfs.keys.chain import open_signing
 from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.vfs import Vfs
@@ -207,7 +207,7 @@ def tree(root: Path) -> dict[str, bytes]:
 def small_files(vault: Path) -> Iterator[str]:
     """Yield the names of all files of which there are two copies, each place of its own."""
     head = head_of(vault)
-    layout = vaultfs.engine.paths.Layout(vault)
+    layout = vaultfs.engine.files.paths.Layout(vault)
     originals = [layout.head, layout.superblock(head.superblock_generation), layout.keyring(head.epoch)]
     originals += [layout.key_table(row) for row in head.segments]
     for path in originals:

@@ -23,8 +23,9 @@ from vaultfs_format.suite import KEY
 from crash.ledger import Broken
 from crash.recordings import AfterKill, Recorder, record
 from crash.simulate import Sweep, moments
-from vaultfs.engine import index as indexes
-from vaultfs.engine import recovery, turning
+from vaultfs.engine.custody import turning
+from vaultfs.engine.indexing import index as indexes
+from vaultfs.engine.opening import recovery
 from vaultfs.testing.crash import Change
 from vaultfs.testing.vfs import Operation
 

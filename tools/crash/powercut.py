@@ -28,7 +28,7 @@ from crash.ledger import Allowed, Broken, History, Report
 from crash.oracle import check
 from crash.places import memory
 from crash.workload import work
-from vaultfs.engine.index import Index
+from vaultfs.engine.indexing.index import Index
 from vaultfs.errors import VaultError
 from vaultfs.vfs import File, Vfs
 

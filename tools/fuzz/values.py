@@ -13,8 +13,8 @@ from fuzz.files import SAME_BYTES
 from fuzz.target import CODED, Target, must
 from tests.vaultfs_format import examples
 from vaultfs.audit import events
-from vaultfs.engine.state import decode_state, encode_state
-from vaultfs.engine.subjects import decode_identifier, encode_identifier
+from vaultfs.engine.reading.state import decode_state, encode_state
+from vaultfs.engine.reading.subjects import decode_identifier, encode_identifier
 from vaultfs.errors import FieldInvalid, KindUnknown, RecipeInvalid
 from vaultfs.kinds import Registry, decode_names, encode_names
 from vaultfs.migrate.recipes import RecipePart, SourceState, Status, decode_part, decode_source_state, encode

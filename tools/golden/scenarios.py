@@ -23,8 +23,8 @@ from vaultfs_tools.keyless.acts import note
 import vaultfs
 from golden.credentials import PASSPHRASE_ONLY, Credentials, drawn
 from golden.site import ONE, THREE, TWO, UNLOCK, WHO, Site, put
-from vaultfs.engine import reencrypting
-from vaultfs.engine.compaction import FAN
+from vaultfs.engine.custody import reencrypting
+from vaultfs.engine.settling.compaction import FAN
 
 NOISE = random.Random(1).randbytes(66_000)  # noqa: S311 - bytes that do not get smaller, the same every time
 LARGE = b"a scanned page of a chart, mostly white " * 2000

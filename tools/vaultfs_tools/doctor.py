@@ -61,7 +61,7 @@ def _facts(args: argparse.Namespace) -> Iterator[Fact]:
 
     yield from machine.facts()
     if args.vault is not None:
-        from vaultfs.engine.opening import default_store
+        from vaultfs.engine.opening.unlocking import default_store
 
         vault = args.vault.absolute()
         yield from place.facts(vault, args.epoch_store or default_store(vault), suites)

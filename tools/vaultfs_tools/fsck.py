@@ -154,7 +154,8 @@ def _check_with_keys(
     args: Namespace, unlock: Unlocker, report: Report, advance: Callable[[int], None]
 ) -> VaultError | None:
     """Add what only the keys can tell; return the error that kept the check from being done."""
-    from vaultfs.engine import compare, indexfiles
+    from vaultfs.engine.indexing import indexfiles
+    from vaultfs.engine.reading import compare
     from vaultfs.errors import IndexDamaged
 
     place = args.vault / INDEX
@@ -190,7 +191,7 @@ def _check_with_keys(
 
 
 def _check_log_and_index(vault: vaultfs.Vault, report: Report, *, rebuild: bool) -> None:
-    from vaultfs.engine import compare
+    from vaultfs.engine.reading import compare
     from vaultfs.errors import IndexDamaged
 
     heads = compare.counted_heads(vault.engine)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import vaultfs
-from vaultfs.engine.opening import default_store
+from vaultfs.engine.opening.unlocking import default_store
 from vaultfs.errors import ArgumentInvalid, SourceUnreadable, VaultExists
 from vaultfs.keys.recipients import Recipient, Unlocker
 from vaultfs.migrate.importer import Importer, ImportOptions

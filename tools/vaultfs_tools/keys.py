@@ -11,9 +11,9 @@ from typing import cast
 from vaultfs_format.stanza import StanzaType
 
 import vaultfs
-from vaultfs.engine.heads import read_heads, read_keyring
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.turning import Turned
+from vaultfs.engine.custody.turning import Turned
+from vaultfs.engine.files.heads import read_heads, read_keyring
+from vaultfs.engine.files.paths import Layout
 from vaultfs.errors import ArgumentInvalid, FormatError, NotFound, VaultError, VaultMissing
 from vaultfs.keys import Escrow, PrivateKey, RecipientInfo
 from vaultfs.keys.lifecycle import NEVER, KeyRef

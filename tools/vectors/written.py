@@ -21,7 +21,7 @@ from vaultfs_format.signing import SigningKeys
 from vaultfs_format.stanza import Argon2Cost
 
 import vaultfs
-from vaultfs.engine.opening import default_store
+from vaultfs.engine.opening.unlocking import default_store
 from vaultfs.keys.recipients import _AtAnyCost
 from vaultfs.testing.vfs import FaultyVfs
 from vectors.world import DRAWN, PASSPHRASE

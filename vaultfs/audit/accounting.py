@@ -19,8 +19,8 @@ from vaultfs_format.subjectproof import FORMAT, Counted, Stated, SubjectProof
 from vaultfs.audit.events import NOBODYS_SESSION, subject_of
 from vaultfs.audit.statements import Said, said_of
 from vaultfs.audit.view import LogView
-from vaultfs.engine.leaves import Leaf
-from vaultfs.engine.subjectheads import stated_bucket
+from vaultfs.engine.log.leaves import Leaf
+from vaultfs.engine.log.subjectheads import stated_bucket
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, VaultDamaged, VaultError
 from vaultfs.model import NOBODY, SubjectId

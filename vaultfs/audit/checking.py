@@ -23,10 +23,10 @@ from vaultfs.audit.errors import SubjectsUncounted
 from vaultfs.audit.events import Event, decode_event, subject_of
 from vaultfs.audit.findings import Finding, Healed, Part, Verified
 from vaultfs.engine.engine import LiveJournal, View
-from vaultfs.engine.leaves import Section, extent_of, journal_sections, placed, runs, segment_section
-from vaultfs.engine.mirrors import DAMAGE, same
-from vaultfs.engine.sealed import open_segment
-from vaultfs.engine.subjectheads import Heads, first_heads
+from vaultfs.engine.files.mirrors import DAMAGE, same
+from vaultfs.engine.files.sealed import open_segment
+from vaultfs.engine.log.leaves import Section, extent_of, journal_sections, placed, runs, segment_section
+from vaultfs.engine.log.subjectheads import Heads, first_heads
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
 
 See = Callable[[int, Event], None]

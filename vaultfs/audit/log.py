@@ -12,11 +12,11 @@ from vaultfs_format.head import Head
 from vaultfs.audit.events import Event
 from vaultfs.audit.moving import leaves_between
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.leaves import Leaf
-from vaultfs.engine.mirrors import Mirror
-from vaultfs.engine.pairs import open_named
+from vaultfs.engine.files.heads import read_superblock
+from vaultfs.engine.files.journal import JournalFile
+from vaultfs.engine.files.mirrors import Mirror
+from vaultfs.engine.files.pairs import open_named
+from vaultfs.engine.log.leaves import Leaf
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Structure, VaultDamaged
 

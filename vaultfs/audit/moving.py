@@ -9,8 +9,8 @@ from vaultfs_format.limits import MAX_NUMBER
 
 from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.engine.engine import Engine, LiveJournal
-from vaultfs.engine.leaves import Leaf, leaves
-from vaultfs.engine.mirrors import DAMAGE
+from vaultfs.engine.files.mirrors import DAMAGE
+from vaultfs.engine.log.leaves import Leaf, leaves
 from vaultfs.errors import VaultDamaged, VaultMissing
 
 MOVED = (*DAMAGE, VaultMissing, LogPrunedBefore)

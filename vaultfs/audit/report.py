@@ -14,8 +14,8 @@ from vaultfs_format.stanzas import stanza_id
 from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.tallying import Table, Tally, stands
 from vaultfs.audit.verifying import checked
-from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.logbase import kept_since
+from vaultfs.engine.files.heads import read_superblock
+from vaultfs.engine.log.logbase import kept_since
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.keys.lifecycle import KeyKind, KeyRef

@@ -17,8 +17,8 @@ from vaultfs_format.events.keys import SubjectDisposed
 from vaultfs_format.events.records import RecordPut
 from vaultfs_format.suite import same
 
-from vaultfs.engine.records import Located, find_version, read_record, stored_version
-from vaultfs.engine.searching import ids_of
+from vaultfs.engine.reading.records import Located, find_version, read_record, stored_version
+from vaultfs.engine.reading.searching import ids_of
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, Deleted, NotFound, Structure, VaultDamaged
 from vaultfs.model import RecordId, SubjectId

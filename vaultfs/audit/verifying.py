@@ -10,7 +10,7 @@ from vaultfs.audit.checking import Checking, See
 from vaultfs.audit.events import Event
 from vaultfs.audit.findings import Verified
 from vaultfs.audit.log import reopened
-from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.files.heads import read_superblock
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import VaultMissing
 

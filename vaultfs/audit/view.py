@@ -27,9 +27,9 @@ from vaultfs.audit.events import NOBODYS_SESSION
 from vaultfs.audit.moving import MOVED, leaves_between
 from vaultfs.audit.tiling import write_tiles
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.leaves import Leaf, leaves
-from vaultfs.engine.logbase import read_base
-from vaultfs.engine.subjectheads import Heads
+from vaultfs.engine.log.leaves import Leaf, leaves
+from vaultfs.engine.log.logbase import read_base
+from vaultfs.engine.log.subjectheads import Heads
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import CommitmentMismatch, LogDiverged, NotFound, Structure, VaultMissing
 from vaultfs.vfs import Vfs, absolute

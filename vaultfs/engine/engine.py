@@ -18,15 +18,15 @@ from vaultfs_format.head import Head, SegmentRow
 from vaultfs_format.journal import NO_JOURNAL, JournalHeader, JournalRole
 from vaultfs_format.suite import Suite
 
-from vaultfs.engine.catalogue import Catalogue
-from vaultfs.engine.index import ContainerKind, Index
-from vaultfs.engine.journal import JournalFile
-from vaultfs.engine.mirrors import Mirror
-from vaultfs.engine.opening import Held
-from vaultfs.engine.parts import PartFiles
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.renewal import Renewal
-from vaultfs.engine.store import FrameStore
+from vaultfs.engine.custody.renewal import Renewal
+from vaultfs.engine.files.journal import JournalFile
+from vaultfs.engine.files.mirrors import Mirror
+from vaultfs.engine.files.parts import PartFiles
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.indexing.index import ContainerKind, Index
+from vaultfs.engine.opening.unlocking import Held
+from vaultfs.engine.reading.store import FrameStore
+from vaultfs.engine.settling.catalogue import Catalogue
 from vaultfs.errors import Closed, Forked, TooLarge, WriterPoisoned
 from vaultfs.keys.chain import KeyChain
 from vaultfs.kinds import Registry, decode_names

@@ -14,20 +14,20 @@ from vaultfs_format.events.vault import ReaderOpened
 from vaultfs.access.policy import DenyAll, Policy
 from vaultfs.audit.events import NOBODYS_SESSION, Event
 from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
-from vaultfs.engine.accesslog import AccessLog
-from vaultfs.engine.attesting import tokens_of
+from vaultfs.engine.custody.guarding import Guard
+from vaultfs.engine.custody.lives import Lives
 from vaultfs.engine.engine import Condition, Options, View
-from vaultfs.engine.following import Follower
-from vaultfs.engine.guarding import Guard
-from vaultfs.engine.index import Index
-from vaultfs.engine.indexfiles import discard
-from vaultfs.engine.lives import Lives
-from vaultfs.engine.opening import Opener, Unlocked
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.readable import index_for_reading
-from vaultfs.engine.session import Session
-from vaultfs.engine.snapshot import private_path, take_snapshot
-from vaultfs.engine.state import Census, State, States
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.indexing.index import Index
+from vaultfs.engine.indexing.indexfiles import discard
+from vaultfs.engine.indexing.readable import index_for_reading
+from vaultfs.engine.log.accesslog import AccessLog
+from vaultfs.engine.opening.following import Follower
+from vaultfs.engine.opening.snapshot import private_path, take_snapshot
+from vaultfs.engine.opening.unlocking import Opener, Unlocked
+from vaultfs.engine.reading.attesting import tokens_of
+from vaultfs.engine.reading.session import Session
+from vaultfs.engine.reading.state import Census, State, States
 from vaultfs.errors import (
     FormatError,
     IndexDamaged,

@@ -15,28 +15,28 @@ from vaultfs import processes
 from vaultfs.access.policy import Policy
 from vaultfs.audit.events import NOBODYS_SESSION, NOTHING, Event, encode_event
 from vaultfs.context import UNSTATED, Attest, Context, ContextTokens
-from vaultfs.engine import rebuild
-from vaultfs.engine.attesting import tokens_of
-from vaultfs.engine.committer import Committer
-from vaultfs.engine.destroying import destroy_outdated
+from vaultfs.engine.committing.committer import Committer
+from vaultfs.engine.committing.grouping import Intent
+from vaultfs.engine.committing.writing import WritingSession
+from vaultfs.engine.custody.destroying import destroy_outdated
+from vaultfs.engine.custody.epochs import Destruction, oldest_copy
+from vaultfs.engine.custody.guarding import Guard
+from vaultfs.engine.custody.lives import KeptLives
+from vaultfs.engine.custody.rekeying import Keys
 from vaultfs.engine.engine import Condition, Engine, Options
-from vaultfs.engine.epochs import Destruction, oldest_copy
-from vaultfs.engine.grouping import Intent
-from vaultfs.engine.guarding import Guard
-from vaultfs.engine.indexfiles import abandon_build, build_index, open_index
-from vaultfs.engine.lives import KeptLives
-from vaultfs.engine.logbase import Pruning
-from vaultfs.engine.merging import MERGING, Merged, Merger
-from vaultfs.engine.opening import Held
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.rekeying import Keys
-from vaultfs.engine.retired import sweep_retired
-from vaultfs.engine.settle import as_it_is, settle
-from vaultfs.engine.space import Space, measure
-from vaultfs.engine.starting import start
-from vaultfs.engine.state import Census, State, States
-from vaultfs.engine.upkeep import Upkeep
-from vaultfs.engine.writing import WritingSession
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.indexing.indexfiles import abandon_build, build_index, open_index
+from vaultfs.engine.log.logbase import Pruning
+from vaultfs.engine.log.merging import MERGING, Merged, Merger
+from vaultfs.engine.opening import rebuild
+from vaultfs.engine.opening.starting import start
+from vaultfs.engine.opening.unlocking import Held
+from vaultfs.engine.reading.attesting import tokens_of
+from vaultfs.engine.reading.state import Census, State, States
+from vaultfs.engine.settling.retired import sweep_retired
+from vaultfs.engine.settling.settle import as_it_is, settle
+from vaultfs.engine.settling.space import Space, measure
+from vaultfs.engine.settling.upkeep import Upkeep
 from vaultfs.errors import (
     IndexDamaged,
     KeyExpired,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from vaultfs_format import sha2
 
-from vaultfs.engine.transaction import Transaction
+from vaultfs.engine.committing.transaction import Transaction
 from vaultfs.migrate.authorities import RESERVED
 from vaultfs.model import MAX_IDENTIFIER_CHARS, ClinicalDate, Identifier, SubjectId
 

@@ -19,8 +19,8 @@ from vaultfs_format.disclosure import DISCLOSURE_KIND, SUSPENSION_KIND
 from vaultfs_format.errors import forget_paths
 
 from vaultfs.disclosing import Disclosure
-from vaultfs.engine.records import RecordInfo
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.records import RecordInfo
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import DestinationFailed, DestinationNotEmpty, VaultError
 from vaultfs.migrate.kinds import CANDIDATE, GAP, RECIPE
 from vaultfs.migrate.recipes import Recipe, Status, decode_part, source_state

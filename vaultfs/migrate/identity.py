@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from vaultfs_format import sha2
 
-from vaultfs.engine.transaction import Transaction
+from vaultfs.engine.committing.transaction import Transaction
 from vaultfs.interop.pieces import Facts
 from vaultfs.migrate.authorities import Authorities
 from vaultfs.migrate.claims import (

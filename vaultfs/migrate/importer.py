@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.session import Session
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, SourceChanged, SourceUnreadable, VaultError
 from vaultfs.interop.pieces import Piece

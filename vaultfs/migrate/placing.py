@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from vaultfs.engine.session import Session
-from vaultfs.engine.transaction import Transaction
+from vaultfs.engine.committing.transaction import Transaction
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import SourceError
 from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.migrate.authorities import Authorities

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from vaultfs_format.suite import Suite
 
-from vaultfs.engine.records import Record, RecordInfo
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.records import Record, RecordInfo
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import SourceError
 from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.interop.registry import recognise

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import Deleted, NotFound, RecipeInvalid
 from vaultfs.migrate.kinds import SOURCES
 from vaultfs.model import RecordId

@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import islice
 from typing import BinaryIO, cast
 
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.session import Session
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import SourceError
 from vaultfs.interop.registry import recognise

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from vaultfs.engine.records import Record
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.records import Record
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import Deleted, NotFound
 from vaultfs.migrate.kinds import GAP, QUARANTINE, REASONS
 from vaultfs.migrate.recipes import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vaultfs.engine.session import Session
+from vaultfs.engine.reading.session import Session
 from vaultfs.errors import SourceError
 from vaultfs.interop.pieces import Facts, Piece
 from vaultfs.migrate.identity import Resolver

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from vaultfs_format.events.vault import CopyGivenUp, CopyKeysConfirmed
 
 from vaultfs.audit.events import NOBODYS_SESSION, Event, encoded
-from vaultfs.engine import copies
-from vaultfs.engine.control import control_intent
-from vaultfs.engine.copies import KnownCopy, known_copies
+from vaultfs.engine.committing.control import control_intent
+from vaultfs.engine.custody import copies
+from vaultfs.engine.custody.copies import KnownCopy, known_copies
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, NotFound
 

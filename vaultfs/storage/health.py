@@ -9,10 +9,10 @@ from enum import StrEnum
 from vaultfs_format.head import Head
 from vaultfs_format.tlog.checkpoint import Checkpoint
 
-from vaultfs.engine.epochs import holders, pending
-from vaultfs.engine.heads import unpaired
-from vaultfs.engine.reencrypting import is_due
-from vaultfs.engine.seen import last_seen
+from vaultfs.engine.custody.epochs import holders, pending
+from vaultfs.engine.custody.reencrypting import is_due
+from vaultfs.engine.files.heads import unpaired
+from vaultfs.engine.opening.seen import last_seen
 from vaultfs.engine.vault import Vault
 from vaultfs.keys.stores import Anchor
 from vaultfs.metrics import Metrics

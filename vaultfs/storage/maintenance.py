@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from vaultfs.engine.essentials import restore_essentials
-from vaultfs.engine.heads import heal_metadata, witness
-from vaultfs.engine.pruning import MINIMUM_AGE, Pruned, prune_log
-from vaultfs.engine.reencrypting import Reencrypted, close, is_due
+from vaultfs.engine.custody.reencrypting import Reencrypted, close, is_due
+from vaultfs.engine.files.essentials import restore_essentials
+from vaultfs.engine.files.heads import heal_metadata, witness
+from vaultfs.engine.log.pruning import MINIMUM_AGE, Pruned, prune_log
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import Closed, Forked, VaultError, WriterPoisoned
 from vaultfs.storage.health import Concern, Health, Thresholds, health
@@ -238,7 +238,7 @@ class Maintenance:
         minimum_age: timedelta = MINIMUM_AGE,
         dry_run: bool = False,
     ) -> Pruned:
-        """Remove the oldest part of the log. Parameters and errors are those of `vaultfs.engine.pruning.prune_log`."""
+        """Remove the oldest part of the log. Parameters and errors are those of `engine.log.pruning.prune_log`."""
         return prune_log(self._vault, before, keep_from=keep_from, minimum_age=minimum_age, dry_run=dry_run)
 
     def overdue(self, period: float = PERIOD) -> float:

@@ -12,9 +12,9 @@ from vaultfs_format.events.vault import MirroringSet
 from vaultfs_format.head import SegmentRow
 
 from vaultfs.audit.events import NOBODYS_SESSION, encoded
-from vaultfs.engine.control import MIRRORING, OFF, ON, control_intent
+from vaultfs.engine.committing.control import MIRRORING, OFF, ON, control_intent
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.sealed import mirror_segment
+from vaultfs.engine.files.sealed import mirror_segment
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import StorageFailed, StorageReadOnly, VaultDamaged, VaultMissing
 

@@ -20,10 +20,10 @@ from vaultfs_format.healing import Damage, Lost, SlicedFile, examine, heal
 from vaultfs_format.suite import Suite
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.mirrors import DAMAGE
-from vaultfs.engine.pairs import spare
-from vaultfs.engine.sealed import SealedSegment, open_segment, stage_whole
-from vaultfs.engine.store import read_table
+from vaultfs.engine.files.mirrors import DAMAGE
+from vaultfs.engine.files.pairs import spare
+from vaultfs.engine.files.sealed import SealedSegment, open_segment, stage_whole
+from vaultfs.engine.reading.store import read_table
 from vaultfs.errors import (
     IndexDamaged,
     NotAuthentic,

@@ -16,7 +16,7 @@ from vaultfs_format.events.vault import SegmentRepaired
 
 from vaultfs.audit.events import NOBODYS_SESSION, Outcome, encoded
 from vaultfs.audit.log import read_events
-from vaultfs.engine.control import control_intent
+from vaultfs.engine.committing.control import control_intent
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import FieldInvalid, FormatError, NotAuthentic, Structure, VaultDamaged
 from vaultfs.storage.repair import Repaired, repair

@@ -7,7 +7,7 @@ from vaultfs_format.keytable import KeyTable
 from vaultfs_format.suite import DIGEST
 
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.pairs import heal_pair
+from vaultfs.engine.files.pairs import heal_pair
 from vaultfs.errors import VaultDamaged
 
 

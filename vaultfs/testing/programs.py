@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vaultfs.model import ClinicalDate, Identifier, RecordId
 
 if TYPE_CHECKING:
-    from vaultfs.engine.session import Session
-    from vaultfs.engine.transaction import Transaction
+    from vaultfs.engine.committing.transaction import Transaction
+    from vaultfs.engine.reading.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from vaultfs_format.suite import DEFAULT
 
 import vaultfs
 from tests.vaultfs.support import OTHER, PASSPHRASE, crashed, create, put, reopen
-from vaultfs.engine.heads import write_head
-from vaultfs.engine.leaves import extent_of, segment_section
-from vaultfs.engine.replay import FoundFrame, segment_frames
-from vaultfs.engine.segments import Placed, write_segment
+from vaultfs.engine.files.heads import write_head
+from vaultfs.engine.log.leaves import extent_of, segment_section
+from vaultfs.engine.opening.replay import FoundFrame, segment_frames
+from vaultfs.engine.settling.segments import Placed, write_segment
 
 Entries = list[bytes]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import vaultfs
 from vaultfs.audit import accounting, anchoring, log, report, verifying, view
 from vaultfs.audit.exporting import reconciling
-from vaultfs.engine.lives import KeptLives
+from vaultfs.engine.committing.writing import WritingSession
+from vaultfs.engine.custody.lives import KeptLives
+from vaultfs.engine.custody.rekeying import Keys
 from vaultfs.engine.reader import Reader
-from vaultfs.engine.rekeying import Keys
-from vaultfs.engine.writing import WritingSession
 from vaultfs.storage import copies
 from vaultfs.storage.maintenance import Maintenance
 

@@ -25,7 +25,7 @@ from vaultfs.audit.accounting import Accounting, account
 from vaultfs.audit.events import subject_of
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
-from vaultfs.engine.leaves import Leaf, leaves
+from vaultfs.engine.log.leaves import Leaf, leaves
 from vaultfs.errors import ArgumentInvalid, VaultDamaged
 
 ONE, OTHER = (vaultfs.Identifier("urn:example:mrn", name) for name in ("one", "other"))

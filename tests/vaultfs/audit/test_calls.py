@@ -37,7 +37,7 @@ from tests.vaultfs.audit.surface import CLASSES, FUNCTIONS
 from tests.vaultfs.engine.years import ruin
 from tests.vaultfs.migrate.test_quarantine import MARK, Legacy
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, create, event_types, events, reopen
-from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.files.heads import read_superblock
 from vaultfs.engine.reader import Reader
 from vaultfs.errors import AccessDenied, IndexDamaged, KindUnknown, NotFound, SubjectAmbiguous, VaultError
 from vaultfs.keys.escrow import Escrow, Shares

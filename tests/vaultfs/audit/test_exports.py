@@ -50,7 +50,7 @@ def vault(grown: Path, tmp_path: Path) -> Iterator[vaultfs.Vault]:
     for name in ("v", "v.epoch"):
         shutil.copytree(grown.with_name(name), tmp_path / name)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vaultfs.engine.compaction.FAN", 1000)
+        patched.setattr("vaultfs.engine.settling.compaction.FAN", 1000)
         with reopen(tmp_path / "v", vfs=FaultyVfs(durable=False)) as vault:
             yield vault
 

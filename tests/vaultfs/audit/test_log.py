@@ -312,7 +312,7 @@ class TestTampering:
         put(vault)
         if settled:
             vault.settle()
-        monkeypatch.setattr("vaultfs.engine.leaves.commitments", lambda _, salted: [bytes(32) for _ in salted])
+        monkeypatch.setattr("vaultfs.engine.log.leaves.commitments", lambda _, salted: [bytes(32) for _ in salted])
         with pytest.raises(CommitmentMismatch):
             events(vault)
 
@@ -322,8 +322,8 @@ class TestTampering:
     ) -> None:
         put(vault)
         vault.settle()
-        log = "vaultfs.engine.leaves."
-        from vaultfs.engine import leaves as module
+        log = "vaultfs.engine.log.leaves."
+        from vaultfs.engine.log import leaves as module
 
         read, found = module.segment_section, module._events
         if change == "event missing":

@@ -33,8 +33,8 @@ import vaultfs
 from tests.vaultfs.support import PASSPHRASE, crashed, create, events, get, put, reopen
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView, export, prove
-from vaultfs.engine import leaves as module
 from vaultfs.engine.engine import View
+from vaultfs.engine.log import leaves as module
 from vaultfs.errors import LogDiverged, NotFound
 
 NODES = merkle.audit_nodes(DEFAULT)
@@ -114,7 +114,7 @@ class TestView:
             section = read(engine, row)
             return section._replace(entries=section.entries[: -ENTRY.size] + section.entries[: ENTRY.size])
 
-        monkeypatch.setattr("vaultfs.engine.leaves.segment_section", changed)
+        monkeypatch.setattr("vaultfs.engine.log.leaves.segment_section", changed)
         with pytest.raises(VaultError):
             LogView(vault)
 

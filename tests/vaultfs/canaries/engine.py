@@ -28,8 +28,8 @@ from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_events
 from vaultfs.audit.verifying import verify
 from vaultfs.audit.view import LogView, export, origin_of, prove
-from vaultfs.engine.control import control_intent
-from vaultfs.engine.copies import KnownCopy
+from vaultfs.engine.committing.control import control_intent
+from vaultfs.engine.custody.copies import KnownCopy
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, RecipientKey, Shares, TokenStore
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState
 from vaultfs.keys.recipients import Known, _AtAnyCost

@@ -23,8 +23,8 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 from vaultfs_format.suite import Suite
 
 from tests.vaultfs.support import PASSPHRASE
-from vaultfs.engine.opening import Opener
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener
 from vaultfs.keys.chain import KeyChain, open_inbox
 from vaultfs.keys.stores import EpochStore
 from vaultfs.vfs import Vfs

@@ -22,7 +22,7 @@ from vaultfs_format.events.records import RecordRead
 import vaultfs
 from tests.vaultfs.engine.children import Child
 from tests.vaultfs.support import MRN, PASSPHRASE, events, get, put, reopen, session
-from vaultfs.engine.compare import frame_errors, index_differences
+from vaultfs.engine.reading.compare import frame_errors, index_differences
 from vaultfs.errors import Deleted
 
 READER = """

@@ -174,7 +174,7 @@ def test_two_reads_whose_sync_fails_are_both_kept_back(vault: vaultfs.Vault) -> 
 def test_a_full_disk_at_the_end_of_a_file_ends_reading_coded(
     vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaultfs.engine.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 1)
+    monkeypatch.setattr("vaultfs.engine.log.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 1)
     vfs = FaultyVfs()
     record = put(vault)
     with read_only(vault.path, vfs=vfs) as reader, reader.session(WHO, "TREAT") as s:

@@ -40,9 +40,9 @@ from tests.vaultfs.support import (
 from vaultfs import EventType
 from vaultfs.audit.events import sealable
 from vaultfs.audit.log import read_leaves
-from vaultfs.engine.control import control_intent
-from vaultfs.engine.merging import NAMESPACE
-from vaultfs.engine.opening import Opener
+from vaultfs.engine.committing.control import control_intent
+from vaultfs.engine.log.merging import NAMESPACE
+from vaultfs.engine.opening.unlocking import Opener
 from vaultfs.errors import Closed, StorageFailed, StorageReadOnly, VaultMissing, WriterPoisoned
 from vaultfs.vfs import File, Vfs
 
@@ -252,7 +252,7 @@ class TestMerging:
     def test_many_events_are_merged_in_several_commits(
         self, vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vaultfs.engine.merging._BATCH", 500)
+        monkeypatch.setattr("vaultfs.engine.log.merging._BATCH", 500)
         record = put(vault)
         with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
             for _ in range(30):
@@ -429,7 +429,7 @@ def test_merging_into_a_full_journal_settles_once_and_merges_nothing_twice(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commits of a merging make the journal grow; a settling begun by them would merge the same logs."""
-    monkeypatch.setattr("vaultfs.engine.merging._BATCH", 500)
+    monkeypatch.setattr("vaultfs.engine.log.merging._BATCH", 500)
     vault = opened(options=vaultfs.Options(settle_bytes=6_000))
     record = put(vault)
     with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:

@@ -16,7 +16,7 @@ from vaultfs_tools import fsck
 import vaultfs
 from tests.vaultfs.support import crashed, events, files_of, flipped, get, put, reopen
 from vaultfs import EventType
-from vaultfs.engine.acts import MAX_ACTS
+from vaultfs.engine.opening.acts import MAX_ACTS
 from vaultfs.storage.copies import copies_of
 from vaultfs.vfs import Vfs, coded
 

@@ -31,7 +31,7 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
-from vaultfs.engine.compare import frame_errors, index_differences
+from vaultfs.engine.reading.compare import frame_errors, index_differences
 from vaultfs.errors import FormatError, NotAuthentic, TooLarge, TransactionConflict, VaultDamaged
 
 KIB, MIB = 1024, 1024 * 1024

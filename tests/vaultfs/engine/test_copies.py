@@ -15,7 +15,7 @@ from vaultfs_tools import backup
 import vaultfs
 from tests.vaultfs.engine.test_turning import PATIENTS, fill
 from tests.vaultfs.support import PASSPHRASE, create, get, put, reopen
-from vaultfs.engine.epochs import Destruction
+from vaultfs.engine.custody.epochs import Destruction
 from vaultfs.errors import ArgumentInvalid
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.copies import confirm_keys, copies_of

@@ -11,8 +11,8 @@ import vaultfs
 from tests.vaultfs.engine.test_lives import DAY, EPOCH, Clock, refused
 from tests.vaultfs.support import PASSPHRASE, create, event_types, get, put, reopen
 from vaultfs.audit.events import encoded
-from vaultfs.engine.control import control_intent
-from vaultfs.engine.lives import NAMESPACE
+from vaultfs.engine.committing.control import control_intent
+from vaultfs.engine.custody.lives import NAMESPACE
 from vaultfs.errors import ArgumentInvalid, KeyExpired, NotFound, TransitionInvalid
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyKind, KeyRef, KeyState, Life
 

@@ -22,7 +22,7 @@ from tests.vaultfs.engine.adversary import Adversary, contents
 from tests.vaultfs.migrate.support import MRN, ndjson, observation
 from tests.vaultfs.migrate.support import patient as resource
 from tests.vaultfs.support import PASSPHRASE, WHO, create, get, put, read_only, reopen
-from vaultfs.engine.subjects import encode_identifier
+from vaultfs.engine.reading.subjects import encode_identifier
 from vaultfs.keys.stores import DirectoryStore, EpochStore
 from vaultfs.migrate.importer import Importer
 from vaultfs.storage.copies import confirm_keys, copies_of

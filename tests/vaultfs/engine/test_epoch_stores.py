@@ -13,8 +13,8 @@ import vaultfs
 from tests.vaultfs.engine.test_unlocking import FailingStore
 from tests.vaultfs.support import PASSPHRASE, crashed, create, event_types, events_of, get, put, reopen
 from vaultfs.audit.events import EventType
-from vaultfs.engine import reserve
-from vaultfs.engine.epochs import FURTHER, Destruction, Receipt
+from vaultfs.engine.committing import reserve
+from vaultfs.engine.custody.epochs import FURTHER, Destruction, Receipt
 from vaultfs.errors import EpochSecretMissing, NoRecipientMatches, StorageFailed, StorageFull, VaultError
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.storage.health import Concern

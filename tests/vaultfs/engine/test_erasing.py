@@ -10,9 +10,9 @@ import pytest
 from vaultfs_format.keyring import Turn
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.engine import erasing
-from vaultfs.engine.erasing import rekey_aliases
-from vaultfs.engine.index import HANDLE, Index
+from vaultfs.engine.custody import erasing
+from vaultfs.engine.custody.erasing import rekey_aliases
+from vaultfs.engine.indexing.index import HANDLE, Index
 from vaultfs.keys.chain import KeyChain, new_keyring, turned_keyring
 from vaultfs.kinds import encode_names
 

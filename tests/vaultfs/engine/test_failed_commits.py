@@ -213,7 +213,7 @@ class TestCommit:
     ) -> None:
         txn = session(vault).transaction()
         txn.put(b"x", kind="Observation", subject=None)
-        monkeypatch.setattr("vaultfs.engine.committer.Batch.write", lambda *_: 1 / 0)
+        monkeypatch.setattr("vaultfs.engine.committing.committer.Batch.write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             txn.commit()
         with pytest.raises(WriterPoisoned):

@@ -20,9 +20,9 @@ from vaultfs_format.suite import SUITES, Suite
 
 from tests.vaultfs import softhsm
 from tests.vaultfs.support import PASSPHRASE, create, put
-from vaultfs.engine.opening import Opener
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.store import TableReader, load_table
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener
+from vaultfs.engine.reading.store import TableReader, load_table
 from vaultfs.errors import VaultDamaged
 from vaultfs.keys import Escrow, HostKey, PrivateKey
 from vaultfs.vfs import Vfs

@@ -15,7 +15,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, answers, event_types, get, put, session
 from vaultfs import Condition
 from vaultfs.audit.log import read_leaves
-from vaultfs.engine.reserve import RESERVE
+from vaultfs.engine.committing.reserve import RESERVE
 from vaultfs.errors import StorageFull
 from vaultfs.testing.quota import QuotaVfs
 

@@ -14,7 +14,7 @@ from vaultfs_format.events.records import RecordsRead
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import WHO, events_of, get, put, read_only, session
-from vaultfs.engine import parts
+from vaultfs.engine.files import parts
 from vaultfs.errors import TooLarge
 from vaultfs.metrics import Counter, Tally
 

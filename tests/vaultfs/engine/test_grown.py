@@ -17,7 +17,7 @@ from tests.vaultfs.engine.years import Site
 from tests.vaultfs.support import create, get, put, read_only
 from vaultfs.audit.errors import LogPrunedBefore
 from vaultfs.audit.view import LogView
-from vaultfs.engine.grown import diverged
+from vaultfs.engine.opening.grown import diverged
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,8 @@ from vectors.world import with_tree
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, crashed, create, get, put, read_only, reopen
 from vaultfs.audit.log import read_leaves
-from vaultfs.engine.opening import Opener
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener
 from vaultfs.errors import CommitmentMismatch, EpochSecretMissing, NotAuthentic
 from vaultfs.keys.chain import open_signing
 from vaultfs.vfs import Vfs

@@ -31,11 +31,11 @@ from tests.vaultfs.support import (
     reopen,
     session,
 )
-from vaultfs.engine import upkeep
-from vaultfs.engine.environments import identity
-from vaultfs.engine.index import Index
-from vaultfs.engine.indexfiles import build_index, discard, install, open_index
-from vaultfs.engine.readable import index_for_reading
+from vaultfs.engine.indexing.environments import identity
+from vaultfs.engine.indexing.index import Index
+from vaultfs.engine.indexing.indexfiles import build_index, discard, install, open_index
+from vaultfs.engine.indexing.readable import index_for_reading
+from vaultfs.engine.settling import upkeep
 from vaultfs.errors import (
     FormatError,
     IndexDamaged,
@@ -373,7 +373,7 @@ class TestErrors:
     def test_errors_of_the_database_are_coded_and_name_no_place(
         self, raised: Exception, coded: type[VaultError]
     ) -> None:
-        from vaultfs.engine.index import converted
+        from vaultfs.engine.indexing.index import converted
 
         with pytest.raises(coded) as caught, converted():
             raise raised

@@ -11,7 +11,7 @@ from vaultfs_format.keytable import KeyTable
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, create, get, session
-from vaultfs.engine import store
+from vaultfs.engine.reading import store
 
 FRAMES = 2 * limits.KEY_BLOCK + 1
 """Of so many subjects, with one record each: three blocks."""

@@ -14,7 +14,7 @@ from tests.vaultfs.support import WHO, events_of, put, read_only
 
 
 def test_a_long_log_goes_on_in_another_file(vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultfs.engine.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
+    monkeypatch.setattr("vaultfs.engine.log.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
     record = put(vault)
     with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
         for _ in range(20):
@@ -30,7 +30,7 @@ def test_a_long_log_goes_on_in_another_file(vault: vaultfs.Vault, monkeypatch: p
 def test_a_session_keeps_its_order_over_many_files(
     vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
-    monkeypatch.setattr("vaultfs.engine.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
+    monkeypatch.setattr("vaultfs.engine.log.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
     records = [put(vault) for _ in range(40)]
     with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
         for record in records:
@@ -45,7 +45,7 @@ def test_a_session_keeps_its_order_over_many_files(
 def test_a_file_that_ends_before_its_follower_says_is_damaged(
     vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    monkeypatch.setattr("vaultfs.engine.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
+    monkeypatch.setattr("vaultfs.engine.log.accesslog.MAX_ACCESS_JOURNAL", HEADER_SIZE + 2000)
     records = [put(vault) for _ in range(20)]
     with read_only(vault.path) as reader, reader.session(WHO, "TREAT") as s:
         s.get(records[0])

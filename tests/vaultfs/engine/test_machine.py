@@ -19,8 +19,8 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 import vaultfs
 from tests.vaultfs.support import crashed, create, index_content, memory, reopen, session
 from vaultfs.audit.log import read_leaves
-from vaultfs.engine.compaction import FAN
-from vaultfs.engine.compare import index_differences
+from vaultfs.engine.reading.compare import index_differences
+from vaultfs.engine.settling.compaction import FAN
 from vaultfs.errors import Deleted, NotFound, SubjectAmbiguous, TransactionConflict
 from vaultfs.testing import strategies
 from vaultfs.testing.vfs import FaultyVfs

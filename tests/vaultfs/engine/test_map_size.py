@@ -12,8 +12,8 @@ import pytest
 
 import vaultfs
 from tests.vaultfs.support import create, get, put, reopen, session
-from vaultfs.engine import environments
-from vaultfs.engine.index import Index
+from vaultfs.engine.indexing import environments
+from vaultfs.engine.indexing.index import Index
 
 SMALL = 1 << 19
 
@@ -21,7 +21,7 @@ READER = """
 import sys
 import vaultfs
 from tests.vaultfs.support import MRN, PASSPHRASE, WHO
-from vaultfs.engine import environments
+from vaultfs.engine.indexing import environments
 environments.MAP_SIZES = (1 << 19,)
 with vaultfs.open_reader(sys.argv[1], unlock=PASSPHRASE, policy=vaultfs.PermitAll()) as reader:
     with reader.session(WHO, "TREAT") as s:

@@ -17,9 +17,9 @@ from vaultfs_format.secret import Secret
 import vaultfs
 from tests.vaultfs.engine.children import Child, child
 from tests.vaultfs.support import PASSPHRASE, Opened, create, put, read_only, reopen
-from vaultfs.engine.opening import Opener, default_store
-from vaultfs.engine.paths import Layout
-from vaultfs.engine.store import load_table
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener, default_store
+from vaultfs.engine.reading.store import load_table
 from vaultfs.errors import Closed
 from vaultfs.keys.stores import DirectoryStore
 from vaultfs.vfs import Vfs

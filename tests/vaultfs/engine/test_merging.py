@@ -23,11 +23,11 @@ from tests.vaultfs.support import MRN, answers, crashed, get, index_content, put
 from vaultfs.audit import view as views
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import LogView
-from vaultfs.engine import carrying
-from vaultfs.engine.compaction import FAN
-from vaultfs.engine.compare import index_differences
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.starting import MAX_LIVE_JOURNALS
+from vaultfs.engine.opening.starting import MAX_LIVE_JOURNALS
+from vaultfs.engine.reading.compare import index_differences
+from vaultfs.engine.settling import carrying
+from vaultfs.engine.settling.compaction import FAN
 from vaultfs.errors import VaultDamaged, VaultError
 from vaultfs.storage.health import Concern
 from vaultfs.testing.vfs import FaultyVfs, Operation, When

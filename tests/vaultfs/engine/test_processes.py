@@ -18,7 +18,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.children import PRELUDE, READ_ON_REQUEST, ROOT, child
 from tests.vaultfs.support import MRN, WHO, events_of, get, put, read_only, reopen, session
-from vaultfs.engine import upkeep
+from vaultfs.engine.settling import upkeep
 from vaultfs.errors import VaultError, WriterBusy
 
 FORKING = "ignore:This process .* is multi-threaded:DeprecationWarning"

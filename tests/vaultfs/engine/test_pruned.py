@@ -21,9 +21,9 @@ from vaultfs.audit.report import report
 from vaultfs.audit.tallying import Table
 from vaultfs.audit.verifying import verify
 from vaultfs.audit.view import LogView
-from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.leaves import segments_of
-from vaultfs.engine.logbase import Pruning
+from vaultfs.engine.files.heads import read_superblock
+from vaultfs.engine.log.leaves import segments_of
+from vaultfs.engine.log.logbase import Pruning
 from vaultfs.errors import (
     VaultError,
 )
@@ -126,7 +126,7 @@ def test_what_a_crash_has_left_of_it_is_removed_by_the_next_writer(
     vault.maintenance.mirror_segments(on=left == "mirrors")
     vault.maintenance.run(60)
     with monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.settle.discard_segments", lambda *_, **__: None)
+        patched.setattr("vaultfs.engine.settling.settle.discard_segments", lambda *_, **__: None)
         done = site.prune()
     layout, gone = vault.engine.layout, pruned_files(vault)
     assert len(gone) == done.segments > 0
@@ -161,7 +161,7 @@ def test_a_segment_of_the_log_that_was_not_pruned_is_not_taken_for_litter(
     path = vault.engine.layout.segment(row)
     with monkeypatch.context() as patched:
         patched.setattr(Pruning, "amended", without(row))
-        patched.setattr("vaultfs.engine.settle.discard_segments", lambda *_, **__: None)
+        patched.setattr("vaultfs.engine.settling.settle.discard_segments", lambda *_, **__: None)
         site.prune()
     vault.close()
     site.vault = reopen(vault.path, options=vault.engine.options, vfs=site.vfs)
@@ -200,7 +200,7 @@ def test_what_is_stated_to_be_gone_and_is_named_is_damage(site: Site, monkeypatc
                 head, first_leaf=self.base.first_leaf, pruned=tuple(self.base.edge.tree().peaks)
             ),
         )
-        patched.setattr("vaultfs.engine.settle.discard_segments", lambda *_, **__: None)
+        patched.setattr("vaultfs.engine.settling.settle.discard_segments", lambda *_, **__: None)
         site.prune()
     found = {one.error.code for one in check_without_keys(VaultFiles(site.vault.path)).findings}
     assert {9104, 9109} <= found

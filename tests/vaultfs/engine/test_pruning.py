@@ -34,10 +34,10 @@ from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import check_log, verify
 from vaultfs.audit.view import LogView
-from vaultfs.engine import pruning
-from vaultfs.engine.leaves import segments_of
-from vaultfs.engine.logbase import read_base
-from vaultfs.engine.pruning import MINIMUM_AGE, Pruned
+from vaultfs.engine.log import pruning
+from vaultfs.engine.log.leaves import segments_of
+from vaultfs.engine.log.logbase import read_base
+from vaultfs.engine.log.pruning import MINIMUM_AGE, Pruned
 from vaultfs.errors import (
     ArgumentInvalid,
     StorageFull,
@@ -324,7 +324,7 @@ def test_a_log_whose_head_states_another_tree_is_not_pruned(site: Site, monkeypa
 def test_events_that_do_not_give_the_heads_that_are_stated_are_not_pruned(tmp_path: Path) -> None:
     with kept_apart(), pytest.MonkeyPatch.context() as patched:
         site = Site(tmp_path / "v")
-        patched.setattr("vaultfs.engine.subjectheads.root", lambda *_: bytes(32))
+        patched.setattr("vaultfs.engine.log.subjectheads.root", lambda *_: bytes(32))
         site.year(0)
         patched.undo()
     with kept_apart(), site.vault:

@@ -150,7 +150,7 @@ class TestReading:
         self, opened: Open, read: Read, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its pages must not be unmapped; the vault can be opened when it has ended."""
-        monkeypatch.setattr("vaultfs.engine.environments._PATIENCE", 0.05)
+        monkeypatch.setattr("vaultfs.engine.indexing.environments._PATIENCE", 0.05)
         vault = opened()
         record = put(vault)
         vault.close()

@@ -397,7 +397,7 @@ def test_a_transaction_of_many_small_records_spans_frames(vault: vaultfs.Vault) 
 def test_a_transaction_beyond_the_limit_is_refused_before_anything_is_written(
     vault: vaultfs.Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaultfs.engine.committer.MAX_TRANSACTION", 100_000)
+    monkeypatch.setattr("vaultfs.engine.committing.committer.MAX_TRANSACTION", 100_000)
     with session(vault) as s:
         with pytest.raises(TooLarge), s.transaction() as txn:  # noqa: PT012 - its end is what raises
             for _ in range(10):

@@ -33,7 +33,7 @@ from tests.vaultfs.support import (
     session,
 )
 from vaultfs import EventType
-from vaultfs.engine.journal import Scanned
+from vaultfs.engine.files.journal import Scanned
 from vaultfs.errors import (
     UnsupportedVersion,
     VaultDamaged,
@@ -387,7 +387,7 @@ def test_a_part_file_that_had_become_a_segment_when_settling_died_is_still_read(
     def die(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr("vaultfs.engine.settle.stage_head", die)
+    monkeypatch.setattr("vaultfs.engine.settling.settle.stage_head", die)
     with pytest.raises(Killed):
         vault.settle()
     copy = crashed(vault.path, tmp_path / "copy", index=False)
@@ -475,7 +475,7 @@ class TestLitter:
         def die(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("vaultfs.engine.settle.stage_head", die)
+        monkeypatch.setattr("vaultfs.engine.settling.settle.stage_head", die)
         with pytest.raises(KeyboardInterrupt):
             vault.settle()
         monkeypatch.undo()

@@ -31,10 +31,10 @@ from tests.vaultfs.support import (
     session,
 )
 from vaultfs.audit.events import NOTHING
-from vaultfs.engine import reencrypting
-from vaultfs.engine.control import control_intent
-from vaultfs.engine.renewal import Renewal
-from vaultfs.engine.store import read_table
+from vaultfs.engine.committing.control import control_intent
+from vaultfs.engine.custody import reencrypting
+from vaultfs.engine.custody.renewal import Renewal
+from vaultfs.engine.reading.store import read_table
 from vaultfs.errors import FieldInvalid, KeyExpired, KeyNotUsable, StorageFull, WriterPoisoned
 from vaultfs.keys.lifecycle import Cryptoperiod, KeyRef, KeyState, OnExpiry, Reason
 from vaultfs.keys.stores import DirectoryStore
@@ -116,9 +116,9 @@ def test_it_goes_on_where_it_was_and_nothing_is_merged_meanwhile(tmp_path: Path)
 def _one_step(vault: vaultfs.Vault) -> int:
     """Go on by one step, of one segment."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vaultfs.engine.reencrypting._STEP", 1)
+        patched.setattr("vaultfs.engine.custody.reencrypting._STEP", 1)
         ticks = iter([0.0, 0.0])
-        patched.setattr("vaultfs.engine.reencrypting.time.monotonic", lambda: next(ticks, 10.0))
+        patched.setattr("vaultfs.engine.custody.reencrypting.time.monotonic", lambda: next(ticks, 10.0))
         return vault.keys.reencrypt(1).left
 
 

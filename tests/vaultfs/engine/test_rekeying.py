@@ -31,9 +31,9 @@ from tests.vaultfs import softhsm
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import PASSPHRASE, crashed, events_of, files_of, get, put, read_only, reopen
 from vaultfs.audit.events import Outcome
-from vaultfs.engine import opening
-from vaultfs.engine.heads import read_superblock
-from vaultfs.engine.opening import Opener, Unlocked
+from vaultfs.engine.files.heads import read_superblock
+from vaultfs.engine.opening import unlocking as opening
+from vaultfs.engine.opening.unlocking import Opener, Unlocked
 from vaultfs.errors import (
     ArgumentInvalid,
     Closed,

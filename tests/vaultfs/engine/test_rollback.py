@@ -153,7 +153,7 @@ def test_accepting_can_be_interrupted(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.settle.stage_head", die)
+        patched.setattr("vaultfs.engine.settling.settle.stage_head", die)
         with pytest.raises(KeyboardInterrupt):
             reopen(path, accept_older=True)
     with pytest.raises(RolledBack):
@@ -183,7 +183,7 @@ def test_the_head_that_accepts_is_written_before_anything_else_is_committed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.settle.stage_head", die)
+        patched.setattr("vaultfs.engine.settling.settle.stage_head", die)
         with pytest.raises(KeyboardInterrupt):
             reopen(vault.path, accept_older=True)
     with reopen(vault.path, accept_older=True) as again:

@@ -9,7 +9,7 @@ import pytest
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, put, session
-from vaultfs.engine.state import MAX_KEY, MAX_NAMESPACE, MAX_STATE
+from vaultfs.engine.reading.state import MAX_KEY, MAX_NAMESPACE, MAX_STATE
 from vaultfs.errors import ArgumentInvalid, NotFound, SubjectAmbiguous, TransactionConflict
 
 UNICODE = vaultfs.Identifier(

@@ -17,7 +17,7 @@ import vaultfs
 from tests.vaultfs import support
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, put
-from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
+from vaultfs.engine.opening.replay import FoundFrame, live_frames, segment_frames
 from vaultfs.errors import EpochSecretMissing, StorageFailed, VaultError
 
 

@@ -19,10 +19,10 @@ from vaultfs_format.segment import NO_YEAR
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, answers, delete, get, put, session
-from vaultfs.engine import carrying
-from vaultfs.engine.facts import year_of
-from vaultfs.engine.index import Index, Place
-from vaultfs.engine.replay import segment_frames
+from vaultfs.engine.indexing.facts import year_of
+from vaultfs.engine.indexing.index import Index, Place
+from vaultfs.engine.opening.replay import segment_frames
+from vaultfs.engine.settling import carrying
 from vaultfs.errors import VaultError, WriterPoisoned
 from vaultfs.testing.vfs import FaultyVfs, Operation
 from vaultfs.vfs import File
@@ -206,7 +206,7 @@ def test_the_census_of_states_knows_those_in_journals_and_segments(vault: vaultf
 
 
 def test_a_part_file_that_is_full_is_followed_by_another(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultfs.engine.parts.MAX_PART_FILE", 1_200_000)
+    monkeypatch.setattr("vaultfs.engine.files.parts.MAX_PART_FILE", 1_200_000)
     vault = opened()
     data = [os.urandom(size) for size in (500_000, 800_000, 2_500_000, 70_000)]
     ids = [put(vault, one) for one in data]

@@ -18,7 +18,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.engine.test_concurrency import at_once
 from tests.vaultfs.support import MRN, OTHER, PASSPHRASE, WHO, Opened, get, put, read_only, session
-from vaultfs.engine import litter
+from vaultfs.engine.settling import litter
 from vaultfs.errors import NotFound
 from vaultfs.testing.vfs import FaultyVfs, Operation
 

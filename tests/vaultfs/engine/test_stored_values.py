@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultfs.engine.state import decode_state, encode_state
-from vaultfs.engine.subjects import decode_identifier, encode_identifier
+from vaultfs.engine.reading.state import decode_state, encode_state
+from vaultfs.engine.reading.subjects import decode_identifier, encode_identifier
 from vaultfs.errors import FieldInvalid
 from vaultfs.model import Identifier
 

@@ -21,9 +21,9 @@ from vaultfs.audit.events import subject_of
 from vaultfs.audit.findings import Part
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import check_log, verify
-from vaultfs.engine import carrying
-from vaultfs.engine.index import BUCKET
-from vaultfs.engine.subjectheads import recount
+from vaultfs.engine.indexing.index import BUCKET
+from vaultfs.engine.log.subjectheads import recount
+from vaultfs.engine.settling import carrying
 from vaultfs.errors import CommitmentMismatch
 
 PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for number in range(9)]
@@ -261,7 +261,7 @@ def test_a_leaf_that_states_other_heads_is_found_by_counting(opened: Open, monke
     vault.settle()
     put(vault)
     with monkeypatch.context() as patched:
-        patched.setattr("vaultfs.engine.subjectheads.root", lambda *_: bytes(32))
+        patched.setattr("vaultfs.engine.log.subjectheads.root", lambda *_: bytes(32))
         vault.settle()
     wrong = stated(log_of(vault))[-1]
     with pytest.raises(CommitmentMismatch) as told:

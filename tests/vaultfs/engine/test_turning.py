@@ -28,9 +28,9 @@ from tests.vaultfs.support import (
     read_only,
     reopen,
 )
-from vaultfs.engine.epochs import Destruction
-from vaultfs.engine.index import HANDLE
-from vaultfs.engine.subjects import encode_identifier
+from vaultfs.engine.custody.epochs import Destruction
+from vaultfs.engine.indexing.index import HANDLE
+from vaultfs.engine.reading.subjects import encode_identifier
 from vaultfs.errors import (
     EpochSecretMissing,
     NoRecipientMatches,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, get, reopen, session
-from vaultfs.engine.compare import frame_errors, index_differences
+from vaultfs.engine.reading.compare import frame_errors, index_differences
 from vaultfs.errors import Deleted, NotFound, TransactionConflict
 
 PATIENTS = [vaultfs.Identifier("urn:oid:2.999", str(number)) for number in range(12)]

@@ -20,10 +20,10 @@ import vaultfs
 from tests.vaultfs.support import create, get, lost, put, reopen, session
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.verifying import verify
-from vaultfs.engine import compaction
-from vaultfs.engine.compare import index_differences
 from vaultfs.engine.engine import Options
-from vaultfs.engine.pruning import Pruned
+from vaultfs.engine.log.pruning import Pruned
+from vaultfs.engine.reading.compare import index_differences
+from vaultfs.engine.settling import compaction
 from vaultfs.testing.vfs import FaultyVfs
 
 PATIENTS = [vaultfs.Identifier("urn:example:mrn", f"patient {number}") for number in range(5)]

@@ -20,7 +20,7 @@ from tests.vaultfs.errors.world import PATIENT, PLANTED, WHO, World, make, reach
 from vaultfs.audit.exporting.jsonlines import JsonLines, decode
 from vaultfs.audit.verifying import check_log
 from vaultfs.audit.view import LogView, export, prove
-from vaultfs.engine import carrying
+from vaultfs.engine.settling import carrying
 
 
 @reaches("NotSigned")

@@ -11,7 +11,7 @@ from vaultfs_format.keytable import seal_table
 from vaultfs_format.signing import draw_seeds
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.engine.subjects import encode_identifier
+from vaultfs.engine.reading.subjects import encode_identifier
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, NotFound
 from vaultfs.keys.chain import KeyChain, new_keyring, open_signing, turned_keyring
 from vaultfs.kinds import encode_names

@@ -15,7 +15,7 @@ from vaultfs_format.frame import FrameClass
 
 import vaultfs
 from tests.vaultfs.support import PASSPHRASE, WHO, create, get, put, read_only, reopen
-from vaultfs.engine.replay import live_frames, segment_frames
+from vaultfs.engine.opening.replay import live_frames, segment_frames
 from vaultfs.errors import KeyExpired
 from vaultfs.keys.lifecycle import Cryptoperiod, OnExpiry
 

@@ -19,7 +19,7 @@ from tests.vaultfs import softhsm
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.keys.support import Kms, sealed
 from tests.vaultfs.support import PASSPHRASE, events_of, get, put
-from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.files.heads import read_superblock
 from vaultfs.errors import ArgumentInvalid, MacMismatch, NoRecipientMatches, NotFound
 from vaultfs.keys import Escrow, HostKey, Passphrase, PrivateKey, Recipient, Shares, Token, Unlocker
 from vaultfs.keys.errors import PinWrong, RecipientsUnheld

@@ -9,7 +9,7 @@ import pytest
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import answers, index_content, put, session
-from vaultfs.engine.index import HANDLE
+from vaultfs.engine.indexing.index import HANDLE
 from vaultfs.storage.indexing import heal_index
 
 

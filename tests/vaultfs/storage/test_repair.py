@@ -14,7 +14,7 @@ from vaultfs_format.segment import FOOTER_SIZE, SegmentFooter
 import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, get, lost, put, read_only, session
-from vaultfs.engine.compaction import FAN
+from vaultfs.engine.settling.compaction import FAN
 from vaultfs.errors import StorageFailed, StorageFull, VaultDamaged
 from vaultfs.storage.maintenance import Step
 from vaultfs.storage.repair import Repaired, repair, repair_queue

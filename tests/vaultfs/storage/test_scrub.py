@@ -14,7 +14,7 @@ import vaultfs
 from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import OTHER, crashed, events_of, flipped, get, lost, put, reopen, session
 from vaultfs.audit.events import Outcome
-from vaultfs.engine.compaction import FAN
+from vaultfs.engine.settling.compaction import FAN
 from vaultfs.errors import FieldInvalid
 from vaultfs.storage.scrub import KEY, NAMESPACE, Portion, Round, round_of, scrub
 

@@ -328,9 +328,9 @@ def test_a_public_callable_is_reached_when_it_was_called_in_any_thread(tmp_path:
         thread.start()
         thread.join()
         vault.space()
-    assert {"vaultfs.engine.front.create", "vaultfs.engine.vault.Vault.settle"} <= watch.reach.reached
+    assert {"vaultfs.engine.opening.front.create", "vaultfs.engine.vault.Vault.settle"} <= watch.reach.reached
     assert "vaultfs.engine.vault.Vault.space" not in watch.reach.missing
-    assert "vaultfs.engine.transaction.Transaction.put" in watch.reach.missing
+    assert "vaultfs.engine.committing.transaction.Transaction.put" in watch.reach.missing
 
 
 def test_a_watch_leaves_everything_as_it_was() -> None:
@@ -349,13 +349,13 @@ def test_a_watch_leaves_everything_as_it_was() -> None:
 def test_the_public_callables_are_those_that_a_host_can_name() -> None:
     found = public_callables("vaultfs", leave_out=["vaultfs.engine", "vaultfs.testing"])
     assert {
-        "vaultfs.engine.front.open",
+        "vaultfs.engine.opening.front.open",
         "vaultfs.engine.vault.Vault.path",
-        "vaultfs.engine.session.Session.find",
+        "vaultfs.engine.reading.session.Session.find",
         "vaultfs.model.ClinicalDate.of",
         "vaultfs.model.RecordId.__new__",
         "vaultfs.migrate.importer.Importer.run",
         "vaultfs.vfs.converted",
     } <= found.keys()
     assert not [name for name in found if name.rpartition(".")[2].startswith("_") and not name.endswith("__")]
-    assert not [name for name in found if name.startswith(("vaultfs.engine.settle", "vaultfs.testing"))]
+    assert not [name for name in found if name.startswith(("vaultfs.engine.settling.settle", "vaultfs.testing"))]

@@ -11,7 +11,7 @@ from tests.vaultfs_tools import vaults
 from tests.vaultfs_tools.copying.support import copy, errors, restored, store_of
 from vaultfs.audit.log import read_events
 from vaultfs.audit.verifying import verify
-from vaultfs.engine.retired import put_away_tables
+from vaultfs.engine.settling.retired import put_away_tables
 
 
 def segments(path: Path) -> set[str]:

@@ -23,8 +23,8 @@ from vaultfs_tools.keyless.rows import read_rows
 
 import vaultfs
 from tests.vaultfs_tools import vaults
-from vaultfs.engine.opening import Opener
-from vaultfs.engine.paths import Layout
+from vaultfs.engine.files.paths import Layout
+from vaultfs.engine.opening.unlocking import Opener
 from vaultfs.vfs import Vfs
 
 ONE = vaultfs.Identifier("urn:oid:2.16.840.1.113883.19.5", "12345")

@@ -14,7 +14,7 @@ from vaultfs_tools.reports import time_text
 
 if TYPE_CHECKING:
     import vaultfs
-    from vaultfs.engine.pruning import Pruned
+    from vaultfs.engine.log.pruning import Pruned
 
 SIX_YEARS = 2192
 """Days: the least that HIPAA asks for."""

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 
 import vaultfs
-from vaultfs.engine.epochs import lagging, pending
+from vaultfs.engine.custody.epochs import lagging, pending
 from vaultfs.keys import Unlocker
 from vaultfs_tools import cli, opening, unlocking
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import vaultfs
-from vaultfs.engine.copies import known_copies
+from vaultfs.engine.custody.copies import known_copies
 from vaultfs.keys import RecipientInfo, TokenStore
 from vaultfs_tools.custody.recipients import as_json, as_text
 from vaultfs_tools.reports import time_text

@@ -21,7 +21,7 @@ from vaultfs_format.signing import Signer
 from vaultfs_format.slices import tree_root
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.engine.facts import year_of
+from vaultfs.engine.indexing.facts import year_of
 from vectors.operations.frames import block_facts, data_facts, row_facts
 from vectors.operations.registry import Facts, operation
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from vaultfs_format.keyring import Compartment, Tag, seal_keyring
 from vaultfs_format.suite import DEFAULT
 
-from vaultfs.engine.state import decode_state
-from vaultfs.engine.subjects import decode_identifier, encode_identifier
+from vaultfs.engine.reading.state import decode_state
+from vaultfs.engine.reading.subjects import decode_identifier, encode_identifier
 from vaultfs.errors import NotFound
 from vaultfs.keys.chain import KeyChain
 from vaultfs.model import Identifier

@@ -18,9 +18,9 @@ from vaultfs_tools.keyless import check_file as check_one
 
 import vaultfs
 from vaultfs.audit.log import read_events
-from vaultfs.engine.opening import default_store
-from vaultfs.engine.replay import FoundFrame, live_frames, segment_frames
-from vaultfs.engine.units import date_fields
+from vaultfs.engine.committing.units import date_fields
+from vaultfs.engine.opening.replay import FoundFrame, live_frames, segment_frames
+from vaultfs.engine.opening.unlocking import default_store
 from vaultfs.model import RecordId
 from vaultfs.testing.vfs import FaultyVfs
 from vectors.operations.frames import data_facts

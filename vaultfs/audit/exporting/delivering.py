@@ -26,7 +26,7 @@ from vaultfs.audit.exporting.reading import Openings, check_kept, head_of, settl
 from vaultfs.audit.exporting.sinks import Sink
 from vaultfs.audit.log import read_leaves
 from vaultfs.audit.view import origin_of, signed_head
-from vaultfs.engine.leaves import Leaf
+from vaultfs.engine.log.leaves import Leaf
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import ArgumentInvalid, CommitmentMismatch, LogDiverged, Structure, VaultMissing
 from vaultfs.vfs import Vfs, absolute

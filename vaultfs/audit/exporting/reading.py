@@ -15,7 +15,7 @@ from vaultfs.audit.exporting.errors import DeliveryOvertaken
 from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.moving import MOVED
 from vaultfs.audit.view import origin_of
-from vaultfs.engine.leaves import Leaf, leaves, leaves_before
+from vaultfs.engine.log.leaves import Leaf, leaves, leaves_before
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import VaultDamaged
 

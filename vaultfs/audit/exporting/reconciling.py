@@ -17,7 +17,7 @@ from vaultfs_format.tlog.keys import VerifierKey, signed_by, verifier_keys
 
 from vaultfs.audit.exporting.shown import Shown, ShownCheckpoint, ShownLeaf
 from vaultfs.audit.view import LogView
-from vaultfs.engine.heads import read_superblock
+from vaultfs.engine.files.heads import read_superblock
 from vaultfs.engine.vault import Vault
 from vaultfs.errors import LogDiverged, VaultError
 

@@ -402,7 +402,7 @@ class TestAnotherLog:
         delivery(vault, kept, tmp_path / "c").run()
         put(vault)
         vault.settle()
-        monkeypatch.setattr("vaultfs.engine.leaves.commitments", lambda _, found: [bytes(32) for _ in found])
+        monkeypatch.setattr("vaultfs.engine.log.leaves.commitments", lambda _, found: [bytes(32) for _ in found])
         with pytest.raises(CommitmentMismatch):
             delivery(vault, kept, tmp_path / "c").run()
 

@@ -19,7 +19,7 @@ from vaultfs.audit.exporting import reading
 from vaultfs.audit.exporting.errors import ReceiverLost
 from vaultfs.audit.exporting.rfc5424 import Message
 from vaultfs.engine.engine import Engine
-from vaultfs.engine.leaves import Leaf, leaves_before
+from vaultfs.engine.log.leaves import Leaf, leaves_before
 
 
 @pytest.fixture
