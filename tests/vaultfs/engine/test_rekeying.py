@@ -32,7 +32,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import PASSPHRASE, crashed, events_of, files_of, get, put, read_only, reopen
 from vaultfs.audit.events import Outcome
 from vaultfs.engine.files.heads import read_superblock
-from vaultfs.engine.opening import unlocking as opening
+from vaultfs.engine.opening import unlocking
 from vaultfs.engine.opening.unlocking import Opener, Unlocked
 from vaultfs.errors import (
     ArgumentInvalid,
@@ -268,11 +268,11 @@ class TestAdding:
         def replaced(*arguments: Any) -> Any:
             times.append(1)
             if len(times) == 1:
-                monkeypatch.setattr(opening, "read_superblock", real)
+                monkeypatch.setattr(unlocking, "read_superblock", real)
                 vault.keys.add(KEY, unlock=PASSPHRASE)
             return real(*arguments)
 
-        monkeypatch.setattr(opening, "read_superblock", replaced)
+        monkeypatch.setattr(unlocking, "read_superblock", replaced)
         with read_only(vault.path) as reader:
             assert reader.engine.head.superblock_generation == 2
 
