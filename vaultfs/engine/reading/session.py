@@ -278,9 +278,9 @@ class Session:
 
         Raises
         ------
-        NotFound
-            Nobody has claimed the identifier. The policy was asked about no subject.
-        SubjectAmbiguous, AccessDenied, KindUnknown
+        NotFound, SubjectAmbiguous
+            Nobody has the identifier, or several who are not linked. The policy was asked about no subject.
+        AccessDenied, KindUnknown
         """
         self.check()
         with self.noting_absence(RecordsSearched, None, 0, 0):
