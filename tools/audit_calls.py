@@ -98,6 +98,7 @@ CALLS: Mapping[str, Row] = {
     "Session.commit": _PARTS,
     "Session.event": _PARTS,
     "Session.note": _PARTS,
+    "Session.note_failed": _PARTS,
     "Session.noting": _PARTS,
     "Session.noting_absence": _PARTS,
     "Session.steady": _PARTS,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +23,7 @@ from vaultfs.access.policy import Action
 from vaultfs.engine.committing.claims import Claims
 from vaultfs.engine.committing.pending import Pending
 from vaultfs.engine.committing.units import DateFields, Gathered, Unit, date_fields, role_entry
+from vaultfs.engine.reading.session import FAILURES
 from vaultfs.engine.reading.subjects import content_key, one_subject
 from vaultfs.errors import ArgumentInvalid, NotFound, SubjectAmbiguous
 from vaultfs.model import NOBODY, Date, Identifier, SubjectId
@@ -118,8 +118,11 @@ class Identities:
         ------
         AccessDenied, SubjectAmbiguous
         """
-        with self._answering(action, kind):
+        try:
             known = self.known(subject)
+        except FAILURES as error:
+            self._unanswered(error, action, kind)
+            raise
         self._session.authorize(action, kind, known)
         return known
 
@@ -130,22 +133,17 @@ class Identities:
         ------
         AccessDenied, NotFound, SubjectAmbiguous
         """
-        with self._answering(action, None):
-            known = self.known(subject)
-            if known is None:
-                raise NotFound
-        self._session.authorize(action, None, known)
+        known = self.permitted(subject, action)
+        if known is None:
+            self._session.note_failed(SubjectSearched, (None,))
+            raise NotFound
         return known
 
-    @contextmanager
-    def _answering(self, action: Action, kind: str | None) -> Iterator[None]:
-        """Record that no subject was found; who may not do what is to be done is not told why."""
-        with self._session.noting_absence(SubjectSearched, None):
-            try:
-                yield
-            except (NotFound, SubjectAmbiguous):
-                self._session.authorize(action, kind, None)
-                raise
+    def _unanswered(self, error: Exception, action: Action, kind: str | None) -> None:
+        """Record that no one subject was found; who may not do what is to be done is not told why."""
+        if isinstance(error, SubjectAmbiguous):
+            self._session.authorize(action, kind, None)
+        self._session.note_failed(SubjectSearched, (None,))
 
     def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Return the subject of an identifier, created if nobody has claimed it."""

@@ -20,7 +20,7 @@ from vaultfs.engine.committing.units import DateFields, Drafted, date_fields
 from vaultfs.engine.engine import Engine
 from vaultfs.engine.indexing.facts import RECORD_KEY
 from vaultfs.engine.reading.records import newest
-from vaultfs.engine.reading.session import asked_id
+from vaultfs.engine.reading.session import FAILURES, asked_id
 from vaultfs.errors import Deleted
 from vaultfs.model import NOBODY, Identifier, NewRecord, RecordId, SubjectId
 
@@ -158,8 +158,11 @@ class RecordWriter:
         """Return where to put records of a kind for a subject, which is created where it is not known."""
         if known is None:
             known = self._identities.created(subject) if isinstance(subject, Identifier) else NOBODY
-        with self._session.noting_absence(RecordPut, known, kind, None, 0):
+        try:
             holder = self._identities.holder(known)
+        except FAILURES:
+            self._session.note_failed(RecordPut, (known, kind, None, 0))
+            raise
         return _Shelf(holder, kind, record_event_start(EventType.RECORD_PUT, at, self._session.id, holder.id, kind))
 
     def _source(self, record: NewRecord) -> _Source:

@@ -73,7 +73,7 @@ T = TypeVar("T")
 RECORD_ID = 16
 """Bytes of a record id."""
 
-_FAILURES = (NotFound, Deleted, SubjectAmbiguous, KindUnknown, IndexDamaged, *DAMAGE)
+FAILURES = (NotFound, Deleted, SubjectAmbiguous, KindUnknown, IndexDamaged, *DAMAGE)
 """How a question ends that could not be answered."""
 
 
@@ -197,9 +197,13 @@ class Session:
         """Record the same, by several events."""
         try:
             yield
-        except _FAILURES:
-            self._note([self.event(kind, *one, Outcome.FAILED) for one in asked])
+        except FAILURES:
+            self.note_failed(kind, *asked)
             raise
+
+    def note_failed(self, kind: Callable[..., Event], *asked: tuple[object, ...]) -> None:
+        """Record that what was asked could not be answered: where `noting` would be felt, a `try` is not."""
+        self._note([self.event(kind, *one, Outcome.FAILED) for one in asked])
 
     def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
         """Return many records, each in the version asked for (None: the newest), in the order asked for.
