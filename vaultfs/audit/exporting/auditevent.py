@@ -39,11 +39,10 @@ from vaultfs.audit.exporting.auditentities import (
     patient_of,
     uuid_of,
 )
-from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, time_text
 from vaultfs.audit.exporting.logged import Logged
 from vaultfs.audit.exporting.purposes import PURPOSES, SYSTEM
-from vaultfs.audit.exporting.shown import MAX_LINE, Shown, checkpoint_in, leaf_in, number_in
+from vaultfs.audit.exporting.shown import Shown, checkpoint_in, leaf_in, number_in, shown_in_json
 from vaultfs.errors import ArgumentInvalid
 
 PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
@@ -294,14 +293,7 @@ def decode(line: Buffer) -> Shown:
     ------
     LineInvalid
     """
-    size = memoryview(line).nbytes
-    found = None
-    if size <= MAX_LINE:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            found = _shown(_kept.decode(line))
-    if found is None:
-        raise LineInvalid(size=size)  # here, where no error that holds data is its context
-    return found
+    return shown_in_json(line, _kept, _shown)
 
 
 def _shown(resource: _Kept) -> Shown | None:

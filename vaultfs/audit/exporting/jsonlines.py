@@ -6,7 +6,6 @@ the events. Lines are ASCII, without their newline: whoever delivers them adds i
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -18,10 +17,9 @@ from vaultfs_format.limits import MAX_NOTE, MAX_NUMBER
 from vaultfs_format.tlog.note import Note
 
 from vaultfs.audit.exporting.ascii import ascii_json
-from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.audit.exporting.facts import Fact, context_of, facts_of, outcome_of, time_text, type_of
 from vaultfs.audit.exporting.logged import Logged
-from vaultfs.audit.exporting.shown import MAX_LINE, Shown, ShownLeaf, checkpoint_in
+from vaultfs.audit.exporting.shown import Shown, ShownLeaf, checkpoint_in, shown_in_json
 
 EVENT, CHECKPOINT = "event", "checkpoint"
 """What a line is of: its member ``record``."""
@@ -102,14 +100,7 @@ def decode(line: Buffer) -> Shown:
     ------
     LineInvalid
     """
-    size = memoryview(line).nbytes
-    found = None
-    if size <= MAX_LINE:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            found = _shown(_line.decode(line))
-    if found is None:
-        raise LineInvalid(size=size)  # here, where no error that holds data is its context
-    return found
+    return shown_in_json(line, _line, _shown)
 
 
 def _shown(line: _EventLine | _CheckpointLine) -> Shown | None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
+import msgspec
+from vaultfs_format.layout import Buffer
 from vaultfs_format.limits import MAX_NUMBER, MIB
 from vaultfs_format.tlog.checkpoint import Checkpoint
 from vaultfs_format.tlog.note import Note
 
+from vaultfs.audit.exporting.errors import LineInvalid
 from vaultfs.errors import FormatError
+
+T = TypeVar("T")
 
 MAX_LINE = 4 * MIB
 """Largest line that is read: a note in escapes, or the longest names and roles."""
@@ -45,6 +52,24 @@ class ShownCheckpoint:
 
 Shown = ShownLeaf | ShownCheckpoint
 """What a message shows of a log."""
+
+
+def shown_in_json(line: Buffer, decoder: msgspec.json.Decoder[T], read: Callable[[T], Shown | None]) -> Shown:
+    """Return what a line of JSON shows, as `read` finds it in what the decoder makes of it.
+
+    Raises
+    ------
+    LineInvalid
+        It is longer than `MAX_LINE`, not what the decoder knows, or `read` finds nothing in it.
+    """
+    size = memoryview(line).nbytes
+    found = None
+    if size <= MAX_LINE:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = read(decoder.decode(line))
+    if found is None:
+        raise LineInvalid(size=size)  # here, where no error that holds data is its context
+    return found
 
 
 def leaf_in(origin: str, index: str, leaf: str) -> ShownLeaf | None:

@@ -29,14 +29,16 @@ LEAF, HEAD = ShownLeaf(ORIGIN, 7, bytes(range(32))), ShownCheckpoint(ORIGIN, 15,
 
 def entry_of(resource: Json) -> Json:
     """Return the entity for the entry of the log, to be changed where it is."""
+    found: Json
     (found,) = [one for one in resource["entity"] if one["type"]["code"] == "AuditEvent"]
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def detail_of(resource: Json, name: str) -> Json:
     """Return a detail of that entity, to be changed where it is."""
+    found: Json
     (found,) = [one for one in entry_of(resource)["detail"] if one["type"] == name]
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def told_of(resource: Json, origin: str) -> None:
