@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,24 +138,30 @@ def test_a_call_of_which_the_policy_fails_is_denied(stage: Stage, name: str) -> 
 
 
 @pytest.mark.parametrize(
-    "act",
+    ("act", "event"),
     [
-        lambda t: t.put(b"x", kind="Patient", subject=MRN),
-        lambda t: t.put_many([vaultfs.NewRecord(b"x", "Patient", MRN)]),
-        lambda t: t.disclose(MRN, DISCLOSURE, 1),
-        lambda t: t.suspend(MRN, SUSPENSION),
+        (lambda s: s.session.find(subject=MRN), "RECORDS_SEARCHED"),
+        (lambda s: s.txn(lambda t: t.put(b"x", kind="Patient", subject=MRN)), "SUBJECT_SEARCHED"),
+        (lambda s: s.txn(lambda t: t.put_many([vaultfs.NewRecord(b"x", "Patient", MRN)])), "SUBJECT_SEARCHED"),
+        (lambda s: s.txn(lambda t: t.disclose(MRN, DISCLOSURE, 1)), "SUBJECT_SEARCHED"),
+        (lambda s: s.txn(lambda t: t.suspend(MRN, SUSPENSION)), "SUBJECT_SEARCHED"),
     ],
-    ids=["put", "put_many", "disclose", "suspend"],
+    ids=["find", "put", "put_many", "disclose", "suspend"],
 )
 @pytest.mark.parametrize("shut", [False, True])
 def test_that_several_have_an_identifier_is_told_to_who_may_know_and_leaves_that(
-    stage: Stage, act: Callable[[vaultfs.Transaction], Any], shut: bool
+    stage: Stage, act: Scene, event: str, shut: bool
 ) -> None:
     stage.txn(lambda t: t.identify(stage.two, MRN))
     stage.gate.shut = shut
-    found = left(stage, lambda s: s.txn(act), AccessDenied if shut else SubjectAmbiguous)
-    assert found == ["ACCESS_DENIED" if shut else "SUBJECT_SEARCHED"]
+    found = left(stage, act, AccessDenied if shut else SubjectAmbiguous)
+    assert found == ["ACCESS_DENIED" if shut else event]
     assert events(stage.vault)[-1].outcome is (vaultfs.Outcome.DENIED if shut else vaultfs.Outcome.FAILED)
+
+
+def test_who_may_not_search_is_not_told_that_nobody_has_an_identifier(stage: Stage) -> None:
+    stage.gate.shut = True
+    assert left(stage, lambda s: s.session.find(subject=NOBODY_KNOWS), AccessDenied) == ["ACCESS_DENIED"]
 
 
 def test_putting_for_a_subject_that_is_not_there_leaves_that(stage: Stage) -> None:

@@ -118,12 +118,18 @@ class Identities:
         ------
         AccessDenied, SubjectAmbiguous
         """
+        ambiguous = None
         try:
             known = self.known(subject)
-        except FAILURES as error:
-            self._unanswered(error, action, kind)
+        except SubjectAmbiguous as error:
+            known, ambiguous = None, error.facts
+        except FAILURES:
+            self._session.note_failed(SubjectSearched, (None,))
             raise
-        self._session.authorize(action, kind, known)
+        self._session.authorize(action, kind, known)  # who may not do it is not told how many there are
+        if ambiguous is not None:
+            self._session.note_failed(SubjectSearched, (None,))
+            raise SubjectAmbiguous(**ambiguous)
         return known
 
     def required(self, subject: Identifier | SubjectId, action: Action) -> SubjectId:
@@ -138,12 +144,6 @@ class Identities:
             self._session.note_failed(SubjectSearched, (None,))
             raise NotFound
         return known
-
-    def _unanswered(self, error: Exception, action: Action, kind: str | None) -> None:
-        """Record that no one subject was found; who may not do what is to be done is not told why."""
-        if isinstance(error, SubjectAmbiguous):
-            self._session.authorize(action, kind, None)
-        self._session.note_failed(SubjectSearched, (None,))
 
     def subject(self, identifier: Identifier, date: Date = None) -> SubjectId:
         """Return the subject of an identifier, created if nobody has claimed it."""

@@ -292,13 +292,7 @@ class Session:
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
         with self.noting_absence(RecordsSearched, None, number or 0, 0):
-            try:
-                subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
-            except (NotFound, SubjectAmbiguous):
-                self.authorize(Action.SEARCH, kind, None)  # who may not search is not told who is unknown
-                raise
-        for one in subjects:
-            self.authorize(Action.SEARCH, kind, one)
+            subjects = self._searched(subject, kind, follow_links=follow_links)
 
         def read() -> list[RecordInfo]:
             with self.engine.index.snapshot():
@@ -311,6 +305,21 @@ class Session:
         counts = Tallies(info.subject for info in found)
         self._note([self.event(RecordsSearched, one, number or 0, counts[one], Outcome.DONE) for one in subjects])
         return found
+
+    def _searched(self, subject: Identifier | SubjectId, kind: str | None, *, follow_links: bool) -> list[SubjectId]:
+        """Return the subjects to search for, if the policy permits it: who may not is not told who is unknown."""
+        subjects: list[SubjectId] = []
+        unknown = None
+        try:
+            subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
+        except (NotFound, SubjectAmbiguous) as error:
+            unknown = type(error), error.facts
+        for one in subjects or (None,):
+            self.authorize(Action.SEARCH, kind, one)
+        if unknown is not None:
+            error_class, facts = unknown
+            raise error_class(**facts)
+        return subjects
 
     def subjects(self, identifier: Identifier) -> list[SubjectId]:
         """Return every subject for which an identifier is asserted."""
