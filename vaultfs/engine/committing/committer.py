@@ -37,10 +37,14 @@ MAX_PATIENCE = 0.0005
 class _Ticket:
     """An intent on its way: done with an error, or done and committed."""
 
-    __slots__ = ("commit", "done", "error", "intent", "told")
+    __slots__ = ("commit", "done", "error", "intent", "patient", "taken", "told")
 
     def __init__(self, intent: Intent) -> None:
         self.intent = intent
+        self.patient = intent.durable
+        """Whether it may wait for others to come, so that one sync serves all."""
+        self.taken = False
+        """Whether a group has taken it in: it will be done, whatever comes of that."""
         self.done = False
         self.error: VaultError | None = None
         self.commit = 0
@@ -95,14 +99,15 @@ class Committer:
         """Of what follows. Each waits for a lock of its own, and is told once: a condition would wake all for one."""
         self._queue: deque[_Ticket] = deque()
         self._next: _Ticket | None = None
+        self._gathering: _Ticket | None = None
+        """Whose thread leads if the others who are expected do not come in a moment."""
         self._waiting: dict[_Ticket, None] = {}
-        self._missing: tuple[int, threading.Lock] | None = None
-        """How long the queue has to become for a group that waits for more, and what it waits at."""
+        self._leading = False
         self._timer: threading.Timer | None = None
         self._crowd = 0
         """Commits that the last group took in, and those that came meanwhile."""
         self._patience = 0.0
-        """Seconds to wait for as many again: at most half of what a sync takes."""
+        """Seconds to wait for as many again: at most what a sync takes, since another one is what it may spare."""
         self._unstamped = False
         """Whether the journal has groups that the index does not know of: there is nothing to find in them."""
 
@@ -126,13 +131,10 @@ class Committer:
         try:
             with self._mutex:
                 self._queue.append(ticket)
-                missing = self._missing
-                if missing is not None and len(self._queue) >= missing[0]:
-                    self._missing = None
-                    missing[1].release()
                 metrics.set(Gauge.QUEUE, len(self._queue))
             while not ticket.done:
                 self._lead_or_wait(ticket)
+            self._tell(ticket)
         except BaseException:
             self._withdraw(ticket)
             raise
@@ -146,57 +148,79 @@ class Committer:
         return ticket.commit
 
     def _lead_or_wait(self, ticket: _Ticket) -> None:
-        """Lead, or return when another thread has led.
+        """Lead, or return when another thread has led, or when there is reason to look again.
 
         One thread alone waits for the lock, to lead next; were all to wait for it, those whose tickets are done would
         have to stand through the next sync to learn of it. A thread that has the lock already leads at once.
         """
-        if not self._engine.holds_lock() and not self._is_next(ticket):
-            ticket.told.acquire()
+        held = self._engine.holds_lock()
+        wait = None if held else self._place(ticket)
+        if wait is not None:
+            if not ticket.told.acquire(timeout=wait):
+                ticket.patient = False
             return
         with self._engine.lock:  # an interrupt may come behind every other way to take it, and leave it taken for good
+            outer, self._leading = self._leading, True
             try:
                 if self._next is ticket:
                     self._next = None
-                if not ticket.done:
-                    if ticket.intent.durable:
-                        self._gather()
+                if not ticket.done and (held or self._is_whole(ticket)):
                     self._lead()
             finally:
-                self._tell()
+                self._leading = outer
 
-    def _is_next(self, ticket: _Ticket) -> bool:
-        """Return whether a thread is to wait for the lock; if not, it is to wait until it is told."""
+    def _place(self, ticket: _Ticket) -> float | None:
+        """Return None where a thread is to take the lock; else the seconds it is to wait to be told, -1: however long.
+
+        Those who were just told come back in a moment, and one sync serves all. One thread waits a moment for as many
+        as there were; the last of them to come leads, since it is awake.
+        """
         with self._mutex:
-            if self._next is None:
-                self._next = ticket
-                return True
+            if self._gathering is ticket:
+                self._gathering = None
+            if not ticket.taken and self._next is None and (self._leading or self._is_whole(ticket)):
+                self._next, self._gathering = ticket, None
+                self._waiting.pop(ticket, None)
+                return None
             ticket.told.acquire(blocking=False)
             if ticket.done:
                 ticket.told.release()
             else:
                 self._waiting[ticket] = None
-        return False
+            if ticket.taken or self._next is not None or self._gathering is not None:
+                return -1
+            self._gathering = ticket
+            return self._patience
 
-    def _tell(self) -> None:
-        """Tell those whose tickets are done, and, where nobody waits for the lock, one of the others to do so.
+    def _is_whole(self, ticket: _Ticket) -> bool:
+        """Return whether there is nobody to wait for."""
+        return len(self._queue) >= self._crowd or not ticket.patient
 
-        Whoever was interrupted within tells the rest: to be told twice does no harm.
+    def _tell(self, leaving: _Ticket | None = None) -> None:
+        """Tell one of those whose tickets are done, who tells the next; the last of them tells one who is to lead.
+
+        Were all told at once, all would wake only to wait for each other, since one thread runs at a time.
         """
         with self._mutex:
-            go_on = self._next is None
-            for ticket in tuple(self._waiting):
-                if ticket.done or go_on:
-                    go_on = go_on and ticket.done
-                    if ticket.told.locked():
-                        ticket.told.release()
-                    del self._waiting[ticket]
+            if leaving is not None:
+                self._waiting.pop(leaving, None)
+            if self._gathering is not None and self._gathering.done:
+                self._gathering = None
+            told = next((ticket for ticket in self._waiting if ticket.done), None)
+            if told is None and not (self._leading or self._next or self._gathering):
+                told = next(iter(self._waiting), None)
+            if told is not None:
+                del self._waiting[told]
+                if told.told.locked():
+                    told.told.release()
 
     def _withdraw(self, ticket: _Ticket) -> None:
         """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
         with self._mutex:
             if self._next is ticket:
                 self._next = None
+            if self._gathering is ticket:
+                self._gathering = None
             self._waiting.pop(ticket, None)
             queued = ticket in self._queue
             if queued:
@@ -205,17 +229,6 @@ class Committer:
         if not queued:
             with self._engine.lock:
                 pass
-
-    def _gather(self) -> None:
-        """Let those come back who were just told, so that one sync serves all: as many as there were, for a moment."""
-        with self._mutex:
-            if len(self._queue) >= self._crowd:
-                return
-            come = threading.Lock()
-            come.acquire()
-            self._missing = self._crowd, come
-        come.acquire(timeout=self._patience)
-        self._missing = None
 
     def _lead(self) -> None:
         tickets: list[_Ticket] = []
@@ -241,11 +254,14 @@ class Committer:
         with self._mutex:
             while self._queue:
                 ticket = self._queue[0]
-                if not ticket.done:  # else an interrupt came between the next two steps
-                    if not room.take(ticket.intent) and taken:
-                        return
-                    taken.append(ticket)
+                if ticket.done:  # an interrupt came between the next two steps
+                    self._queue.popleft()
+                    continue
+                if not room.take(ticket.intent) and taken:
+                    return
+                taken.append(ticket)
                 self._queue.popleft()
+                ticket.taken = True
 
     def _accepted(self, tickets: Sequence[_Ticket]) -> list[_Ticket]:
         overlay, accepted = _Overlay(), []
@@ -352,7 +368,7 @@ class Committer:
                 live.journal.sync()
                 took = time.perf_counter() - begun
                 engine.metrics.observe(Timing.SYNC, took)
-                self._patience = min(took / 2, MAX_PATIENCE)
+                self._patience = min(took, MAX_PATIENCE)
                 if rows:
                     with timed(engine.metrics, Timing.INDEX):
                         self._index(live, group, rows)

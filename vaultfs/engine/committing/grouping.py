@@ -10,13 +10,12 @@ import lmdb
 from vaultfs_format import limits
 from vaultfs_format.audit import ENTRY, SALT, encode_events
 from vaultfs_format.directory import HERE, encode_row
-from vaultfs_format.entries import Role
 from vaultfs_format.frame import FrameClass
 from vaultfs_format.group import GroupDraft, GroupKind, PartFile, bodies_offset
 from vaultfs_format.suite import Suite
 
 from vaultfs.audit.events import Sealable, sealable_each
-from vaultfs.engine.committing.units import Drafted, Gathered, Unit, role_entry, seal_all
+from vaultfs.engine.committing.units import Drafted, Gathered, Unit, seal_all
 from vaultfs.engine.engine import Engine, LiveJournal
 from vaultfs.engine.indexing.batch import Batch
 from vaultfs.engine.indexing.index import PLACE, Container, ContainerKind
@@ -239,7 +238,7 @@ def audit_frames(suite: Suite, chunks: Sequence[tuple[int, bytes]]) -> list[tupl
         frame = unit.room(len(chunk))
         if not frame.rows:
             runs.append([])
-        frame.add(role_entry(Role.EVENTS, bytes(16), frame.size, len(chunk)), chunk)
+        frame.add_events(chunk)
         runs[-1].append((1, commit))
     unit.close()
     return list(zip(seal_all(suite, gathered), runs, strict=True))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from vaultfs_format import limits
-from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, encode_block, pack_row
+from vaultfs_format.entries import NO_OFFSET, Entry, EntryBlock, Role, encode_block, pack_row
 from vaultfs_format.errors import FieldInvalid, Structure
 from vaultfs_format.frame import FrameClass, SealedFrame, seal_blob, seal_frame
 from vaultfs_format.layout import Buffer
@@ -26,6 +26,8 @@ _EPOCH_DAY = _EPOCH.toordinal()
 _DAY = 86_400_000
 _MILLISECOND = timedelta(milliseconds=1)
 _FRAME_ID = 16
+_EVENTS = int(Role.EVENTS)
+_NO_TOKEN = bytes(16)
 
 DateFields = tuple[int, int, int]
 """Precision, minutes east of UTC and milliseconds since 1970, as an entry keeps them."""
@@ -84,6 +86,13 @@ class Gathered(msgspec.Struct, gc=False):
         self.rows.append(row)
         self.pieces.append(identifier)
         self.size += len(identifier)
+
+    def add_events(self, chunk: bytes) -> None:
+        """Take in a chunk of encoded events."""
+        self.facts.keys.append(b"")
+        self.rows.append(pack_row(_EVENTS, 0, 0, 0, 0, NO_OFFSET, 0, 0, 0, 0, self.size, len(chunk), 0, 0, _NO_TOKEN))
+        self.pieces.append(chunk)
+        self.size += len(chunk)
 
     def add_record(
         self, row: bytes, key: bytes, date: int | None, length: int, pieces: tuple[bytes, bytes, bytes]
