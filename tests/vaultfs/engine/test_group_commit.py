@@ -114,6 +114,35 @@ def test_who_waits_for_others_may_be_told_by_who_has_the_lock(vault: vaultfs.Vau
     assert other.all_told()
 
 
+class Interrupting:
+    """The lock at which a thread waits to be told; who first looks at it is interrupted."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._interrupts = 1
+        self.acquire, self.release = lock.acquire, lock.release
+
+    def locked(self) -> bool:
+        self._interrupts -= 1
+        if self._interrupts == 0:
+            raise KeyboardInterrupt
+        return self._lock.locked()
+
+
+def test_an_interrupt_of_who_tells_leaves_nobody_untold(vault: vaultfs.Vault) -> None:
+    put(vault)
+    asking, committer = Asking(vault, 1), vault.committer
+    with vault.session(WHO, "TREAT", strict=True) as s:
+        asking.begin(60)
+        while committer._gathering is None:
+            time.sleep(0.001)
+        committer._gathering.told = Interrupting(committer._gathering.told)  # type: ignore[assignment]
+        committer._crowd = 2
+        with pytest.raises(KeyboardInterrupt):
+            s.subjects(MRN)
+    assert asking.all_told()
+
+
 @pytest.mark.parametrize("calls", [300, pytest.param(20_000, marks=pytest.mark.long)])
 def test_threads_that_come_and_go_are_all_told(vault: vaultfs.Vault, calls: int) -> None:
     """However many wait for each other, durably or not, whoever stays away, and whoever has the lock for longer."""

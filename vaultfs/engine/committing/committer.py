@@ -160,8 +160,9 @@ class Committer:
                 ticket.patient = False
             return
         with self._engine.lock:  # an interrupt may come behind every other way to take it, and leave it taken for good
-            outer, self._leading = self._leading, True
+            outer = self._leading
             try:
+                self._leading = True
                 if self._next is ticket:
                     self._next = None
                 if not ticket.done and (held or self._is_whole(ticket)):
@@ -199,7 +200,8 @@ class Committer:
     def _tell(self, leaving: _Ticket | None = None) -> None:
         """Tell one of those whose tickets are done, who tells the next; the last of them tells one who is to lead.
 
-        Were all told at once, all would wake only to wait for each other, since one thread runs at a time.
+        Were all told at once, all would wake only to wait for each other, since one thread runs at a time. Whoever is
+        interrupted within tells again: to be told twice does no harm, to be taken off the list untold would.
         """
         with self._mutex:
             if leaving is not None:
@@ -210,9 +212,9 @@ class Committer:
             if told is None and not (self._leading or self._next or self._gathering):
                 told = next(iter(self._waiting), None)
             if told is not None:
-                del self._waiting[told]
                 if told.told.locked():
                     told.told.release()
+                del self._waiting[told]
 
     def _withdraw(self, ticket: _Ticket) -> None:
         """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
