@@ -1,4 +1,4 @@
-"""Many threads and many handles: one writer, shared groups, serialisable transactions, steady readers."""
+"""Many threads and many handles: one writer, serialisable transactions, steady readers."""
 
 from __future__ import annotations
 

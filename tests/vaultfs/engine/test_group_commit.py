@@ -17,41 +17,41 @@ from tests.vaultfs.support import MRN, WHO, event_types, get, put, session
 from vaultfs.testing.vfs import Operation
 
 
-class TestGroupCommit:
-    def test_threads_that_commit_at_once_share_syncs(self, opened: Open) -> None:
-        vfs = SlowSync()
-        vault = opened(vfs=vfs)
-        put(vault)
-        before = vfs.calls[Operation.SYNC]
+def test_threads_that_commit_at_once_share_syncs(opened: Open) -> None:
+    vfs = SlowSync()
+    vault = opened(vfs=vfs)
+    put(vault)
+    before = vfs.calls[Operation.SYNC]
 
-        def work() -> list[tuple[vaultfs.RecordId, bytes]]:
-            done = []
-            with session(vault) as s:
-                for _ in range(25):
-                    data = os.urandom(100)
-                    with s.transaction() as txn:
-                        done.append((txn.put(data, kind="Observation", subject=MRN), data))
-            return done
+    def work() -> list[tuple[vaultfs.RecordId, bytes]]:
+        done = []
+        with session(vault) as s:
+            for _ in range(25):
+                data = os.urandom(100)
+                with s.transaction() as txn:
+                    done.append((txn.put(data, kind="Observation", subject=MRN), data))
+        return done
 
-        found = [pair for pairs in at_once(work, count=8) for pair in pairs]
-        assert len({record for record, _ in found}) == 200
-        assert vfs.calls[Operation.SYNC] - before < 120
-        for record, data in found:
-            assert get(vault, record) == data
-        vault = opened(fresh=True)
-        for record, data in found:
-            assert get(vault, record) == data
+    found = [pair for pairs in at_once(work, count=8) for pair in pairs]
+    assert len({record for record, _ in found}) == 200
+    assert vfs.calls[Operation.SYNC] - before < 120
+    for record, data in found:
+        assert get(vault, record) == data
+    vault = opened(fresh=True)
+    for record, data in found:
+        assert get(vault, record) == data
 
-    def test_each_commit_has_a_number_of_its_own(self, opened: Open) -> None:
-        vault = opened(vfs=SlowSync())
 
-        def work() -> int:
-            with session(vault) as s, s.transaction() as txn:
-                txn.put(b"x", kind="Observation", subject=None)
-            return txn.commit_number
+def test_each_commit_has_a_number_of_its_own(opened: Open) -> None:
+    vault = opened(vfs=SlowSync())
 
-        numbers = at_once(work, count=16)
-        assert len(set(numbers)) == 16
+    def work() -> int:
+        with session(vault) as s, s.transaction() as txn:
+            txn.put(b"x", kind="Observation", subject=None)
+        return txn.commit_number
+
+    numbers = at_once(work, count=16)
+    assert len(set(numbers)) == 16
 
 
 def test_those_whose_commit_is_durable_need_not_wait_for_a_settling(
