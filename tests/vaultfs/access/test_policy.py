@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from tests.vaultfs.conftest import Open
 from tests.vaultfs.support import MRN, OTHER, WHO, event_types, events, put, session
 from vaultfs import Action, EventType
 from vaultfs.access.policy import DenyAll
-from vaultfs.errors import AccessDenied, NotFound
+from vaultfs.errors import AccessDenied, IndexDamaged, NotFound
 
 Call = Callable[[vaultfs.Session, vaultfs.RecordId, vaultfs.SubjectId], Any]
 
@@ -76,6 +77,32 @@ def test_the_default_policy_denies_and_the_denial_is_durable(opened: Open, actio
     assert (last.action, last.outcome) == (action, vaultfs.Outcome.DENIED)
 
 
+class Failing:
+    """Permits as much as it is told to, and fails at what it is asked then."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+        self._permitted = 0
+        self.asked = 0
+
+    def fail_after(self, permitted: int) -> None:
+        self._permitted, self.asked = permitted, 0
+
+    def permits(self, _: vaultfs.Request) -> bool:
+        self.asked += 1
+        if self.asked > self._permitted:
+            raise self._error
+        return True
+
+
+def _raised(call: Callable[[], Any]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - that is what is asked
+        return error
+    return None
+
+
 class Only:
     """Permits what it is told to, and keeps what it was asked."""
 
@@ -88,25 +115,34 @@ class Only:
         return self._permits(request)
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, NotFound, IndexDamaged])
 @pytest.mark.parametrize(("action", "call"), CALLS.values(), ids=CALLS)
-def test_a_policy_that_fails_has_denied_durably_and_its_error_goes_on(opened: Open, action: Action, call: Call) -> None:
+def test_a_policy_that_fails_has_denied_durably_and_its_error_goes_on(
+    opened: Open, action: Action, call: Call, error: type[Exception]
+) -> None:
+    """At whichever question; what it raises is not taken for an answer of the vault, even if it looks like one."""
     vault = opened()
     record = put(vault)
     with session(vault) as s:
         subject = s.subjects(MRN)[0]
-
-    def failing(_: vaultfs.Request) -> bool:
-        raise ZeroDivisionError
-
-    vault = opened(fresh=True, policy=Only(failing))
+    policy = Failing(error)
+    vault = opened(fresh=True, policy=policy)
     with vault.session(WHO, "TREAT") as s:
-        with pytest.raises(ZeroDivisionError):
-            call(s, record, subject)
-        journal = vault.engine.writer().journal
-        assert journal.durable == journal.last_group
-        last = events(vault)[-1]
-    assert isinstance(last, AccessDeniedEvent)
-    assert (last.action, last.outcome) == (action, vaultfs.Outcome.DENIED)
+        for permitted in itertools.count():
+            policy.fail_after(permitted)
+            before = len(events(vault))
+            raised = _raised(lambda: call(s, record, subject))
+            if policy.asked == permitted:
+                break
+            assert type(raised) is error
+            journal = vault.engine.writer().journal
+            assert journal.durable == journal.last_group
+            *others, last = events(vault)[before:]
+            assert isinstance(last, AccessDeniedEvent)
+            assert (last.action, last.outcome) == (action, vaultfs.Outcome.DENIED)
+            assert all(one.outcome is vaultfs.Outcome.DONE for one in others)
+            assert policy.asked == permitted + 1
+    assert permitted > 0
 
 
 def test_the_policy_is_told_who_why_what_kind_and_whose(opened: Open) -> None:

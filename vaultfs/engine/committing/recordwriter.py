@@ -169,9 +169,7 @@ class RecordWriter:
         """Look at a record that is large, comes from a file, or is a new version of another."""
         number, base = b"", 0
         if record.replaces is not None:
-            with self._session.noting_absence(RecordPut, None, 0, asked_id(record.replaces), 0):
-                number = self._engine.chain.number_of(record.replaces)
-                base = self._base(number)
+            number, base = self._base(record.replaces)
         return _Source(number, base, *take(record.data))
 
     def _put_other(
@@ -227,8 +225,8 @@ class RecordWriter:
         deleted = number in self._deleted if own else last.role == Role.DELETE
         if deleted and deleting:
             about = subject, located.entry.kind, record_id, last.version
-            with self._session.noting_absence(RecordDeleted, *about):
-                raise Deleted
+            self._session.note_failed(RecordDeleted, about)
+            raise Deleted
         if not deleted and role is Role.UNDELETE:
             return None
         version = self._intent.versions.get(number, last.version) + 1
@@ -238,19 +236,22 @@ class RecordWriter:
         frame.add(Entry(role, kind=entry.kind, incarnation=entry.incarnation, number=entry.number, version=version))
         return subject, entry.kind, version
 
-    def _base(self, number: bytes) -> int:
-        """Return the version of a visible record that a new version is to be built on.
+    def _base(self, record_id: RecordId) -> tuple[bytes, int]:
+        """Return the number of a record, and the visible version of it that a new one is to be built on.
 
         Who replaces a record takes it out of sight, so that they must be permitted to write it as it is.
         """
-        engine = self._engine
-        located, last = self._session.steady(lambda: newest(engine, number))
+        engine, asked = self._engine, (None, 0, asked_id(record_id), 0)
+        with self._session.noting_absence(RecordPut, *asked):
+            number = engine.chain.number_of(record_id)
+            located, last = self._session.steady(lambda: newest(engine, number))
         subject = SubjectId(located.frame.block.subject)
         self._session.authorize(Action.WRITE, engine.kinds.name(located.entry.kind), subject)
         own = number in self._intent.versions
         if number in self._deleted if own else last.role == Role.DELETE:
+            self._session.note_failed(RecordPut, asked)
             raise Deleted
-        return last.version
+        return number, last.version
 
     def _build_on(self, number: bytes, base: int, version: int, *, deleted: bool = False) -> None:
         """Take note that this transaction has made `version` of a record, of which the vault had `base`."""

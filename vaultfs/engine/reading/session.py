@@ -70,6 +70,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Wanted = Sequence[tuple[RecordId, int | None]]
+"""Records, each in a version: None is the newest."""
+
 RECORD_ID = 16
 """Bytes of a record id."""
 
@@ -145,11 +148,11 @@ class Session:
         ------
         NotFound, Deleted, AccessDenied
         """
-        return self._read(record_id, version, lambda located: read_record(self.engine, located))
+        return self._read_one(record_id, version, lambda located: read_record(self.engine, located))
 
     def info(self, record_id: RecordId, version: int | None = None) -> RecordInfo:
         """Return what is known of a record, without its bytes."""
-        return self._read(record_id, version, lambda located: info_of(self.engine, located))
+        return self._read_one(record_id, version, lambda located: info_of(self.engine, located))
 
     def open(self, record_id: RecordId, version: int | None = None) -> io.BufferedReader:
         """Return a record as a seekable binary file; only what is read of it is decrypted."""
@@ -157,28 +160,43 @@ class Session:
         def make(located: Located) -> RecordFile:
             return RecordFile(self.engine, located, self._host.steady)
 
-        return io.BufferedReader(cast(io.RawIOBase, self._read(record_id, version, make)), 1 << 20)
+        return io.BufferedReader(cast(io.RawIOBase, self._read_one(record_id, version, make)), 1 << 20)
 
-    def _read(self, record_id: RecordId, version: int | None, use: Callable[[Located], T]) -> T:
-        self.check()
-
-        def read() -> tuple[Located, T]:
-            number = self.engine.chain.number_of(record_id)
-            located = find_version(self.engine, number, version)
-            self.authorize(
-                Action.READ, self.engine.kinds.name(located.entry.kind), SubjectId(located.frame.block.subject)
-            )
-            return located, use(located)
-
+    def _read_one(self, record_id: RecordId, version: int | None, use: Callable[[Located], T]) -> T:
         metrics = self.engine.metrics
-        asked = None, 0, asked_id(record_id), 0
-        with self.noting_absence(RecordRead, *asked), timed(metrics, Timing.READ):
-            located, result = self._host.steady(read)
+        with timed(metrics, Timing.READ):
+            [(located, result)] = self._read([(record_id, version)], use, RecordRead, None, 0, asked_id(record_id), 0)
         metrics.add(Counter.RECORDS_READ)
         metrics.add(Counter.BYTES_READ, located.entry.length)
         about = located.frame.block.subject, located.entry.kind, record_id, located.entry.version
         self._note([self.event(RecordRead, *about, Outcome.DONE)])
         return result
+
+    def _read(
+        self, wanted: Wanted, use: Callable[[Located], T], kind: Callable[..., Event], *asked: object
+    ) -> list[tuple[Located, T]]:
+        """Find records, ask whether they may be read, and use them.
+
+        The policy is the host's code: it is asked once, under no lock, and what it raises is no answer of the vault's.
+        """
+        self.check()
+        with self.noting_absence(kind, *asked):
+            found = self._host.steady(lambda: self._located(wanted))
+        for number, subject in {(one.entry.kind, one.frame.block.subject) for one in found}:
+            self.authorize(Action.READ, self.engine.kinds.name(number), SubjectId(subject))
+        permitted = [(record_id, one.entry.version) for (record_id, _), one in zip(wanted, found, strict=True)]
+
+        def read() -> list[tuple[Located, T]]:
+            nonlocal found
+            at, found = found or self._located(permitted), []  # only what has moved since is looked for again
+            return [(one, use(one)) for one in at]
+
+        with self.noting_absence(kind, *asked):
+            return self._host.steady(read)
+
+    def _located(self, wanted: Wanted) -> list[Located]:
+        number_of = self.engine.chain.number_of
+        return [find_version(self.engine, number_of(record_id), version) for record_id, version in wanted]
 
     @contextmanager
     def noting_absence(self, kind: Callable[..., Event], *asked: object) -> Iterator[None]:
@@ -205,7 +223,7 @@ class Session:
         """Record that what was asked could not be answered: where `noting` would be felt, a `try` is not."""
         self._note([self.event(kind, *one, Outcome.FAILED) for one in asked])
 
-    def get_many(self, wanted: Sequence[tuple[RecordId, int | None]]) -> list[Record]:
+    def get_many(self, wanted: Wanted) -> list[Record]:
         """Return many records, each in the version asked for (None: the newest), in the order asked for.
 
         One audit event a subject and kind says how many records were read.
@@ -215,17 +233,8 @@ class Session:
         NotFound, Deleted, AccessDenied
             Nothing is returned.
         """
-        self.check()
-
-        def read() -> list[Record]:
-            numbers = [(self.engine.chain.number_of(record_id), version) for record_id, version in wanted]
-            located = [find_version(self.engine, number, version) for number, version in numbers]
-            for kind, subject in {(one.entry.kind, one.frame.block.subject) for one in located}:
-                self.authorize(Action.READ, self.engine.kinds.name(kind), SubjectId(subject))
-            return [read_record(self.engine, one) for one in located]
-
-        with self.noting_absence(RecordsRead, None, 0, 0):
-            found = self._host.steady(read)
+        read = self._read(wanted, lambda located: read_record(self.engine, located), RecordsRead, None, 0, 0)
+        found = [record for _, record in read]
         self.engine.metrics.add(Counter.RECORDS_READ, len(found))
         self.engine.metrics.add(Counter.BYTES_READ, sum(len(record.data) for record in found))
         counts = Tallies((record.info.subject, record.info.kind) for record in found)
@@ -291,8 +300,7 @@ class Session:
             number = None if kind is None else self.engine.kinds.number(kind)
         lower = None if since is None else ClinicalDate.of(since)
         upper = None if until is None else ClinicalDate.of(until)
-        with self.noting_absence(RecordsSearched, None, number or 0, 0):
-            subjects = self._searched(subject, kind, follow_links=follow_links)
+        subjects = self._searched(subject, kind, number or 0, follow_links=follow_links)
 
         def read() -> list[RecordInfo]:
             with self.engine.index.snapshot():
@@ -306,18 +314,22 @@ class Session:
         self._note([self.event(RecordsSearched, one, number or 0, counts[one], Outcome.DONE) for one in subjects])
         return found
 
-    def _searched(self, subject: Identifier | SubjectId, kind: str | None, *, follow_links: bool) -> list[SubjectId]:
+    def _searched(
+        self, subject: Identifier | SubjectId, kind: str | None, number: int, *, follow_links: bool
+    ) -> list[SubjectId]:
         """Return the subjects to search for, if the policy permits it: who may not is not told who is unknown."""
         subjects: list[SubjectId] = []
         unknown = None
-        try:
-            subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
-        except (NotFound, SubjectAmbiguous) as error:
-            unknown = type(error), error.facts
+        with self.noting_absence(RecordsSearched, None, number, 0):
+            try:
+                subjects = self._host.steady(lambda: people(self.engine, subject, follow_links=follow_links))
+            except (NotFound, SubjectAmbiguous) as error:
+                unknown = type(error), error.facts
         for one in subjects or (None,):
             self.authorize(Action.SEARCH, kind, one)
         if unknown is not None:
             error_class, facts = unknown
+            self.note_failed(RecordsSearched, (None, number, 0))
             raise error_class(**facts)
         return subjects
 
