@@ -402,7 +402,7 @@ class TestSerialisability:
                     threads = [threading.Thread(target=_commit_quietly, args=(txn,)) for txn in transactions]
                     for thread in threads:
                         thread.start()
-                    while len(vault.committer._queue) < 6:
+                    while len(vault.committer.queue) < 6:
                         time.sleep(0.001)
                 for thread in threads:
                     thread.join(30)

@@ -131,7 +131,7 @@ class TestCommit:
             def interrupted(_: object) -> None:
                 raise KeyboardInterrupt
 
-            monkeypatch.setattr(vault.committer, "_lead_or_wait", interrupted)
+            monkeypatch.setattr(vault.committer.queue, "_lead_or_wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 txn.commit()
             monkeypatch.undo()
@@ -148,7 +148,7 @@ class TestCommit:
 
             def acquire(self, blocking: bool = True) -> bool:
                 if blocking and threading.current_thread().name == "interrupted":
-                    while len(vault.committer._queue) < 2:
+                    while len(vault.committer.queue) < 2:
                         time.sleep(0.001)
                     raise KeyboardInterrupt
                 return real.acquire(blocking)
@@ -175,7 +175,7 @@ class TestCommit:
         monkeypatch.setattr(vault.engine, "lock", Interrupting())
         with real:
             threads[0].start()
-            while vault.committer._next is None:
+            while vault.committer.queue._next is None:
                 time.sleep(0.001)
             threads[1].start()
             threads[0].join(0.3)
@@ -199,7 +199,7 @@ class TestCommit:
                     lead()
                 raise KeyboardInterrupt
 
-            monkeypatch.setattr(vault.committer, "_lead_or_wait", interrupted)
+            monkeypatch.setattr(vault.committer.queue, "_lead_or_wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 txn.commit()
             monkeypatch.undo()
@@ -294,7 +294,7 @@ def _commit_together(
         threads = [threading.Thread(target=_commit_into, args=(txn, found)) for txn in transactions]
         for thread in threads:
             thread.start()
-        while len(vault.committer._queue) < len(transactions):
+        while len(vault.committer.queue) < len(transactions):
             time.sleep(0.001)
         before()
     for thread in threads:

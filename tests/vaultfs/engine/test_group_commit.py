@@ -67,7 +67,7 @@ def test_those_whose_commit_is_durable_need_not_wait_for_a_settling(
         with ThreadPoolExecutor(3) as pool:
             with vault.engine.lock:
                 done = [pool.submit(txn.commit) for txn in transactions]
-                while len(vault.committer._queue) < 3:
+                while len(vault.committer.queue) < 3:
                     time.sleep(0.001)
             while sum(one.done() for one in done) < 2:
                 time.sleep(0.001)
@@ -79,12 +79,12 @@ class Asking:
     """Threads that each ask once, and are told when that is on record; at first each waits for eight others to come."""
 
     def __init__(self, vault: vaultfs.Vault, count: int) -> None:
-        self._committer = vault.committer
+        self._queue = vault.committer.queue
         sessions = [vault.session(WHO, "TREAT", strict=True) for _ in range(count)]
         self._threads = [threading.Thread(target=s.subjects, args=(MRN,), daemon=True) for s in sessions]
 
     def begin(self, patience: float) -> None:
-        self._committer._crowd, self._committer._patience = 9, patience
+        self._queue._crowd, self._queue._patience = 9, patience
         for thread in self._threads:
             thread.start()
 
@@ -106,7 +106,7 @@ def test_who_waits_for_others_may_be_told_by_who_has_the_lock(vault: vaultfs.Vau
     one, other = Asking(vault, 1), Asking(vault, 1)
     with vault.session(WHO, "TREAT", strict=True) as s, vault.engine.lock:
         one.begin(60)
-        while vault.committer._gathering is None:
+        while vault.committer.queue._gathering is None:
             time.sleep(0.001)
         s.subjects(MRN)
     assert one.all_told()
@@ -131,13 +131,13 @@ class Interrupting:
 
 def test_an_interrupt_of_who_tells_leaves_nobody_untold(vault: vaultfs.Vault) -> None:
     put(vault)
-    asking, committer = Asking(vault, 1), vault.committer
+    asking, queue = Asking(vault, 1), vault.committer.queue
     with vault.session(WHO, "TREAT", strict=True) as s:
         asking.begin(60)
-        while committer._gathering is None:
+        while queue._gathering is None:
             time.sleep(0.001)
-        committer._gathering.told = Interrupting(committer._gathering.told)  # type: ignore[assignment]
-        committer._crowd = 2
+        queue._gathering.told = Interrupting(queue._gathering.told)  # type: ignore[assignment]
+        queue._crowd = 2
         with pytest.raises(KeyboardInterrupt):
             s.subjects(MRN)
     assert asking.all_told()

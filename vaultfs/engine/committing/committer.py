@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -17,6 +16,7 @@ import lmdb
 from vaultfs_format import limits
 
 from vaultfs.engine.committing import reserve
+from vaultfs.engine.committing.commitqueue import CommitQueue, Ticket
 from vaultfs.engine.committing.grouping import GroupBuilder, Intent, Room
 from vaultfs.engine.engine import Condition, Engine, LiveJournal
 from vaultfs.engine.indexing.batch import Batch
@@ -29,32 +29,6 @@ MAX_TRANSACTION = 512 * limits.MIB
 
 MAX_BATCH = 256 * limits.MIB
 """Bytes after which a group takes in no further commit."""
-
-MAX_PATIENCE = 0.0005
-"""Seconds that a group waits for more commits, at most."""
-
-
-class _Ticket:
-    """An intent on its way: done with an error, or done and committed."""
-
-    __slots__ = ("commit", "done", "error", "intent", "patient", "taken", "told")
-
-    def __init__(self, intent: Intent) -> None:
-        self.intent = intent
-        self.patient = intent.durable
-        """Whether it may wait for others to come, so that one sync serves all."""
-        self.taken = False
-        """Whether a group has taken it in: it will be done, whatever comes of that."""
-        self.done = False
-        self.error: VaultError | None = None
-        self.commit = 0
-        self.told = threading.Lock()
-        """Taken by who waits to be told of it; whoever tells it lets go of it."""
-
-    def fail(self, error: VaultError) -> None:
-        # Each waiter raises an error of its own: threads must not share a traceback.
-        self.error = type(error)(**error.facts)
-        self.done = True
 
 
 class _Overlay:
@@ -95,19 +69,9 @@ class Committer:
         self._state_version = state_version
         self._check_protect = check_protect
         self._grown = grown
-        self._mutex = threading.Lock()
-        """Of what follows. Each waits for a lock of its own, and is told once: a condition would wake all for one."""
-        self._queue: deque[_Ticket] = deque()
-        self._next: _Ticket | None = None
-        self._gathering: _Ticket | None = None
-        """Whose thread leads if the others who are expected do not come in a moment."""
-        self._waiting: dict[_Ticket, None] = {}
-        self._leading = False
+        self.queue = CommitQueue(engine, self._lead)
+        """Where those who commit wait for each other."""
         self._timer: threading.Timer | None = None
-        self._crowd = 0
-        """Commits that the last group took in, and those that came meanwhile."""
-        self._patience = 0.0
-        """Seconds to wait for as many again: at most what a sync takes, since another one is what it may spare."""
         self._unstamped = False
         """Whether the journal has groups that the index does not know of: there is nothing to find in them."""
 
@@ -127,17 +91,8 @@ class Committer:
         StorageFull, StorageFailed, WriterPoisoned, Closed, Forked
         """
         self._engine.check_writable()
-        ticket, metrics, begun = _Ticket(intent), self._engine.metrics, time.perf_counter()
-        try:
-            with self._mutex:
-                self._queue.append(ticket)
-                metrics.set(Gauge.QUEUE, len(self._queue))
-            while not ticket.done:
-                self._lead_or_wait(ticket)
-            self._tell(ticket)
-        except BaseException:
-            self._withdraw(ticket)
-            raise
+        ticket, metrics, begun = Ticket(intent), self._engine.metrics, time.perf_counter()
+        self.queue.go_through(ticket)
         if ticket.error is not None:
             try:
                 raise ticket.error
@@ -147,95 +102,10 @@ class Committer:
         metrics.observe(Timing.COMMIT if intent.durable else Timing.NOTE, time.perf_counter() - begun)
         return ticket.commit
 
-    def _lead_or_wait(self, ticket: _Ticket) -> None:
-        """Lead, or return when another thread has led, or when there is reason to look again.
-
-        One thread alone waits for the lock, to lead next; were all to wait for it, those whose tickets are done would
-        have to stand through the next sync to learn of it. A thread that has the lock already leads at once.
-        """
-        held = self._engine.holds_lock()
-        wait = None if held else self._place(ticket)
-        if wait is not None:
-            if not ticket.told.acquire(timeout=wait):
-                ticket.patient = False
-            return
-        with self._engine.lock:  # an interrupt may come behind every other way to take it, and leave it taken for good
-            outer = self._leading
-            try:
-                self._leading = True
-                if self._next is ticket:
-                    self._next = None
-                if not ticket.done and (held or self._is_whole(ticket)):
-                    self._lead()
-            finally:
-                self._leading = outer
-
-    def _place(self, ticket: _Ticket) -> float | None:
-        """Return None where a thread is to take the lock; else the seconds it is to wait to be told, -1: however long.
-
-        Those who were just told come back in a moment, and one sync serves all. One thread waits a moment for as many
-        as there were; the last of them to come leads, since it is awake.
-        """
-        with self._mutex:
-            if self._gathering is ticket:
-                self._gathering = None
-            if not ticket.taken and self._next is None and (self._leading or self._is_whole(ticket)):
-                self._next, self._gathering = ticket, None
-                self._waiting.pop(ticket, None)
-                return None
-            ticket.told.acquire(blocking=False)
-            if ticket.done:
-                ticket.told.release()
-            else:
-                self._waiting[ticket] = None
-            if ticket.taken or self._next is not None or self._gathering is not None:
-                return -1
-            self._gathering = ticket
-            return self._patience
-
-    def _is_whole(self, ticket: _Ticket) -> bool:
-        """Return whether there is nobody to wait for."""
-        return len(self._queue) >= self._crowd or not ticket.patient
-
-    def _tell(self, leaving: _Ticket | None = None) -> None:
-        """Tell one of those whose tickets are done, who tells the next; the last of them tells one who is to lead.
-
-        Were all told at once, all would wake only to wait for each other, since one thread runs at a time. Whoever is
-        interrupted within tells again: to be told twice does no harm, to be taken off the list untold would.
-        """
-        with self._mutex:
-            if leaving is not None:
-                self._waiting.pop(leaving, None)
-            if self._gathering is not None and self._gathering.done:
-                self._gathering = None
-            told = next((ticket for ticket in self._waiting if ticket.done), None)
-            if told is None and not (self._leading or self._next or self._gathering):
-                told = next(iter(self._waiting), None)
-            if told is not None:
-                if told.told.locked():
-                    told.told.release()
-                del self._waiting[told]
-
-    def _withdraw(self, ticket: _Ticket) -> None:
-        """Take back a ticket whose thread was interrupted; one that is being written is waited for."""
-        with self._mutex:
-            if self._next is ticket:
-                self._next = None
-            if self._gathering is ticket:
-                self._gathering = None
-            self._waiting.pop(ticket, None)
-            queued = ticket in self._queue
-            if queued:
-                self._queue.remove(ticket)
-        self._tell()
-        if not queued:
-            with self._engine.lock:
-                pass
-
     def _lead(self) -> None:
-        tickets: list[_Ticket] = []
+        tickets: list[Ticket] = []
         try:
-            self._take(tickets)
+            self.queue.take(tickets, Room(MAX_BATCH))
             accepted = self._accepted(tickets)
             if accepted:
                 self._write(accepted)
@@ -246,26 +116,12 @@ class Committer:
             for ticket in tickets:
                 if not ticket.done:
                     ticket.fail(CommitUnknown())
-            self._crowd = len(tickets) + len(self._queue)
+            self.queue.served(len(tickets))
         if accepted and self._engine.grown():
-            self._tell()  # they need not stand through a settling
+            self.queue.tell()  # they need not stand through a settling
             self._grown()
 
-    def _take(self, taken: list[_Ticket]) -> None:
-        room = Room(MAX_BATCH)
-        with self._mutex:
-            while self._queue:
-                ticket = self._queue[0]
-                if ticket.done:  # an interrupt came between the next two steps
-                    self._queue.popleft()
-                    continue
-                if not room.take(ticket.intent) and taken:
-                    return
-                taken.append(ticket)
-                self._queue.popleft()
-                ticket.taken = True
-
-    def _accepted(self, tickets: Sequence[_Ticket]) -> list[_Ticket]:
+    def _accepted(self, tickets: Sequence[Ticket]) -> list[Ticket]:
         overlay, accepted = _Overlay(), []
         for ticket in tickets:
             try:
@@ -315,7 +171,7 @@ class Committer:
         if disposed and any(frame.facts.subject in disposed for frame in intent.frames):
             raise TransactionConflict
 
-    def _write(self, tickets: Sequence[_Ticket]) -> None:
+    def _write(self, tickets: Sequence[Ticket]) -> None:
         """Write what `tickets` hold, then tell them. Whatever goes wrong poisons the writer."""
         writing = [ticket for ticket in tickets if ticket.intent.writes()]
         try:
@@ -330,7 +186,7 @@ class Committer:
             for ticket in tickets:
                 ticket.done = True
 
-    def _go_on_without_space(self, tickets: Sequence[_Ticket]) -> None:
+    def _go_on_without_space(self, tickets: Sequence[Ticket]) -> None:
         """Fail what writes; what only audits goes into the reserve."""
         if self._engine.condition is Condition.OPEN:
             reserve.enter(self._engine)
@@ -345,7 +201,7 @@ class Committer:
             for ticket in auditing:
                 ticket.fail(StorageFull())
 
-    def _append(self, tickets: Sequence[_Ticket]) -> bool:
+    def _append(self, tickets: Sequence[Ticket]) -> bool:
         """Write a group; return False where there is no space for it, and nothing of it counts."""
         engine = self._engine
         durable = any(ticket.intent.durable for ticket in tickets)
@@ -370,7 +226,7 @@ class Committer:
                 live.journal.sync()
                 took = time.perf_counter() - begun
                 engine.metrics.observe(Timing.SYNC, took)
-                self._patience = min(took, MAX_PATIENCE)
+                self.queue.synced(took)
                 if rows:
                     with timed(engine.metrics, Timing.INDEX):
                         self._index(live, group, rows)
