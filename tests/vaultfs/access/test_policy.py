@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.vaultfs.support import MRN, OTHER, WHO, event_types, events, put, ses
 from vaultfs import Action, EventType
 from vaultfs.access.policy import DenyAll
 from vaultfs.errors import AccessDenied, IndexDamaged, NotFound
+from vaultfs.metrics import Counter, Tally
 
 Call = Callable[[vaultfs.Session, vaultfs.RecordId, vaultfs.SubjectId], Any]
 
@@ -154,6 +156,31 @@ def test_the_policy_is_told_who_why_what_kind_and_whose(opened: Open) -> None:
         policy.asked.clear()
         subject = s.get(record).info.subject
     assert policy.asked == [vaultfs.Request(WHO, "HPAYMT", Action.READ, "Condition", subject)]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda s, record: s.get(record).data, lambda s, record: s.get_many([(record, None)])[0].data],
+    ids=["get", "get_many"],
+)
+def test_what_was_permitted_is_read_whatever_becomes_of_the_record_meanwhile(
+    opened: Open, read: Callable[[vaultfs.Session, vaultfs.RecordId], bytes]
+) -> None:
+    """The policy is asked under no lock: others replace the record, and it moves, before the policy has answered."""
+    record = put(opened(), b"permitted")
+
+    def permits(request: vaultfs.Request) -> bool:
+        if request.action is Action.READ:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(put, vault, b"another", kind="Condition", subject=OTHER, replaces=record).result(30)
+                pool.submit(vault.settle).result(30)
+        return True
+
+    tally = Tally()
+    vault = opened(fresh=True, policy=Only(permits), options=vaultfs.Options(metrics=tally))
+    with vault.session(WHO, "TREAT") as s:
+        assert read(s, record) == b"permitted"
+    assert tally.counts[Counter.RETRIES] == 1
 
 
 def test_a_denied_put_leaves_no_subject_behind(opened: Open) -> None:
