@@ -49,7 +49,11 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Policy(Protocol):
-    """Decides requests. Called on every access, so it must be quick; it must not call the vault."""
+    """Decides requests. Called on every access, so it must be quick; it must not call the vault.
+
+    Threads call it at the same time, and hold no lock of the vault's. What it raises reaches whoever asked for access,
+    and permits nothing.
+    """
 
     def permits(self, request: Request) -> bool:
         """Return whether the request is permitted."""
