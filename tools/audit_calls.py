@@ -37,6 +37,7 @@ _LOCAL = Row(why="says what the process knows of itself; nothing of the archive"
 _KEYS = Row(why="says what is in no frame: states and dates of keys, which fsck shows too")
 _LOG = Row(why="the keeper's own look at the log; what is given out of it is recorded, below")
 _PARTS = Row(why="for the parts of the library, which give it the events that it writes", internal=True)
+_PAIR = "for each of the two; failed, for the one that is not there"
 _PENDING = "with the commit; a transaction that is rolled back has changed nothing, and told nothing"
 _TOLD = "once in a transaction, with its end, whatever that is; in a strict session at once"
 _SEVERAL = "SUBJECT_SEARCHED, failed, where several have the identifier"
@@ -112,9 +113,9 @@ CALLS: Mapping[str, Row] = {
         ("SUBJECT_CREATED",), DENIED, ("SUBJECT_SEARCHED",), f"SUBJECT_SEARCHED where it is there, {_TOLD}"
     ),
     "Transaction.new_subject": Row(("SUBJECT_CREATED",), DENIED, why=_PENDING),
-    "Transaction.identify": Row(("IDENTIFIER_ASSERTED",), DENIED, (), _PENDING),
-    "Transaction.link": Row(("SUBJECTS_LINKED", "SUBJECTS_LINKED"), DENIED, (), "for each of the two"),
-    "Transaction.unlink": Row(("SUBJECTS_UNLINKED", "SUBJECTS_UNLINKED"), DENIED, (), "for each of the two"),
+    "Transaction.identify": Row(("IDENTIFIER_ASSERTED",), DENIED, ("SUBJECT_SEARCHED",), _PENDING),
+    "Transaction.link": Row(("SUBJECTS_LINKED",) * 2, DENIED, ("SUBJECT_SEARCHED",), _PAIR),
+    "Transaction.unlink": Row(("SUBJECTS_UNLINKED",) * 2, DENIED, ("SUBJECT_SEARCHED",), _PAIR),
     "Transaction.claimants": Row(
         ("SUBJECT_SEARCHED",), failed=("SUBJECT_SEARCHED",), why=f"for each subject, one for none; {_TOLD}"
     ),

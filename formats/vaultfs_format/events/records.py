@@ -140,8 +140,8 @@ class SubjectSearched(Event, frozen=True, tag=EventType.SUBJECT_SEARCHED.value):
     subject
         Surrogate of the subject; nil where none was found.
     outcome
-        Failed where nobody has the identifier, or several who are not linked, and one was to be found; or where it
-        could not be read.
+        Failed where nobody has the identifier, or several who are not linked, and one was to be found; where a
+        subject was to be identified or linked that is not there; or where it could not be read.
     """
 
     subject: Id | None

@@ -11,10 +11,11 @@ from audit_calls import CALLS
 
 import vaultfs
 from tests.vaultfs.engine.years import ruin
-from tests.vaultfs.support import MRN, create, event_types, events, put, reopen, session
+from tests.vaultfs.support import MRN, OTHER, create, event_types, events, put, reopen, session
 from vaultfs.errors import KindUnknown, VaultError
 
 Call = Callable[[vaultfs.Session, vaultfs.RecordId, vaultfs.SubjectId], Any]
+STRANGER = vaultfs.SubjectId(b"s" * 16)
 READING: dict[str, Call] = {
     "Session.get": lambda s, record, _: s.get(record),
     "Session.info": lambda s, record, _: s.info(record),
@@ -23,6 +24,9 @@ READING: dict[str, Call] = {
     "Session.versions": lambda s, record, _: s.versions(record),
     "Session.find": lambda s, _, subject: s.find(subject=subject),
     "Session.identifiers": lambda s, _, subject: s.identifiers(subject),
+    "Transaction.identify": lambda s, _, subject: s.transaction().identify(subject, OTHER),
+    "Transaction.link": lambda s, _, subject: s.transaction().link(subject, STRANGER),
+    "Transaction.unlink": lambda s, _, subject: s.transaction().unlink(subject, STRANGER),
 }
 
 

@@ -230,8 +230,9 @@ class Identities:
         dated = date_fields(date)
         if subject not in self._created:
             self._session.authorize(Action.LINK, None, subject)
-        holder = self.holder(subject)
-        claims = self.claims.claimants(identifier)
+        with self._session.noting_absence(SubjectSearched, subject):
+            holder = self.holder(subject)
+            claims = self.claims.claimants(identifier)
         if subject in claims:
             return
         self._assert(holder, identifier, dated, WEAK if weak else 0, unclaimed=not claims)
@@ -260,7 +261,8 @@ class Identities:
         for subject in (one, other):
             self._session.authorize(Action.LINK, None, subject)
         for subject in (one, other):
-            self.holder(subject)
+            with self._session.noting_absence(SubjectSearched, subject):
+                self.holder(subject)
         self.claims.relate(one, other, same=same)
         for pair in ((one, other), (other, one)):
             self._pending.note(SubjectsLinked if same else SubjectsUnlinked, *pair)
